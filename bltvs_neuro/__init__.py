@@ -1,0 +1,1 @@
+"""bltvs_neuro"""

@@ -1,0 +1,67 @@
+"""The package's exceptions and the few helpers that word them.
+
+Every error a user can meet derives from :class:`BltvsError`; the command line prints it as one sentence.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+
+
+class BltvsError(Exception):
+    """Base of all errors that bltvs_neuro raises on purpose."""
+
+
+class SpecError(BltvsError, ValueError):
+    """An argument is not one of the valid choices or has the wrong shape."""
+
+
+class StimulusError(BltvsError):
+    """A stimulus cannot be read, is missing, or two stimuli collide."""
+
+
+class WeightsError(BltvsError):
+    """Weights cannot be found, fetched or verified."""
+
+
+class StoreError(BltvsError):
+    """A store is unfinished, damaged, in use, or belongs to another extraction."""
+
+
+class DataError(BltvsError):
+    """Neural data cannot be read, or does not fit what it is compared with."""
+
+
+def listed(items: Iterable[object], most: int = 8) -> str:
+    """Join ``items`` with commas, cut after ``most`` with a count of the rest."""
+    names = [str(item) for item in items]
+    rest = len(names) - most
+    return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def unknown(what: str, got: object, valid: Sequence[object]) -> SpecError:
+    """Error for a value that is not among ``valid``, with the nearest valid name when there is one."""
+    names = [str(name) for name in valid]
+    near = difflib.get_close_matches(str(got), names, n=1)
+    hint = f" (did you mean {near[0]!r}?)" if near else ""
+    return SpecError(f"unknown {what} {got!r}{hint}; valid: {listed(names, most=24)}")
+
+
+def difference(what: str, a: Iterable[str], b: Iterable[str], in_a: str, in_b: str) -> str:
+    """Say which labels two sets do not share.
+
+    Examples
+    --------
+    >>> difference("stimuli", ["a", "b", "c"], ["c"], "the store", "the neural data")
+    '2 stimuli are in the store but not in the neural data: a, b'
+    """
+    set_a, set_b = dict.fromkeys(a), dict.fromkeys(b)
+    only_a = [x for x in set_a if x not in set_b]
+    only_b = [x for x in set_b if x not in set_a]
+    parts = []
+    for only, here, there in ((only_a, in_a, in_b), (only_b, in_b, in_a)):
+        if only:
+            verb = "is" if len(only) == 1 else "are"
+            parts.append(f"{len(only)} {what} {verb} in {here} but not in {there}: {listed(only)}")
+    return "; ".join(parts)
