@@ -1,0 +1,128 @@
+"""Square and condensed dissimilarities: the arithmetic of pairs, without labels.
+
+The condensed form of an n × n matrix is its upper triangle row by row, (0, 1), (0, 2), ..., (n-2, n-1), the order of
+:func:`scipy.spatial.distance.squareform`.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import DataError
+
+
+def n_pairs(n: int) -> int:
+    """Number of pairs among ``n`` stimuli."""
+    return n * (n - 1) // 2
+
+
+def n_from_pairs(pairs: int) -> int:
+    """Number of stimuli that have ``pairs`` pairs.
+
+    Raises
+    ------
+    DataError
+        ``pairs`` is not a triangular number; the nearest ones are named.
+
+    Examples
+    --------
+    >>> n_from_pairs(4186)
+    92
+    """
+    n = (1 + math.isqrt(1 + 8 * pairs)) // 2
+    if pairs < 1 or n_pairs(n) != pairs:
+        near = f"{n_pairs(n)} pairs would be {n} stimuli, {n_pairs(n + 1)} pairs {n + 1}"
+        raise DataError(f"{pairs} values are not the pairs of any number of stimuli ({near})")
+    return n
+
+
+def pair_index(i: NDArray[np.integer], j: NDArray[np.integer], n: int) -> NDArray[np.int64]:
+    """Position of the pair (i, j), in either order, among the pairs of ``n`` stimuli."""
+    low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
+    return low * n - low * (low + 1) // 2 + high - low - 1
+
+
+def square_to_condensed(
+    square: ArrayLike, *, asymmetric: Literal["raise", "mean"] = "raise", what: str = "the matrix"
+) -> NDArray[np.float64]:
+    """Upper triangles of square matrices, after checking that they are dissimilarities.
+
+    Parameters
+    ----------
+    square : array of shape (..., n, n)
+        Symmetric, with a diagonal of zeros or of NaN (which is never used). NaN elsewhere is a missing value and must
+        lie symmetrically.
+    asymmetric : "raise" or "mean"
+        What to do when ``square`` and its transpose differ by more than 1e-6 of the largest value: refuse, or take the
+        mean of both triangles. Smaller differences (single precision, rounding in text files) are always averaged.
+    what : str
+        What the matrix is, for error messages.
+
+    Returns
+    -------
+    array of float64, shape (..., n_pairs)
+
+    Raises
+    ------
+    DataError
+        Not square, complex, asymmetric, infinite, or with a diagonal that is not zero.
+    """
+    values = as_real(square, what)
+    if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2:
+        raise DataError(f"{what} should be square, stimuli × stimuli; its shape is {values.shape}")
+    n = values.shape[-1]
+    if np.isinf(values).any():
+        raise DataError(f"{what} holds {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN")
+    scale = float(np.nanmax(np.abs(values))) if not np.isnan(values).all() else 0.0
+    diagonal = np.diagonal(values, axis1=-2, axis2=-1)
+    off = np.nan_to_num(np.abs(diagonal), nan=0.0)
+    if (off > 1e-6 * scale).any():
+        hint = " (a similarity matrix? convert it first, for example to 1 - r)" if np.allclose(off, 1) else ""
+        raise DataError(
+            f"the diagonal of {what} should be 0, the dissimilarity of a stimulus and itself; its largest value is "
+            f"{off.max():.4g}{hint}"
+        )
+    row, column = np.triu_indices(n, 1)
+    upper, lower = values[..., row, column], values[..., column, row]
+    if asymmetric == "raise":
+        gap = np.where(np.isnan(upper) != np.isnan(lower), np.inf, np.nan_to_num(np.abs(upper - lower), nan=0.0))
+        if (gap > 1e-6 * scale).any():
+            worst = int(np.argmax(gap.reshape(-1, gap.shape[-1]).max(axis=0)))
+            raise DataError(
+                f"{what} is not symmetric: {int((gap > 1e-6 * scale).sum())} of {gap.size} pairs differ between the "
+                f"triangles, most at ({row[worst]}, {column[worst]}). "
+                f'asymmetric="mean" averages both triangles where that is meant'
+            )
+    return (upper + lower) / 2
+
+
+def condensed_to_square(condensed: ArrayLike) -> NDArray[np.float64]:
+    """Symmetric matrices with a zero diagonal.
+
+    Parameters
+    ----------
+    condensed : array of shape (..., n_pairs)
+
+    Returns
+    -------
+    array of float64, shape (..., n, n)
+    """
+    values = np.asarray(condensed, dtype=np.float64)
+    n = n_from_pairs(values.shape[-1])
+    square = np.zeros((*values.shape[:-1], n, n))
+    row, column = np.triu_indices(n, 1)
+    square[..., row, column] = values
+    square[..., column, row] = values
+    return square
+
+
+def as_real(values: ArrayLike, what: str) -> NDArray[np.float64]:
+    """``values`` as float64, or a DataError for objects, text and complex numbers."""
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"{what} should hold real numbers; its type is {array.dtype}")
+    return array.astype(np.float64, copy=False)

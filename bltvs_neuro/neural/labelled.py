@@ -1,0 +1,436 @@
+"""The two labelled forms in which all neural data travel: RDMs and responses.
+
+**RDMs** are an :class:`xarray.DataArray` (rdm, pair), float64. ``pair`` carries the ids ``stimulus_a`` and
+``stimulus_b`` in condensed order; ``rdm`` carries what tells the RDMs apart (subject, session, roi, time in seconds).
+
+**Responses** are an :class:`xarray.DataArray` (presentation, neuroid[, time]). ``presentation`` carries
+``stimulus_id`` and ``repetition`` (int from 0), ``neuroid`` carries subject, roi, voxel or electrode, ``time`` is in
+seconds after stimulus onset.
+
+Stimuli are always found by id, never by position.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Literal, get_args
+
+import numpy as np
+import xarray as xr
+from numpy.typing import ArrayLike, NDArray
+
+from ..errors import DataError, SpecError, difference, listed, unknown
+from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
+from .condensed import (
+    as_real,
+    condensed_to_square,
+    n_from_pairs,
+    n_pairs,
+    pair_index,
+    square_to_condensed,
+)
+from .netcdf import from_netcdf, to_netcdf
+
+__all__ = [
+    "align_rdms",
+    "average_repetitions",
+    "check_rdms",
+    "check_responses",
+    "from_netcdf",
+    "make_rdms",
+    "make_responses",
+    "n_from_pairs",
+    "pair_coords",
+    "rdm_stimulus_ids",
+    "select_stimuli",
+    "square_to_condensed",
+    "to_netcdf",
+    "to_square",
+]
+
+Missing = Literal["raise", "keep"]
+OnMismatch = Literal["raise", "intersect"]
+
+
+def make_rdms(
+    dissimilarities: ArrayLike,
+    stimulus_ids: Sequence[str],
+    *,
+    metric: str,
+    attrs: Mapping[str, Any] | None = None,
+    **rdm_coords: Any,
+) -> xr.DataArray:
+    """Label dissimilarities.
+
+    Parameters
+    ----------
+    dissimilarities : array of shape (n_pairs,), (n_rdm, n_pairs), (n, n) or (n_rdm, n, n)
+        Square matrices are checked to be symmetric with a zero diagonal. NaN is a missing value and is kept, infinite
+        values are refused. Three stimuli have three pairs: (3, 3) then means three condensed RDMs; write (1, 3, 3) for
+        a square one.
+    stimulus_ids : sequence of str, length n
+        Unique, in the order of the rows.
+    metric : str
+        How the dissimilarities were made, for example ``"correlation"``; kept in ``attrs["metric"]``.
+    attrs : mapping, optional
+        More attributes, such as source and sha256.
+    **rdm_coords
+        Coordinates on ``rdm``: one value per RDM, or one value for all. ``None`` means absent.
+
+    Returns
+    -------
+    xarray.DataArray
+        (rdm, pair), float64.
+
+    Raises
+    ------
+    DataError
+        The number of values does not fit the number of stimuli, ids repeat, or values are no dissimilarities.
+
+    Examples
+    --------
+    >>> rdms = make_rdms([[1, 2, 3]], ["a", "b", "c"], metric="euclidean", subject="S1")
+    >>> float(rdms.sel(rdm=0)[rdms.stimulus_b.values == "b"][0])
+    1.0
+    """
+    ids = unique_ids(stimulus_ids)
+    n, values = len(ids), as_real(dissimilarities, "an RDM")
+    if n < 2:
+        raise DataError(f"an RDM needs at least 2 stimuli; got {n}")
+    if values.shape == (n_pairs(n),):
+        values = values[None]
+    elif values.ndim == 2 and values.shape[1] == n_pairs(n):
+        pass
+    elif values.shape[-2:] == (n, n) and values.ndim in (2, 3):
+        values = square_to_condensed(values, what="an RDM").reshape(-1, n_pairs(n))
+    else:
+        raise DataError(
+            f"{n} stimuli have RDMs of shape ({n}, {n}) or ({n_pairs(n)},), one or a stack of them; got {values.shape}"
+        )
+    if np.isinf(values).any():
+        raise DataError(
+            f"the RDMs hold {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN"
+        )
+    coords: dict[str, Any] = {key: (PAIR, value) for key, value in pair_coords(ids).items()}
+    for name, value in rdm_coords.items():
+        if value is not None:
+            coords[name] = (RDM, _spread(name, value, len(values), "RDM"))
+    return xr.DataArray(
+        np.array(values),
+        dims=(RDM, PAIR),
+        coords=coords,
+        name="dissimilarity",
+        attrs={"metric": metric, **(attrs or {})},
+    )
+
+
+def make_responses(
+    values: ArrayLike,
+    stimulus_ids: Sequence[str],
+    *,
+    neuroid_coords: Mapping[str, Any],
+    repetition: ArrayLike | None = None,
+    time: ArrayLike | None = None,
+    attrs: Mapping[str, Any] | None = None,
+    **presentation_coords: Any,
+) -> xr.DataArray:
+    """Label responses.
+
+    Parameters
+    ----------
+    values : array of shape (n_presentation, n_neuroid) or (n_presentation, n_neuroid, n_time)
+        float32 and float64 are kept, everything else becomes float32. NaN is a missing value and is kept.
+    stimulus_ids : sequence of str, length n_presentation
+        Which stimulus each presentation showed; repeats share the id.
+    neuroid_coords : mapping
+        Coordinates on ``neuroid`` (subject, roi, voxel, electrode, i, j, k, ...): one value per neuroid, or one for all.
+    repetition : array of int, shape (n_presentation,), optional
+        From 0 within a stimulus. Default: counted in the order of the presentations.
+    time : array of shape (n_time,), optional
+        Seconds after stimulus onset; given exactly when ``values`` has a time axis.
+    attrs : mapping, optional
+        Attributes, such as source and sha256.
+    **presentation_coords
+        More coordinates on ``presentation`` (run, session, ...). ``None`` means absent.
+
+    Returns
+    -------
+    xarray.DataArray
+        (presentation, neuroid[, time]).
+
+    Raises
+    ------
+    DataError
+        Shapes do not fit each other.
+
+    Examples
+    --------
+    >>> responses = make_responses([[1.0], [3.0]], ["a", "a"], neuroid_coords={"voxel": [7], "subject": "S1"})
+    >>> responses.repetition.values.tolist()
+    [0, 1]
+    """
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise DataError(f"responses should be real numbers; their type is {array.dtype}")
+    if array.dtype not in (np.float32, np.float64):
+        array = array.astype(np.float32)
+    if array.ndim != (2 if time is None else 3):
+        wanted = "(presentation, neuroid)" if time is None else "(presentation, neuroid, time)"
+        raise DataError(f"responses {'without' if time is None else 'with'} time are {wanted}; got shape {array.shape}")
+    ids = np.array([str(s) for s in stimulus_ids], dtype=object)
+    if len(ids) != len(array):
+        raise DataError(f"{len(array)} presentations but {len(ids)} stimulus ids")
+    counted = (
+        count_repetitions(ids) if repetition is None else _spread("repetition", repetition, len(ids), "presentation")
+    )
+    coords: dict[str, Any] = {STIMULUS_ID: (PRESENTATION, ids), "repetition": (PRESENTATION, counted.astype(np.int64))}
+    for name, value in presentation_coords.items():
+        if value is not None:
+            coords[name] = (PRESENTATION, _spread(name, value, len(ids), "presentation"))
+    for name, value in neuroid_coords.items():
+        if value is not None:
+            coords[name] = (NEUROID, _spread(name, value, array.shape[1], "neuroid"))
+    dims: tuple[str, ...] = (PRESENTATION, NEUROID)
+    if time is not None:
+        seconds = as_real(time, "time")
+        if seconds.shape != (array.shape[2],):
+            raise DataError(f"{array.shape[2]} samples in time but {seconds.size} times")
+        coords["time"], dims = ("time", seconds), (*dims, "time")
+    return xr.DataArray(array, dims=dims, coords=coords, name="response", attrs=dict(attrs or {}))
+
+
+def rdm_stimulus_ids(rdms: xr.DataArray) -> tuple[str, ...]:
+    """Ids of the stimuli, in the order of the rows.
+
+    Raises
+    ------
+    DataError
+        The pairs are not those of a condensed matrix (some were dropped or reordered by hand).
+    """
+    for name in ("stimulus_a", "stimulus_b"):
+        if name not in rdms.coords or rdms[name].dims != (PAIR,):
+            raise DataError(
+                f"RDMs carry the ids of each pair as coordinates stimulus_a and stimulus_b; {name} is missing"
+            )
+    first, second = rdms["stimulus_a"].values, rdms["stimulus_b"].values
+    n = n_from_pairs(len(first))
+    ids = unique_ids([first[0], *second[: n - 1]])
+    wanted = pair_coords(ids)
+    if not (np.array_equal(wanted["stimulus_a"], first) and np.array_equal(wanted["stimulus_b"], second)):
+        raise DataError("the pairs are not in condensed order: select and reorder stimuli with select_stimuli")
+    return ids
+
+
+def to_square(rdms: xr.DataArray) -> xr.DataArray:
+    """RDMs as matrices.
+
+    Returns
+    -------
+    xarray.DataArray
+        (rdm, stimulus_a, stimulus_b) with the ids as index, so that ``.sel(stimulus_a="x", stimulus_b="y")`` works.
+    """
+    ids = list(rdm_stimulus_ids(rdms))
+    square = condensed_to_square(rdms.transpose(RDM, PAIR).values)
+    coords: dict[str, Any] = {name: c for name, c in rdms.coords.items() if c.dims in ((), (RDM,))}
+    coords |= {"stimulus_a": ids, "stimulus_b": ids}
+    dims = (RDM, "stimulus_a", "stimulus_b")
+    return xr.DataArray(square, dims=dims, coords=coords, name=rdms.name, attrs=dict(rdms.attrs))
+
+
+def select_stimuli(rdms: xr.DataArray, ids: Iterable[str]) -> xr.DataArray:
+    """The RDMs of some stimuli, in the order of ``ids``.
+
+    Raises
+    ------
+    DataError
+        An id repeats or is not in the RDMs.
+    """
+    have, want = rdm_stimulus_ids(rdms), unique_ids(ids)
+    position = {stimulus: i for i, stimulus in enumerate(have)}
+    if not set(want) <= set(position):
+        raise DataError(difference("stimuli", want, [i for i in want if i in position], "the selection", "the RDMs"))
+    if len(want) < 2:
+        raise DataError(f"an RDM needs at least 2 stimuli; {len(want)} selected")
+    if want == have:
+        return rdms
+    place = np.array([position[stimulus] for stimulus in want])
+    row, column = np.triu_indices(len(want), 1)
+    chosen = rdms.isel({PAIR: pair_index(place[row], place[column], len(have))})
+    return chosen.assign_coords({name: (PAIR, value) for name, value in pair_coords(want).items()})
+
+
+def align_rdms(
+    *rdms: xr.DataArray, on_mismatch: OnMismatch = "raise", names: Sequence[str] | None = None
+) -> tuple[xr.DataArray, ...]:
+    """Bring RDMs into the stimulus order of the first.
+
+    Parameters
+    ----------
+    *rdms : xarray.DataArray
+        RDMs (rdm, pair).
+    on_mismatch : "raise" or "intersect"
+        What to do when the sets of stimuli differ: refuse, naming the difference, or keep the common stimuli.
+    names : sequence of str, optional
+        What each argument is, for the error message ("the model", "the neural data").
+
+    Returns
+    -------
+    tuple of xarray.DataArray
+        One per argument, pair for pair comparable.
+
+    Raises
+    ------
+    DataError
+        The sets differ, or fewer than 3 stimuli are common.
+    """
+    if on_mismatch not in get_args(OnMismatch):
+        raise unknown("on_mismatch", on_mismatch, get_args(OnMismatch))
+    if not rdms:
+        return ()
+    labels = list(names) if names is not None else [f"RDMs {i + 1}" for i in range(len(rdms))]
+    if len(labels) != len(rdms):
+        raise SpecError(f"{len(rdms)} sets of RDMs but {len(labels)} names")
+    sets = [rdm_stimulus_ids(r) for r in rdms]
+    order = sets[0]
+    for label, other in zip(labels[1:], sets[1:], strict=True):
+        if set(other) != set(sets[0]) and on_mismatch == "raise":
+            text = difference("stimuli", sets[0], other, labels[0], label)
+            raise DataError(f'{text}. on_mismatch="intersect" keeps the common stimuli')
+        common = set(other)
+        order = tuple(stimulus for stimulus in order if stimulus in common)
+    if len(order) < 3:
+        raise DataError(f"only {len(order)} stimuli are common to {listed(labels)}; a comparison needs at least 3")
+    return tuple(select_stimuli(r, order) for r in rdms)
+
+
+def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
+    """Mean over the presentations of each stimulus.
+
+    Parameters
+    ----------
+    responses : xarray.DataArray
+        (presentation, neuroid[, time]).
+
+    Returns
+    -------
+    xarray.DataArray
+        One presentation per stimulus in the order of first appearance, with ``repetition`` 0 and ``n_repetitions``,
+        the number averaged. A missing value (NaN) in any repetition is missing in the mean. Other coordinates of the
+        presentations (run, session) are dropped.
+    """
+    check_responses(responses)
+    ids = responses[STIMULUS_ID].values
+    order = list(dict.fromkeys(ids))
+    code = {stimulus: i for i, stimulus in enumerate(order)}
+    groups: list[list[int]] = [[] for _ in order]
+    for row, stimulus in enumerate(ids):
+        groups[code[stimulus]].append(row)
+    values = responses.values
+    # one stimulus at a time: a sorted copy of all presentations would double the memory
+    mean = np.stack([values[rows].mean(axis=0, dtype=np.float64) for rows in groups]).astype(values.dtype)
+    first = responses.isel({PRESENTATION: [rows[0] for rows in groups]})
+    extra = [name for name, c in first.coords.items() if PRESENTATION in c.dims and name != STIMULUS_ID]
+    return (
+        first.drop_vars(extra)
+        .copy(data=mean)
+        .assign_coords(
+            repetition=(PRESENTATION, np.zeros(len(order), dtype=np.int64)),
+            n_repetitions=(PRESENTATION, np.array([len(rows) for rows in groups])),
+        )
+    )
+
+
+def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:
+    """Raise a DataError unless ``rdms`` is (rdm, pair), float64, in condensed order, finite or NaN.
+
+    ``missing="keep"`` accepts NaN; ``"raise"`` names the stimuli all of whose dissimilarities are missing.
+    """
+    if missing not in get_args(Missing):
+        raise unknown("missing", missing, get_args(Missing))
+    if not isinstance(rdms, xr.DataArray) or rdms.dims != (RDM, PAIR):
+        got = rdms.dims if isinstance(rdms, xr.DataArray) else type(rdms).__name__
+        raise DataError(f"RDMs are an xarray.DataArray with dims (rdm, pair); got {got}. make_rdms builds them")
+    ids = rdm_stimulus_ids(rdms)
+    if rdms.dtype != np.float64:
+        raise DataError(f"RDMs are float64; got {rdms.dtype}")
+    values = rdms.values
+    if len(values) == 0:
+        raise DataError("there is no RDM among the RDMs (the selection is empty)")
+    if np.isinf(values).any():
+        raise DataError(
+            f"the RDMs hold {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN"
+        )
+    nan = np.isnan(values)
+    if missing == "raise" and nan.any():
+        square = condensed_to_square(nan.all(axis=0))
+        gone = [ids[i] for i in np.flatnonzero(square.sum(axis=0) == len(ids) - 1)]
+        rows = f"; without any value: {listed(gone)}" if gone else ""
+        raise DataError(
+            f"{int(nan.sum())} of {nan.size} dissimilarities are missing (NaN), in {int(nan.any(axis=1).sum())} of "
+            f'{len(values)} RDMs{rows}. Drop these stimuli with select_stimuli, or pass missing="keep"'
+        )
+
+
+def check_responses(responses: xr.DataArray) -> None:
+    """Raise a DataError unless ``responses`` is (presentation, neuroid[, time]) with ids, repetition and finite time."""
+    dims = (PRESENTATION, NEUROID)
+    if not isinstance(responses, xr.DataArray) or responses.dims not in (dims, (*dims, "time")):
+        got = responses.dims if isinstance(responses, xr.DataArray) else type(responses).__name__
+        raise DataError(
+            f"responses are an xarray.DataArray with dims (presentation, neuroid) or (presentation, neuroid, time); "
+            f"got {got}. make_responses builds them"
+        )
+    for name in (STIMULUS_ID, "repetition"):
+        if name not in responses.coords or responses[name].dims != (PRESENTATION,):
+            raise DataError(f"responses carry {name} as a coordinate on presentation; it is missing")
+    if responses["repetition"].dtype.kind not in "iu" or (responses["repetition"].values < 0).any():
+        raise DataError("repetition is an int that counts from 0")
+    if "time" in responses.dims and not np.isfinite(responses["time"].values).all():
+        raise DataError("time holds values that are not finite")
+    if 0 in responses.shape:
+        raise DataError(f"the responses are empty: {dict(zip(responses.dims, responses.shape, strict=True))}")
+
+
+def pair_coords(stimulus_ids: Sequence[str]) -> dict[str, NDArray[np.object_]]:
+    """``stimulus_a`` and ``stimulus_b`` of every pair in condensed order.
+
+    They are object arrays, whose entries share the ids: text arrays would weigh more than the dissimilarities.
+    """
+    ids = np.empty(len(stimulus_ids), dtype=object)
+    ids[:] = list(stimulus_ids)
+    row, column = np.triu_indices(len(ids), 1)
+    return {"stimulus_a": ids[row], "stimulus_b": ids[column]}
+
+
+def unique_ids(stimulus_ids: Iterable[str]) -> tuple[str, ...]:
+    """``stimulus_ids`` as text; a DataError names those that repeat."""
+    ids = tuple(str(stimulus) for stimulus in stimulus_ids)
+    if len(set(ids)) != len(ids):
+        seen: dict[str, int] = {}
+        for stimulus in ids:
+            seen[stimulus] = seen.get(stimulus, 0) + 1
+        twice = [f"{stimulus} ({count} times)" for stimulus, count in seen.items() if count > 1]
+        raise DataError(f"stimulus ids are unique; these repeat: {listed(twice)}")
+    return ids
+
+
+def count_repetitions(stimulus_ids: Iterable[str]) -> NDArray[np.int64]:
+    """How often each presentation's stimulus was shown before."""
+    seen: dict[str, int] = {}
+    counts = []
+    for stimulus in stimulus_ids:
+        counts.append(seen.get(stimulus, 0))
+        seen[stimulus] = counts[-1] + 1
+    return np.array(counts, dtype=np.int64)
+
+
+def _spread(name: str, value: Any, length: int, what: str) -> NDArray[Any]:
+    """One value per item, from one per item or one for all; text becomes an object array of str."""
+    array = np.asarray(value)
+    if array.ndim == 0:
+        array = np.full(length, array[()])
+    if array.shape != (length,):
+        raise DataError(f"the coordinate {name!r} needs one value per {what}, {length}; got shape {array.shape}")
+    if array.dtype.kind in "US":
+        return np.array([str(item) for item in array], dtype=object)
+    return array

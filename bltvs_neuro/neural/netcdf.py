@@ -1,0 +1,115 @@
+"""Save labelled data as netCDF that any reader opens, and read it back unchanged."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..errors import DataError
+from ..schema import PAIR, STIMULUS_ID
+
+JSON_PREFIX = "json:"
+
+
+def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str]) -> Path:
+    """Write RDMs or responses as a netCDF-4 file.
+
+    The ids of an RDM's pairs are stored once per stimulus (``stimulus_id`` on ``stimulus``), not once per pair.
+    Attributes that netCDF has no type for (None, bool, lists, dicts) are written as JSON after ``json:``. The file
+    appears under its name only when it is complete.
+
+    Returns
+    -------
+    pathlib.Path
+        The file.
+    """
+    from .labelled import check_rdms, check_responses, rdm_stimulus_ids
+
+    target = Path(path)
+    if PAIR in array.dims:
+        check_rdms(array, missing="keep")
+        ids = np.array(rdm_stimulus_ids(array))
+        dataset = array.drop_vars(["stimulus_a", "stimulus_b"]).to_dataset(name="dissimilarity")
+        dataset[STIMULUS_ID] = ("stimulus", ids)
+    else:
+        check_responses(array)
+        dataset = array.to_dataset(name="response")
+    variable = dataset["dissimilarity" if PAIR in array.dims else "response"]
+    variable.attrs = {key: _to_attribute(value) for key, value in array.attrs.items()}
+    for name in dataset.variables:
+        if dataset[name].dtype.kind == "O":
+            dataset[name] = dataset[name].astype(str)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        # h5netcdf, not the default engine: netCDF4 1.7.4-1.7.5 crash on half-precision variables
+        dataset.to_netcdf(part, engine="h5netcdf", encoding={variable.name: {"zlib": True, "complevel": 1}})
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def from_netcdf(path: str | os.PathLike[str]) -> xr.DataArray:
+    """Read a file written by :func:`to_netcdf`.
+
+    Raises
+    ------
+    DataError
+        The file is not netCDF, or holds neither RDMs nor responses.
+    """
+    from .labelled import check_rdms, check_responses, pair_coords
+
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            dataset = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} cannot be read as netCDF: {error}") from error
+    for name in list(dataset.variables):
+        if dataset[name].dtype.kind in "US":
+            dataset[name] = dataset[name].astype(object)
+    if "dissimilarity" in dataset:
+        array = dataset["dissimilarity"]
+        ids = [str(stimulus) for stimulus in dataset[STIMULUS_ID].values]
+        array = array.assign_coords({name: (PAIR, value) for name, value in pair_coords(ids).items()})
+    elif "response" in dataset:
+        array = dataset["response"]
+    else:
+        raise DataError(f"{path} holds {', '.join(map(str, dataset.data_vars))}; expected dissimilarity or response")
+    array.attrs = {str(key): _from_attribute(value) for key, value in array.attrs.items()}
+    array.encoding = {}
+    if PAIR in array.dims:
+        check_rdms(array, missing="keep")
+    else:
+        check_responses(array)
+    return array
+
+
+def _to_attribute(value: Any) -> Any:
+    if isinstance(value, np.generic):
+        value = value.item()
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    if isinstance(value, str) and value and not value.startswith(JSON_PREFIX):
+        return value
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return value
+    return JSON_PREFIX + json.dumps(value, default=str)
+
+
+def _from_attribute(value: Any) -> Any:
+    if isinstance(value, np.ndarray | np.generic) and np.ndim(value) == 0:
+        value = value.item()
+    if isinstance(value, np.ndarray) and value.size == 1:
+        value = value.reshape(-1)[0].item()
+    if isinstance(value, bytes):
+        value = value.decode()
+    return (
+        json.loads(value.removeprefix(JSON_PREFIX))
+        if isinstance(value, str) and value.startswith(JSON_PREFIX)
+        else value
+    )
