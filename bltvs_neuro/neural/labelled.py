@@ -143,7 +143,7 @@ def make_responses(
     stimulus_ids : sequence of str, length n_presentation
         Which stimulus each presentation showed; repeats share the id.
     neuroid_coords : mapping
-        Coordinates on ``neuroid`` (subject, roi, voxel, electrode, i, j, k, ...): one value per neuroid, or one for all.
+        Coordinates on ``neuroid`` (subject, roi, voxel, electrode, i, j, k, ...): one value per neuroid or for all.
     repetition : array of int, shape (n_presentation,), optional
         From 0 within a stimulus. Default: counted in the order of the presentations.
     time : array of shape (n_time,), optional
@@ -231,7 +231,7 @@ def to_square(rdms: xr.DataArray) -> xr.DataArray:
     """
     ids = list(rdm_stimulus_ids(rdms))
     square = condensed_to_square(rdms.transpose(RDM, PAIR).values)
-    coords: dict[str, Any] = {name: c for name, c in rdms.coords.items() if c.dims in ((), (RDM,))}
+    coords: dict[str, Any] = {str(name): c for name, c in rdms.coords.items() if c.dims in ((), (RDM,))}
     coords |= {"stimulus_a": ids, "stimulus_b": ids}
     dims = (RDM, "stimulus_a", "stimulus_b")
     return xr.DataArray(square, dims=dims, coords=coords, name=rdms.name, attrs=dict(rdms.attrs))
@@ -372,7 +372,7 @@ def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:
 
 
 def check_responses(responses: xr.DataArray) -> None:
-    """Raise a DataError unless ``responses`` is (presentation, neuroid[, time]) with ids, repetition and finite time."""
+    """Raise a DataError unless ``responses`` has the dims (presentation, neuroid[, time]), ids and repetitions."""
     dims = (PRESENTATION, NEUROID)
     if not isinstance(responses, xr.DataArray) or responses.dims not in (dims, (*dims, "time")):
         got = responses.dims if isinstance(responses, xr.DataArray) else type(responses).__name__
