@@ -1,0 +1,7 @@
+"""The model: areas (a table), one area's step, two schedules, the module, its checkpoints and their transform."""
+
+from .areas import AREA_NAMES, receptive_fields
+from .blt_vs import BLT_VS
+from .unroll import SCHEDULES, State
+
+__all__ = ["AREA_NAMES", "BLT_VS", "SCHEDULES", "State", "receptive_fields"]

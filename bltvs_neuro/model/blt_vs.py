@@ -1,0 +1,225 @@
+"""BLT_VS: areas connected bottom-up, laterally and top-down, unrolled over timesteps."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any, Literal, get_args
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import SpecError, unknown
+from ..schema import STREAMS, Site, Stream
+from .areas import AREA_NAMES, areas_for, receptive_fields
+from .cell import CONNECTIONS, Cell, ReadoutCell
+from .unroll import IMAGE, SCHEDULES, Edge, Graph, State
+
+ReadoutType = Literal["multi", "single"]
+
+
+class BLT_VS(nn.Module):
+    """Recurrent two-stream model of the human ventral stream.
+
+    Parameters
+    ----------
+    timesteps : int
+        Steps in time, from 0.
+    num_classes, add_feats : int
+        Classes, and additional features of the readout that only feedback uses.
+    lateral_connections, topdown_connections, skip_connections : bool
+        Ablations: connections that are switched off do not exist.
+    bio_unroll : bool
+        True for the simultaneous schedule, False for sweeps (see :data:`bltvs_neuro.model.unroll.SCHEDULES`).
+    image_size : {224, 128}
+        Height and width of the images in pixels.
+    readout_type : {"multi", "single"}
+        Logits per timestep, or one sum over timesteps with learned weights.
+
+    Attributes
+    ----------
+    graph : Graph
+        The unrolled network: which states exist and what each is computed from.
+    taps : nn.ModuleDict
+        ``taps[area][stream][str(timestep)]`` passes that state on unchanged; forward hooks attach to it. A state is
+        computed if it is tapped by a hook or needed for the logits, and only then.
+
+    Raises
+    ------
+    SpecError
+        An image size or readout type that does not exist, or counts below 1.
+
+    Notes
+    -----
+    The architecture and the names of the parameters are those of KietzmannLab's BLT_VS, so its released weights load.
+
+    Examples
+    --------
+    >>> model = BLT_VS(timesteps=6, num_classes=10, bio_unroll=False, image_size=128).eval()
+    >>> with torch.no_grad():
+    ...     logits = model(torch.zeros(1, 3, 128, 128))
+    >>> len(logits), tuple(logits[0].shape)
+    (6, (1, 10))
+    """
+
+    def __init__(
+        self, timesteps: int = 12, num_classes: int = 565, add_feats: int = 100, lateral_connections: bool = True,
+        topdown_connections: bool = True, skip_connections: bool = True, bio_unroll: bool = True,
+        image_size: int = 224, readout_type: ReadoutType = "multi",
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if readout_type not in get_args(ReadoutType):
+            raise unknown("readout_type", readout_type, get_args(ReadoutType))
+        for name, value, least in (("timesteps", timesteps, 1), ("num_classes", num_classes, 1), ("add_feats", add_feats, 0)):
+            if value < least:
+                raise SpecError(f"{name} must be at least {least}; got {value}")
+        areas = areas_for(image_size)
+        self.config: dict[str, Any] = dict(
+            timesteps=timesteps, num_classes=num_classes, add_feats=add_feats,
+            lateral_connections=lateral_connections, topdown_connections=topdown_connections,
+            skip_connections=skip_connections, bio_unroll=bio_unroll, image_size=image_size, readout_type=readout_type,
+        )  # fmt: skip
+        self.timesteps, self.num_classes, self.image_size = timesteps, num_classes, image_size
+        self.areas, self.readout_type = AREA_NAMES, readout_type
+
+        channels = {area.name: area.channels or num_classes + add_feats for area in areas}
+        self.shapes: dict[str, tuple[int, int, int]] = {
+            field.area: (channels[field.area], field.units, field.units) for field in receptive_fields(image_size)
+        }
+        self.connections = nn.ModuleDict()
+        for at, area in enumerate(areas):
+            below = channels[areas[at - 1].name] if at else 3
+            if area.channels is None:
+                self.connections[area.name] = ReadoutCell(area, below, num_classes, channels[area.name])
+            else:
+                above = areas[at + 1]
+                self.connections[area.name] = Cell(
+                    area, below, channels[above.name], above, channels,
+                    lateral_connections, topdown_connections, skip_connections,
+                )  # fmt: skip
+
+        self.schedule = SCHEDULES["simultaneous" if bio_unroll else "sweep"]
+        existing = {name: [c for c in CONNECTIONS if cell.has(c)] for name, cell in self.connections.items()}  # type: ignore[operator]
+        self.graph = Graph(areas, existing, self.schedule, timesteps)
+        self.taps = nn.ModuleDict({area: nn.ModuleDict({stream: nn.ModuleDict() for stream in STREAMS}) for area in AREA_NAMES})
+        for state in self.graph:
+            self.taps[state.area][state.stream][str(state.timestep)] = nn.Identity()  # type: ignore[index]
+        if readout_type == "single":
+            outputs = self.graph.timesteps_of("Readout", "bu")
+            if not outputs:
+                raise SpecError(f"nothing reaches the readout within {timesteps} timesteps of the {self.schedule.name} schedule")
+            self.readout_weights = nn.Parameter(torch.ones(len(outputs)))
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the logits.
+
+        Parameters
+        ----------
+        images : Tensor, (B, 3, image_size, image_size)
+            Scaled to [-1, 1], as the checkpoint's transform gives them.
+
+        Returns
+        -------
+        list of Tensor, each (B, num_classes)
+            One per timestep at which activity has reached the readout; a single one for ``readout_type="single"``.
+
+        Raises
+        ------
+        SpecError
+            Images of another shape.
+        """
+        outputs = [State("Readout", "bu", t) for t in self.graph.timesteps_of("Readout", "bu")]
+        values = self.run(images, outputs)
+        logits = [values[state] for state in outputs]
+        if self.readout_type == "single":
+            weights = torch.softmax(self.readout_weights, dim=0)
+            stacked = torch.stack(logits, dim=1)  # T x (B, classes) -> (B, T, classes)
+            return [(stacked * weights.view(1, -1, 1)).sum(dim=1)]
+        return logits
+
+    def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
+        """Compute the states that have a hook on their tap, and ``outputs``, and nothing else but what these need.
+
+        Parameters
+        ----------
+        images : Tensor, (B, 3, image_size, image_size)
+        outputs : collection of State
+            States to return. The others live only as long as the computation needs them.
+
+        Returns
+        -------
+        dict of State to Tensor
+            (B, C, H, W) each, (B, num_classes) for the readout's ``bu``.
+        """
+        size = self.image_size
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
+            raise SpecError(f"images must be (batch, 3, {size}, {size}); got {tuple(images.shape)}")
+        wanted = {state for state in self.graph if self._hooked(state)}
+        wanted.update(outputs)
+        kept: dict[State, Tensor] = {}
+        values: dict[State | Edge, Tensor] = {IMAGE: images}
+        for step in self.graph.plan(frozenset(wanted)):
+            cell = self.connections[step.state.area]
+            if step.update.drive:
+                for edge in (*step.update.drive, *step.update.gate):
+                    if edge not in values:
+                        values[edge] = cell.connect(edge.connection, values[edge.source])  # type: ignore[operator]
+                drive = [values[edge] for edge in step.update.drive]
+                value = cell(step.state.stream, drive, [values[edge] for edge in step.update.gate])
+            else:
+                value = cell(step.state.stream, (), (), images.new_zeros(len(images), *self.shapes[step.state.area]))
+            for state in step.stands_for:
+                tapped = self.tap(state)(value)
+                if state in outputs:
+                    kept[state] = tapped
+                if state == step.state:
+                    value = tapped  # what a hook returns is what the network goes on with
+            values[step.state] = value
+            for used in step.forget:
+                del values[used]
+        return kept
+
+    def tap(self, state: State) -> nn.Module:
+        """Return the module that ``state`` passes through; SpecError where the state does not exist."""
+        return self.get_submodule(self.tap_name(Site(state.area, state.stream), state.timestep))
+
+    def tap_name(self, site: Site | str, timestep: int) -> str:
+        """Return the dotted name of a tap, ``"taps.V4.td.3"``.
+
+        Raises
+        ------
+        SpecError
+            An unknown area or stream, or a timestep at which nothing has reached the site (or that does not exist).
+        """
+        site = site if isinstance(site, Site) else Site.parse(site)
+        if site.area not in self.areas:
+            raise unknown("area", site.area, self.areas)
+        if State(site.area, site.stream, timestep) not in self.graph:
+            exists = self.graph.timesteps_of(*site)
+            when = f"it exists at timesteps {exists[0]} to {exists[-1]}" if exists else "it never is in this model"
+            raise SpecError(f"{site} is not active at timestep {timestep}: {when}")
+        return f"taps.{site.area}.{site.stream}.{timestep}"
+
+    def onset(self, site: Site | str) -> int | None:
+        """First timestep at which a site is active, None if it never is."""
+        site = site if isinstance(site, Site) else Site.parse(site)
+        timesteps = self.graph.timesteps_of(*site)
+        return timesteps[0] if timesteps else None
+
+    def shape(self, site: Site | str) -> tuple[int, ...]:
+        """Shape of one stimulus's activations at a site: (C, H, W), or (num_classes,) for ``Readout/bu``."""
+        site = site if isinstance(site, Site) else Site.parse(site)
+        return (self.num_classes,) if site == ("Readout", "bu") else self.shapes[site.area]
+
+    def compile_cells(self) -> None:
+        """Let ``torch.compile`` fuse every area's rectification, gate and normalisation; the convolutions stay."""
+        for cell in self.connections.values():
+            cell.compile()
+
+    def _hooked(self, state: State) -> bool:
+        tap: nn.Module = self.taps[state.area][state.stream][str(state.timestep)]  # type: ignore[index, assignment]
+        return bool(tap._forward_hooks or tap._forward_pre_hooks)
+
+
+def sites_of(streams: Collection[Stream] = STREAMS) -> tuple[Site, ...]:
+    """All sites of the model, by area."""
+    return tuple(Site(area, stream) for area in AREA_NAMES for stream in streams)
