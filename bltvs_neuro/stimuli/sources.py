@@ -1,0 +1,123 @@
+"""Where pixels come from: files, an array in memory, an HDF5 dataset. Each knows its length and loads one row."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import h5py
+import numpy as np
+
+from ..errors import StimulusError
+from .decode import GREY, Background, Pixels, decode_image
+
+
+class PixelSource(Protocol):
+    """A sequence of pictures that can be sent to another process."""
+
+    def __len__(self) -> int:
+        """How many pictures there are."""
+        ...
+
+    def load(self, row: int, name: str) -> Pixels:
+        """RGB pixels (height, width, 3) of one picture; errors call it ``name``."""
+        ...
+
+    def same_as(self, other: object) -> bool:
+        """Whether equal rows are known to be equal pixels without reading them."""
+        ...
+
+
+def as_rgb(picture: np.ndarray) -> Pixels:
+    """(H, W) or (H, W, 3) uint8 to a new (H, W, 3)."""
+    if picture.ndim == 2:
+        return np.repeat(picture[:, :, None], 3, axis=2)  # (H, W) -> (H, W, 3)
+    return np.array(picture, order="C")
+
+
+def check_pictures(shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> None:
+    """Refuse what is not uint8 of shape (n, height, width) or (n, height, width, 3)."""
+    if dtype != np.uint8:
+        raise StimulusError(
+            f"{what} holds {dtype}; pixels are uint8 from 0 to 255 before the model's transform "
+            "(from floats 0 to 1: (255 * images).round().astype('uint8'))"
+        )
+    if not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)) or 0 in shape[1:]:
+        raise StimulusError(f"{what} has the shape {shape}; expected (n, height, width) or (n, height, width, 3)")
+
+
+class FileSource:
+    """Image files, decoded when they are asked for."""
+
+    def __init__(self, paths: Sequence[Path], background: Background = GREY) -> None:
+        self.paths = tuple(paths)
+        self.background = background
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def load(self, row: int, name: str) -> Pixels:
+        """See :class:`PixelSource`."""
+        return decode_image(self.paths[row], name=name, background=self.background)
+
+    def same_as(self, other: object) -> bool:
+        """See :class:`PixelSource`."""
+        return isinstance(other, FileSource) and (self.paths, self.background) == (other.paths, other.background)
+
+
+class ArraySource:
+    """Pictures in memory, (n, H, W) or (n, H, W, 3) uint8."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        check_pictures(images.shape, images.dtype, "the array")
+        self.images = images
+
+    def __len__(self) -> int:
+        return len(self.images)
+
+    def load(self, row: int, name: str) -> Pixels:
+        """See :class:`PixelSource`."""
+        return as_rgb(self.images[row])
+
+    def same_as(self, other: object) -> bool:
+        """See :class:`PixelSource`."""
+        return isinstance(other, ArraySource) and self.images is other.images
+
+
+class Hdf5Source:
+    """A dataset (n, H, W) or (n, H, W, 3) uint8 of an HDF5 file, read row by row.
+
+    The file is opened in the process that reads, at its first read: an HDF5 handle survives neither pickling nor
+    a fork.
+    """
+
+    def __init__(self, path: Path, dataset: str) -> None:
+        self.path, self.dataset = path, dataset
+        self._open: tuple[int, h5py.File] | None = None
+        with h5py.File(path, "r") as file:
+            shape, dtype = file[dataset].shape, file[dataset].dtype
+        check_pictures(shape, dtype, f"{path}:{dataset}")
+        self.length = int(shape[0])
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_open": None}
+
+    def load(self, row: int, name: str) -> Pixels:
+        """See :class:`PixelSource`."""
+        try:
+            if self._open is None or self._open[0] != os.getpid():
+                self._open = (os.getpid(), h5py.File(self.path, "r"))
+            return as_rgb(self._open[1][self.dataset][row])
+        except (OSError, KeyError, RuntimeError) as error:
+            raise StimulusError(
+                f"cannot read stimulus {name!r}: row {row} of {self.path}:{self.dataset}: {error}"
+            ) from error
+
+    def same_as(self, other: object) -> bool:
+        """See :class:`PixelSource`."""
+        return isinstance(other, Hdf5Source) and (self.path, self.dataset) == (other.path, other.dataset)

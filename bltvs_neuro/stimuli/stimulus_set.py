@@ -1,0 +1,362 @@
+"""StimulusSet: labelled pictures, read when they are asked for."""
+
+from __future__ import annotations
+
+import operator
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..datasets import KRIEGESKORTE92_IDS, sha256_file
+from ..errors import StimulusError, difference, listed, unknown
+from . import bricks, listing, synthetic
+from .decode import GREY, IMAGE_FORMATS, Background, Pixels, pixel_sha256
+from .sources import ArraySource, FileSource, Hdf5Source, PixelSource
+
+_TABLES = (".csv", ".tsv", ".tab")
+_HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
+
+
+class StimulusSet:
+    """Stimuli with unique ids, in a fixed order.
+
+    Make one with :meth:`open`, :meth:`from_folder`, :meth:`from_table`, :meth:`from_arrays`, :meth:`from_hdf5` or
+    :meth:`from_mat92`. It can be sent to worker processes; pixels are decoded there, when they are asked for.
+
+    Attributes
+    ----------
+    ids : tuple of str
+        The stimulus ids, unique.
+    metadata : DataFrame
+        Indexed by stimulus id, one row per stimulus; may have no columns.
+    source : dict
+        Where the stimuli come from, JSON-safe.
+
+    Examples
+    --------
+    >>> pictures = np.zeros((2, 8, 8, 3), np.uint8)
+    >>> stimuli = StimulusSet.from_arrays(pictures, ids=["left", "right"])
+    >>> stimuli.load(1).shape
+    (8, 8, 3)
+    >>> stimuli.subset(["right"]).ids
+    ('right',)
+    """
+
+    def __init__(
+        self,
+        ids: Iterable[str],
+        pixels: PixelSource,
+        *,
+        rows: Sequence[int] | np.ndarray | None = None,
+        metadata: pd.DataFrame | Mapping[str, Sequence[Any]] | None = None,
+        source: Mapping[str, Any],
+    ) -> None:
+        self.ids = _checked_ids(ids)
+        self._pixels = pixels
+        self._rows = np.arange(len(pixels)) if rows is None else np.array(rows, dtype=np.int64)
+        if len(self.ids) != len(self._rows):
+            raise StimulusError(f"{len(self.ids)} ids for {len(self._rows)} pictures")
+        self._metadata = _aligned(metadata, self.ids)
+        self._position = {stimulus_id: index for index, stimulus_id in enumerate(self.ids)}
+        self.source = dict(source)
+
+    @classmethod
+    def open(cls, path: str | Path) -> StimulusSet:
+        """Open what ``path`` names.
+
+        Parameters
+        ----------
+        path : str or Path
+            A folder of images, one image, a table (.csv, .tsv), an HDF5 brick (.h5, .hdf5), the 92 objects' .mat file,
+            or one of the names ``"kriegeskorte92"`` (fetched) and ``"synthetic"`` (made by the package).
+
+        Raises
+        ------
+        StimulusError
+            There is no such thing, or it is of another kind.
+        """
+        named: dict[str, Callable[[], StimulusSet]] = {"kriegeskorte92": cls.from_mat92, "synthetic": cls.synthetic}
+        if str(path) in named:
+            return named[str(path)]()
+        path = Path(path)
+        suffix = path.suffix.lower()
+        if path.is_dir():
+            return cls.from_folder(path)
+        if path.is_file():
+            if suffix in IMAGE_FORMATS:
+                source = {"kind": "image", "path": str(path)}
+                return cls([listing.normalised(path.name)], FileSource([path]), source=source)
+            if suffix in _TABLES:
+                return cls.from_table(path)
+            if suffix in _HDF5:
+                return cls.from_hdf5(path)
+            if suffix == ".mat":
+                return cls.from_mat92(path)
+        raise StimulusError(
+            f"{path} {'is of an unknown kind' if path.exists() else 'does not exist'}; stimuli are a folder of images, "
+            f"an image ({', '.join(IMAGE_FORMATS)}), a table ({', '.join(_TABLES)}), "
+            f"an HDF5 file ({', '.join(_HDF5)}), "
+            f"the 92 objects' .mat file, or a name: {', '.join(named)}"
+        )
+
+    @classmethod
+    def from_folder(
+        cls, folder: str | Path, *, pattern: str = "*", recursive: bool = True, background: Background = GREY
+    ) -> StimulusSet:
+        """All images of a folder.
+
+        Ids are paths relative to the folder with extension (``"faces/a.1.png"``), in natural order. Hidden files and
+        other files are ignored and counted in the log. Links to files are followed, links to folders are not.
+
+        Parameters
+        ----------
+        folder : str or Path
+        pattern : str
+            Shell pattern that the relative path must match, ``*`` also across ``/``.
+        recursive : bool
+            Look into subfolders.
+        background : three ints or None
+            See :func:`bltvs_neuro.stimuli.decode_image`.
+        """
+        ids, paths = listing.list_images(Path(folder), pattern=pattern, recursive=recursive)
+        source = {"kind": "folder", "path": str(folder), "pattern": pattern, "recursive": recursive}
+        return cls(ids, FileSource(paths, background), source={**source, "background": _json(background)})
+
+    @classmethod
+    def from_table(
+        cls,
+        table: str | Path,
+        *,
+        id_column: str | None = None,
+        path_column: str | None = None,
+        background: Background = GREY,
+    ) -> StimulusSet:
+        """Image files listed in a CSV (comma) or TSV (tab) file; its other columns are the metadata.
+
+        Parameters
+        ----------
+        table : str or Path
+            Image paths in it are relative to its folder.
+        id_column : str, optional
+            Default: ``stimulus_id`` if there is one, else the path column's text is the id.
+        path_column : str, optional
+            Default: the one column called path, filename, file, image, image_path or stimulus_path.
+        background : three ints or None
+            See :func:`bltvs_neuro.stimuli.decode_image`.
+        """
+        ids, paths, metadata = listing.read_table(Path(table), id_column=id_column, path_column=path_column)
+        source = {"kind": "table", "path": str(table), "sha256": sha256_file(table), "background": _json(background)}
+        return cls(ids, FileSource(paths, background), metadata=metadata, source=source)
+
+    @classmethod
+    def from_arrays(
+        cls,
+        images: np.ndarray | Sequence[np.ndarray],
+        ids: Sequence[str] | None = None,
+        metadata: pd.DataFrame | Mapping[str, Sequence[Any]] | None = None,
+    ) -> StimulusSet:
+        """Pictures in memory.
+
+        Parameters
+        ----------
+        images : uint8 array of shape (n, height, width) or (n, height, width, 3)
+            Values 0-255 before the model's transform. Kept, not copied: don't change it afterwards.
+        ids : sequence of str, optional
+            Default: ``stimulus_00000``, ``stimulus_00001``, ...
+        metadata : DataFrame or mapping of columns, optional
+            A frame that is indexed by stimulus id is aligned by id, any other by position.
+        """
+        pixels = ArraySource(np.asarray(images))
+        chosen = bricks.brick_ids(np.arange(len(pixels)), len(pixels), "stimulus_") if ids is None else ids
+        shape = list(pixels.images.shape)
+        return cls(chosen, pixels, metadata=metadata, source={"kind": "arrays", "shape": shape})
+
+    @classmethod
+    def from_hdf5(
+        cls,
+        path: str | Path,
+        dataset: str | None = None,
+        *,
+        rows: Iterable[int] | slice | None = None,
+        prefix: str | None = None,
+        metadata: pd.DataFrame | Mapping[str, Sequence[Any]] | None = None,
+    ) -> StimulusSet:
+        """Rows of an HDF5 dataset (n, height, width[, 3]) uint8 such as NSD's ``imgBrick``, read lazily.
+
+        Parameters
+        ----------
+        path : str or Path
+        dataset : str, optional
+            Default: ``imgBrick`` or the only dataset of that form.
+        rows : ints or slice, optional
+            Which rows, from 0, in this order; all unless given.
+        prefix : str, optional
+            An id is the prefix and the zero-padded row, ``nsd_00042`` (in NSD the row is the 0-based nsdId).
+            Default: ``nsd_`` for ``imgBrick``, else ``stimulus_``.
+        metadata : DataFrame or mapping of columns, optional
+            As for :meth:`from_arrays`.
+        """
+        path = Path(path)
+        name = bricks.find_dataset(path, dataset)
+        pixels = Hdf5Source(path, name)
+        length = len(pixels)
+        chosen = np.arange(length) if rows is None else _positions(rows, length, f"{path}:{name}")
+        if prefix is None:
+            prefix = "nsd_" if name == bricks.NSD_DATASET else "stimulus_"
+        source = {"kind": "hdf5", "path": str(path), "dataset": name}
+        ids = bricks.brick_ids(chosen, length, prefix)
+        return cls(ids, pixels, rows=chosen, metadata=metadata, source=source)
+
+    @classmethod
+    def from_mat92(cls, path: str | Path | None = None) -> StimulusSet:
+        """The 92 objects of Kriegeskorte et al. 2008 (doi:10.1016/j.neuron.2008.10.043), 175 x 175 on grey.
+
+        Parameters
+        ----------
+        path : str or Path, optional
+            ``Kriegeskorte_Neuron2008_supplementalData.mat``; fetched unless given.
+        """
+        images, metadata, found = bricks.read_mat92(None if path is None else Path(path))
+        source = {"kind": "kriegeskorte92", "path": str(found), "sha256": sha256_file(found)}
+        return cls(KRIEGESKORTE92_IDS, ArraySource(images), metadata=metadata, source=source)
+
+    @classmethod
+    def synthetic(cls, n: int = 24, *, size: int = 224, seed: int = 0) -> StimulusSet:
+        """Gratings, shapes and textures made by the package from a seed: no file needed.
+
+        Parameters
+        ----------
+        n : int
+            How many.
+        size : int
+            Height and width in pixels.
+        seed : int
+            Decides orientations, places and textures.
+        """
+        ids, images, metadata = synthetic.make_pictures(n, size, seed)
+        source = {"kind": "synthetic", "n": n, "size": size, "seed": seed}
+        return cls(ids, ArraySource(images), metadata=metadata, source=source)
+
+    @property
+    def metadata(self) -> pd.DataFrame:
+        """A copy of the metadata, indexed by stimulus id."""
+        return self._metadata.copy()
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def __iter__(self) -> Iterator[tuple[str, Pixels]]:
+        return ((stimulus_id, self.load(index)) for index, stimulus_id in enumerate(self.ids))
+
+    def index(self, stimulus_id: str) -> int:
+        """Position of an id."""
+        try:
+            return self._position[stimulus_id]
+        except KeyError:
+            raise unknown("stimulus", stimulus_id, self.ids) from None
+
+    def load(self, key: int | str) -> Pixels:
+        """Decode one stimulus, given by position or id: uint8 RGB (height, width, 3), a new array at every call."""
+        index = self.index(key) if isinstance(key, str) else range(len(self))[key]
+        return self._pixels.load(int(self._rows[index]), self.ids[index])
+
+    def digest(self, key: int | str) -> str:
+        """sha256 of the decoded pixels of one stimulus, see :func:`bltvs_neuro.stimuli.pixel_sha256`."""
+        return pixel_sha256(self.load(key))
+
+    def subset(self, which: Iterable[str] | Iterable[int] | slice) -> StimulusSet:
+        """Choose stimuli by ids, positions, a boolean mask of the set's length or a slice, in the order given."""
+        if not isinstance(which, slice):
+            chosen = [which] if isinstance(which, str) else list(which)
+            if chosen and all(isinstance(item, str) for item in chosen):
+                absent = [item for item in chosen if item not in self._position]
+                if absent:
+                    raise StimulusError(f"{len(absent)} stimuli are not in {self!r}: {listed(absent)}")
+                which = [self._position[str(item)] for item in chosen]
+            else:
+                which = chosen  # type: ignore[assignment]
+        positions = _positions(which, len(self), repr(self))  # type: ignore[arg-type]
+        return StimulusSet(
+            [self.ids[position] for position in positions],
+            self._pixels,
+            rows=self._rows[positions],
+            metadata=self._metadata.iloc[positions],
+            source=self.source,
+        )
+
+    def __eq__(self, other: object) -> bool:
+        """Same ids, metadata and pixels; pixels are compared one by one unless they come from the same place."""
+        if not isinstance(other, StimulusSet):
+            return NotImplemented
+        if self.ids != other.ids or not self._metadata.equals(other._metadata):
+            return False
+        if self._pixels.same_as(other._pixels) and np.array_equal(self._rows, other._rows):
+            return True
+        return all(np.array_equal(self.load(index), other.load(index)) for index in range(len(self)))
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        where = self.source.get("path", "")
+        columns = f", metadata: {listed(self._metadata.columns)}" if len(self._metadata.columns) else ""
+        return f"StimulusSet({len(self)} stimuli, {self.source['kind']}{f' {where}' if where else ''}{columns})"
+
+
+def _checked_ids(ids: Iterable[str]) -> tuple[str, ...]:
+    checked = list(ids)
+    wrong = [item for item in checked if not isinstance(item, str)]
+    if wrong:
+        raise StimulusError(f"stimulus ids are strings; got {wrong[0]!r} ({type(wrong[0]).__name__})")
+    bad = [item for item in checked if not item or not item.isprintable()]
+    if bad:
+        raise StimulusError(f"a stimulus id is empty or holds characters that cannot be printed: {bad[0]!r}")
+    repeated = [name for name, count in Counter(checked).items() if count > 1]
+    if repeated:
+        raise StimulusError(f"{len(repeated)} stimulus ids are not unique: {listed(repeated)}")
+    return tuple(str(item) for item in checked)
+
+
+def _aligned(metadata: pd.DataFrame | Mapping[str, Sequence[Any]] | None, ids: tuple[str, ...]) -> pd.DataFrame:
+    index = pd.Index(ids, name=listing.ID_COLUMN, dtype=object)
+    if metadata is None:
+        return pd.DataFrame(index=index)
+    frame = pd.DataFrame(dict(metadata)) if not isinstance(metadata, pd.DataFrame) else metadata
+    if isinstance(frame.index, pd.RangeIndex):
+        if len(frame) != len(ids):
+            raise StimulusError(f"the metadata has {len(frame)} rows for {len(ids)} stimuli")
+        return frame.set_axis(index, axis=0)
+    if not frame.index.is_unique:
+        raise StimulusError(f"the metadata's index repeats {listed(frame.index[frame.index.duplicated()].unique())}")
+    problem = difference("stimuli", ids, frame.index.astype(str), "the set", "the metadata")
+    if problem:
+        raise StimulusError(problem)
+    return frame.loc[list(ids)].set_axis(index, axis=0)
+
+
+def _positions(which: Iterable[int] | slice, length: int, what: str) -> np.ndarray:
+    """Positions from 0 as int64; negative ones count from the end; a boolean mask must fit."""
+    if isinstance(which, slice):
+        return np.arange(length)[which]
+    items = list(which)
+    if items and all(isinstance(item, bool | np.bool_) for item in items):
+        if len(items) != length:
+            raise StimulusError(f"a mask of {len(items)} for {length} stimuli of {what}")
+        return np.flatnonzero(items)
+    try:
+        positions = [operator.index(item) for item in items]
+    except TypeError:
+        raise StimulusError(
+            f"stimuli are chosen by ids, by positions, by a mask or by a slice; got {listed(items)}"
+        ) from None
+    outside = [position for position in positions if not -length <= position < length]
+    if outside:
+        raise StimulusError(f"{what} has {length} stimuli; there is no position {listed(outside)}")
+    return np.array([position % length for position in positions], dtype=np.int64)
+
+
+def _json(background: Background) -> list[int] | None:
+    return None if background is None else [int(value) for value in background]
