@@ -12,6 +12,8 @@ import xarray as xr
 
 from ..errors import DataError
 from ..schema import PAIR, STIMULUS_ID
+from .files import kind, provenance, variables
+from .reader import Match, Reader
 
 JSON_PREFIX = "json:"
 
@@ -113,3 +115,30 @@ def _from_attribute(value: Any) -> Any:
         if isinstance(value, str) and value.startswith(JSON_PREFIX)
         else value
     )
+
+
+def _held(path: Path) -> set[str]:
+    held = variables(path) if kind(path) == "hdf5" else {}
+    return set(held)
+
+
+def _sniff_rdms(path: Path) -> Match:
+    return 2 if {"dissimilarity", STIMULUS_ID} <= _held(path) else 0
+
+
+def _sniff_responses(path: Path) -> Match:
+    return 2 if {"response", STIMULUS_ID, "repetition"} <= _held(path) else 0
+
+
+def _read(path: Path) -> xr.DataArray:
+    """Read a file of :func:`to_netcdf`; its own source and sha256 are kept, the file's become ``file_*``."""
+    array = from_netcdf(path)
+    new = provenance(path)
+    array.attrs = {**new, **array.attrs, "file": new["source"], "file_sha256": new["sha256"]}
+    return array
+
+
+READERS = (
+    Reader("netcdf", "rdms", "RDMs saved by bltvs_neuro.neural.to_netcdf (.nc)", _sniff_rdms, _read),
+    Reader("netcdf", "responses", "responses saved by bltvs_neuro.neural.to_netcdf (.nc)", _sniff_responses, _read),
+)
