@@ -1,0 +1,208 @@
+"""The Natural Scenes Dataset in its own folder layout: single-trial betas in volume space.
+
+Stimulus ids are ``nsd-00013``: the 0-based nsdId of nsd_stim_info_merged.csv, as in the file names of Algonauts 2023.
+
+References
+----------
+Allen et al. 2022, Nature Neuroscience 25:116-126, doi:10.1038/s41593-021-00962-x
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import DataError, listed, unknown
+from .files import check_dataset, load_arrays, open_hdf5, provenance
+from .labelled import make_responses
+from .nifti import grid_attrs, label_names, load, open_nifti, read_labels, read_voxels, voxel_coords, zscore_sessions
+from .reader import Match, Reader
+from .rois import choose_rois, coordinate_name, first_roi
+
+TRIALS = 750
+"""Trials of a session."""
+
+PERCENT = 300.0
+"""Betas stored as int16 are percent signal change times this."""
+
+
+def sniff(path: Path) -> Match:
+    """A folder with nsddata_betas."""
+    return 2 if (path / "nsddata_betas").is_dir() else 0
+
+
+def read(
+    path: Path,
+    *,
+    subject: str | None = None,
+    session: int | Sequence[int] | None = None,
+    roi: str | Sequence[str] | None = "nsdgeneral",
+    space: str = "func1pt8mm",
+    preparation: str = "betas_fithrf_GLMdenoise_RR",
+    normalise: Literal["none", "session"] = "none",
+) -> xr.DataArray:
+    """Read the betas of one subject.
+
+    Parameters
+    ----------
+    path : Path
+        The folder that holds ``nsddata`` and ``nsddata_betas``.
+    subject : str, optional
+        ``"subj01"`` ...; default: the only one there.
+    session : int or sequence of int, optional
+        1-based; default: all that are there. NSD keeps back no trials of the sessions it publishes.
+    roi : str, sequence of str or None
+        Regions (``"V1"``, ``"EBA"``) or mask files (``"nsdgeneral"``, the default, ``"streams"``). None reads the whole
+        volume: 700,000 voxels.
+    space, preparation : str
+        Folders of the betas.
+    normalise : "none" or "session"
+        Percent signal change, or each voxel z-scored within each session.
+
+    Returns
+    -------
+    xarray.DataArray
+        (presentation, neuroid), float32. On presentation stimulus_id, repetition, session (1-based) and trial (0-based
+        within the subject); on neuroid subject, roi, i, j, k (0-based), ncsnr where it is there, and each atlas.
+    """
+    subject = _subject(path, subject)
+    folder = path / "nsddata_betas" / "ppdata" / subject / space / preparation
+    files = _sessions(folder, session)
+    shape, affine = _grid(path, folder, files, subject, space)
+    families, masks = _atlases(path / "nsddata" / "ppdata" / subject / space / "roi", shape, roi)
+    used = [*files.values(), *masks]
+    if roi is None:
+        voxels = np.indices(shape).reshape(3, -1).T  # (3, i, j, k) -> (voxel, 3), k fastest
+        inside = np.ones(len(voxels), dtype=bool)
+    else:
+        voxels = np.argwhere(np.any([labels > 0 for labels in families.values()], axis=0))
+        names = {name: label_names(name, labels[tuple(voxels.T)]) for name, labels in families.items()}
+        inside = choose_rois(names, roi)
+    voxels = voxels[inside]
+    regions = {name: label_names(name, labels[tuple(voxels.T)]) for name, labels in families.items()}
+    neuroid: dict[str, Any] = {"subject": subject, "roi": first_roi(regions, len(voxels)), **voxel_coords(voxels)}
+    neuroid |= {coordinate_name(name): labels for name, labels in regions.items()}
+    ncsnr = folder / "ncsnr.nii.gz"
+    if ncsnr.is_file():
+        volume = load(open_nifti(ncsnr), str(ncsnr))
+        if volume.shape != shape:
+            raise DataError(f"{ncsnr} has shape {volume.shape}, the betas {shape}")
+        neuroid["ncsnr"] = volume[tuple(voxels.T)].astype(np.float32)
+        used.append(ncsnr)
+    ids, design = _design(path, subject)
+    trials = np.concatenate([np.arange(TRIALS) + (number - 1) * TRIALS for number in files])
+    values = np.empty((len(trials), len(voxels)), dtype=np.float32)
+    for row, file in enumerate(files.values()):
+        values[row * TRIALS : (row + 1) * TRIALS] = read_session(file, voxels, shape)
+    sessions = np.repeat(list(files), TRIALS)
+    if normalise == "session":
+        values = zscore_sessions(values, sessions)
+    attrs: dict[str, Any] = {"units": "z within session" if normalise == "session" else "percent signal change"}
+    attrs |= {**grid_attrs(shape, affine), **provenance(*used, design, root=path)}
+    return make_responses(
+        values, [ids[trial] for trial in trials], neuroid_coords=neuroid, attrs=attrs, session=sessions, trial=trials
+    )
+
+
+def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Betas of one session, (trial, voxel), in percent signal change.
+
+    The .hdf5 files keep MATLAB's array with its axes reversed, (trial, k, j, i); the .nii.gz files are (i, j, k, trial).
+    """
+    if file.suffix != ".hdf5":
+        image = open_nifti(file)
+        if image.shape != (*shape, TRIALS):
+            raise DataError(f"{file} has shape {image.shape}; expected {(*shape, TRIALS)}")
+        values = read_voxels(image, voxels, str(file))
+        return values / np.float32(PERCENT) if image.get_data_dtype() == np.int16 else values
+    values = np.empty((TRIALS, len(voxels)), dtype=np.float32)
+    with open_hdf5(file) as opened:
+        if "betas" not in opened:
+            raise DataError(f"{file} has {listed(opened)}, no betas")
+        betas = opened["betas"]
+        if betas.shape != (TRIALS, *shape[::-1]):
+            raise DataError(f"{file} has betas of shape {betas.shape}; expected {(TRIALS, *shape[::-1])} (trial, k, j, i)")
+        check_dataset(betas)
+        for k in np.unique(voxels[:, 2]):
+            here = np.flatnonzero(voxels[:, 2] == k)
+            i, j = voxels[here, 0], voxels[here, 1]
+            slab = betas[:, k, j.min() : j.max() + 1, i.min() : i.max() + 1]  # (trial, j, i) of the box around the roi
+            values[:, here] = slab[:, j - j.min(), i - i.min()]
+        return values / np.float32(PERCENT) if betas.dtype.kind == "i" else values
+
+
+def stimulus_name(nsd_id: int) -> str:
+    """Id of a 0-based nsdId."""
+    return f"nsd-{nsd_id:05d}"
+
+
+def _subject(path: Path, subject: str | None) -> str:
+    have = sorted(folder.name for folder in (path / "nsddata_betas" / "ppdata").glob("subj*"))
+    if subject is None and len(have) == 1:
+        return have[0]
+    if subject is None:
+        raise DataError(f"{path} has {listed(have) or 'no subjects'}: choose one with subject=")
+    if subject not in have:
+        raise unknown("subject", subject, have)
+    return subject
+
+
+def _sessions(folder: Path, session: int | Sequence[int] | None) -> dict[int, Path]:
+    found: dict[int, Path] = {}
+    for file in sorted(folder.glob("betas_session*")):
+        match = re.fullmatch(r"betas_session(\d\d)\.(hdf5|nii\.gz|nii)", file.name)
+        if match:
+            found.setdefault(int(match[1]), file)  # .hdf5 sorts first, and reads faster
+    if not found:
+        raise DataError(f"{folder} has no betas_sessionSS.hdf5 or .nii.gz")
+    wanted = list(found) if session is None else [session] if isinstance(session, int | np.integer) else list(session)
+    for number in wanted:
+        if int(number) not in found:
+            raise unknown("session", int(number), list(found))
+    return {int(number): found[int(number)] for number in wanted}
+
+
+def _grid(
+    path: Path, folder: Path, files: dict[int, Path], subject: str, space: str
+) -> tuple[tuple[int, ...], NDArray[np.float64]]:
+    """Shape (i, j, k) and affine; the .hdf5 files have no affine, so a volume of the same space gives it."""
+    volumes = [file for file in files.values() if file.suffix != ".hdf5"]
+    volumes += [folder / "ncsnr.nii.gz", *sorted((path / "nsddata" / "ppdata" / subject / space).rglob("*.nii.gz"))]
+    for file in volumes:
+        if file.is_file():
+            image = open_nifti(file)
+            return tuple(image.shape[:3]), image.affine
+    raise DataError(f"no volume of {subject} in {space} was found that gives the affine (ncsnr.nii.gz, roi/*.nii.gz)")
+
+
+def _atlases(
+    folder: Path, shape: tuple[int, ...], roi: str | Sequence[str] | None
+) -> tuple[dict[str, NDArray[np.int64]], list[Path]]:
+    files = {file.name.removesuffix(".nii.gz"): file for file in sorted(folder.glob("*.nii.gz"))}
+    # lh.X and rh.X repeat X
+    files = {name: file for name, file in files.items() if not name.startswith(("lh.", "rh."))}
+    if not files and roi is not None:
+        raise DataError(f"{folder} has no mask files; pass roi=None to read whole volumes")
+    return {name: read_labels(file, shape) for name, file in files.items()}, list(files.values())
+
+
+def _design(path: Path, subject: str) -> tuple[list[str], Path]:
+    """Stimulus of every trial of a subject."""
+    file = path / "nsddata" / "experiments" / "nsd" / "nsd_expdesign.mat"
+    if not file.is_file():
+        raise DataError(f"{file} is missing: without it the stimuli of the trials are not known")
+    arrays = load_arrays(file, ["masterordering", "subjectim"])
+    if len(arrays) != 2:
+        raise DataError(f"{file} has {listed(arrays)}; expected masterordering and subjectim")
+    order = np.asarray(arrays["masterordering"]).ravel().astype(np.int64)  # 1-based into the subject's 10000 images
+    images = np.asarray(arrays["subjectim"]).astype(np.int64)[int(subject.removeprefix("subj")) - 1]  # 1-based 73k ids
+    return [stimulus_name(int(number)) for number in images[order - 1] - 1], file
+
+
+READERS = (Reader("nsd", "responses", "Natural Scenes Dataset folder (nsddata, nsddata_betas)", sniff, read),)
