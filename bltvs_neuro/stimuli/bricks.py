@@ -71,10 +71,10 @@ def read_mat92(path: Path | None) -> tuple[np.ndarray, pd.DataFrame, Path]:
     The metadata columns are ``category`` (six names) and the booleans ``human``, ``face``, ``animal``, ``natural``.
     """
     path = fetch(MAT92) if path is None else path
+    if not path.is_file():
+        raise StimulusError(f"there is no file {path}")
     try:
         content = scipy.io.loadmat(path, variable_names=["stimuli_92objs"])
-    except FileNotFoundError:
-        raise StimulusError(f"there is no file {path}") from None
     except Exception as error:  # a damaged file makes scipy's parser raise almost anything
         raise StimulusError(f"cannot read {path} as a .mat file: {' '.join(str(error).split())}") from error
     if "stimuli_92objs" not in content:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import warnings
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from ..errors import StimulusError
+
+log = logging.getLogger(__name__)
 
 Pixels = NDArray[np.uint8]
 Background = tuple[int, int, int] | None
@@ -91,7 +94,14 @@ def decode_image(path: str | Path, *, name: str | None = None, background: Backg
     if background is not None and not (len(background) == 3 and all(0 <= value <= 255 for value in background)):
         raise StimulusError(f"a background is three ints from 0 to 255, or None; got {background!r}")
     try:
-        return _decode(Path(path), background)
+        # Pillow's warnings (damaged EXIF and the like) have no name in them, so they are logged with one.
+        with warnings.catch_warnings(record=True) as said:
+            warnings.simplefilter("always")
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            pixels = _decode(Path(path), background)
+        for warning in said:
+            log.warning("stimulus %r: %s", name, warning.message)
+        return pixels
     except StimulusError as error:
         raise StimulusError(f"cannot read stimulus {name!r}: {error}") from None
     # A damaged file makes Pillow's parsers raise almost anything: struct.error, SyntaxError, IndexError, zlib.error …
@@ -111,19 +121,15 @@ def _reason(path: Path, error: Exception) -> str:
 
 
 def _decode(path: Path, background: Background) -> Pixels:
-    with path.open("rb") as stream, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
-        with Image.open(stream, formats=sorted(set(IMAGE_FORMATS.values()))) as image:
-            width, height = image.size
-            if width * height > MAX_PIXELS:
-                raise StimulusError(f"{width} x {height} is more than the {MAX_PIXELS:,} pixels that are read")
-            frames = getattr(image, "n_frames", 1)
-            if frames > 1 and image.format != "MPO":
-                raise StimulusError(
-                    f"it has {frames} frames and a stimulus is one; save the frame as a file of its own"
-                )
-            image.load()
-            return _to_rgb(ImageOps.exif_transpose(image), image.format, background)
+    with path.open("rb") as stream, Image.open(stream, formats=sorted(set(IMAGE_FORMATS.values()))) as image:
+        width, height = image.size
+        if width * height > MAX_PIXELS:
+            raise StimulusError(f"{width} x {height} is more than the {MAX_PIXELS:,} pixels that are read")
+        frames = getattr(image, "n_frames", 1)
+        if frames > 1 and image.format != "MPO":
+            raise StimulusError(f"it has {frames} frames and a stimulus is one; save the frame as a file of its own")
+        image.load()
+        return _to_rgb(ImageOps.exif_transpose(image), image.format, background)
 
 
 def _to_rgb(image: Image.Image, fileformat: str | None, background: Background) -> Pixels:

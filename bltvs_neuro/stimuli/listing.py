@@ -136,24 +136,26 @@ def read_table(
     for column in (id_column, path_column):
         if column not in columns:
             raise StimulusError(f"{path} has no column {column!r}; it has: {', '.join(columns)}")
-    # A converter keeps the cell's text: an id may be "007" or "NA".
-    frame = _read_csv(path, separator, converters={id_column: str.strip, path_column: str.strip})
+    frame = _read_csv(path, separator)
+    # Read again as text, because an id may be "007" or "NA".
+    text = _read_csv(path, separator, dtype=str, keep_default_na=False)
     if not isinstance(frame.index, pd.RangeIndex):
         raise StimulusError(f"{path}: rows have more cells than the header has columns")
     if frame.empty:
         raise StimulusError(f"{path} has a header and no rows")
     for column in (id_column, path_column):
-        empty = [str(row + 2) for row in range(len(frame)) if frame[column].iloc[row] == ""]
+        text[column] = text[column].str.strip()
+        empty = [str(row + 2) for row, cell in enumerate(text[column]) if cell == ""]
         if empty:
             raise StimulusError(f"{path}: column {column!r} is empty in row {listed(empty)} (the header is row 1)")
-    ids = [normalised(str(value)) for value in frame[id_column]]
+    ids = [normalised(str(value)) for value in text[id_column]]
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         raise StimulusError(
             f"{path}: {len(repeated)} ids are in more than one row: {listed(repeated)}; "
             "a stimulus set lists every stimulus once, presentations belong to the responses"
         )
-    paths = [path.parent / value for value in frame[path_column]]
+    paths = [path.parent / value for value in text[path_column]]
     missing = [str(file) for file in paths if not file.is_file()]
     if missing:
         raise StimulusError(f"{path}: {len(missing)} of {len(paths)} files are missing: {listed(missing, 4)}")
