@@ -14,17 +14,24 @@ from .labelled import (
     to_square,
 )
 from .netcdf import from_netcdf, to_netcdf
+from .nifti import to_volume
+from .registry import RDM_READERS, RESPONSE_READERS, load_rdms, load_responses
 
 __all__ = [
+    "RDM_READERS",
+    "RESPONSE_READERS",
     "align_rdms",
     "average_repetitions",
     "check_rdms",
     "check_responses",
     "from_netcdf",
+    "load_rdms",
+    "load_responses",
     "make_rdms",
     "make_responses",
     "rdm_stimulus_ids",
     "select_stimuli",
     "to_netcdf",
     "to_square",
+    "to_volume",
 ]

@@ -30,9 +30,7 @@ def sniff(path: Path) -> Match:
     return 2 if kind(path) in ("matlab5", "matlab73") and set(variables(path)) & {*FMRI, *MEG} else 0
 
 
-def read(
-    path: Path, *, stimuli: Stimuli = None, time: Mapping[str, Sequence[float]] | None = None
-) -> xr.DataArray:
+def read(path: Path, *, stimuli: Stimuli = None, time: Mapping[str, Sequence[float]] | None = None) -> xr.DataArray:
     """Read target_fmri.mat or target_meg.mat.
 
     Parameters

@@ -140,4 +140,4 @@ def _images(folder: Path, stimuli: Stimuli, rows: int, ids: str) -> list[str]:
     return [names[row] for row in range(1, rows + 1)]
 
 
-READERS = (Reader("algonauts2023", "responses", "Algonauts 2023 subject folder (training_split, roi_masks)", sniff, read),)
+READERS = (Reader("algonauts2023", "responses", "Algonauts 2023 subject folder (training_split)", sniff, read),)

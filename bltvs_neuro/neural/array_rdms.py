@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,7 @@ def to_condensed(values: Any, what: str) -> tuple[NDArray[np.float64], int]:
         if n:
             return rows, n
     raise DataError(
-        f"{what} has shape {array.shape}, which is neither square (n, n), a stack of squares, nor rows of n(n-1)/2 pairs"
+        f"{what} has shape {array.shape}, which is neither square (n, n), a stack of squares, nor n(n-1)/2 pairs"
     )
 
 
@@ -100,7 +101,7 @@ def _three_rows(array: NDArray[np.float64]) -> bool:
 
 
 def _n_stimuli(pairs: int) -> int:
-    n = int(round((1 + np.sqrt(1 + 8 * pairs)) / 2))
+    n = (1 + math.isqrt(1 + 8 * pairs)) // 2
     return n if n > 1 and n_pairs(n) == pairs else 0
 
 
@@ -119,4 +120,6 @@ def _fits(shape: tuple[int, ...]) -> bool:
     return 0 < len(shape) <= 2 and _n_stimuli(shape[-1]) > 2
 
 
-READERS = (Reader("array", "rdms", "square or condensed arrays (.npy, .npz, .mat, .h5, .csv) with stimuli=", sniff, read),)
+READERS = (
+    Reader("array", "rdms", "square or condensed arrays (.npy, .npz, .mat, .h5, .csv) with stimuli=", sniff, read),
+)

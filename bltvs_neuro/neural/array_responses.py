@@ -1,4 +1,4 @@
-"""Responses as plain arrays: .npy, .npz, .mat, .h5 and .csv, presentations × neuroids [× time], with a stimulus list."""
+"""Responses as plain arrays (.npy, .npz, .mat, .h5, .csv): presentations × neuroids [× time], with a stimulus list."""
 
 from __future__ import annotations
 
@@ -69,7 +69,9 @@ def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None) -> xr.D
         values = arrays.pop(key)
     values = np.asarray(values)
     if values.ndim not in (2, 3):
-        raise DataError(f"{path} has shape {values.shape}; expected (presentation, neuroid) or (presentation, neuroid, time)")
+        raise DataError(
+            f"{path} has shape {values.shape}; expected (presentation, neuroid) or (presentation, neuroid, time)"
+        )
     if values.ndim == 3 and "time" not in arrays:
         raise DataError(f"{path} has a time axis {values.shape} but no array 'time' with its seconds")
     ids = find_ids(path, stimuli, arrays, {len(values)}, "presentations")
@@ -78,9 +80,7 @@ def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None) -> xr.D
     neuroid.setdefault("voxel" if "electrode" not in neuroid else "index", np.arange(values.shape[1]))
     time = np.ravel(arrays["time"]) if values.ndim == 3 else None
     repetition = np.ravel(arrays["repetition"]) if "repetition" in arrays else None
-    return make_responses(
-        values, ids, neuroid_coords=neuroid, time=time, repetition=repetition, attrs=provenance(path)
-    )
+    return make_responses(values, ids, neuroid_coords=neuroid, time=time, repetition=repetition, attrs=provenance(path))
 
 
 def _row_labels(path: Path, rows: int) -> list[str] | None:
@@ -109,5 +109,7 @@ def _candidates(path: Path) -> list[str]:
 
 
 READERS = (
-    Reader("array", "responses", "presentations × neuroids arrays (.npy, .npz, .mat, .h5, .csv) with stimuli=", sniff, read),
+    Reader(
+        "array", "responses", "presentations × neuroids arrays (.npy, .npz, .mat, .h5, .csv) with stimuli=", sniff, read
+    ),
 )

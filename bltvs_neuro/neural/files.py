@@ -20,7 +20,9 @@ from numpy.typing import NDArray
 from ..datasets import sha256_file
 from ..errors import DataError, listed
 
-Kind = Literal["folder", "hdf5", "matlab73", "matlab5", "npy", "npz", "nifti", "json", "table", "pickle", "fif", "unknown"]
+Kind = Literal[
+    "folder", "hdf5", "matlab73", "matlab5", "npy", "npz", "nifti", "json", "table", "pickle", "fif", "unknown"
+]
 
 DEFLATE_RATIO = 1100
 """Deflate cannot shrink more than 1032 times: an array that claims more than this of its file is refused."""
@@ -102,7 +104,9 @@ def describe(path: Path) -> str:
         return "nothing there"
     what = kind(path)
     if what == "folder":
-        return f"a folder with {listed(sorted(p.name + ('/' if p.is_dir() else '') for p in path.iterdir())) or 'nothing'}"
+        return (
+            f"a folder with {listed(sorted(p.name + ('/' if p.is_dir() else '') for p in path.iterdir())) or 'nothing'}"
+        )
     size = path.stat().st_size
     try:
         held = variables(path)
@@ -171,12 +175,14 @@ def open_npy(path: Path) -> NDArray[Any]:
         start = stream.tell()
     if dtype.hasobject:
         raise DataError(
-            f"{path} holds pickled Python objects, which can run code when they are loaded. Save plain arrays, or, where "
-            f"the layout is one that needs it and you trust its origin, name its reader with format= and allow_pickle=True"
+            f"{path} holds pickled Python objects, which can run code when they are loaded. Save plain arrays, or, for a "
+            f"layout that is made of pickles and of an origin you trust, name its reader with format= and allow_pickle=True"
         )
     need, have = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
     if need > have:
-        raise DataError(f"{path} is truncated: its header declares {need} bytes {Variable(shape, str(dtype))}, it has {have}")
+        raise DataError(
+            f"{path} is truncated: its header declares {need} bytes {Variable(shape, str(dtype))}, it has {have}"
+        )
     if need == 0:
         return np.empty(shape, dtype)
     return np.load(path, mmap_mode="r", allow_pickle=False)
@@ -210,8 +216,8 @@ def check_dataset(dataset: Any) -> None:
     stored = dataset.id.get_storage_size()
     if dataset.size and dataset.nbytes > DEFLATE_RATIO * stored + 4096:
         raise DataError(
-            f"{dataset.file.filename}: {dataset.name} declares {dataset.nbytes} bytes {dataset.shape} but only {stored} are "
-            f"stored; the file is unfinished or damaged"
+            f"{dataset.file.filename}: {dataset.name} declares {dataset.nbytes} bytes {dataset.shape} but only "
+            f"{stored} are stored; the file is unfinished or damaged"
         )
 
 

@@ -12,7 +12,17 @@ import numpy as np
 from ..errors import DataError, SpecError, listed
 from .files import load_json
 
-ID_KEYS = ("stimulus_id", "stimulus_ids", "stimuli", "stimulus", "ids", "labels", "conditions", "stim_file", "trial_type")
+ID_KEYS = (
+    "stimulus_id",
+    "stimulus_ids",
+    "stimuli",
+    "stimulus",
+    "ids",
+    "labels",
+    "conditions",
+    "stim_file",
+    "trial_type",
+)
 """Names under which files keep their stimulus ids, in the order they are looked for."""
 
 Stimuli = Sequence[str] | str | os.PathLike[str] | None
@@ -33,7 +43,9 @@ def read_list(path: Path) -> list[str]:
         table = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
         column = next((key for key in ID_KEYS if key in table.columns), None)
         if column is None:
-            raise DataError(f"{path} has no column of stimulus ids ({listed(ID_KEYS)}); its columns: {listed(table.columns)}")
+            raise DataError(
+                f"{path} has no column of stimulus ids ({listed(ID_KEYS)}); its columns: {listed(table.columns)}"
+            )
         return table[column].tolist()
     return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
 
@@ -49,7 +61,9 @@ def given_ids(stimuli: Stimuli) -> list[str] | None:
     return [str(stimulus) for stimulus in stimuli]
 
 
-def find_ids(path: Path, stimuli: Stimuli, arrays: Mapping[str, Any], lengths: set[int], what: str = "stimuli") -> list[str]:
+def find_ids(
+    path: Path, stimuli: Stimuli, arrays: Mapping[str, Any], lengths: set[int], what: str = "stimuli"
+) -> list[str]:
     """Ids for ``path``: the argument, else a key of the file, else a list beside the file.
 
     Parameters

@@ -64,5 +64,8 @@ def _load(file: str, variable: str) -> tuple[np.ndarray, list[str]]:
 
 
 def _label(rdms: np.ndarray, file: str, metric: str, **coords: Any) -> xr.DataArray:
-    attrs = provenance(fetch(f"kriegeskorte92/{file}")) | {"source": f"kriegeskorte92/{file}", "reader": "kriegeskorte92"}
+    attrs = provenance(fetch(f"kriegeskorte92/{file}")) | {
+        "source": f"kriegeskorte92/{file}",
+        "reader": "kriegeskorte92",
+    }
     return make_rdms(rdms, KRIEGESKORTE92_IDS, metric=metric, attrs=attrs, **coords)

@@ -28,7 +28,7 @@ def open_nifti(path: Path) -> Any:
     import nibabel
 
     try:
-        image = nibabel.load(path, keep_file_open=True)
+        image: Any = nibabel.load(path, keep_file_open=True)
     except Exception as error:  # nibabel raises several unrelated types
         raise DataError(f"{path} cannot be read as NIfTI, it is damaged or truncated: {error}") from error
     need = math.prod(image.shape) * image.get_data_dtype().itemsize
@@ -100,7 +100,9 @@ def read_voxels(image: Any, voxels: NDArray[np.integer], what: str) -> NDArray[n
     try:
         for start in range(0, shape[3], step):
             stop = min(start + step, shape[3])
-            block = np.asarray(image.dataobj[..., start:stop]) if len(image.shape) == 4 else load(image, what)[..., None]
+            block = (
+                np.asarray(image.dataobj[..., start:stop]) if len(image.shape) == 4 else load(image, what)[..., None]
+            )
             out[start:stop] = block[i, j, k].T  # (i, j, k, volume) -> (volume, voxel)
     except DataError:
         raise
@@ -119,7 +121,9 @@ def grid_attrs(shape: tuple[int, ...], affine: ArrayLike) -> dict[str, Any]:
     return {"volume_shape": [int(n) for n in shape[:3]], "affine": np.asarray(affine, dtype=float).tolist()}
 
 
-def label_names(family: str, labels: NDArray[np.integer], names: Mapping[int, str] | None = None) -> NDArray[np.object_]:
+def label_names(
+    family: str, labels: NDArray[np.integer], names: Mapping[int, str] | None = None
+) -> NDArray[np.object_]:
     """Region of each voxel from its label ("" outside); atlases without a table are named ``atlas-3``."""
     table = dict(names) if names is not None else ATLASES.get(family, {})
     found = {int(label): table.get(int(label), f"{family}-{int(label)}") for label in np.unique(labels) if label > 0}

@@ -127,7 +127,9 @@ def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]
             raise DataError(f"{file} has {listed(opened)}, no betas")
         betas = opened["betas"]
         if betas.shape != (TRIALS, *shape[::-1]):
-            raise DataError(f"{file} has betas of shape {betas.shape}; expected {(TRIALS, *shape[::-1])} (trial, k, j, i)")
+            raise DataError(
+                f"{file} has betas of shape {betas.shape}; expected {(TRIALS, *shape[::-1])} (trial, k, j, i)"
+            )
         check_dataset(betas)
         for k in np.unique(voxels[:, 2]):
             here = np.flatnonzero(voxels[:, 2] == k)

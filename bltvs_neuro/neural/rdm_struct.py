@@ -78,11 +78,7 @@ def read_struct(records: NDArray[np.void], what: str) -> tuple[NDArray[np.float6
 def _structs(path: Path) -> dict[str, NDArray[np.void]]:
     names = [name for name, variable in variables(path).items() if variable.dtype == "struct"]
     loaded = load_arrays(path, names) if names else {}
-    return {
-        name: value
-        for name, value in loaded.items()
-        if value.size and "RDM" in (value.dtype.names or ())
-    }
+    return {name: value for name, value in loaded.items() if value.size and "RDM" in (value.dtype.names or ())}
 
 
 READERS = (Reader("rdm_struct", "rdms", "struct array with a field RDM, MATLAB RSA toolbox (.mat)", sniff, read),)

@@ -112,7 +112,11 @@ def load_rdms(
     """
     common = {"stimuli": stimuli, "subject": subject, "session": session, "roi": roi, "allow_pickle": allow_pickle}
     name = os.fspath(path_or_name)
-    if format is None and name.split(":")[0] in {known.split(":")[0] for known in NAMED_RDMS} and not Path(name).exists():
+    if (
+        format is None
+        and name.split(":")[0] in {known.split(":")[0] for known in NAMED_RDMS}
+        and not Path(name).exists()
+    ):
         if name not in NAMED_RDMS:
             raise unknown("data set", name, list(NAMED_RDMS))
         rdms = _narrow(NAMED_RDMS[name](), {**common, **options}, set())
@@ -209,9 +213,7 @@ def _choose(path: Path, readers: Mapping[str, Reader], format: str | None) -> Re
     if len(fits) == 1:
         return readers[fits[0]]
     why = f"{listed(fits)} would all read it" if fits else "no reader recognises it"
-    raise DataError(
-        f"{path} is {describe(path)}: {why}. Name one with format=. Readers:\n{readers_table(readers)}"
-    )
+    raise DataError(f"{path} is {describe(path)}: {why}. Name one with format=. Readers:\n{readers_table(readers)}")
 
 
 def _narrow(array: xr.DataArray, common: dict[str, Any], done: set[str]) -> xr.DataArray:

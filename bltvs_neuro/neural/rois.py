@@ -1,4 +1,4 @@
-"""Names of regions of interest: how they match, and the label tables of the atlases that NSD and Algonauts 2023 share."""
+"""Names of regions of interest: how they match, and the label tables of the atlases of NSD and Algonauts 2023."""
 
 from __future__ import annotations
 

@@ -123,5 +123,7 @@ def _plain(value: Any) -> Any:
 
 READERS = (
     Reader("rsatoolbox", "rdms", "RDMs saved by rsatoolbox (.hdf5)", sniff_hdf5, read_hdf5),
-    Reader("rsatoolbox_pkl", "rdms", "RDMs saved by rsatoolbox (.pkl; needs allow_pickle=True)", sniff_pickle, read_pickle),
+    Reader(
+        "rsatoolbox_pkl", "rdms", "RDMs saved by rsatoolbox (.pkl; needs allow_pickle=True)", sniff_pickle, read_pickle
+    ),
 )

@@ -49,7 +49,9 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str] | None]:
     except ValueError as error:
         raise DataError(f"{path} holds text among its numbers: {error}") from error
     if header is not None and row_labels is not None and len(header) == len(row_labels) and header != row_labels:
-        raise DataError(f"the row labels of {path} differ from its column labels: {listed(row_labels)}; {listed(header)}")
+        raise DataError(
+            f"the row labels of {path} differ from its column labels: {listed(row_labels)}; {listed(header)}"
+        )
     return values, header if header is not None else row_labels
 
 

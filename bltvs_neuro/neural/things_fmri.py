@@ -1,0 +1,218 @@
+"""THINGS-fMRI single-trial betas as tables: ResponseData.h5, StimulusMetadata.csv, VoxelMetadata.csv.
+
+ResponseData is a pandas table in HDF5's "fixed" layout, of which only the voxels asked for are read, without PyTables.
+
+References
+----------
+Hebart et al. 2023, eLife 12:e82580, doi:10.7554/eLife.82580
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import DataError, listed, unknown
+from .files import check_dataset, open_hdf5, provenance
+from .ids import as_text
+from .labelled import make_responses
+from .reader import Match, Reader
+from .rois import choose_rois, first_roi
+
+BLOCK_BYTES = 128 * 2**20
+NO_ROI = ("voxel_id", "subject_id", "voxel_x", "voxel_y", "voxel_z")
+
+
+def sniff(path: Path) -> Match:
+    """A folder (or the folder above betas_csv) with sub-XX_ResponseData.h5."""
+    return 2 if _tables(path) else 0
+
+
+def read(
+    path: Path,
+    *,
+    subject: str | None = None,
+    roi: str | Sequence[str] | None = None,
+    split: Literal["all", "train", "test"] = "all",
+) -> xr.DataArray:
+    """Read one subject's betas.
+
+    Parameters
+    ----------
+    path : Path
+        ``betas_csv`` or the folder that holds it.
+    subject : str, optional
+        ``"sub-01"`` or ``"01"``; default: the only one there.
+    roi : str or sequence of str, optional
+        Names of the dummy-coded columns of VoxelMetadata (``"V1"``, ``"lFFA"``).
+    split : "all", "train" or "test"
+        Trials by their trial_type.
+
+    Returns
+    -------
+    xarray.DataArray
+        (presentation, neuroid), float32. On presentation stimulus_id (the image's file name), repetition, session,
+        run, trial_type, trial_id; on neuroid subject, voxel (voxel_id), roi (the first that applies), i, j, k and
+        nc_testset (percent).
+    """
+    import pandas as pd
+
+    tables = _tables(path)
+    name = _subject(tables, subject, path)
+    response = tables[name]
+    stem = response.name.removesuffix("_ResponseData.h5")
+    trials = _csv(response.with_name(f"{stem}_StimulusMetadata.csv"), ("stimulus", "trial_id"))
+    voxels = _csv(response.with_name(f"{stem}_VoxelMetadata.csv"), ("voxel_id",))
+    if split != "all":
+        if "trial_type" not in trials:
+            raise DataError(f"{stem}_StimulusMetadata.csv has no trial_type to choose split={split!r} by")
+        trials = trials[trials["trial_type"] == split]
+    families = {
+        str(column): np.where(voxels[column].to_numpy() == 1, str(column), "").astype(object)
+        for column in voxels.columns
+        if column not in NO_ROI and pd.api.types.is_numeric_dtype(voxels[column]) and voxels[column].isin([0, 1]).all()
+    }
+    keep = choose_rois(families, roi) if roi is not None else np.ones(len(voxels), dtype=bool)
+    rois = first_roi(families, len(voxels))
+    if roi is not None:
+        wanted = {column: families[column] for column in families if column in ([roi] if isinstance(roi, str) else roi)}
+        rois = first_roi(wanted, len(voxels))
+    voxels, rois = voxels[keep], rois[keep]
+    values = read_frame(response, voxels["voxel_id"].astype(int).to_numpy(), trials["trial_id"].astype(int).to_numpy())
+    neuroid: dict[str, Any] = {"subject": name, "voxel": voxels["voxel_id"].to_numpy(int), "roi": rois}
+    for axis, column in zip("ijk", ("voxel_x", "voxel_y", "voxel_z"), strict=True):
+        if column in voxels:
+            neuroid[axis] = voxels[column].to_numpy(int)
+    if "nc_testset" in voxels:
+        neuroid["nc_testset"] = voxels["nc_testset"].to_numpy(float)
+    extra: dict[str, Any] = {
+        column: trials[column].to_numpy()
+        if trials[column].dtype.kind in "iuf"
+        else trials[column].astype(str).to_numpy(object)
+        for column in ("session", "run", "trial_type", "trial_id", "concept")
+        if column in trials
+    }
+    attrs = provenance(*(response.with_name(f"{stem}_{part}") for part in FILES), root=response.parent)
+    ids = trials["stimulus"].astype(str).tolist()
+    return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, **extra)
+
+
+FILES = ("ResponseData.h5", "StimulusMetadata.csv", "VoxelMetadata.csv")
+
+
+def read_frame(file: Path, voxel_ids: NDArray[np.int64], trial_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Rows ``voxel_ids`` and columns ``trial_ids`` of ResponseData, as (trial, voxel)."""
+    with open_hdf5(file) as opened:
+        groups = [name for name in opened if "axis0" in getattr(opened[name], "keys", tuple)()]
+        if len(groups) == 1:
+            plain = _read_fixed(opened[groups[0]], voxel_ids, trial_ids, file)
+            if plain is not None:
+                return plain
+    return _read_with_pandas(file, voxel_ids, trial_ids)
+
+
+def _read_fixed(
+    group: Any, voxel_ids: NDArray[np.int64], trial_ids: NDArray[np.int64], file: Path
+) -> NDArray[np.float32] | None:
+    """None when the labels are pickled or the layout is another: then pandas has to read it."""
+    blocks = [name.removesuffix("_items") for name in group if name.endswith("_items")]
+    if any(
+        group[f"{block}_items"].dtype.kind not in "Siuf" or group[f"{block}_values"].dtype.kind not in "iuf"
+        for block in blocks
+    ):
+        return None
+    place = {
+        label: (block, column) for block in blocks for column, label in enumerate(as_text(group[f"{block}_items"][:]))
+    }
+    for block in blocks:
+        check_dataset(group[f"{block}_values"])
+    if "voxel_id" not in place:
+        raise DataError(f"{file} has no column voxel_id; its first columns: {listed(place)}")
+    lacking = [trial for trial in trial_ids if str(trial) not in place]
+    if lacking:
+        raise DataError(f"{file} lacks the columns of {len(lacking)} trials of StimulusMetadata: {listed(lacking)}")
+    block, column = place["voxel_id"]
+    rows = _rows(group[f"{block}_values"][:, column], voxel_ids, file)
+    out = np.empty((len(trial_ids), len(rows)), dtype=np.float32)
+    for block in blocks:
+        mine = np.array([i for i, trial in enumerate(trial_ids) if place[str(trial)][0] == block], dtype=np.intp)
+        if not mine.size:
+            continue
+        table = group[f"{block}_values"]  # (voxel, item)
+        columns = [place[str(trial_ids[i])][1] for i in mine]
+        step = max(1, BLOCK_BYTES // (table.shape[1] * table.dtype.itemsize))
+        for start in range(int(rows.min()), int(rows.max()) + 1, step):
+            here = np.flatnonzero((rows >= start) & (rows < start + step))
+            if here.size:
+                part = table[start : start + step][rows[here] - start]
+                out[np.ix_(mine, here)] = part[:, columns].T  # (voxel, trial) -> (trial, voxel)
+    return out
+
+
+def _read_with_pandas(file: Path, voxel_ids: NDArray[np.int64], trial_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+    import pandas as pd
+
+    try:
+        table: Any = pd.read_hdf(file)
+    except ImportError as error:
+        raise DataError(
+            f"{file} is in a pandas layout that only pandas with PyTables can read: install the package 'tables'"
+        ) from error
+    except Exception as error:  # PyTables raises its own types
+        raise DataError(f"{file} cannot be read by pandas.read_hdf: {error}") from error
+    table.columns = [str(column) for column in table.columns]
+    rows = _rows(table["voxel_id"].to_numpy(), voxel_ids, file)
+    return table.iloc[rows][[str(trial) for trial in trial_ids]].to_numpy(np.float32).T
+
+
+def _rows(have: NDArray[Any], wanted: NDArray[np.int64], file: Path) -> NDArray[np.int64]:
+    position = {int(voxel): row for row, voxel in enumerate(have)}
+    lacking = [voxel for voxel in wanted if int(voxel) not in position]
+    if lacking:
+        raise DataError(f"{file} lacks {len(lacking)} voxels of VoxelMetadata: {listed(lacking)}")
+    if len(wanted) == 0:
+        raise DataError(f"{file}: the selection holds no voxels")
+    return np.array([position[int(voxel)] for voxel in wanted])
+
+
+def _tables(path: Path) -> dict[str, Path]:
+    for folder in (path, path / "betas_csv"):
+        found = {file.name.split("_")[0]: file for file in sorted(folder.glob("sub-*_ResponseData.h5"))}
+        if found:
+            return found
+    return {}
+
+
+def _subject(tables: dict[str, Path], subject: str | None, path: Path) -> str:
+    if not tables:
+        raise DataError(f"{path} has no sub-XX_ResponseData.h5")
+    if subject is None and len(tables) == 1:
+        return next(iter(tables))
+    if subject is None:
+        raise DataError(f"{path} has {listed(tables)}: choose one with subject=")
+    name = subject if subject.startswith("sub-") else f"sub-{subject}"
+    if name not in tables:
+        raise unknown("subject", subject, list(tables))
+    return name
+
+
+def _csv(file: Path, needed: Sequence[str]) -> Any:
+    import pandas as pd
+
+    if not file.is_file():
+        raise DataError(f"{file} is missing beside ResponseData.h5")
+    table = pd.read_csv(file)
+    lacking = [column for column in needed if column not in table]
+    if lacking:
+        raise DataError(f"{file} has no column {listed(lacking)}; its columns: {listed(table.columns)}")
+    return table
+
+
+READERS = (
+    Reader("things_fmri", "responses", "THINGS-fMRI betas_csv folder (ResponseData.h5 and two .csv)", sniff, read),
+)
