@@ -1,0 +1,118 @@
+"""Features in tiles: a site of any size passes through a bounded amount of memory, and kernels add up over tiles."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import DataError, SpecError, listed
+from ..schema import TIMESTEP
+
+Array = NDArray[np.float64]
+
+
+def unit_blocks(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
+    """Cut an array of units into boxes of at most ``most`` units, whole along the last dimensions where possible.
+
+    Examples
+    --------
+    >>> list(unit_blocks((3, 4), 8))
+    [(slice(0, 2, None), slice(None, None, None)), (slice(2, 3, None), slice(None, None, None))]
+    """
+    rest = math.prod(shape[1:])
+    whole = tuple(slice(None) for _ in shape[1:])
+    if rest <= most or len(shape) == 1:
+        rows = max(1, most // max(rest, 1))
+        for start in range(0, shape[0], rows):
+            yield (slice(start, min(start + rows, shape[0])), *whole)
+    else:
+        for i in range(shape[0]):
+            for block in unit_blocks(shape[1:], most):
+                yield (slice(i, i + 1), *block)
+
+
+@dataclass(frozen=True)
+class Features:
+    """Rows (stimuli or presentations) by features, read tile by tile.
+
+    Attributes
+    ----------
+    parts : sequence of xarray.DataArray
+        (row, *unit dims), lazy or not; a part that still has ``timestep`` is averaged over it. Parts are joined along
+        features.
+    what : str
+        Name for error messages.
+    """
+
+    parts: tuple[xr.DataArray, ...]
+    what: str
+
+    @property
+    def n_features(self) -> int:
+        """Number of features over all parts."""
+        return sum(math.prod(p.sizes[d] for d in self._units(p)) for p in self.parts)
+
+    @staticmethod
+    def _units(part: xr.DataArray) -> tuple[str, ...]:
+        return tuple(str(d) for d in part.dims[1:] if d != TIMESTEP)
+
+    def tiles(self, memory: int) -> Iterator[Array]:
+        """Yield float64 tiles (rows, features) whose working set stays near ``memory`` bytes.
+
+        Raises
+        ------
+        DataError
+            A value is not finite.
+        """
+        for part in self.parts:
+            units = self._units(part)
+            steps = part.sizes.get(TIMESTEP, 1)
+            # A tile, its transformed copy and what is read for it lie in memory at once.
+            most = max(1, int(memory // (8 * part.shape[0] * (2 + steps))))
+            for block in unit_blocks([part.sizes[d] for d in units], most):
+                read = part.isel(dict(zip(units, block, strict=True)))
+                if TIMESTEP in read.dims:
+                    values = np.asarray(read.values, dtype=np.float64).mean(axis=read.dims.index(TIMESTEP))
+                else:
+                    values = np.asarray(read.values)
+                tile = values.reshape(len(values), -1)  # (rows, *units) -> (rows, features)
+                tile = np.array(tile, dtype=np.float64, order="C")
+                if not np.isfinite(tile).all():
+                    rows = np.flatnonzero(~np.isfinite(tile).all(axis=1))
+                    raise DataError(
+                        f"{self.what} holds values that are not finite in {len(rows)} of {len(tile)} rows "
+                        f"(rows {listed(rows)}); leave these stimuli out"
+                    )
+                yield tile
+
+
+def add_up(
+    tiles: Iterator[Any], left: Callable[[Any], Array], right: Callable[[Any], Array] | None, n: int, device: str
+) -> Array:
+    """Sum ``left(tile) @ right(tile).T`` over tiles in float64, on a CPU with BLAS or on a torch device.
+
+    ``right=None`` means the same as ``left``: half the work, because BLAS then fills one triangle.
+    """
+    if device == "cpu":
+        total = np.zeros((n, n))
+        for tile in tiles:
+            a = left(tile)
+            total += a @ (a if right is None else right(tile)).T
+        return total
+    import torch  # the only place here that needs it, and only for a device that asks for it
+
+    try:
+        sum_on_device = torch.zeros((n, n), dtype=torch.float64, device=device)
+    except (RuntimeError, AssertionError) as error:
+        raise SpecError(f"device {device!r} cannot be used here: {error}") from error
+    for tile in tiles:
+        left_there = torch.from_numpy(left(tile)).to(device)
+        right_there = left_there if right is None else torch.from_numpy(right(tile)).to(device)
+        sum_on_device += left_there @ right_there.T
+    return np.asarray(sum_on_device.cpu().numpy(), dtype=np.float64)
