@@ -134,7 +134,7 @@ def _images(folder: Path, stimuli: Stimuli, rows: int, ids: str) -> list[str]:
             names[int(match[1])] = match[2] if ids == "nsd" else file.stem  # rows are numbered from 1
     if set(names) != set(range(1, rows + 1)):
         raise DataError(
-            f"{folder} should hold train-0001_nsd-*.png to train-{rows:04d}_nsd-*.png, which name the {rows} rows; it has "
+            f"{folder} should hold train-0001_nsd-*.png to train-{rows:04d}_nsd-*.png, one a row; it has "
             f"{len(names)} such files. Pass stimuli= otherwise"
         )
     return [names[row] for row in range(1, rows + 1)]

@@ -55,7 +55,7 @@ def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None, metric:
             arrays = {}  # the header of condensed rows names pairs, not stimuli
     else:
         held = variables(path)
-        fits = _candidates(held)
+        fits = _candidates(held) or (list(held) if len(held) == 1 else [])
         if key is not None and key not in held:
             raise unknown("key", key, list(held))
         if key is None and len(fits) != 1:
@@ -116,8 +116,8 @@ def _fits(shape: tuple[int, ...]) -> bool:
         return True
     if len(shape) == 2 and shape[1] == 1:
         shape = shape[:1]
-    # one or two pairs are no RDM worth guessing: (3, 1) columns of numbers are too common
-    return 0 < len(shape) <= 2 and _n_stimuli(shape[-1]) > 2
+    # columns of one or three numbers are too common to be guessed as the pairs of two or three stimuli
+    return 0 < len(shape) <= 2 and _n_stimuli(shape[-1]) > 3
 
 
 READERS = (

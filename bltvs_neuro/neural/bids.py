@@ -119,8 +119,8 @@ def _mask(files: list[Path]) -> Path:
     found = sorted({mask for file in files for mask in file.parent.glob("*_mask.nii*")})
     if len(found) != 1:
         raise DataError(
-            f"{len(found)} masks lie beside {files[0]} ({listed(mask.name for mask in found) or 'none'}): pass mask=, a "
-            f"volume whose values above 0 are the voxels to read"
+            f"{len(found)} masks lie beside {files[0]} ({listed(mask.name for mask in found) or 'none'}): pass mask=, "
+            f"a volume whose values above 0 are the voxels to read"
         )
     return found[0]
 

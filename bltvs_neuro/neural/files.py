@@ -27,6 +27,9 @@ Kind = Literal[
 DEFLATE_RATIO = 1100
 """Deflate cannot shrink more than 1032 times: an array that claims more than this of its file is refused."""
 
+SLACK_BYTES = 16 * 2**20
+"""Claims below this are harmless; netCDF's dimensions declare values that are never stored."""
+
 
 class Variable(NamedTuple):
     """Shape and type of one array of a file, in the axis order in which it is loaded."""
@@ -175,8 +178,8 @@ def open_npy(path: Path) -> NDArray[Any]:
         start = stream.tell()
     if dtype.hasobject:
         raise DataError(
-            f"{path} holds pickled Python objects, which can run code when they are loaded. Save plain arrays, or, for a "
-            f"layout that is made of pickles and of an origin you trust, name its reader with format= and allow_pickle=True"
+            f"{path} holds pickled Python objects, which can run code when they are loaded. Save plain arrays. For layouts "
+            f"that consist of pickles, from an origin you trust, name the reader with format= and pass allow_pickle=True"
         )
     need, have = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
     if need > have:
@@ -214,7 +217,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
 def check_dataset(dataset: Any) -> None:
     """Refuse an HDF5 dataset that declares far more than the bytes stored for it."""
     stored = dataset.id.get_storage_size()
-    if dataset.size and dataset.nbytes > DEFLATE_RATIO * stored + 4096:
+    if dataset.size and dataset.nbytes > DEFLATE_RATIO * stored + SLACK_BYTES:
         raise DataError(
             f"{dataset.file.filename}: {dataset.name} declares {dataset.nbytes} bytes {dataset.shape} but only "
             f"{stored} are stored; the file is unfinished or damaged"
@@ -273,7 +276,7 @@ def _load_npz(path: Path, names: list[str]) -> dict[str, Any]:
             if dtype.hasobject:
                 raise DataError(f"{path}: {name} holds pickled Python objects, which are never loaded from .npz files")
             need = math.prod(shape) * dtype.itemsize
-            if need > info.file_size or need > DEFLATE_RATIO * info.compress_size + 4096:
+            if need > info.file_size or need > DEFLATE_RATIO * info.compress_size + SLACK_BYTES:
                 raise DataError(f"{path}: {name} declares {need} bytes but the archive holds {info.compress_size}")
     with np.load(path, allow_pickle=False) as archive:
         return {name: archive[name] for name in names}

@@ -103,8 +103,8 @@ def find_ids(
                 raise DataError(f"{sidecar} lists {len(ids)} stimuli, but {path} has {wanted} {what}")
             return ids
     raise DataError(
-        f"{path} does not say which stimuli its {wanted} {what} are. Pass stimuli= (a list, or the path of one), or put "
-        f"the list beside it as {sidecars[0].name}"
+        f"{path} does not say which stimuli its {wanted} {what} are. Pass stimuli= (a list, or the path of one), or "
+        f"put the list beside it as {sidecars[0].name}"
     )
 
 

@@ -113,7 +113,7 @@ def read(
 def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Betas of one session, (trial, voxel), in percent signal change.
 
-    The .hdf5 files keep MATLAB's array with its axes reversed, (trial, k, j, i); the .nii.gz files are (i, j, k, trial).
+    The .hdf5 files keep MATLAB's array with its axes reversed, (trial, k, j, i); the NIfTI files are (i, j, k, trial).
     """
     if file.suffix != ".hdf5":
         image = open_nifti(file)

@@ -6,6 +6,7 @@ even then through an unpickler that builds nothing but numpy arrays and the plai
 
 from __future__ import annotations
 
+import importlib
 import pickle
 from pathlib import Path
 from typing import IO, Any
@@ -32,8 +33,10 @@ class _PlainUnpickler(pickle.Unpickler):
         modules = ("numpy.core.multiarray", "numpy._core.multiarray", "numpy.core.numeric", "numpy._core.numeric")
         if module in modules and name in _ALLOWED_NUMPY:
             # numpy 2 renamed numpy.core: either spelling is read under either version
-            core = np._core if hasattr(np, "_core") else np.core  # type: ignore[attr-defined]
-            return getattr(core.numeric if name == "_frombuffer" else core.multiarray, name)
+            core = "numpy._core" if int(np.__version__.split(".")[0]) >= 2 else "numpy.core"
+            return getattr(
+                importlib.import_module(f"{core}.{'numeric' if name == '_frombuffer' else 'multiarray'}"), name
+            )
         # an identifier: a dotted name could walk from an allowed module to any other
         if (module == "numpy.dtypes" and name.isidentifier() and name.endswith("DType")) or (module, name) in _ALLOWED:
             return super().find_class(module, name)

@@ -72,8 +72,8 @@ def read(
     channels, times = [str(name) for name in data["ch_names"]], np.asarray(data["times"], dtype=float)
     if values.ndim != 4 or values.shape[2:] != (len(channels), len(times)):
         raise DataError(
-            f"{file}: data of shape {values.shape} do not fit {len(channels)} channels and {len(times)} times; expected "
-            f"(image, repetition, channel, time)"
+            f"{file}: data of shape {values.shape} do not fit {len(channels)} channels and {len(times)} times; "
+            f"expected (image, repetition, channel, time)"
         )
     used = [file]
     ids = given_ids(stimuli)
