@@ -1,0 +1,81 @@
+"""Where the arithmetic runs: numpy on a CPU, torch on a GPU, one code path above.
+
+A solver asks for ``xp`` (numpy or torch) and uses only what the two spell alike: ``@``, ``*``, ``xp.linalg.solve``,
+``xp.linalg.eigh``, ``.sum(axis=...)``. The few calls they spell differently are methods here.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import SpecError
+
+Array = Any
+"""A numpy array or a torch tensor."""
+
+
+class Backend:
+    """numpy, or torch on a named device.
+
+    Parameters
+    ----------
+    device : str or None
+        ``None`` or ``"numpy"``: numpy. ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...: torch on that device. ``"auto"``:
+        torch on a GPU when torch sees one, else numpy.
+
+    Raises
+    ------
+    SpecError
+        torch knows no such device, or the device is not there.
+    """
+
+    def __init__(self, device: str | None = None) -> None:
+        if device == "auto":
+            device = "cuda" if _cuda() else None
+        self.device = None if device in (None, "numpy") else device
+        if self.device is None:
+            self.xp: Any = np
+            return
+        import torch
+
+        try:
+            torch.empty(1, device=self.device)
+        except (RuntimeError, AssertionError) as error:
+            raise SpecError(f"torch has no device {device!r} here ({error}); use device=None for numpy") from None
+        self.xp = torch
+
+    def array(self, values: Array, dtype: str = "float32") -> Array:
+        """Bring an array here as ``dtype`` (no copy when it is here already)."""
+        if self.device is None:
+            return np.asarray(values, dtype=dtype)
+        if isinstance(values, np.ndarray) and not values.flags.writeable:
+            values = values.copy()
+        return self.xp.as_tensor(values, dtype=getattr(self.xp, dtype), device=self.device)
+
+    def numpy(self, values: Array) -> np.ndarray:
+        """Bring an array back as numpy."""
+        return values if isinstance(values, np.ndarray) else values.detach().cpu().numpy()
+
+    def index(self, positions: np.ndarray) -> Array:
+        """Positions as an index for arrays that live here."""
+        return positions if self.device is None else self.xp.as_tensor(positions, device=self.device)
+
+    def eigh(self, matrix: Array) -> tuple[Array, Array]:
+        """Eigenvalues (ascending) and eigenvectors of a symmetric matrix, which may be overwritten."""
+        if self.device is None:
+            from scipy.linalg import eigh
+
+            # divide and conquer, in place: as fast as numpy's and one copy of the matrix less
+            return eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
+        values, vectors = self.xp.linalg.eigh(matrix)
+        return values, vectors
+
+
+def _cuda() -> bool:
+    try:
+        import torch
+    except ImportError:
+        return False
+    return bool(torch.cuda.is_available())

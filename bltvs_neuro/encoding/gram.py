@@ -1,0 +1,197 @@
+"""Gram first: one exact stimulus x stimulus matrix per feature space, streamed from lazy activations.
+
+Ridge, banded ridge and PLS see the features only through inner products between stimuli. The Gram of all stimuli
+serves every training fold (double-centring over the training rows is centring the features over them), every alpha and
+every target; it is computed once, tile by tile, and the features are never held as a whole.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+
+from ..errors import DataError, SpecError, unknown
+from ..schema import STIMULUS
+
+Scale = Literal["none", "zscore"]
+DEFAULT_TILE_BYTES = 256 * 2**20
+
+
+def feature_tiles(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> Iterator[np.ndarray]:
+    """Read a feature space in tiles of all stimuli x some features.
+
+    Parameters
+    ----------
+    features : DataArray with dims (stimulus, *unit dims), or array of shape (n, p)
+        May be lazy; only one tile is read at a time. The order of features is that of a flattened array.
+    tile_bytes : int
+        The most bytes a float32 tile may take; a single feature of all stimuli is always read.
+
+    Yields
+    ------
+    array of shape (n, width), float32 or float64 (when the features are float64)
+
+    Raises
+    ------
+    SpecError
+        The first dimension is not ``stimulus``, or the array has no features.
+    DataError
+        A feature is NaN or infinite.
+    """
+    if hasattr(features, "dims") and features.dims[0] != STIMULUS:
+        raise SpecError(
+            f"features have dims (stimulus, unit ...); got {tuple(features.dims)}: choose one timestep first"
+        )
+    shape = tuple(features.shape)
+    if len(shape) < 2 or 0 in shape:
+        raise SpecError(f"features have shape (stimuli, units ...) without empty axes; got {shape}")
+    dtype = np.float64 if features.dtype == np.float64 else np.float32
+    most = max(1, int(tile_bytes) // (shape[0] * np.dtype(dtype).itemsize))
+    for window in _windows(shape[1:], most):
+        block = features[(slice(None), *window)]
+        # (n, *block) -> (n, width)
+        tile = np.asarray(block.values if hasattr(block, "dims") else block, dtype=dtype).reshape(shape[0], -1)
+        if not np.isfinite(tile).all():
+            bad = int((~np.isfinite(tile)).any(axis=1).sum())
+            raise DataError(f"features are NaN or infinite for {bad} of {shape[0]} stimuli; extract them again")
+        yield tile
+
+
+def _windows(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
+    """Cut ``shape`` into boxes of at most ``most`` items, whole in the last axes where possible, as files are."""
+    steps: list[int] = []
+    for axis in range(len(shape)):
+        inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
+        step = min(shape[axis], max(1, most // inner))
+        steps.append(step)
+        if step > 1 or inner <= most:
+            steps += list(shape[axis + 1 :])
+            break
+    ranges = [
+        [slice(at, min(at + step, size)) for at in range(0, size, step)]
+        for size, step in zip(shape, steps, strict=True)
+    ]
+    return itertools.product(*ranges)
+
+
+class FeatureGrams(NamedTuple):
+    """What one pass over a feature space gives."""
+
+    grams: list[np.ndarray]
+    """One (n, n) float64 Gram per training fold (the same array for each when no scaling was asked for)."""
+    n_features: int
+    n_constant: int
+    """Features that are the same for every stimulus: they count as zero, in every model."""
+
+
+def gram(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> np.ndarray:
+    """The Gram of a feature space, exact: no projection, no sampling.
+
+    Each feature is centred over all stimuli first. That changes no model with an intercept (any training fold is
+    centred again) and keeps a large common mean from eating the digits.
+
+    Parameters
+    ----------
+    features : DataArray with dims (stimulus, *unit dims), or array of shape (n, p)
+    tile_bytes : int
+        The most bytes a tile of features may take.
+
+    Returns
+    -------
+    array of shape (n, n), float64
+        Products of float32 tiles, added up in float64.
+
+    Examples
+    --------
+    >>> gram(np.array([[1.0], [2.0], [3.0]])).tolist()
+    [[1.0, 0.0, -1.0], [0.0, 0.0, 0.0], [-1.0, 0.0, 1.0]]
+    """
+    return fold_grams(features, [None], tile_bytes=tile_bytes).grams[0]
+
+
+def fold_grams(
+    features: Any,
+    trains: Sequence[np.ndarray | None],
+    *,
+    scale: Scale = "none",
+    tile_bytes: int = DEFAULT_TILE_BYTES,
+) -> FeatureGrams:
+    """Grams for several training folds in one pass over the features.
+
+    Parameters
+    ----------
+    features : DataArray with dims (stimulus, *unit dims), or array of shape (n, p)
+    trains : sequence of arrays of row positions, or None for all rows
+        The training rows of each fold.
+    scale : {"none", "zscore"}
+        ``"zscore"`` divides each feature by its standard deviation over the fold's training rows (never the test rows);
+        a feature that is constant there counts as zero. ``"none"`` needs one Gram for all folds.
+
+    Returns
+    -------
+    FeatureGrams
+
+    Raises
+    ------
+    SpecError
+        Unknown scale, or features of the wrong form.
+    DataError
+        A feature is NaN or infinite.
+    """
+    if scale not in get_args(Scale):
+        raise unknown("scale", scale, get_args(Scale))
+    shared = scale == "none"
+    totals: list[np.ndarray] = []
+    n_features = n_constant = 0
+    for tile in feature_tiles(features, tile_bytes=tile_bytes):
+        n = tile.shape[0]
+        if not totals:
+            totals = [np.zeros((n, n)) for _ in range(1 if shared else len(trains))]
+        n_features += tile.shape[1]
+        constant = tile.min(axis=0) == tile.max(axis=0)
+        n_constant += int(constant.sum())
+        centred = tile - tile.mean(axis=0, dtype=np.float64).astype(tile.dtype)
+        centred[:, constant] = 0  # a rounded mean would leave a speck
+        if shared:
+            totals[0] += centred @ centred.T  # BLAS sees the symmetry (syrk): half the work
+            continue
+        for total, train in zip(totals, trains, strict=True):
+            scaled = centred * _inverse_deviation(centred if train is None else centred[train])
+            total += scaled @ scaled.T
+    return FeatureGrams(totals * len(trains) if shared else totals, n_features, n_constant)
+
+
+def _inverse_deviation(rows: np.ndarray) -> np.ndarray:
+    """1 / standard deviation of each column; zero where the column is constant."""
+    varies = rows.min(axis=0) != rows.max(axis=0)
+    deviation = np.std(rows, axis=0, dtype=np.float64)
+    return np.where(varies, 1 / np.where(varies, deviation, 1), 0).astype(rows.dtype)
+
+
+def centre_train(gram: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The Gram of the training rows, with features centred over them (double-centring).
+
+    Returns
+    -------
+    array of shape (n_train, n_train)
+    """
+    block = gram[np.ix_(train, train)]
+    means = block.mean(axis=0)
+    block -= means
+    block -= means[:, None] - means.mean()
+    return block
+
+
+def centre_cross(gram: np.ndarray, test: np.ndarray, train: np.ndarray) -> np.ndarray:
+    """The cross-Gram test x train, with features centred over the training rows.
+
+    Returns
+    -------
+    array of shape (n_test, n_train)
+    """
+    block = gram[np.ix_(test, train)]
+    inner = gram[np.ix_(train, train)].mean(axis=0)
+    return block - block.mean(axis=1, keepdims=True) - (inner - inner.mean())
