@@ -1,1 +1,39 @@
-"""bltvs_neuro"""
+"""bltvs_neuro: activation extraction and brain comparison for BLT_VS, a recurrent model of the human ventral stream.
+
+The public names are imported when they are first used, so that ``import bltvs_neuro`` stays quick and work on stored
+activations never needs torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import Any
+
+PUBLIC: dict[str, str] = {
+    "BLT_VS": "model",
+    "CHECKPOINTS": "model.checkpoints",
+    "load_model": "model.checkpoints",
+    "StimulusSet": "stimuli",
+    "record": "extract",
+    "extract": "extract.run",
+    "mean": "extract",
+    "pool": "extract",
+    "project": "extract",
+    "units": "extract",
+    "channels": "extract",
+    "pca": "extract",
+    "open_store": "store",
+}
+"""Public name -> the module that holds it."""
+
+__all__ = sorted(PUBLIC)
+
+
+def __getattr__(name: str) -> Any:
+    if name not in PUBLIC:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{PUBLIC[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return [*globals(), *PUBLIC]

@@ -53,6 +53,7 @@ class Reduction:
 
     @property
     def name(self) -> str:
+        """As it is written on the command line."""
         return "full"
 
     def describe(self) -> dict[str, Any]:
@@ -73,11 +74,17 @@ class Mean(Reduction):
 
     @property
     def name(self) -> str:
+        """As it is written on the command line."""
         return "mean"
 
     def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
         coords: Coords = {"channel": ("channel", np.arange(shape[0]))}
-        return Bound(("channel",), shape[:1], coords, lambda maps: maps.float().flatten(2).mean(2) if maps.ndim > 2 else maps.float())
+        return Bound(
+            ("channel",),
+            shape[:1],
+            coords,
+            lambda maps: maps.float().flatten(2).mean(2) if maps.ndim > 2 else maps.float(),
+        )
 
 
 @dataclass(frozen=True)
@@ -92,6 +99,7 @@ class Pool(Reduction):
 
     @property
     def name(self) -> str:
+        """As it is written on the command line."""
         return f"pool:{self.size}"
 
     def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
@@ -99,7 +107,10 @@ class Pool(Reduction):
             return Reduction().bind(site, shape, stride, device)
         if self.size > min(shape[1:]):
             raise SpecError(f"cannot pool {site} to {self.size} x {self.size}: its map is {shape[1]} x {shape[2]}")
-        centres = [F.adaptive_avg_pool1d(torch.arange(n, dtype=torch.float64)[None, None], self.size)[0, 0].numpy() * stride for n in shape[1:]]
+        centres = [
+            F.adaptive_avg_pool1d(torch.arange(n, dtype=torch.float64)[None, None], self.size)[0, 0].numpy() * stride
+            for n in shape[1:]
+        ]
         coords: Coords = {"channel": ("channel", np.arange(shape[0])), "y": ("y", centres[0]), "x": ("x", centres[1])}
         return Bound(
             ("channel", "y", "x"), (shape[0], self.size, self.size), coords,
@@ -126,6 +137,7 @@ class Select(Reduction):
 
     @property
     def name(self) -> str:
+        """As it is written on the command line."""
         if self.channels is not None:
             return f"channels:{','.join(map(str, self.channels))}"
         return f"units:{self.units}" if isinstance(self.units, int) else "units"
@@ -143,10 +155,14 @@ class Select(Reduction):
         if self.channels is not None:
             wrong = [c for c in self.channels if not 0 <= c < shape[0]]
             if wrong or len(set(self.channels)) < len(self.channels):
-                raise SpecError(f"{site} has channels 0 to {shape[0] - 1}, each once; got {listed(wrong or self.channels)}")
+                raise SpecError(
+                    f"{site} has channels 0 to {shape[0] - 1}, each once; got {listed(wrong or self.channels)}"
+                )
             pick = torch.tensor(self.channels, device=device)
             coords: Coords = {**full.coords, "channel": ("channel", np.array(self.channels))}
-            return Bound(full.dims, (len(self.channels), *shape[1:]), coords, lambda maps: maps.index_select(1, pick).float())
+            return Bound(
+                full.dims, (len(self.channels), *shape[1:]), coords, lambda maps: maps.index_select(1, pick).float()
+            )
         index = self._index(site, math.prod(shape))
         positions = np.unravel_index(index, shape)
         coords = {
@@ -164,7 +180,13 @@ class Select(Reduction):
         if str(site) not in self.units:
             raise SpecError(f"no units are listed for {site}; listed: {listed(self.units)}")
         index = np.asarray(self.units[str(site)], dtype=np.int64)
-        if index.ndim != 1 or len(index) == 0 or index.min() < 0 or index.max() >= size or len(np.unique(index)) < len(index):
+        if (
+            index.ndim != 1
+            or len(index) == 0
+            or index.min() < 0
+            or index.max() >= size
+            or len(np.unique(index)) < len(index)
+        ):
             raise SpecError(f"units of {site} are flat indices from 0 to {size - 1}, each once")
         return index
 
@@ -199,6 +221,7 @@ class Project(Reduction):
 
     @property
     def name(self) -> str:
+        """As it is written on the command line."""
         return f"project:{self.n}"
 
     def describe(self) -> dict[str, Any]:  # noqa: D102
@@ -239,6 +262,7 @@ class Components(Reduction):
 
     @property
     def name(self) -> str:
+        """As it is written on the command line."""
         return str(self.described.get("name", "components"))
 
     def describe(self) -> dict[str, Any]:  # noqa: D102

@@ -45,6 +45,7 @@ class Area:
 
     @property
     def padding(self) -> int:
+        """Of the bottom-up convolution: half the kernel, so that maps shrink by the stride alone."""
         return (self.kernel - 1) // 2
 
 

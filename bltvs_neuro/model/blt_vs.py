@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SpecError, unknown
-from ..schema import STREAMS, Site, Stream
+from ..schema import STREAMS, Site
 from .areas import AREA_NAMES, areas_for, receptive_fields
 from .cell import CONNECTIONS, Cell, ReadoutCell
+from .transform import Transform
 from .unroll import IMAGE, SCHEDULES, Edge, Graph, State
 
 ReadoutType = Literal["multi", "single"]
@@ -42,6 +43,10 @@ class BLT_VS(nn.Module):
     taps : nn.ModuleDict
         ``taps[area][stream][str(timestep)]`` passes that state on unchanged; forward hooks attach to it. A state is
         computed if it is tapped by a hook or needed for the logits, and only then.
+    transform : Transform
+        From decoded pictures to the model's input.
+    provenance : dict
+        Where the weights came from; :func:`bltvs_neuro.load_model` fills it in.
 
     Raises
     ------
@@ -69,7 +74,11 @@ class BLT_VS(nn.Module):
         super().__init__()
         if readout_type not in get_args(ReadoutType):
             raise unknown("readout_type", readout_type, get_args(ReadoutType))
-        for name, value, least in (("timesteps", timesteps, 1), ("num_classes", num_classes, 1), ("add_feats", add_feats, 0)):
+        for name, value, least in (
+            ("timesteps", timesteps, 1),
+            ("num_classes", num_classes, 1),
+            ("add_feats", add_feats, 0),
+        ):
             if value < least:
                 raise SpecError(f"{name} must be at least {least}; got {value}")
         areas = areas_for(image_size)
@@ -80,6 +89,8 @@ class BLT_VS(nn.Module):
         )  # fmt: skip
         self.timesteps, self.num_classes, self.image_size = timesteps, num_classes, image_size
         self.areas, self.readout_type = AREA_NAMES, readout_type
+        self.transform = Transform(image_size)
+        self.provenance: dict[str, Any] = {"model": "BLT_VS", "weights": "as constructed"}
 
         channels = {area.name: area.channels or num_classes + add_feats for area in areas}
         self.shapes: dict[str, tuple[int, int, int]] = {
@@ -100,13 +111,17 @@ class BLT_VS(nn.Module):
         self.schedule = SCHEDULES["simultaneous" if bio_unroll else "sweep"]
         existing = {name: [c for c in CONNECTIONS if cell.has(c)] for name, cell in self.connections.items()}  # type: ignore[operator]
         self.graph = Graph(areas, existing, self.schedule, timesteps)
-        self.taps = nn.ModuleDict({area: nn.ModuleDict({stream: nn.ModuleDict() for stream in STREAMS}) for area in AREA_NAMES})
+        self.taps = nn.ModuleDict(
+            {area: nn.ModuleDict({stream: nn.ModuleDict() for stream in STREAMS}) for area in AREA_NAMES}
+        )
         for state in self.graph:
             self.taps[state.area][state.stream][str(state.timestep)] = nn.Identity()  # type: ignore[index]
         if readout_type == "single":
             outputs = self.graph.timesteps_of("Readout", "bu")
             if not outputs:
-                raise SpecError(f"nothing reaches the readout within {timesteps} timesteps of the {self.schedule.name} schedule")
+                raise SpecError(
+                    f"nothing reaches the readout within {timesteps} timesteps of the {self.schedule.name} schedule"
+                )
             self.readout_weights = nn.Parameter(torch.ones(len(outputs)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
@@ -218,8 +233,3 @@ class BLT_VS(nn.Module):
     def _hooked(self, state: State) -> bool:
         tap: nn.Module = self.taps[state.area][state.stream][str(state.timestep)]  # type: ignore[index, assignment]
         return bool(tap._forward_hooks or tap._forward_pre_hooks)
-
-
-def sites_of(streams: Collection[Stream] = STREAMS) -> tuple[Site, ...]:
-    """All sites of the model, by area."""
-    return tuple(Site(area, stream) for area in AREA_NAMES for stream in streams)

@@ -93,7 +93,9 @@ class Cell(Connected):
         self.register_module(f"{name}_depthwise", depthwise)
         self.register_module(f"{name}_pointwise", pointwise)
 
-    def forward(self, stream: Stream, drive: Sequence[Tensor], gate: Sequence[Tensor], zeros: Tensor | None = None) -> Tensor:
+    def forward(
+        self, stream: Stream, drive: Sequence[Tensor], gate: Sequence[Tensor], zeros: Tensor | None = None
+    ) -> Tensor:
         """Update one stream from what its connections delivered.
 
         Parameters
@@ -130,7 +132,9 @@ class ReadoutCell(Connected):
         self.readout_conv = nn.Conv2d(below, width, area.kernel, area.stride, area.padding)
         self.layer_norm_td = nn.GroupNorm(1, width)
 
-    def forward(self, stream: Stream, drive: Sequence[Tensor], gate: Sequence[Tensor], zeros: Tensor | None = None) -> Tensor:
+    def forward(
+        self, stream: Stream, drive: Sequence[Tensor], gate: Sequence[Tensor], zeros: Tensor | None = None
+    ) -> Tensor:
         """Return logits (B, classes) for ``bu`` and the feedback map (B, C, H, W) for ``td``."""
         (features,) = drive
         if stream == "bu":

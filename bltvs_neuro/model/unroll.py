@@ -206,9 +206,7 @@ class Graph:
                 return
         elif State(state.area, "bu", state.timestep) not in self:
             return
-        self.updates[state] = Update(
-            self._edges(state, DRIVE[state.stream]), self._edges(state, GATE[state.stream])
-        )
+        self.updates[state] = Update(self._edges(state, DRIVE[state.stream]), self._edges(state, GATE[state.stream]))
 
     def _plan(self, wanted: frozenset[State]) -> tuple[Step, ...]:
         """Order the states that ``wanted`` needs, and say when each value was used for the last time."""

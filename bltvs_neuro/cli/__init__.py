@@ -1,0 +1,5 @@
+"""The command ``bltvs``."""
+
+from .app import main
+
+__all__ = ["main"]

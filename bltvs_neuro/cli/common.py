@@ -1,0 +1,111 @@
+"""What the commands share: errors as one sentence, progress, and how a model is chosen."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ..errors import BltvsError
+
+if TYPE_CHECKING:
+    from ..extract.run import Progress as Done
+    from ..model import BLT_VS
+
+INTERRUPTED = 130
+out = Console()
+err = Console(stderr=True)
+
+ModelName = Annotated[str, typer.Option("--model", help="Checkpoint: see `bltvs models`.")]
+Weights = Annotated[
+    str, typer.Option(help="'pretrained', 'untrained' (random, stamped as such), or a file of weights.")
+]
+Seed = Annotated[int, typer.Option(help="Seed of untrained weights.")]
+ImageSize = Annotated[int | None, typer.Option(help="128 for the small variant (with untrained or own weights).")]
+Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda', 'cuda:1'.")]
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class Settings:
+    """What the options before the command set."""
+
+    debug = False
+
+
+def guarded(command: Command) -> Command:
+    """Turn the package's errors into one sentence and an exit code; anything else keeps its traceback."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        try:
+            return command(*args, **kwargs)
+        except BltvsError as error:
+            if Settings.debug:
+                raise
+            err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            if Settings.debug:
+                raise
+            err.print("[bold]interrupted[/]", highlight=False)
+            raise typer.Exit(INTERRUPTED) from None
+        except BrokenPipeError:  # the reader of our output has gone, as in `bltvs info x | head`
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise typer.Exit(0) from None
+
+    return run  # type: ignore[return-value]
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def set_up_logging(verbose: int) -> None:
+    """Show the package's log on standard error: warnings, and with ``-v`` what it does."""
+    handler = RichHandler(console=err, show_time=False, show_path=False, rich_tracebacks=False)
+    logger = logging.getLogger("bltvs_neuro")
+    logger.handlers[:] = [handler]
+    logger.setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)])
+    logger.propagate = False
+
+
+def chosen_model(name: str, weights: str, seed: int, image_size: int | None, device: str = "cpu") -> BLT_VS:
+    """Load the model that the options name."""
+    from ..model.checkpoints import load_model
+
+    with err.status("loading the model"):
+        return load_model(name, weights=weights, seed=seed, image_size=image_size, device=device)
+
+
+@contextmanager
+def extraction_progress(what: str) -> Iterator[Callable[[Done], None]]:
+    """Show stimuli per second, bytes written and time left on standard error."""
+    from ..extract.plan import human_bytes
+
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[written]}"), TimeElapsedColumn(),
+        TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None, rate="", written="")
+
+        def show(done: Done) -> None:
+            bar.update(
+                task, completed=done.done, total=done.total, rate=f"{done.rate:.1f} images/s",
+                written=f"{human_bytes(done.bytes_written)} written",
+            )  # fmt: skip
+
+        yield show

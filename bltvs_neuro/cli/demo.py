@@ -1,0 +1,84 @@
+"""``bltvs demo``: the main job from nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from ..errors import DataError, WeightsError
+from .common import Device, err, extraction_progress, guarded, out
+
+if TYPE_CHECKING:
+    from ..model import BLT_VS
+    from ..stimuli import StimulusSet
+
+
+@guarded
+def demo(
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the store and the figure.")] = Path(
+        "bltvs-demo"
+    ),
+    device: Device = "auto",
+) -> None:
+    """Run the main job: V1 to LOC, both streams, all timesteps, into a store with a figure.
+
+    Takes the 92 objects of Kriegeskorte et al. (2008) and the pretrained ImageNet model where they can be had (a
+    download, a cache, or the folder that BLTVS_DATA names); says plainly what it falls back to where they cannot.
+    """
+    from ..extract.plot import activation_over_time, plot_activation
+    from ..extract.run import extract
+    from ..store import open_store
+
+    stimuli, which = _stimuli()
+    model, weights = _model()
+    output.mkdir(parents=True, exist_ok=True)
+    # other weights or stimuli than last time make another store, so that a demo never mixes them
+    name = f"{model.provenance['model']}_{weights}_{which}"
+    with extraction_progress(f"{model.provenance['model']} ({weights}), {len(stimuli)} images") as show:
+        path = extract(model, stimuli, output / f"{name}.h5", reduce="pool:4", device=device, progress=show)
+    with open_store(path) as store:
+        summary = activation_over_time(store)
+    summary.assign(model=model.provenance["model"], weights=weights, stimuli=which).to_csv(
+        output / f"{name}.csv", index=False
+    )
+    title = f"BLT_VS {model.provenance['model']}, {weights} weights, {which.replace('_', ' ')}"
+    plot_activation(summary, title, len(stimuli)).savefig(output / f"{name}.png", dpi=150)
+    out.print(
+        f"store   {path}\nfigure  {output / f'{name}.png'}\ntable   {output / f'{name}.csv'}",
+        highlight=False,
+        soft_wrap=True,
+    )
+    out.print(
+        f"next    bltvs info {path}\n        bltvs verify {path}\n        python -c \"import bltvs_neuro as bn; "
+        f"print(bn.open_store('{path}')['V4/td'])\"",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+def _stimuli() -> tuple[StimulusSet, str]:
+    from ..stimuli import StimulusSet
+
+    try:
+        return StimulusSet.from_mat92(), "92_objects"
+    except DataError as error:
+        err.print(
+            f"[yellow]the 92 objects cannot be had:[/] {error}\n[yellow]using 24 pictures that the package makes itself[/]",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        return StimulusSet.synthetic(24), "24_made_pictures"
+
+
+def _model() -> tuple[BLT_VS, str]:
+    from ..model.checkpoints import load_model
+
+    try:
+        return load_model("imagenet"), "pretrained"
+    except WeightsError as error:
+        err.print(
+            f"[yellow]the pretrained weights cannot be had:[/] {error}\n[yellow]using untrained weights (seed 0), stamped "
+            "as such in every output: these activations say nothing about a trained model[/]",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        return load_model("imagenet", weights="untrained", seed=0), "untrained"

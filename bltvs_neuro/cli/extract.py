@@ -1,0 +1,153 @@
+"""``bltvs extract``, ``bltvs info`` and ``bltvs verify``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+from rich.table import Table
+
+from .common import (
+    INTERRUPTED,
+    Device,
+    ImageSize,
+    ModelName,
+    Seed,
+    Weights,
+    chosen_model,
+    err,
+    extraction_progress,
+    guarded,
+    out,
+)
+
+
+@guarded
+def extract(
+    images: Annotated[Path, typer.Argument(help="A folder, a CSV/TSV table, an HDF5 brick, or 'kriegeskorte92'.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The store to write, for example acts.h5.")],
+    model: ModelName = "ecoset",
+    weights: Weights = "pretrained",
+    areas: Annotated[str, typer.Option(help="'V1:LOC' (both ends included), 'V1,V4' or 'all'.")] = "V1:LOC",
+    streams: Annotated[str, typer.Option(help="'bu', 'td' or 'bu,td'.")] = "bu,td",
+    timesteps: Annotated[str, typer.Option(help="'all', '0:6' (0 to 5) or '0,2,5'.")] = "all",
+    reduce: Annotated[
+        str | None,
+        typer.Option(
+            help="'mean', 'pool:4', 'project:2048', 'units:500', 'channels:0,5', 'pca:100'; full maps if left out."
+        ),
+    ] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Images per forward pass; chosen if left out.")] = None,
+    keep_bits: Annotated[int | None, typer.Option(help="10 or 7: round mantissas and compress.")] = None,
+    precision: Annotated[str, typer.Option(help="'float32', 'bfloat16' or 'float16'.")] = "float32",
+    channels_last: Annotated[
+        bool, typer.Option("--channels-last", help="Compute in channels-last memory format.")
+    ] = False,
+    compile_cells: Annotated[
+        bool, typer.Option("--compile", help="Let torch.compile fuse the element-wise work.")
+    ] = False,
+    device: Device = "auto",
+    workers: Annotated[int | None, typer.Option(min=0, help="Decoding processes; chosen if left out.")] = None,
+    on_error: Annotated[str, typer.Option(help="'stop' at an unreadable image, or 'skip' and record it.")] = "stop",
+    join: Annotated[str, typer.Option(help="'copy' parts into one file, 'virtual' refers to them, 'auto'.")] = "auto",
+    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, removing an earlier store of this name.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say what it takes: bytes, hours, memory.")] = False,
+    seed: Seed = 0,
+    image_size: ImageSize = None,
+) -> None:
+    """Record activations of images into a store.
+
+    Stopped or killed, the same command goes on where it was.
+
+    Examples
+    --------
+    `bltvs extract stimuli/ -o acts.h5`
+
+    `bltvs extract stimuli.csv -o v1.h5 --areas V1 --streams bu --timesteps 0:6 --reduce pool:4`
+
+    `bltvs extract nsd_stimuli.hdf5 -o nsd.h5 --model imagenet --reduce project:2048 --plan`
+    """
+    from ..extract.run import extract as run
+    from ..stimuli import StimulusSet
+
+    stimuli = StimulusSet.open(images)
+    network = chosen_model(model, weights, seed, image_size)
+    if compile_cells:
+        network.compile_cells()
+    choices: dict[str, Any] = dict(areas=areas, streams=streams, timesteps=timesteps, reduce=reduce)
+    if plan:
+        _show_plan(network, stimuli, output, device, batch_size, **choices)
+        return
+    try:
+        with extraction_progress(f"{network.provenance['model']}, {len(stimuli)} images") as show:
+            path = run(
+                network, stimuli, output, **choices, batch_size=batch_size or "auto", keep_bits=keep_bits,  # type: ignore[arg-type]
+                precision=precision, memory_format="channels_last" if channels_last else "contiguous",  # type: ignore[arg-type]
+                device=device, workers="auto" if workers is None else workers, on_error=on_error, join=join,  # type: ignore[arg-type]
+                resume=not fresh, progress=show,
+            )  # fmt: skip
+    except KeyboardInterrupt:
+        err.print(
+            "[bold]interrupted[/]; what was finished is kept: the same command goes on from there", highlight=False
+        )
+        raise typer.Exit(INTERRUPTED) from None
+    out.print(f"wrote {path}; `bltvs info {path}` describes it", highlight=False, soft_wrap=True)
+
+
+@guarded
+def info(store: Annotated[Path, typer.Argument(help="A store, finished or not.")]) -> None:
+    """Describe a store in a screenful."""
+    from ..store import describe
+
+    show_description(describe(store))
+
+
+@guarded
+def verify(store: Annotated[Path, typer.Argument(help="A store, finished or not.")]) -> None:
+    """Read every byte of a store and check it against its checksums; exit code 1 if anything is damaged."""
+    from ..store import verify as run
+
+    report = run(store)
+    out.print(str(report), highlight=False, soft_wrap=True)
+    if not report.ok:
+        raise typer.Exit(1)
+
+
+def _show_plan(
+    network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, areas: str, streams: str,
+    timesteps: str, reduce: Any,
+) -> None:  # fmt: skip
+    from ..extract.plan import bytes_per_stimulus, human_bytes, make_plan, usual_reductions
+    from ..extract.run import auto_batch_size, pick_device, read_reduction
+    from ..extract.sites import require_states, select_states
+
+    where = pick_device(device)
+    network.to(where)
+    states = select_states(network, areas, streams, timesteps)
+    require_states(network, states, areas, timesteps)
+    reduction = read_reduction(reduce)
+    size = batch_size or auto_batch_size(network, states, where)
+    with err.status("measuring one batch"):
+        plan = make_plan(network, states, reduction, len(stimuli), output, size, measure=True)
+    table = Table(title=f"{len(stimuli)} images, {reduction.name}", show_header=False)
+    table.add_row("store", human_bytes(plan.store_bytes))
+    table.add_row("disk while joining", f"{human_bytes(plan.disk_bytes)} ({human_bytes(plan.free_bytes)} free)")
+    table.add_row("computing", f"{plan.hours:.2f} hours on {where} (measured on one batch of {size})")
+    table.add_row("memory of recorded activations", human_bytes(plan.memory_bytes))
+    out.print(table)
+    table = Table(title="other reductions")
+    for name in ("reduction", "store", "fits"):
+        table.add_column(name)
+    for other in usual_reductions(network, states):
+        total = bytes_per_stimulus(network, states, other) * len(stimuli)
+        table.add_row(other.name, human_bytes(total), "yes" if 2 * total <= plan.free_bytes else "no")
+    out.print(table)
+
+
+def show_description(described: dict[str, Any]) -> None:
+    """Print what :func:`bltvs_neuro.store.describe` found."""
+    out.print(described)
+
+
+StatusLetter: dict[str, Literal["-", "x", "c"]] = {"absent": "-", "active": "x", "constant": "c"}

@@ -1,0 +1,18 @@
+"""Extraction: what to record (sites), hooks that always detach, reductions on the fly, and the resumable loop."""
+
+from .hooks import hooked, record
+from .reduce import Reduction, channels, mean, parse_reduction, pool, project, units
+from .sites import select_states
+
+__all__ = [
+    "Reduction",
+    "channels",
+    "hooked",
+    "mean",
+    "parse_reduction",
+    "pool",
+    "project",
+    "record",
+    "select_states",
+    "units",
+]

@@ -1,0 +1,225 @@
+"""Principal components of every site, fitted on a training subset before the extraction.
+
+One basis per site serves all timesteps, so that a component means the same at each of them. The fit is exact: the
+full maps of the training stimuli are spooled to disk and decomposed through their Gram matrix, site by site.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import SpecError, StimulusError, StoreError
+from ..model import BLT_VS, State
+from ..model.checkpoints import weights_sha256
+from ..schema import Site
+from ..stimuli import StimulusSet
+from .batches import decoded
+from .hooks import hooked
+from .plan import free_bytes, human_bytes
+from .precision import computing
+from .reduce import Bound, Components, Reduction
+from .sites import by_site
+
+log = logging.getLogger(__name__)
+
+TILE = 8192
+
+
+@dataclass(frozen=True)
+class Pca(Reduction):
+    """Principal components, to be fitted on ``train``.
+
+    Parameters
+    ----------
+    n : int
+        Components per site.
+    train : StimulusSet or int
+        The stimuli to fit on, or how many to draw at random from those of the extraction.
+    seed : int
+        Of the draw.
+    """
+
+    n: int = 100
+    train: StimulusSet | int = 200
+    seed: int = 0
+
+    @property
+    def name(self) -> str:
+        """As it is written on the command line."""
+        return f"pca:{self.n}"
+
+    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
+        coords = {"component": ("component", np.arange(self.n))}
+        return Bound(("component",), (self.n,), coords, _unfitted)
+
+
+def pca(n: int = 100, train: StimulusSet | int = 200, seed: int = 0) -> Pca:
+    """Principal components fitted on ``train``: a stimulus set, or a number drawn from the stimuli themselves.
+
+    The fitted bases are written beside the store (``<store>.components.npz``) and can be used again with
+    :func:`components`.
+    """
+    return Pca(n, train, seed)
+
+
+def parse_pca(text: str, seed: int = 0) -> Pca:
+    """Read ``"pca:100"`` or ``"pca:100@200"`` (fitted on 200 of the stimuli)."""
+    try:
+        n, _, train = text.partition(":")[2].partition("@")
+        return Pca(int(n), int(train or 200), seed)
+    except ValueError:
+        raise SpecError(
+            f"cannot read {text!r}; expected pca:100 or pca:100@200 (fitted on 200 of the stimuli)"
+        ) from None
+
+
+def components(path: str | os.PathLike[str]) -> Components:
+    """Read bases that an earlier extraction fitted, to project other stimuli onto the same components."""
+    return _load(Path(path))[0]
+
+
+def fit_or_load(
+    spec: Pca, model: BLT_VS, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
+    workers: int | Literal["auto"] = "auto",
+) -> Components:  # fmt: skip
+    """Fit the components, or read them if this store's were fitted before with the same model, sites and stimuli."""
+    train = spec.train
+    if isinstance(train, int):
+        rng = np.random.default_rng(spec.seed)
+        train = stimuli.subset(np.sort(rng.choice(len(stimuli), min(train, len(stimuli)), replace=False)).tolist())
+    described = {
+        "name": spec.name, "train_ids": list(train.ids), "seed": spec.seed, "weights_sha256": weights_sha256(model),
+        "states": {str(site): list(steps) for site, steps in by_site(states).items()}, "config": model.config,
+    }  # fmt: skip
+    path = store.with_name(store.name + ".components.npz")
+    if path.exists():
+        fitted, known = _load(path)
+        if known == json.loads(json.dumps(described)):
+            return fitted
+        raise StoreError(
+            f"{path} holds components of another fit (model, sites or training stimuli differ); remove it first"
+        )
+    fitted = fit(spec.n, model, train, states, store.absolute().parent, batch_size, described, workers)
+    temporary = path.with_name(path.name + ".tmp.npz")
+    arrays = {
+        f"{kind}:{site}": a
+        for site, pair in fitted.bases.items()
+        for kind, a in zip(("mean", "basis"), pair, strict=True)
+    }
+    np.savez(temporary, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
+    os.replace(temporary, path)
+    return fitted
+
+
+def fit(
+    n: int, model: BLT_VS, train: StimulusSet, states: tuple[State, ...], scratch: Path, batch_size: int,
+    described: dict[str, Any], workers: int | Literal["auto"] = "auto",
+) -> Components:  # fmt: skip
+    """Fit ``n`` components per site over all stimuli of ``train`` and all timesteps at which they differ."""
+    varying = tuple(state for state in states if not model.graph.is_constant(state))
+    sites = by_site(varying)
+    constant = set(by_site(states)) - set(sites)
+    if constant:
+        raise SpecError(f"{', '.join(map(str, constant))} is constant over stimuli and has no components; leave it out")
+    rows = {site: len(train) * len(steps) for site, steps in sites.items()}
+    short = [str(site) for site, count in rows.items() if n >= count]
+    if short:
+        raise SpecError(
+            f"{n} components need more than {n} rows; {short[0]} has {len(train)} stimuli x timesteps = {min(rows.values())}"
+        )
+    needed = sum(4 * math.prod(model.shape(site)) * count for site, count in rows.items())
+    if needed > free_bytes(scratch / "x"):
+        raise StoreError(
+            f"fitting needs {human_bytes(needed)} of scratch space in {scratch}; use fewer training stimuli"
+        )
+    device = next(model.parameters()).device
+    with tempfile.TemporaryDirectory(prefix=".bltvs-pca-", dir=scratch) as folder:
+        spool = {
+            site: np.lib.format.open_memmap(
+                Path(folder) / f"{site.area}-{site.stream}.npy", "w+", np.float32,
+                (len(sites[site]), len(train), math.prod(model.shape(site))),
+            )
+            for site in sites
+        }  # fmt: skip
+        at = 0
+        batches = [list(range(i, min(i + batch_size, len(train)))) for i in range(0, len(train), batch_size)]
+        for batch in decoded(train, model.transform, batches, workers):
+            if batch.failed:
+                raise StimulusError(f"cannot fit components: {batch.failed[0][1]}")
+            stop = at + len(batch.rows)
+
+            def receive(state: State, maps: Tensor, at: int = at, stop: int = stop) -> None:
+                site = Site(state.area, state.stream)
+                spool[site][sites[site].index(state.timestep), at:stop] = maps.flatten(1).float().cpu().numpy()
+
+            with computing(device, "float32"), hooked(model, varying, receive):
+                model.run(model.transform.scale(batch.pixels.to(device)))
+            at = stop
+        bases = {}
+        for site, maps in spool.items():
+            log.info("fitting %d components of %s", n, site)
+            bases[str(site)] = principal_components(maps.reshape(-1, maps.shape[-1]), n)
+        return Components(bases, described)
+
+
+def principal_components(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
+    """Exact principal components through the Gram matrix, feature tile by feature tile.
+
+    Parameters
+    ----------
+    rows : array of float32, (n_rows, units)
+        May be memory-mapped.
+    n : int
+        Components, fewer than rows.
+
+    Returns
+    -------
+    mean : array of float32, (units,)
+    basis : array of float32, (n, units)
+        Orthonormal rows by falling variance; the largest entry of each is positive.
+    """
+    count, units = rows.shape
+    tiles = [slice(i, min(i + TILE, units)) for i in range(0, units, TILE)]
+    mean = np.empty(units)
+    gram = np.zeros((count, count))
+    for tile in tiles:
+        block = rows[:, tile].astype(np.float64)
+        mean[tile] = block.mean(axis=0)
+        block -= mean[tile]
+        gram += block @ block.T
+    values, vectors = np.linalg.eigh(gram)
+    order = np.argsort(values)[::-1][:n]
+    scale = np.sqrt(np.maximum(values[order], np.finfo(np.float64).tiny))
+    weights = vectors[:, order] / scale
+    basis = np.empty((n, units), np.float32)
+    for tile in tiles:
+        basis[:, tile] = weights.T @ (rows[:, tile].astype(np.float64) - mean[tile])
+    largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=1)[:, None], axis=1)
+    basis *= np.where(largest < 0, -1, 1).astype(np.float32)
+    return mean.astype(np.float32), basis
+
+
+def _unfitted(maps: Tensor) -> Tensor:
+    raise SpecError("these principal components have not been fitted; extract() fits them before it starts")
+
+
+def _load(path: Path) -> tuple[Components, dict[str, Any]]:
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            described = json.loads(str(file["described"]))
+            sites = [name.partition(":")[2] for name in file.files if name.startswith("mean:")]
+            bases = {site: (file[f"mean:{site}"], file[f"basis:{site}"]) for site in sites}
+    except (OSError, ValueError, KeyError) as error:
+        raise StoreError(f"{path} is not a file of components: {error}") from None
+    return Components(bases, described), described

@@ -1,0 +1,154 @@
+"""What an extraction will take: bytes, hours and memory, before it starts."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from ..errors import StoreError
+from ..model import BLT_VS, State
+from ..model.areas import receptive_fields
+from ..schema import Site
+from ..store import SiteLayout
+from .reduce import Bound, Mean, Pool, Project, Reduction
+from .sites import by_site
+
+USUAL: tuple[Reduction, ...] = (Pool(7), Pool(4), Project(2048), Mean())
+
+
+def bind_all(model: BLT_VS, states: tuple[State, ...], reduction: Reduction, device: torch.device) -> dict[Site, Bound]:
+    """Bind a reduction to every site of ``states``."""
+    strides = {field.area: field.stride for field in receptive_fields(model.image_size)}
+    return {site: reduction.bind(site, model.shape(site), strides[site.area], device) for site in by_site(states)}
+
+
+def layouts(model: BLT_VS, states: tuple[State, ...], bound: Mapping[Site, Bound]) -> tuple[SiteLayout, ...]:
+    """Describe what the store will hold, site by site."""
+    return tuple(
+        SiteLayout(
+            site=str(site), timesteps=timesteps, dims=bound[site].dims, shape=bound[site].shape,
+            coords=bound[site].coords, onset=model.onset(site),
+            constant=tuple(t for t in timesteps if model.graph.is_constant(State(*site, t))),
+        )
+        for site, timesteps in by_site(states).items()
+    )  # fmt: skip
+
+
+def bytes_per_stimulus(model: BLT_VS, states: tuple[State, ...], reduction: Reduction) -> int:
+    """Bytes that one stimulus takes in the store, float32, uncompressed."""
+    total = 0
+    for site, timesteps in by_site(states).items():
+        shape = model.shape(site)
+        if isinstance(reduction, Project):  # known without drawing the matrix
+            size = min(reduction.n, _size(shape))
+        else:
+            size = _size(reduction.bind(site, shape, 1, torch.device("cpu")).shape)
+        total += 4 * size * len(timesteps)
+    return total
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What an extraction will take.
+
+    Attributes
+    ----------
+    n_stimuli : int
+    store_bytes : int
+        Of the finished store, uncompressed.
+    disk_bytes, free_bytes : int
+        Needed at the end, when parts and joined file lie side by side (``join="copy"``); free where the store goes.
+    seconds : float or None
+        Of computing, from one measured batch; None if nothing was measured.
+    memory_bytes : int
+        Of recorded activations held at once: about three batches, and the rows of unfinished chunks.
+    """
+
+    n_stimuli: int
+    store_bytes: int
+    disk_bytes: int
+    free_bytes: int
+    seconds: float | None
+    memory_bytes: int
+
+    @property
+    def hours(self) -> float:
+        """Of computing; NaN if nothing was measured."""
+        return float("nan") if self.seconds is None else self.seconds / 3600
+
+
+def make_plan(
+    model: BLT_VS, states: tuple[State, ...], reduction: Reduction, n_stimuli: int, path: Path, batch_size: int,
+    *, measure: bool = False,
+) -> Plan:  # fmt: skip
+    """Plan an extraction of ``n_stimuli`` to ``path``; ``measure`` runs one batch of noise on the model's device."""
+    each = bytes_per_stimulus(model, states, reduction)
+    seconds = measured_seconds(model, states, batch_size) * n_stimuli if measure else None
+    return Plan(
+        n_stimuli, each * n_stimuli, 2 * each * n_stimuli, free_bytes(path), seconds, each * (3 * batch_size + 8)
+    )
+
+
+def measured_seconds(model: BLT_VS, states: tuple[State, ...], batch_size: int) -> float:
+    """Seconds per stimulus of the forward pass that ``states`` need, from one batch after a warm-up of one image."""
+    device = next(model.parameters()).device
+    images = torch.zeros(batch_size, 3, model.image_size, model.image_size, device=device)
+    with torch.no_grad():
+        for batch in (images[:1], images):
+            start = time.perf_counter()
+            model.run(batch, outputs=states)
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            elapsed = time.perf_counter() - start
+    return elapsed / batch_size
+
+
+def free_bytes(path: Path) -> int:
+    """Free space of the file system where ``path`` will lie."""
+    folder = path.absolute().parent
+    while not folder.exists():
+        folder = folder.parent
+    return shutil.disk_usage(folder).free
+
+
+def usual_reductions(model: BLT_VS, states: tuple[State, ...]) -> list[Reduction]:
+    """Reductions that are possible for every site of ``states``, from the most to the least detailed."""
+    smallest = min((model.shape(site)[1] for site in by_site(states) if len(model.shape(site)) > 1), default=1)
+    return [r for r in USUAL if not isinstance(r, Pool) or r.size <= smallest]
+
+
+def check_disk(plan: Plan, model: BLT_VS, states: tuple[State, ...], path: Path, done_bytes: int = 0) -> None:
+    """Refuse an extraction that the disk cannot hold, naming the reductions that would fit."""
+    if plan.store_bytes - done_bytes <= plan.free_bytes:
+        return
+    fitting = []
+    for reduction in usual_reductions(model, states):
+        size = bytes_per_stimulus(model, states, reduction) * plan.n_stimuli
+        if 2 * size <= plan.free_bytes:
+            fitting.append(f"{reduction.name} ({human_bytes(size)})")
+    remedy = f"reductions that would fit: {', '.join(fitting)}" if fitting else "no reduction would fit either"
+    raise StoreError(
+        f"the store needs {human_bytes(plan.store_bytes)} for {plan.n_stimuli} stimuli, but {path.absolute().parent} has "
+        f"{human_bytes(plan.free_bytes)} free; {remedy}"
+    )
+
+
+def human_bytes(n: float) -> str:
+    """``1234567`` -> ``'1.2 MB'``."""
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if abs(n) < 1000 or unit == "TB":
+            return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
+        n /= 1000
+    raise AssertionError
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    total = 1
+    for n in shape:
+        total *= n
+    return total

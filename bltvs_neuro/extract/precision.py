@@ -1,0 +1,82 @@
+"""How numbers are computed: float32 by default, the same on every run; half precisions as a measured choice."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ..model import BLT_VS, State
+from .hooks import hooked
+
+Precision = Literal["float32", "bfloat16", "float16"]
+MemoryFormat = Literal["contiguous", "channels_last"]
+HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+
+
+@contextmanager
+def computing(device: torch.device, precision: Precision) -> Iterator[None]:
+    """Compute in ``precision`` without gradients: true float32 (no TF32) and deterministic convolutions on a GPU."""
+    cudnn = torch.backends.cudnn
+    saved = cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32
+    cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = False, True, False
+    torch.backends.cuda.matmul.allow_tf32 = False
+    half = nullcontext() if precision == "float32" else torch.autocast(device.type, dtype=HALVES[precision])
+    try:
+        with torch.no_grad(), half:
+            yield
+    finally:
+        cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32 = saved
+
+
+@contextmanager
+def placed(model: BLT_VS, device: torch.device, memory_format: MemoryFormat) -> Iterator[None]:
+    """Move the model to where it computes, and back to where it was."""
+    home = next(model.parameters()).device
+    layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
+    model.to(device=device)
+    model.to(memory_format=layout)  # type: ignore[call-overload]
+    try:
+        yield
+    finally:
+        model.to(device=home)
+        model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
+
+
+def deviation(model: BLT_VS, states: tuple[State, ...], images: Tensor, precision: Precision) -> dict[str, float]:
+    """Measure what a precision costs.
+
+    Parameters
+    ----------
+    model : BLT_VS
+    states : tuple of State
+    images : Tensor, (B, 3, size, size)
+        A few real stimuli, scaled.
+    precision : {"float32", "bfloat16", "float16"}
+
+    Returns
+    -------
+    dict of str to float
+        Site -> the largest absolute deviation from float32 over units, stimuli and timesteps, in standard deviations
+        of the site's float32 activations at that timestep.
+    """
+    reference: dict[State, Tensor] = {}
+    worst: dict[str, float] = {}
+
+    def keep(state: State, activations: Tensor) -> None:
+        reference[state] = activations.float()
+
+    def compare(state: State, activations: Tensor) -> None:
+        expected = reference.pop(state)
+        spread = float(expected.std()) or 1.0
+        site = f"{state.area}/{state.stream}"
+        worst[site] = max(worst.get(site, 0.0), float((activations.float() - expected).abs().max()) / spread)
+
+    with computing(images.device, "float32"), hooked(model, states, keep):
+        model.run(images)
+    with computing(images.device, precision), hooked(model, states, compare):
+        model.run(images)
+    return worst

@@ -1,0 +1,357 @@
+"""The loop: decode, compute, reduce, write; resumable, with bounded memory."""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+import platform
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, Literal, get_args
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..errors import SpecError, StimulusError, StoreError, unknown
+from ..model import BLT_VS, State
+from ..model.checkpoints import weights_sha256
+from ..schema import STREAMS, Site
+from ..stimuli import StimulusSet
+from ..store import Block, StoreSpec, default_block, open_writer
+from .background import Background
+from .batches import Batch, decoded
+from .hooks import hooked
+from .pca import Pca, fit_or_load, parse_pca
+from .plan import bind_all, check_disk, layouts, make_plan
+from .precision import MemoryFormat, Precision, computing, deviation, placed
+from .reduce import Bound, Reduction, parse_reduction
+from .sites import Selection, Timesteps, require_states, select_states
+
+log = logging.getLogger(__name__)
+
+OnError = Literal["stop", "skip"]
+CPU_BATCH = 8
+VERSIONS = ("bltvs_neuro", "torch", "torchvision", "numpy", "h5py", "pillow")
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far an extraction is.
+
+    Attributes
+    ----------
+    done, total : int
+        Stimuli, those of earlier runs included.
+    computed : int
+        Stimuli of this run.
+    bytes_written : int
+        Of this run, before compression.
+    seconds : float
+        Since the first batch of this run was asked for.
+    """
+
+    done: int
+    total: int
+    computed: int
+    bytes_written: int
+    seconds: float
+
+    @property
+    def rate(self) -> float:
+        """Stimuli per second."""
+        return self.computed / self.seconds if self.seconds > 0 else 0.0
+
+
+def extract(
+    model: BLT_VS,
+    stimuli: StimulusSet | str | os.PathLike[str],
+    path: str | os.PathLike[str],
+    areas: Selection = "V1:LOC",
+    streams: Selection = STREAMS,
+    timesteps: Timesteps = "all",
+    reduce: str | Reduction | None = None,
+    *,
+    batch_size: int | Literal["auto"] = "auto",
+    keep_bits: Literal[10, 7] | None = None,
+    precision: Precision = "float32",
+    memory_format: MemoryFormat = "contiguous",
+    device: str | torch.device = "auto",
+    workers: int | Literal["auto"] = "auto",
+    on_error: OnError = "stop",
+    join: Literal["auto", "copy", "virtual"] = "auto",
+    resume: bool = True,
+    progress: Callable[[Progress], None] | None = None,
+) -> Path:
+    """Record activations of a stimulus set into a store.
+
+    Parameters
+    ----------
+    model : BLT_VS
+    stimuli : StimulusSet or path
+        A path is opened as :meth:`StimulusSet.open` does.
+    path : path
+        Of the store, an HDF5 file. While the run is under way its finished blocks lie in ``<path>.parts``.
+    areas, streams, timesteps
+        What to record, see :func:`bltvs_neuro.extract.sites.select_states`; ``"V1:LOC"`` includes both ends.
+    reduce : str or Reduction, optional
+        ``"mean"``, ``"pool:4"``, ``"project:2048"``, ``"units:500"``, ``"channels:0,1"``, a reduction made by
+        ``mean()``, ``pool()``, ``project()``, ``units()``, ``channels()`` or ``pca()``; None keeps the full maps.
+    batch_size : int or "auto"
+        Stimuli per forward pass; auto is 8 on a CPU and measured on a GPU.
+    keep_bits : {10, 7}, optional
+        Round mantissas to float16's (10) or bfloat16's (7) precision and compress; None stores float32 as computed.
+    precision : {"float32", "bfloat16", "float16"}
+        A half precision's deviation from float32 is measured on the first stimuli and written into the store.
+    memory_format : {"contiguous", "channels_last"}
+    device : str
+        ``"auto"`` takes the first GPU, else the CPU.
+    workers : int or "auto"
+        Decoding processes. Results do not depend on it.
+    on_error : {"stop", "skip"}
+        A stimulus that cannot be read ends the run with its name, or is left out and recorded in the store.
+    join : {"auto", "copy", "virtual"}
+        How the parts become one file: copied, or referred to; auto copies if the disk allows it.
+    resume : bool
+        Go on with what is there, refusing anything made with another model, weights, reduction, precision or stimulus
+        set. False starts anew and removes an earlier store of this path.
+    progress : callable, optional
+        Receives a :class:`Progress` after every batch.
+
+    Returns
+    -------
+    pathlib.Path
+        The finished store, see :func:`bltvs_neuro.open_store`.
+
+    Raises
+    ------
+    SpecError
+        A choice that does not exist, or nothing to record.
+    StimulusError
+        A stimulus that cannot be read, or that changed since the parts were written.
+    StoreError
+        A store of another extraction, a second writer, a disk that cannot hold the result or is full.
+    """
+    for name, value, valid in (
+        ("precision", precision, get_args(Precision)), ("memory_format", memory_format, get_args(MemoryFormat)),
+        ("on_error", on_error, get_args(OnError)), ("join", join, ("auto", "copy", "virtual")),
+        ("keep_bits", keep_bits, (None, 10, 7)),
+    ):  # fmt: skip
+        if value not in valid:
+            raise unknown(name, value, valid)
+    path = Path(path)
+    if not isinstance(stimuli, StimulusSet):
+        stimuli = StimulusSet.open(stimuli)
+    states = select_states(model, areas, streams, timesteps)
+    require_states(model, states, areas, timesteps)
+    reduction = read_reduction(reduce)
+    where = pick_device(device)
+    with placed(model, where, memory_format):
+        size = batch_size if isinstance(batch_size, int) else auto_batch_size(model, states, where)
+        if size < 1:
+            raise SpecError(f"batch_size must be at least 1; got {batch_size}")
+        if isinstance(reduction, Pca):
+            reduction = fit_or_load(reduction, model, stimuli, states, path, size, workers=workers)
+        plan = make_plan(model, states, reduction, len(stimuli), path, size)
+        bound = bind_all(model, states, reduction, where)
+        spec = StoreSpec(
+            sites=layouts(model, states, bound), n_timesteps=model.timesteps, stimulus_ids=tuple(stimuli.ids),
+            metadata={str(name): column.to_numpy() for name, column in stimuli.metadata.items()},
+            identity=identity(model, reduction, precision, memory_format), keep_bits=keep_bits,
+            block=default_block(len(stimuli), plan.store_bytes // max(1, len(stimuli))),
+        )  # fmt: skip
+        with open_writer(path, spec, resume=resume) as writer:
+            recorded = writer.recorded()
+            check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // max(1, len(stimuli)))
+            check_unchanged(stimuli, recorded, model, workers)
+            pending = list(writer.pending())
+            attributes: dict[str, Any] = dict(provenance(model, stimuli, where), batch_size=size)
+            if pending:
+                if precision != "float32":
+                    attributes["deviation_from_float32"] = _deviation(model, states, stimuli, where, precision)
+                loop = _Loop(model, states, bound, stimuli, writer, size, where, precision, on_error, progress)
+                loop.run(pending, workers)
+            return Path(writer.finish(attributes=attributes, join=join))
+
+
+class _Loop:
+    """One run over the pending blocks of a writer."""
+
+    def __init__(
+        self, model: BLT_VS, states: tuple[State, ...], bound: dict[Site, Bound], stimuli: StimulusSet, writer: Any,
+        batch_size: int, device: torch.device, precision: Precision, on_error: OnError,
+        progress: Callable[[Progress], None] | None,
+    ) -> None:  # fmt: skip
+        self.model, self.states, self.bound, self.stimuli, self.writer = model, states, bound, stimuli, writer
+        self.batch_size, self.device, self.precision = batch_size, device, precision
+        self.on_error, self.progress = on_error, progress
+        self.bytes_written = self.computed = 0
+
+    def run(self, pending: Sequence[Block], workers: int | Literal["auto"]) -> None:
+        """Compute and write every pending block; batches never reach across blocks, so that resuming repeats them."""
+        rows = [
+            list(range(start, min(start + self.batch_size, block.stop)))
+            for block in pending
+            for start in range(block.start, block.stop, self.batch_size)
+        ]
+        total = len(self.stimuli)
+        before = total - sum(block.stop - block.start for block in pending)
+        started = time.perf_counter()
+        batches = decoded(self.stimuli, self.model.transform, rows, workers)
+        for block in pending:
+            count = -(-(block.stop - block.start) // self.batch_size)
+            with self.writer.part(block) as part, Background() as background:
+                for batch in itertools.islice(batches, count):
+                    for row, reason in batch.failed:
+                        self._failed(row, reason)
+                        part.skip(self.stimuli.ids[row], reason)
+                    if batch.rows:
+                        self._write(part, background, batch, self.compute(batch))
+                    self.computed += len(batch.rows) + len(batch.failed)
+                    if self.progress:
+                        elapsed = time.perf_counter() - started
+                        self.progress(
+                            Progress(before + self.computed, total, self.computed, self.bytes_written, elapsed)
+                        )
+
+    def compute(self, batch: Batch) -> dict[State, Tensor]:
+        """Run the model on one batch; returns the reduced activations on the CPU."""
+        reduced: dict[State, Tensor] = {}
+
+        def receive(state: State, activations: Tensor) -> None:
+            values = self.bound[Site(state.area, state.stream)].apply(activations)
+            reduced[state] = values if values.device.type == "cpu" else values.to("cpu", non_blocking=True)
+
+        images = self.model.transform.scale(batch.pixels.to(self.device, non_blocking=True))
+        if next(self.model.connections["V1"].parameters()).is_contiguous(memory_format=torch.channels_last):
+            images = images.contiguous(memory_format=torch.channels_last)
+        with computing(self.device, self.precision), hooked(self.model, self.states, receive):
+            self.model.run(images)
+        if self.device.type == "cuda":
+            torch.cuda.synchronize(self.device)
+        return reduced
+
+    def _write(self, part: Any, background: Background, batch: Batch, reduced: dict[State, Tensor]) -> None:
+        part.stimuli([self.stimuli.ids[row] for row in batch.rows], list(batch.digests))
+        arrays = {state: np.ascontiguousarray(values.numpy()) for state, values in reduced.items()}
+        self.bytes_written += sum(array.nbytes for array in arrays.values())
+
+        def task() -> None:
+            for state, array in arrays.items():
+                # a sum is not finite exactly if one of its terms is not, and reads every value once
+                if not np.isfinite(array.sum(dtype=np.float64)):
+                    raise StoreError(self._not_finite(state, array, batch))
+                part.write(f"{state.area}/{state.stream}", state.timestep, array)
+
+        background.submit(task)
+
+    def _not_finite(self, state: State, array: np.ndarray, batch: Batch) -> str:
+        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
+        names = [self.stimuli.ids[row] for row, wrong in zip(batch.rows, bad, strict=True) if wrong]
+        hint = "; try precision='bfloat16' or 'float32'" if self.precision == "float16" else "; are the weights sound?"
+        return f"{state.area}/{state.stream} at timestep {state.timestep} is not finite for {', '.join(names)}{hint}"
+
+    def _failed(self, row: int, reason: str) -> None:
+        if self.on_error == "stop":
+            raise StimulusError(
+                f"{reason}; what was finished is kept: mend it and run the same again, or use on_error='skip'"
+            )
+        log.warning("skipped: %s", reason)
+
+
+def read_reduction(spec: str | Reduction | None) -> Reduction:
+    """Turn text, a reduction or None (full maps) into a reduction, principal components included."""
+    return parse_pca(spec) if isinstance(spec, str) and spec.startswith("pca") else parse_reduction(spec)
+
+
+def pick_device(device: str | torch.device) -> torch.device:
+    """Resolve ``"auto"``; SpecError for a device that is not there."""
+    if device == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        chosen = torch.device(device)
+        if chosen.type == "cuda" and not torch.cuda.is_available():
+            raise SpecError(f"device {str(device)!r} was asked for, but torch sees no GPU; use device='cpu'")
+        torch.empty(1, device=chosen)
+    except (RuntimeError, AssertionError) as error:
+        raise SpecError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
+    return chosen
+
+
+def auto_batch_size(model: BLT_VS, states: tuple[State, ...], device: torch.device) -> int:
+    """Stimuli per forward pass: 8 on a CPU; on a GPU a multiple of 8 that half of the free memory holds, at most 256."""
+    if device.type != "cuda":
+        return CPU_BATCH
+    torch.cuda.reset_peak_memory_stats(device)
+    before = torch.cuda.memory_allocated(device)
+    with torch.no_grad():
+        model.run(torch.zeros(8, 3, model.image_size, model.image_size, device=device), outputs=states)
+    each = max(1, (torch.cuda.max_memory_allocated(device) - before) // 8)
+    free, _ = torch.cuda.mem_get_info(device)
+    return int(min(256, max(8, free // 2 // each // 8 * 8)))
+
+
+def identity(model: BLT_VS, reduction: Reduction, precision: Precision, memory_format: MemoryFormat) -> dict[str, Any]:
+    """What must be the same for two runs to go into the same store."""
+    return {
+        "model": model.provenance.get("model", "BLT_VS"),
+        "config": model.config,
+        "weights": model.provenance.get("weights", "as constructed"),
+        "weights_sha256": weights_sha256(model),
+        "schedule": model.schedule.name,
+        "transform": model.transform.describe(),
+        "reduction": reduction.describe(),
+        "precision": precision,
+        "memory_format": memory_format,
+    }
+
+
+def provenance(model: BLT_VS, stimuli: StimulusSet, device: torch.device) -> dict[str, Any]:
+    """What else a store should say about how it came to be."""
+    return {
+        "checkpoint": model.provenance,
+        "stimuli": stimuli.source,
+        "device": torch.cuda.get_device_name(device)
+        if device.type == "cuda"
+        else platform.processor() or platform.machine(),
+        "torch_threads": torch.get_num_threads(),
+        "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
+        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+    }
+
+
+def check_unchanged(
+    stimuli: StimulusSet, recorded: dict[str, str], model: BLT_VS, workers: int | Literal["auto"]
+) -> None:
+    """Compare the pixels of stimuli that finished parts hold with what is there now."""
+    if not recorded:
+        return
+    rows = [row for row, name in enumerate(stimuli.ids) if name in recorded]
+    changed = []
+    for batch in decoded(stimuli, model.transform, [rows[at : at + 32] for at in range(0, len(rows), 32)], workers):
+        now: Iterable[tuple[int, str]] = zip(batch.rows, batch.digests, strict=True)
+        changed += [stimuli.ids[row] for row, digest in now if recorded[stimuli.ids[row]] != digest]
+        changed += [stimuli.ids[row] for row, _ in batch.failed]
+    if changed:
+        from ..errors import listed
+
+        raise StimulusError(
+            f"{len(changed)} stimuli are not what they were when this store was begun: {listed(changed)}; restore them, "
+            "or start anew with resume=False or another path"
+        )
+
+
+def _deviation(
+    model: BLT_VS, states: tuple[State, ...], stimuli: StimulusSet, device: torch.device, precision: Precision
+) -> dict[str, float]:
+    rows = [list(range(min(2, len(stimuli))))]
+    (batch,) = decoded(stimuli, model.transform, rows, workers=0)
+    if not batch.rows:
+        return {}
+    worst = deviation(model, states, model.transform.scale(batch.pixels.to(device)), precision)
+    log.info("%s deviates from float32 by at most %.2g standard deviations", precision, max(worst.values()))
+    return worst
