@@ -157,7 +157,7 @@ def fit_ridge(
             for name, matrix in named.items():
                 out[name][:, columns] = backend.numpy(matrix @ z)
     if on_edge == "warn" and len(grid) > 1:
-        _warn_edges(position, grid, spectrum.values)
+        warn_edges(position, grid, spectrum.values)
     discrepancy = _against_float64(spectrum, targets, grid[position], readouts or {}, out, dtype, backend)
     return RidgeFit(grid[position], position, loss, mean, out, discrepancy)
 
@@ -333,7 +333,7 @@ def _windowed(first: np.ndarray, evaluate: Evaluate, window: int | None) -> np.n
     return loss
 
 
-def _warn_edges(position: np.ndarray, grid: np.ndarray, values: np.ndarray) -> None:
+def warn_edges(position: np.ndarray, grid: np.ndarray, values: np.ndarray) -> None:
     """Warn where an edge binds: where nothing is kept, or nothing shrunk, a wider grid changes nothing."""
     at_low, at_high = int((position == 0).sum()), int((position == len(grid) - 1).sum())
     reached = values[values > 1e-12 * values.max(initial=0.0)]
