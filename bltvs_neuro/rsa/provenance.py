@@ -1,0 +1,40 @@
+"""What a result was made from."""
+
+from __future__ import annotations
+
+import hashlib
+import platform
+from importlib import metadata
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from ..neural.labelled import rdm_stimulus_ids
+
+PACKAGES = ("bltvs_neuro", "numpy", "scipy", "xarray", "pandas")
+
+
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            found[name] = "not installed"
+    return found
+
+
+def describe(rdms: xr.DataArray) -> dict[str, Any]:
+    """Describe RDMs: the sha256 of ids and values, the shape, and the attributes they came with (sources, their sha256)."""
+    digest = hashlib.sha256()
+    ids = rdm_stimulus_ids(rdms)
+    digest.update("\n".join(ids).encode())
+    digest.update(np.ascontiguousarray(rdms.values, dtype="<f8").tobytes())
+    return {
+        "values_sha256": digest.hexdigest(),
+        "n_rdms": len(rdms),
+        "n_stimuli": len(ids),
+        "attrs": {str(k): v.tolist() if isinstance(v, np.ndarray) else v for k, v in rdms.attrs.items()},
+    }

@@ -1,0 +1,327 @@
+"""The comparison of model RDMs with brains, in one call: scores, ceilings, intervals, tests; saved and drawn."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..errors import DataError, SpecError, listed, unknown
+from ..neural.labelled import align_rdms, rdm_stimulus_ids
+from ..schema import RDM
+from ..stats import adjust_p_values, t_interval
+from ..stats.multiple import CORRECTIONS, Correction
+from .bootstrap import OVER, Bootstrap, Over, bootstrap_rsa
+from .ceiling import average_rdms
+from .convert import as_rdms
+from .inference import TESTS, TestName, model_tests
+from .missing import Missing, drop_missing
+from .provenance import describe, versions
+from .similarity import SIMILARITIES, similarity_name
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+log = logging.getLogger(__name__)
+
+TARGET_COORDS = ("roi", "time")
+MODEL_COORDS = ("area", "stream", "timestep")
+FORMAT = "bltvs_neuro.rsa.result/1"
+
+
+def compare_rdms(
+    rdms: Any,
+    brain: Any,
+    *,
+    similarity: str = "corr_cov",
+    bootstrap: int = 1000,
+    over: Literal["auto", "both", "stimuli", "subjects"] = "auto",
+    test: TestName = "t",
+    correction: Correction = "fdr",
+    level: float = 0.95,
+    missing: Missing = "raise",
+    on_mismatch: Literal["raise", "intersect"] = "raise",
+    seed: int = 0,
+) -> RsaResult:
+    """Compare model RDMs with the RDMs of brains.
+
+    Parameters
+    ----------
+    rdms : xarray.DataArray or rsatoolbox.rdm.RDMs
+        RDMs of models, as :func:`compute_rdms` gives them.
+    brain : xarray.DataArray or rsatoolbox.rdm.RDMs
+        RDMs with ``subject`` and, where they apply, ``roi``, ``time`` and ``session``. Each roi and time is compared on its
+        own; sessions (and anything else that repeats within a subject) are averaged first. Without ``subject`` every
+        RDM of a roi and time counts as a subject.
+    similarity : str
+        A name in :data:`SIMILARITIES`.
+    bootstrap : int
+        Samples.
+    over : {"auto", "both", "stimuli", "subjects"}
+        What is resampled, and so what intervals and t tests generalise to. ``"auto"``: both, or stimuli where a roi has one
+        subject only; its results then hold for that subject.
+    test : {"t", "sign_flip"}
+        See :func:`~bltvs_neuro.rsa.inference.model_tests`.
+    correction : {"fdr", "fdr_by", "holm", "bonferroni", "none"}
+        For the families of all models and targets (against zero; against the ceiling) and of all pairs of models and targets.
+    level : float
+        Of the intervals.
+    missing : {"raise", "drop"}
+        What to do about NaN: refuse, or drop the stimuli whose dissimilarities are missing and say which.
+    on_mismatch : {"raise", "intersect"}
+        What to do when the sets of stimuli differ.
+    seed : int
+        The same samples serve every target, so that targets can be compared.
+
+    Returns
+    -------
+    RsaResult
+
+    Raises
+    ------
+    SpecError, DataError
+        Unknown choices; stimuli that differ; NaN; one subject where subjects shall be resampled.
+
+    References
+    ----------
+    Schütt et al. (2023), doi:10.7554/eLife.82566.
+    """
+    kind = similarity_name(similarity)
+    for what, got, valid in (
+        ("bootstrap factor", over, ("auto", *OVER)),
+        ("test", test, TESTS),
+        ("correction", correction, tuple(CORRECTIONS)),
+    ):
+        if got not in valid:
+            raise unknown(what, got, valid)
+    if bootstrap < 2:
+        raise SpecError(f"a variance needs at least 2 bootstrap samples; got {bootstrap}")
+    models, brains = as_rdms(rdms), as_rdms(brain)
+    inputs = {"models": describe(models), "brain": describe(brains)}
+    models, brains = align_rdms(models, brains, on_mismatch=on_mismatch, names=("the models", "the neural data"))
+    models, brains = drop_missing(models, brains, missing)
+    names = _model_names(models)
+    tables, target_coords = [], []
+    for coords, subjects in _targets(brains):
+        chosen: Over = ("both" if len(subjects) > 1 else "stimuli") if over == "auto" else over
+        if over == "auto" and len(subjects) == 1:
+            log.warning(
+                "%s: one subject; the bootstrap is over stimuli only and there is no noise ceiling", coords or "data"
+            )
+        found = bootstrap_rsa(models.values, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
+        tables.append(_table(found, names, [str(s) for s in subjects["subject"].values], test, level, seed))
+        target_coords.append(coords)
+    data = xr.concat(tables, dim="target", join="outer")
+    for key in TARGET_COORDS:
+        if key in brains.coords:
+            data = data.assign_coords({key: ("target", [c[key] for c in target_coords])})
+    for key in MODEL_COORDS:
+        if key in models.coords and models[key].dims == (RDM,):
+            data = data.assign_coords({key: ("model", models[key].values)})
+    data = _correct(data, correction)
+    options = {
+        "similarity": kind, "bootstrap": bootstrap, "over": over, "test": test, "correction": correction, "level": level,
+        "missing": missing, "on_mismatch": on_mismatch, "seed": seed,
+    }  # fmt: skip
+    provenance = {
+        "format": FORMAT,
+        "options": options,
+        "inputs": inputs,
+        "n_stimuli": len(rdm_stimulus_ids(models)),
+        "interval": f"score ± t(dof) × standard error from the corrected bootstrap variance, level {level}",
+        "versions": versions(),
+    }
+    data.attrs = {"provenance": json.dumps(provenance, default=str)}
+    return RsaResult(data)
+
+
+def _model_names(models: xr.DataArray) -> list[str]:
+    names = (
+        [str(n) for n in models["name"].values]
+        if "name" in models.coords
+        else [f"model {i}" for i in range(len(models))]
+    )
+    if len(set(names)) != len(names):
+        raise DataError(f"the models' names repeat: {listed(sorted({n for n in names if names.count(n) > 1}))}")
+    return names
+
+
+def _targets(brain: xr.DataArray) -> Iterator[tuple[dict[str, Any], xr.DataArray]]:
+    """Yield each roi and time with one RDM per subject."""
+    keys = [k for k in TARGET_COORDS if k in brain.coords and brain[k].dims == (RDM,)]
+    rows = list(zip(*(brain[k].values.tolist() for k in keys), strict=True)) if keys else [()] * len(brain)
+    for key in dict.fromkeys(rows):
+        part = brain.isel({RDM: [i for i, row in enumerate(rows) if row == key]})
+        if "subject" not in part.coords:
+            part = part.assign_coords(subject=(RDM, [str(i) for i in range(len(part))]))
+        within = [str(c) for c in part.coords if part[c].dims == (RDM,) and c != "subject"]
+        yield dict(zip(keys, key, strict=True)), average_rdms(part, over=within)
+
+
+def _table(
+    found: Bootstrap, names: list[str], subjects: list[str], test: TestName, level: float, seed: int
+) -> xr.Dataset:
+    se, ceiling_se = np.sqrt(found.variance), np.sqrt(found.ceiling_variance)
+    low, high = t_interval(found.mean, se, found.dof, level)
+    p = model_tests(found, test, seed=seed)
+    return xr.Dataset(
+        {
+            "score": ("model", found.mean),
+            "se": ("model", se),
+            "ci_low": ("model", low),
+            "ci_high": ("model", high),
+            "p_zero": ("model", p.zero),
+            "p_ceiling": ("model", p.ceiling),
+            "p_pairwise": (("model", "model_b"), p.pairwise),
+            "score_subject": (("model", "subject"), found.scores),
+            "ceiling_lower": ((), found.ceiling.lower),
+            "ceiling_upper": ((), found.ceiling.upper),
+            "ceiling_lower_se": ((), ceiling_se[0]),
+            "ceiling_upper_se": ((), ceiling_se[1]),
+            "dof": ((), found.dof),
+            "n_subjects": ((), len(subjects)),
+        },
+        coords={"model": names, "model_b": names, "subject": subjects},
+    )
+
+
+def _correct(data: xr.Dataset, method: Correction) -> xr.Dataset:
+    for name in ("p_zero", "p_ceiling"):
+        data[f"{name}_corrected"] = (data[name].dims, adjust_p_values(data[name].values, method))
+    pairs = data["p_pairwise"].transpose("target", "model", "model_b").values
+    a, b = np.triu_indices(pairs.shape[1], 1)
+    corrected = np.ones_like(pairs)
+    if len(a):
+        once = adjust_p_values(pairs[:, a, b], method)
+        corrected[:, a, b] = corrected[:, b, a] = once
+    data["p_pairwise_corrected"] = (("target", "model", "model_b"), corrected)
+    return data
+
+
+@dataclass(frozen=True)
+class RsaResult:
+    """Scores of models against brains.
+
+    Attributes
+    ----------
+    data : xarray.Dataset
+        Dimensions ``target`` (coordinates roi, time), ``model`` (area, stream, timestep), ``subject``. ``score`` is the mean over
+        subjects of the raw similarity on the data itself; ``se``, ``ci_low`` and ``ci_high`` come from the corrected
+        bootstrap variance; ``p_*`` are single tests, ``p_*_corrected`` hold for the family.
+    """
+
+    data: xr.Dataset
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Options, inputs with their sha256, and versions."""
+        return dict(json.loads(self.data.attrs["provenance"]))
+
+    @property
+    def similarity(self) -> str:
+        """Name of the similarity."""
+        return str(self.provenance["options"]["similarity"])
+
+    @property
+    def label(self) -> str:
+        """The similarity, for axes."""
+        return SIMILARITIES[self.similarity].label
+
+    def best(self) -> pd.DataFrame:
+        """The best model of each target, one row each."""
+        frame = self.to_frame()
+        return frame.loc[frame.groupby("target")["score"].idxmax()].reset_index(drop=True)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per target and model, without the tests of pairs."""
+        narrow = self.data.drop_vars(["p_pairwise", "p_pairwise_corrected", "score_subject"])
+        narrow = narrow.drop_vars([d for d in ("model_b", "subject") if d in narrow.coords])
+        frame = narrow.assign_coords(target=np.arange(narrow.sizes["target"])).to_dataframe().reset_index()
+        first = [c for c in ("target", *TARGET_COORDS, "model", *MODEL_COORDS) if c in frame]
+        return frame[first + [c for c in frame if c not in first]].sort_values(["target", "model"], kind="stable")
+
+    def pairs_frame(self) -> pd.DataFrame:
+        """One row per target and pair of models: difference of scores and p values."""
+        rows = []
+        names = [str(n) for n in self.data["model"].values]
+        score = self.data["score"].transpose("target", "model").values
+        raw = self.data["p_pairwise"].transpose("target", "model", "model_b").values
+        corrected = self.data["p_pairwise_corrected"].transpose("target", "model", "model_b").values
+        for t in range(len(score)):
+            for a, b in zip(*np.triu_indices(len(names), 1), strict=True):
+                rows.append((t, names[a], names[b], score[t, a] - score[t, b], raw[t, a, b], corrected[t, a, b]))
+        return pd.DataFrame(rows, columns=["target", "model", "model_b", "difference", "p", "p_corrected"])
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write :meth:`to_frame` as CSV."""
+        target = Path(path)
+        self.to_frame().to_csv(target, index=False)
+        return target
+
+    def to_netcdf(self, path: str | os.PathLike[str]) -> Path:
+        """Write everything, with provenance, as netCDF-4 (HDF5). The file appears under its name only when complete."""
+        target = Path(path)
+        data = self.data.copy()
+        for name in list(data.variables):
+            if data[name].dtype.kind in "OUT":
+                data[name] = data[name].astype(str)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            # h5netcdf by name: the default engine differs between installations
+            data.to_netcdf(part, engine="h5netcdf")
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    def plot_time_course(self, **options: Any) -> Figure:
+        """See :func:`bltvs_neuro.rsa.plot.plot_time_course`."""
+        from .plot import plot_time_course
+
+        return plot_time_course(self, **options)
+
+    def plot_matrix(self, **options: Any) -> Figure:
+        """See :func:`bltvs_neuro.rsa.plot.plot_matrix`."""
+        from .plot import plot_matrix
+
+        return plot_matrix(self, **options)
+
+    def plot_models(self, **options: Any) -> Figure:
+        """See :func:`bltvs_neuro.rsa.plot.plot_models`."""
+        from .plot import plot_models
+
+        return plot_models(self, **options)
+
+
+def load_result(path: str | os.PathLike[str]) -> RsaResult:
+    """Read a file that :meth:`RsaResult.to_netcdf` wrote.
+
+    Raises
+    ------
+    DataError
+        The file is not netCDF, or holds something else.
+    """
+    try:
+        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+            data = opened.load()
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(f"{path} cannot be read as netCDF: {error}") from error
+    try:
+        found = json.loads(str(data.attrs.get("provenance", "{}"))).get("format")
+    except json.JSONDecodeError:
+        found = None
+    if found != FORMAT or "score" not in data:
+        raise DataError(f"{path} holds no RSA result of format {FORMAT!r}; its format is {found!r}")
+    for name in list(data.variables):
+        if data[name].dtype.kind == "O":
+            data[name] = data[name].astype(str)
+        data[name].encoding = {}
+    return RsaResult(data)

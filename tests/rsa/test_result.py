@@ -1,0 +1,176 @@
+from __future__ import annotations
+
+import logging
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
+from bltvs_neuro.rsa.bootstrap import bootstrap_rsa
+from bltvs_neuro.rsa.convert import to_rsatoolbox
+from bltvs_neuro.rsa.inference import model_tests
+from bltvs_neuro.rsa.result import compare_rdms, load_result
+from bltvs_neuro.stats import adjust_p_values
+
+N = 12
+P = N * (N - 1) // 2
+IDS = [f"s{i}" for i in range(N)]
+
+
+def models(seed: int = 0) -> xr.DataArray:
+    rng = np.random.default_rng(seed)
+    return make_rdms(
+        rng.gamma(2, 1, (4, P)),
+        IDS,
+        metric="correlation",
+        name=["V1/bu@t0", "V1/bu@t1", "IT/bu@t0", "IT/bu@t1"],
+        area=["V1", "V1", "IT", "IT"],
+        stream="bu",
+        timestep=[0, 1, 0, 1],
+        attrs={"sha256": "abc"},
+    )
+
+
+def brain(seed: int = 1, subjects=("a", "b", "c", "d"), rois=("EVC", "IT"), sessions=(1, 2)) -> xr.DataArray:
+    rng = np.random.default_rng(seed)
+    base = {"EVC": models().values[1], "IT": models().values[3]}
+    rows = [(s, r, k) for r in rois for s in subjects for k in sessions]
+    values = np.stack([base[r] + rng.gamma(1, 1, P) for _, r, _ in rows])
+    s, r, k = zip(*rows, strict=True)
+    return make_rdms(values, IDS, metric="correlation", subject=list(s), roi=list(r), session=list(k))
+
+
+@pytest.fixture(scope="module")
+def result():
+    return compare_rdms(models(), brain(), similarity="corr_cov", bootstrap=60, seed=2)
+
+
+def test_scores_are_those_of_subject_means_per_roi(result):
+    b = brain()
+    for t, roi in enumerate(("EVC", "IT")):
+        data = np.stack([b.values[(b["roi"].values == roi) & (b["subject"].values == s)].mean(axis=0) for s in "abcd"])
+        found = bootstrap_rsa(models().values, data, "corr_cov", n_samples=60, seed=2)
+        row = result.data.isel(target=t)
+        np.testing.assert_allclose(row["score"], found.mean, rtol=1e-12)
+        np.testing.assert_allclose(row["se"], np.sqrt(found.variance), rtol=1e-12)
+        np.testing.assert_allclose(row["p_zero"], model_tests(found).zero, rtol=1e-12)
+        np.testing.assert_allclose(row["ceiling_lower"], found.ceiling.lower, rtol=1e-12)
+        np.testing.assert_allclose(row["score_subject"].transpose("model", "subject"), found.scores, rtol=1e-12)
+        assert float(row["dof"]) == 3
+    assert result.data["roi"].values.tolist() == ["EVC", "IT"]
+    assert result.best()["model"].tolist() == ["V1/bu@t1", "IT/bu@t1"]
+
+
+def test_correction_is_over_all_models_and_targets(result):
+    np.testing.assert_allclose(
+        result.data["p_zero_corrected"].values.ravel(), adjust_p_values(result.data["p_zero"].values.ravel(), "fdr")
+    )
+    frame = result.pairs_frame()
+    assert len(frame) == 2 * 6
+    np.testing.assert_allclose(frame["p_corrected"], adjust_p_values(frame["p"], "fdr"))
+
+
+def test_order_of_stimuli_does_not_matter(result):
+    order = np.random.default_rng(0).permutation(IDS)
+    again = compare_rdms(models(), select_stimuli(brain(), order), similarity="corr_cov", bootstrap=60, seed=2)
+    np.testing.assert_allclose(again.data["se"], result.data["se"], rtol=1e-10)
+
+
+def test_file_keeps_everything(result, tmp_path):
+    path = result.to_netcdf(tmp_path / "r.nc")
+    again = load_result(path)
+    assert again.provenance == result.provenance
+    for name in result.data.variables:
+        np.testing.assert_array_equal(again.data[name].values, result.data[name].values, err_msg=name)
+    assert again.provenance["inputs"]["models"]["attrs"]["sha256"] == "abc"
+    assert again.provenance["options"]["seed"] == 2
+    assert {"numpy", "python", "bltvs_neuro"} <= set(again.provenance["versions"])
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_csv_is_tidy(result, tmp_path):
+    import pandas as pd
+
+    frame = pd.read_csv(result.to_csv(tmp_path / "r.csv"))
+    assert len(frame) == 8
+    assert list(frame.columns[:6]) == ["target", "roi", "model", "area", "stream", "timestep"]
+    np.testing.assert_allclose(frame["score"], result.to_frame()["score"])
+    assert {"ci_low", "ci_high", "p_zero_corrected", "ceiling_lower", "dof"} <= set(frame.columns)
+
+
+def test_other_files_are_refused(tmp_path):
+    xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
+    with pytest.raises(DataError, match="holds no RSA result"):
+        load_result(tmp_path / "x.nc")
+    (tmp_path / "t.nc").write_text("text")
+    with pytest.raises(DataError, match="cannot be read as netCDF"):
+        load_result(tmp_path / "t.nc")
+
+
+def test_one_subject_is_bootstrapped_over_stimuli(caplog):
+    with caplog.at_level(logging.WARNING):
+        result = compare_rdms(models(), brain(subjects=("a",)), bootstrap=20)
+    assert "one subject; the bootstrap is over stimuli only" in caplog.text
+    assert np.isnan(result.data["ceiling_lower"]).all()
+    assert (result.data["dof"] == N - 1).all()
+    assert np.isfinite(result.data["ci_low"]).all()
+    with pytest.raises(SpecError, match="one subject cannot be resampled"):
+        compare_rdms(models(), brain(subjects=("a",)), bootstrap=20, over="both")
+
+
+def test_nan_rows_raise_or_are_dropped(caplog):
+    b = brain().copy(deep=True)
+    i, j = np.triu_indices(N, 1)
+    b.values[2, (i == 4) | (j == 4)] = np.nan
+    b.values[3, (i == 4) | (j == 4)] = np.nan
+    with pytest.raises(DataError, match=r"22 dissimilarities are missing \(NaN\).*s4.*missing=\"drop\""):
+        compare_rdms(models(), b, bootstrap=5)
+    with caplog.at_level(logging.WARNING):
+        dropped = compare_rdms(models(), b, bootstrap=5, missing="drop")
+    assert "1 of 12 stimuli have missing dissimilarities and are dropped: s4" in caplog.text
+    rest = [s for s in IDS if s != "s4"]
+    expected = compare_rdms(select_stimuli(models(), rest), select_stimuli(brain(), rest), bootstrap=5)
+    np.testing.assert_allclose(dropped.data["se"], expected.data["se"])
+    assert dropped.provenance["n_stimuli"] == 11
+
+
+def test_unequal_sets_and_wrong_choices_raise():
+    with pytest.raises(DataError, match="2 stimuli are in the models but not in the neural data: s10, s11"):
+        compare_rdms(models(), select_stimuli(brain(), IDS[:10]), bootstrap=5)
+    for options, text in (
+        ({"over": "stimulus"}, "unknown bootstrap factor 'stimulus'"),
+        ({"test": "z"}, "unknown test"),
+        ({"correction": "bh"}, "unknown correction"),
+        ({"similarity": "r"}, "unknown similarity"),
+        ({"bootstrap": 1}, "at least 2 bootstrap samples"),
+        ({"missing": "skip"}, "unknown missing"),
+    ):
+        with pytest.raises(SpecError, match=text):
+            compare_rdms(models(), brain(), **{"bootstrap": 5, **options})
+    twice = models().assign_coords(name=("rdm", ["m", "m", "n", "o"]))
+    with pytest.raises(DataError, match="the models' names repeat: m"):
+        compare_rdms(twice, brain(), bootstrap=5)
+
+
+def test_rsatoolbox_objects_are_accepted():
+    a = compare_rdms(models(), brain(), bootstrap=5)
+    b = compare_rdms(to_rsatoolbox(models()), to_rsatoolbox(brain()), bootstrap=5)
+    np.testing.assert_array_equal(a.data["se"].values, b.data["se"].values)
+
+
+def test_subjects_that_lack_a_roi_are_nan_there():
+    b = brain()
+    part = b[~((b["roi"].values == "IT") & (b["subject"].values == "d"))]
+    result = compare_rdms(models(), part, bootstrap=5)
+    assert result.data["n_subjects"].values.tolist() == [4, 3]
+    missing = np.isnan(result.data["score_subject"].sel(subject="d").transpose("target", "model").values)
+    np.testing.assert_array_equal(missing.all(axis=1), [False, True])
+
+
+def test_the_92_objects_compared_with_their_models(human_it, models92):
+    result = compare_rdms(models92, human_it, similarity="corr_cov", bootstrap=200)
+    np.testing.assert_allclose(result.data["ceiling_lower"], 0.4298, atol=5e-5)
+    np.testing.assert_allclose(result.data["ceiling_upper"], 0.6958, atol=5e-5)
+    assert len(result.data["subject"]) == 4
