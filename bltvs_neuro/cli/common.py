@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from ..errors import BltvsError
 
 if TYPE_CHECKING:
-    from ..extract.run import Progress as Done
+    from ..extraction.run import Progress as Done
     from ..model import BLT_VS
 
 INTERRUPTED = 130
@@ -92,7 +92,7 @@ def chosen_model(name: str, weights: str, seed: int, image_size: int | None, dev
 @contextmanager
 def extraction_progress(what: str) -> Iterator[Callable[[Done], None]]:
     """Show stimuli per second, bytes written and time left on standard error."""
-    from ..extract.plan import human_bytes
+    from ..extraction.plan import human_bytes
 
     columns = (
         SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),

@@ -27,8 +27,8 @@ def demo(
     Takes the 92 objects of Kriegeskorte et al. (2008) and the pretrained ImageNet model where they can be had (a
     download, a cache, or the folder that BLTVS_DATA names); says plainly what it falls back to where they cannot.
     """
-    from ..extract.plot import activation_over_time, plot_activation
-    from ..extract.run import extract
+    from ..extraction.plot import activation_over_time, plot_activation
+    from ..extraction.run import extract
     from ..store import open_store
 
     stimuli, which = _stimuli()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 from rich.table import Table
@@ -68,7 +68,7 @@ def extract(
 
     `bltvs extract nsd_stimuli.hdf5 -o nsd.h5 --model imagenet --reduce project:2048 --plan`
     """
-    from ..extract.run import extract as run
+    from ..extraction.run import extract as run
     from ..stimuli import StimulusSet
 
     stimuli = StimulusSet.open(images)
@@ -118,9 +118,9 @@ def _show_plan(
     network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, areas: str, streams: str,
     timesteps: str, reduce: Any,
 ) -> None:  # fmt: skip
-    from ..extract.plan import bytes_per_stimulus, human_bytes, make_plan, usual_reductions
-    from ..extract.run import auto_batch_size, pick_device, read_reduction
-    from ..extract.sites import require_states, select_states
+    from ..extraction.plan import bytes_per_stimulus, human_bytes, make_plan, usual_reductions
+    from ..extraction.run import auto_batch_size, pick_device, read_reduction
+    from ..extraction.sites import require_states, select_states
 
     where = pick_device(device)
     network.to(where)
@@ -147,7 +147,40 @@ def _show_plan(
 
 def show_description(described: dict[str, Any]) -> None:
     """Print what :func:`bltvs_neuro.store.describe` found."""
-    out.print(described)
+    from ..extraction.plan import human_bytes
+
+    made, asked = described["n_stimuli"], described["n_asked"]
+    identity, provenance = described["identity"], described["provenance"]
+    about = Table(title=described["path"], show_header=False)
+    state = "finished" if described["finished"] else f"unfinished: {made} of {asked} stimuli; the same command goes on"
+    about.add_row("state", state)
+    about.add_row("stimuli", f"{made}" + (f", {len(described['skipped'])} skipped" if described["skipped"] else ""))
+    about.add_row(
+        "on disk", human_bytes(described["bytes"]) + (" in parts" if described["joined"] == "virtual" else "")
+    )
+    about.add_row(
+        "model", f"{identity.get('model')}, {identity.get('schedule')} schedule, {described['n_timesteps']} timesteps"
+    )
+    about.add_row("weights", f"{identity.get('weights')}, sha256 {str(identity.get('weights_sha256'))[:16]}…")
+    kept = f", {described['keep_bits']} mantissa bits" if described["keep_bits"] else ""
+    about.add_row("values", f"{identity.get('reduction', {}).get('name')}, {identity.get('precision')}{kept}")
+    if provenance:
+        versions = provenance.get("versions", {})
+        about.add_row(
+            "made",
+            f"{provenance.get('created')} with bltvs_neuro {versions.get('bltvs_neuro')}, torch {versions.get('torch')}",
+        )
+    out.print(about)
+    sites = Table(title="- not reached or not recorded, x active, c constant over stimuli")
+    for name in ("site", "dims", "shape", "onset", "timesteps"):
+        sites.add_column(name)
+    for site in described["sites"]:
+        letters = "".join(StatusLetter[status] for status in site["status"])
+        shape = " x ".join(map(str, site["shape"]))
+        sites.add_row(site["site"], ", ".join(site["dims"]), shape, str(site["onset"]), letters)
+    out.print(sites)
+    for name, reason in list(described["skipped"].items())[:10]:
+        out.print(f"skipped {name}: {reason}", highlight=False, soft_wrap=True, markup=False)
 
 
-StatusLetter: dict[str, Literal["-", "x", "c"]] = {"absent": "-", "active": "x", "constant": "c"}
+StatusLetter: dict[str, str] = {"absent": "-", "active": "x", "constant": "c"}

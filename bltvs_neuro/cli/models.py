@@ -71,8 +71,8 @@ def classify(
 
     Example: `bltvs classify turtle.jpg --model ecoset`
     """
-    from ..extract.classify import classify as run
-    from ..extract.run import pick_device
+    from ..extraction.classify import classify as run
+    from ..extraction.run import pick_device
     from ..model.checkpoints import class_names
     from ..stimuli import StimulusSet
 

@@ -49,7 +49,7 @@ def record(
     images : Tensor, (B, 3, image_size, image_size)
         In the checkpoint's scaling ([-1, 1]); moved to the model's device.
     areas, streams, timesteps
-        What to record, see :func:`bltvs_neuro.extract.sites.select_states`.
+        What to record, see :func:`bltvs_neuro.extraction.sites.select_states`.
 
     Returns
     -------

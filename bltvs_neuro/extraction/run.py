@@ -97,7 +97,7 @@ def extract(
     path : path
         Of the store, an HDF5 file. While the run is under way its finished blocks lie in ``<path>.parts``.
     areas, streams, timesteps
-        What to record, see :func:`bltvs_neuro.extract.sites.select_states`; ``"V1:LOC"`` includes both ends.
+        What to record, see :func:`bltvs_neuro.extraction.sites.select_states`; ``"V1:LOC"`` includes both ends.
     reduce : str or Reduction, optional
         ``"mean"``, ``"pool:4"``, ``"project:2048"``, ``"units:500"``, ``"channels:0,1"``, a reduction made by
         ``mean()``, ``pool()``, ``project()``, ``units()``, ``channels()`` or ``pca()``; None keeps the full maps.

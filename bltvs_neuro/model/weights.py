@@ -1,0 +1,138 @@
+"""Files of weights: reading them without running code, checking them against a model, naming them by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import WeightsError, listed
+
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+STRAY = ("total_ops", "total_params")
+"""Keys that a profiler left in the released files; they are no parameters."""
+
+
+def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
+    """Name weights by their content, the same for every file format, device and memory layout.
+
+    Parameters
+    ----------
+    weights : Module or mapping of str to Tensor
+        A model, or its state dict.
+
+    Returns
+    -------
+    str
+        sha256, hexadecimal, over the keys in sorted order: for each a JSON line ``[key, dtype, shape]`` and the values'
+        bytes in row-major order.
+    """
+    state = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        tensor = state[key].detach().cpu().contiguous()
+        head = [key, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
+        digest.update(json.dumps(head).encode() + b"\n")
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
+    """Read a state dict onto the CPU.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        A file written by ``torch.save(model.state_dict(), ...)`` or safetensors, or the content of one.
+    name : str
+        What errors call it; its suffix decides between the two formats.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Without :data:`STRAY` keys and without the ``module.`` that DataParallel puts before every key.
+
+    Raises
+    ------
+    WeightsError
+        The file cannot be read, holds anything but tensors (nothing in it is executed), or values that are not finite.
+    """
+    try:
+        if name.endswith(".safetensors"):
+            content = _read_safetensors(source)
+        else:
+            stream: Path | IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source
+            content = torch.load(stream, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
+    except Exception as error:  # the unpickler raises almost anything on a file that is something else
+        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise WeightsError(
+            f"{name} is no file of weights that can be read without running code from it ({first_line}); "
+            "write one with torch.save(model.state_dict(), PATH)"
+        ) from error
+    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
+        held = f"a dict with {listed(content)}" if isinstance(content, Mapping) else f"a {type(content).__name__}"
+        raise WeightsError(
+            f"{name} holds {held} and not a state dict; write one with torch.save(model.state_dict(), PATH)"
+        )
+    state = {str(key): value for key, value in content.items() if not any(stray in str(key) for stray in STRAY)}
+    if state and all(key.startswith("module.") for key in state):
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    bad = [key for key, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
+    if bad:
+        raise WeightsError(f"{name} holds values that are not finite, in {listed(bad)}")
+    return state
+
+
+def _read_safetensors(source: Path | bytes) -> dict[str, Tensor]:
+    try:
+        import safetensors.torch
+    except ImportError:
+        raise WeightsError("reading .safetensors needs the package safetensors: pip install safetensors") from None
+    return safetensors.torch.load(source if isinstance(source, bytes) else source.read_bytes())
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str) -> None:
+    """Load ``state`` into ``model``, every key and no other, every shape as it is.
+
+    Parameters
+    ----------
+    model : Module
+    state : mapping of str to Tensor
+    name : str
+        What the weights are called in an error.
+    expected : str
+        What the model is called in an error.
+
+    Raises
+    ------
+    WeightsError
+        Keys are missing or unexpected, or shapes differ; the model is unchanged then.
+    """
+    own = model.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    shapes = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
+    problems = [
+        f"{len(keys)} {what} ({listed(keys, 3)})"
+        for keys, what in (
+            (missing, "keys are missing"),
+            (unexpected, "keys are unexpected"),
+            (shapes, "shapes differ"),
+        )
+        if keys
+    ]
+    if problems:
+        raise WeightsError(f"{name} does not fit {expected}: {'; '.join(problems)}")
+    model.load_state_dict(dict(state), strict=True)

@@ -1,0 +1,168 @@
+"""Read a finished file's frame, the labels and attributes, and refuse what is no store of ours."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+import pandas as pd
+
+from ..errors import StoreError
+from ..schema import STIMULUS_ID
+from .layout import SKIPPED
+from .part import checked_size, read_attribute, read_text
+from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, StoreSpec, sha256_json
+from .specfile import PARTS_SUFFIX
+
+_PART_NAME = re.compile(r"part-\d{7,}-\d{7,}\.h5\Z")
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Everything about a finished store but its activations."""
+
+    spec: StoreSpec
+    stimulus_ids: np.ndarray
+    stimulus_sha256: np.ndarray
+    stimuli: pd.DataFrame
+    skipped: dict[str, str]
+    provenance: dict[str, Any]
+    parts: tuple[tuple[str, int], ...]
+
+
+def read_frame(file: h5py.File, path: Path) -> Frame:
+    """Read and check the frame of an open file.
+
+    Raises
+    ------
+    StoreError
+        Another kind of HDF5 file, a newer version, or labels that were changed.
+    """
+    if "bltvs_store_version" not in file.attrs:
+        raise StoreError(f"{path} is not an activation store: it is an HDF5 file of another kind")
+    try:
+        stored = int(file.attrs["bltvs_store_version"])
+        if stored != STORE_VERSION:
+            raise StoreError(f"{path} has store version {stored}; this bltvs_neuro reads {STORE_VERSION}: update it")
+        return _read(file)
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError, StoreError) as error:
+        if isinstance(error, StoreError) and "store version" in str(error):
+            raise
+        raise StoreError(f"{path} is damaged: {error}") from None
+
+
+def _read(file: h5py.File) -> Frame:
+    ids, sha256s = read_text(file[STIMULUS_ID]), read_text(file[STIMULUS_SHA256])
+    skipped: dict[str, str] = {}
+    every = list(ids)
+    if SKIPPED in file:
+        names = read_text(file[SKIPPED])
+        skipped = dict(zip(names, read_text(file["skipped_reason"]), strict=True))
+        checked_size(file["skipped_position"])
+        for at, name in sorted(zip(file["skipped_position"][()].tolist(), names, strict=True)):
+            every.insert(at, name)
+    provenance = json.loads(read_attribute(file, "provenance"))
+    data = json.loads(read_attribute(file, "spec"))
+    spec = StoreSpec.from_json({**data, "stimulus_ids": every, "metadata": {}})
+    if spec.digest() != provenance["spec_sha256"]:
+        raise StoreError("the spec or the stimulus ids were changed after they were written")
+    if sha256_json([[i, s] for i, s in zip(ids, sha256s, strict=True)]) != provenance["stimuli_sha256"]:
+        raise StoreError("the stimulus ids or their hashes were changed after they were written")
+    columns: dict[str, Any] = {STIMULUS_ID: np.array(ids, dtype=object)}
+    for item in file.values():
+        if isinstance(item, h5py.Dataset) and "column" in item.attrs and item.shape == (len(ids),):
+            columns[read_attribute(item, "column")] = _column(item)
+    parts: list[tuple[str, int]] = []
+    if "parts" in file.attrs:
+        parts = [(str(name), int(size)) for name, size in json.loads(read_attribute(file, "parts"))]
+        if any(not _PART_NAME.match(name) for name, _ in parts):
+            raise StoreError("a part has a name that no writer gives")
+    return Frame(
+        spec=spec,
+        stimulus_ids=np.array(ids, dtype=object).astype(str),
+        stimulus_sha256=np.array(sha256s, dtype=object).astype(str),
+        stimuli=pd.DataFrame(columns),
+        skipped=skipped,
+        provenance=provenance,
+        parts=tuple(parts),
+    )
+
+
+def _column(dataset: h5py.Dataset) -> np.ndarray:
+    if h5py.check_string_dtype(dataset.dtype) is not None:
+        return np.array(read_text(dataset), dtype=object)
+    checked_size(dataset)
+    values: np.ndarray = dataset[()]
+    return values.astype(bool) if "dtype" in dataset.attrs else values
+
+
+def activations_dataset(file: h5py.File, frame: Frame, site: str, path: Path) -> h5py.Dataset:
+    """A site's dataset, after checking that it is what the spec says and that its chunks are in the file.
+
+    Raises
+    ------
+    StoreError
+    """
+    layout = frame.spec.layouts[site]
+    shape = (len(frame.stimulus_ids), len(layout.timesteps), *layout.shape)
+    try:
+        dataset = file[f"{site}/{ACTIVATIONS}"]
+        stored = dataset.id.get_storage_size()
+        if dataset.shape != shape or dataset.dtype != np.dtype("<f4") or dataset.external:
+            raise StoreError(f"{path}: {site} has shape {dataset.shape} and type {dataset.dtype}, not {shape} float32")
+        if dataset.is_virtual:
+            folder = path.name
+            names = {source.file_name for source in dataset.virtual_sources()}
+            known = {name for name, _ in frame.parts}
+            if {n.partition("/")[2] for n in names} - known or any(not n.startswith(folder_of(n)) for n in names):
+                raise StoreError(f"{path}: {site} refers to files that are no parts of {folder}")
+            return dataset
+    except (OSError, KeyError, RuntimeError, ValueError, AttributeError) as error:
+        raise StoreError(f"{path}: {site} is damaged: {error}") from None
+    # Deflate shrinks 1032 times at most; less than that means chunks that were never written and would read as 0.
+    least = int(np.prod(shape, dtype=object)) * 4
+    if stored * (1 if frame.spec.keep_bits is None else 1040) < least:
+        raise StoreError(f"{path}: {site} holds {stored} bytes of the {least} that its shape needs")
+    return dataset
+
+
+def folder_of(name: str) -> str:
+    """The folder part of a relative source name."""
+    return name.partition("/")[0]
+
+
+def check_parts(path: Path, frame: Frame) -> None:
+    """A missing or changed part would read as NaN: refuse before anything is read.
+
+    Raises
+    ------
+    StoreError
+    """
+    from .join import refuse_too_many
+
+    if not frame.parts:
+        return
+    folder = _parts_of(path, frame)
+    missing = [name for name, _ in frame.parts if not (folder / name).is_file()]
+    if missing:
+        raise StoreError(
+            f"{len(missing)} of {len(frame.parts)} parts of {path} are missing from {folder}: {missing[0]}"
+            f"{' and others' if len(missing) > 1 else ''}; put them back, or run the extraction again"
+        )
+    wrong = [name for name, size in frame.parts if os.path.getsize(folder / name) != size]
+    if wrong:
+        raise StoreError(f"{folder / wrong[0]} has another size than when {path} was made; put the original back")
+    refuse_too_many(path, len(frame.parts))
+
+
+def _parts_of(path: Path, frame: Frame) -> Path:
+    return path.parent / str(frame.provenance["parts_folder"])
+
+
+__all__ = ["PARTS_SUFFIX", "Frame", "activations_dataset", "check_parts", "read_frame"]

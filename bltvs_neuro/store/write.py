@@ -1,0 +1,355 @@
+"""Write a store block by block; killed at any moment, the same call goes on where it stopped."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from ..errors import SpecError, StoreError
+from .identity import refuse_other
+from .join import Join, choose_join, join_parts, refuse_too_many
+from .layout import spec_attribute
+from .lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
+from .part import Part, PartHeader, library_versions, new_part, part_path, read_header
+from .read import finished_spec, is_store
+from .sink import replacing
+from .spec import STORE_VERSION, Block, StoreSpec, canonical, plain_json, sha256_json
+from .specfile import PARTS_SUFFIX, SPEC_FILE, parts_folder, read_spec, write_spec
+
+log = logging.getLogger(__name__)
+
+LOCK_FILE = "lock"
+_DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS}
+
+
+def open_writer(
+    path: str | os.PathLike[str], spec: StoreSpec, *, resume: bool = True, blocks: range | None = None
+) -> Writer:
+    """Open a store for writing.
+
+    Parameters
+    ----------
+    path : path
+        Of the finished file; the parts lie in the folder ``<path>.parts`` until they are joined.
+    spec : StoreSpec
+    resume : bool
+        Go on with what is there; False discards it (only files that a writer made).
+    blocks : range, optional
+        Write only these blocks: a shard. Shards may run in several processes at once.
+
+    Returns
+    -------
+    Writer
+        A context manager.
+
+    Raises
+    ------
+    StoreError
+        What is there was made by another extraction (the differences are named), is no store, or another writer
+        is at work on some of these blocks.
+    """
+    return Writer(Path(path), spec, resume=resume, blocks=blocks)
+
+
+class Writer:
+    """What :func:`open_writer` returns. It may be used from any one thread at a time."""
+
+    def __init__(self, path: Path, spec: StoreSpec, *, resume: bool, blocks: range | None) -> None:
+        self.path, self.spec = path, spec
+        self.folder = parts_folder(path)
+        self._wanted = blocks
+        self._resume = resume
+        self._claim: Claim | None = None
+        self._complete = False
+        self._parts: dict[int, PartHeader] = {}
+
+    # opening and closing
+
+    def __enter__(self) -> Writer:
+        if self.path.is_dir():
+            raise StoreError(f"{self.path} is a folder; name a file, for example {self.path / 'acts.h5'}")
+        if self.path.exists():
+            if not is_store(self.path):
+                raise StoreError(f"{self.path} exists and is not an activation store; choose another path")
+            if self._resume:
+                refuse_other(finished_spec(self.path), self.spec, self.path)
+                self._complete = True
+                return self
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            self._open()
+        except Busy:
+            self._release()
+            raise StoreError(
+                f"another process is writing these stimuli of {self.path}; wait for it, or give each process blocks "
+                "of its own"
+            ) from None
+        except BaseException:
+            self._release()
+            raise
+        return self
+
+    def _open(self) -> None:
+        lock = self.folder / LOCK_FILE
+        if not self._resume:
+            every = Claim(lock, FIRST_BLOCK, 1 << 40).acquire()
+            try:
+                self._discard()
+            finally:
+                every.release()
+        with holding(lock, SETUP):
+            if (self.folder / SPEC_FILE).exists():
+                stored = read_spec(self.folder)
+                refuse_other(stored, self.spec, self.folder)
+                if self._wanted is not None and stored.block != self.spec.block:
+                    raise StoreError(
+                        f"{self.folder} has blocks of {stored.block} stimuli, this shard counts in "
+                        f"blocks of {self.spec.block}; use block={stored.block}"
+                    )
+                self.spec = replace(self.spec, block=stored.block)
+            else:
+                write_spec(self.folder, self.spec)
+        blocks = list(self.spec.blocks())
+        chosen = range(len(blocks)) if self._wanted is None else self._wanted
+        if not chosen or chosen.step != 1 or chosen.start < 0 or chosen.stop > len(blocks):
+            raise SpecError(f"blocks must be a range within 0 to {len(blocks)}; got {chosen}")
+        self._blocks = blocks
+        self._chosen = chosen
+        self._claim = Claim(lock, FIRST_BLOCK + chosen.start, FIRST_BLOCK + chosen.stop).acquire()
+        self._sweep()
+        self._parts = self._find(blocks[chosen.start : chosen.stop])
+
+    def _sweep(self) -> None:
+        """Remove what killed writers left of these blocks; the lock says that nobody is writing them."""
+        for index in self._chosen:
+            name = part_path(self.folder, self._blocks[index]).name
+            for leftover in self.folder.glob(f".{name}.*.tmp"):
+                leftover.unlink(missing_ok=True)
+
+    def _find(self, blocks: list[Block]) -> dict[int, PartHeader]:
+        digest = self.spec.digest()
+        found = {}
+        for block in blocks:
+            path = part_path(self.folder, block)
+            if path.exists():
+                header = read_header(path, digest, block)
+                if header is None:
+                    log.warning("%s is damaged; stimuli %d to %d are done again", path, block.start, block.stop - 1)
+                else:
+                    found[block.index] = header
+        return found
+
+    def _discard(self) -> None:
+        if self.path.exists():
+            self.path.unlink()
+        for file in self.folder.iterdir():
+            if is_ours(file) and file.name != LOCK_FILE:
+                file.unlink()
+
+    def _release(self) -> None:
+        if self._claim is not None:
+            self._claim.release()
+            self._claim = None
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._release()
+
+    # writing
+
+    @property
+    def complete(self) -> bool:
+        """Whether the finished file is there."""
+        return self._complete
+
+    def pending(self) -> Iterator[Block]:
+        """The blocks of this writer that have no part yet, in order."""
+        if self._complete:
+            return
+        for index in self._chosen:
+            if index not in self._parts:
+                yield self._blocks[index]
+
+    @contextlib.contextmanager
+    def part(self, block: Block) -> Iterator[Part]:
+        """Write one block; on a clean exit the part is on disk for good, on an exception nothing of it remains.
+
+        Raises
+        ------
+        SpecError
+            Rows, ids or timesteps are missing at the end of the ``with`` block.
+        StoreError
+            The disk is full, the quota or the file-size limit is reached.
+        """
+        if self._claim is None:
+            raise StoreError(f"the writer of {self.path} is closed, or the store is complete")
+        if block.index not in self._chosen or block.index in self._parts:
+            raise SpecError(f"block {block.index} is not pending in this writer")
+        try:
+            with new_part(self.folder, self.spec, block) as part:
+                yield part
+        except OSError as error:
+            raise self._disk_error(error, f"writing stimuli {block.start} to {block.stop - 1}") from error
+        header = read_header(part_path(self.folder, block), self.spec.digest(), block)
+        if header is None:
+            raise StoreError(f"{part_path(self.folder, block)} cannot be read back; check the disk and run again")
+        self._parts[block.index] = header
+
+    def finish(self, attributes: Mapping[str, Any] | None = None, *, join: Join = "auto") -> Path:
+        """Join the parts into the finished file.
+
+        Parameters
+        ----------
+        attributes : mapping, optional
+            Further provenance, JSON. ``title`` and ``history`` become global attributes as well.
+        join : {"auto", "copy", "virtual"}
+            Copy the chunks and remove the parts; or keep the parts and refer to them. ``"auto"`` copies when the
+            disk has room.
+
+        Returns
+        -------
+        Path
+
+        Raises
+        ------
+        StoreError
+            Blocks are missing, or the disk is full; the parts are intact.
+        """
+        if self._complete:
+            return self.path
+        with holding(self.folder / LOCK_FILE, JOIN):
+            if self.path.exists() and is_store(self.path):  # another shard joined meanwhile
+                self._complete = True
+                return self.path
+            parts = self._find(self._blocks)
+            missing = len(self._blocks) - len(parts)
+            if missing:
+                raise StoreError(
+                    f"{missing} of {len(self._blocks)} blocks of {self.path} are not written yet; "
+                    "run the same command for them, then again to join"
+                )
+            ordered = [parts[index] for index in sorted(parts)]
+            how = choose_join(join, self.path, ordered)
+            if how == "virtual":
+                refuse_too_many(self.path, len(ordered))
+            try:
+                join_parts(self.path, self.spec, ordered, self._attributes(attributes or {}, ordered, how), how)
+            except OSError as error:
+                raise self._disk_error(error, "joining the parts") from error
+            self._complete = True
+            if how == "copy":
+                self._remove_parts()
+        return self.path
+
+    def recorded(self) -> dict[str, str]:
+        """Stimulus id -> sha256 of its pixels, of all stimuli in this writer's finished parts."""
+        if self._complete:
+            from .read import open_store
+
+            with open_store(self.path) as store:
+                return dict(zip(store.stimulus_ids.tolist(), store.stimulus_sha256.tolist(), strict=True))
+        return {i: s for _, part in sorted(self._parts.items()) for i, s in zip(part.ids, part.sha256s, strict=True)}
+
+    def skipped(self) -> dict[str, str]:
+        """Stimulus id -> reason, of the stimuli that this writer's finished parts leave out."""
+        if self._complete:
+            from .read import open_store
+
+            with open_store(self.path) as store:
+                return store.skipped
+        return {i: reason for _, part in sorted(self._parts.items()) for i, reason in part.skipped}
+
+    # helpers
+
+    def _attributes(self, extra: Mapping[str, Any], parts: list[PartHeader], how: str) -> dict[str, Any]:
+        extra = plain_json(dict(extra))
+        identity = self.spec.identity
+        hashes = [[i, s] for part in parts for i, s in zip(part.ids, part.sha256s, strict=True)]
+        nonfinite: dict[str, int] = {}
+        for part in parts:
+            for name, count in part.nonfinite.items():
+                nonfinite[name] = nonfinite.get(name, 0) + count
+        versions = library_versions()
+        provenance = {
+            **({"parts_folder": self.folder.name} if how == "virtual" else {}),
+            **identity,
+            **extra,
+            "keep_bits": self.spec.keep_bits,
+            "spec_sha256": self.spec.digest(),
+            "stimuli_sha256": sha256_json(hashes),
+            "n_stimuli": len(hashes),
+            "n_skipped": sum(len(part.skipped) for part in parts),
+            "nonfinite": nonfinite,
+            "versions": {**versions, **_mapping(identity.get("versions")), **_mapping(extra.get("versions"))},
+            "part_versions": _distinct([part.versions for part in parts]),
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        plain = {
+            "bltvs_store_version": STORE_VERSION,
+            "Conventions": "CF-1.10",
+            "title": str(extra.get("title", f"activations of {identity.get('model', 'a model')}")),
+            "model": str(identity.get("model", "")),
+            "weights_sha256": str(identity.get("weights_sha256", "")),
+            "created_by": f"bltvs_neuro {versions['bltvs_neuro']}",
+            "spec": spec_attribute(self.spec),
+            "provenance": canonical(provenance),
+        }
+        if how == "virtual":
+            plain["parts"] = json.dumps([[part.path.name, part.nbytes] for part in parts])
+        return plain
+
+    def _remove_parts(self) -> None:
+        for file in list(self.folder.iterdir()):
+            if is_ours(file):
+                file.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # something that is not ours lies there
+            self.folder.rmdir()
+
+    def _disk_error(self, error: OSError, doing: str) -> StoreError:
+        done = sum(len(part.ids) + len(part.skipped) for part in self._parts.values())
+        total = len(self.spec.stimulus_ids)
+        left = (
+            (total - done) * self.spec.bytes_per_stimulus
+            if doing.startswith("writing")
+            else (sum(part.nbytes for part in self._parts.values()))
+        )
+        if error.errno not in _DISK_ERRORS:
+            return StoreError(
+                f"{doing} failed: {error}; {done} of {total} stimuli are finished and safe in "
+                f"{self.folder}; run the same command again to go on"
+            )
+        room = f"{shutil.disk_usage(self.folder).free / 1e9:.3g} GB are free"
+        return StoreError(
+            f"{error.strerror} while {doing}: {done} of {total} stimuli are finished and safe in {self.folder}, about "
+            f"{left / 1e9:.3g} GB more are needed and {room}; make room (or raise the limit) and run the same command again"
+        )
+
+
+def is_ours(file: Path) -> bool:
+    """Whether a file in the parts folder was made by a writer."""
+    name = file.name
+    if name.startswith(".") and name.endswith(".tmp"):
+        name = name[1:]
+    return file.is_file() and (name == LOCK_FILE or name.startswith((SPEC_FILE, "part-")))
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _distinct(items: list[dict[str, str]]) -> list[dict[str, str]]:
+    return [item for i, item in enumerate(items) if item not in items[:i]]
+
+
+__all__ = ["PARTS_SUFFIX", "Writer", "open_writer", "replacing"]
