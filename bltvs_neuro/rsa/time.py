@@ -1,0 +1,181 @@
+"""Model timesteps against neural time: matrices of similarities, cluster tests, peak latencies."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+from numpy.typing import NDArray
+
+from ..errors import DataError, SpecError
+from ..neural.labelled import align_rdms, check_rdms
+from ..schema import RDM
+from ..stats import ClusterTest, bootstrap_counts, cluster_sign_flip_test
+from ..stats.permutation import Tail
+from .ceiling import ceiling_of_vectors
+from .similarity import compare_vectors, similarity_name
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class TimeMatrix:
+    """Similarities of model timesteps with neural times, per site."""
+
+    values: xr.DataArray
+    """(site, timestep, time, subject); NaN where a site is not active at a timestep."""
+    ceiling: xr.DataArray
+    """(bound, time): lower and upper noise ceiling."""
+
+    @property
+    def mean(self) -> xr.DataArray:
+        """Mean over subjects: (site, timestep, time)."""
+        return self.values.mean("subject", skipna=False)
+
+    def cluster_test(
+        self,
+        site: str,
+        *,
+        threshold: float | None = None,
+        tail: Tail = "greater",
+        n_permutations: int = 1000,
+        seed: int = 0,
+    ) -> ClusterTest:
+        """Test one site's matrix against zero over subjects; see :func:`~bltvs_neuro.stats.cluster_sign_flip_test`.
+
+        Axes of the maps are (timestep, time) of the timesteps at which the site is active; neighbours are neighbours in either.
+        """
+        maps = self.site(site).transpose("subject", "timestep", "time").values
+        return cluster_sign_flip_test(maps, threshold=threshold, tail=tail, n_permutations=n_permutations, seed=seed)
+
+    def site(self, site: str) -> xr.DataArray:
+        """(timestep, time, subject) of one site, at the timesteps where it is active."""
+        sites = [str(s) for s in self.values["site"].values]
+        if site not in sites:
+            raise SpecError(f"unknown site {site!r}; valid: {', '.join(sites)}")
+        part = self.values.isel(site=sites.index(site))
+        return part.isel(timestep=np.flatnonzero(~np.isnan(part.values).all(axis=(1, 2))))
+
+
+def time_matrix(models: xr.DataArray, brain: xr.DataArray, *, similarity: str = "pearson") -> TimeMatrix:
+    """Compare RDMs of model timesteps with an RDM movie.
+
+    Parameters
+    ----------
+    models : xarray.DataArray
+        RDMs with ``area``, ``stream`` and ``timestep``.
+    brain : xarray.DataArray
+        RDMs with ``subject`` and ``time`` (seconds), each subject at each time once.
+    similarity : str
+
+    Returns
+    -------
+    TimeMatrix
+
+    Raises
+    ------
+    DataError
+        A coordinate is missing, or a subject lacks a time.
+
+    References
+    ----------
+    Cichy et al. (2016), doi:10.1038/srep27755.
+    """
+    kind = similarity_name(similarity)
+    for rdms, what, needed in (
+        (models, "model RDMs", ("area", "stream", "timestep")),
+        (brain, "neural RDMs", ("subject", "time")),
+    ):
+        check_rdms(rdms, missing="keep")
+        absent = [c for c in needed if c not in rdms.coords or rdms[c].dims != (RDM,)]
+        if absent:
+            raise DataError(f"the {what} need the coordinates {', '.join(needed)}; missing: {', '.join(absent)}")
+    models, brain = align_rdms(models, brain, names=("the models", "the neural data"))
+    site_of = [f"{a}/{s}" for a, s in zip(models["area"].values, models["stream"].values, strict=True)]
+    sites = list(dict.fromkeys(site_of))
+    steps = sorted({int(t) for t in models["timestep"].values})
+    times = np.unique(brain["time"].values.astype(np.float64))
+    subject_of = [str(s) for s in brain["subject"].values]
+    subjects = list(dict.fromkeys(subject_of))
+    place = np.full((len(times), len(subjects)), -1)
+    for i, (t, s) in enumerate(zip(brain["time"].values, subject_of, strict=True)):
+        cell = int(np.searchsorted(times, float(t))), subjects.index(s)
+        if place[cell] >= 0:
+            raise DataError(
+                f"subject {s} has several RDMs at {float(t):g} s: select one roi, or average sessions with average_rdms"
+            )
+        place[cell] = i
+    if (place < 0).any():
+        t, j = np.argwhere(place < 0)[0]
+        raise DataError(
+            f"subject {subjects[j]} has no RDM at {times[t]:g} s; {int((place < 0).sum())} such gaps in all"
+        )
+    scores = compare_vectors(models.values, brain.values, kind)
+    values = np.full((len(sites), len(steps), len(times), len(subjects)), np.nan)
+    for i, (site, step) in enumerate(zip(site_of, models["timestep"].values, strict=True)):
+        values[sites.index(site), steps.index(int(step))] = scores[i][place]
+    bounds = [ceiling_of_vectors(brain.values[row], kind, np.arange(len(subjects)), tuple(subjects)) for row in place]
+    return TimeMatrix(
+        xr.DataArray(
+            values,
+            dims=("site", "timestep", "time", "subject"),
+            coords={"site": sites, "timestep": steps, "time": times, "subject": subjects},
+            name="similarity",
+            attrs={"similarity": kind},
+        ),
+        xr.DataArray(
+            np.array([[b.lower for b in bounds], [b.upper for b in bounds]]),
+            dims=("bound", "time"),
+            coords={"bound": ["lower", "upper"], "time": times},
+        ),
+    )
+
+
+def peak_latency(
+    matrix: TimeMatrix,
+    *,
+    reduce: Literal["best_timestep", "mean_timestep"] = "best_timestep",
+    n_samples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> pd.DataFrame:
+    """Find when each site fits best, with a bootstrap interval over subjects.
+
+    Parameters
+    ----------
+    matrix : TimeMatrix
+    reduce : {"best_timestep", "mean_timestep"}
+        Which curve over time has the peak: at each time the best timestep of the mean over subjects, or the mean over timesteps.
+    n_samples : int
+        Bootstrap samples of subjects; the whole curve is averaged and its peak found anew in each.
+    level : float
+        Of the percentile interval.
+    seed : int
+        The same samples serve all sites, so that differences of latencies can be formed from ``samples``.
+
+    Returns
+    -------
+    pandas.DataFrame
+        One row per site: ``site``, ``latency``, ``ci_low``, ``ci_high`` (seconds), ``peak`` (similarity), and
+        ``samples`` (array). With one subject the interval is NaN.
+    """
+    subjects = matrix.values.sizes["subject"]
+    times = matrix.values["time"].values
+    counts = bootstrap_counts(subjects, n_samples, np.random.default_rng(seed)) / subjects
+    rows = []
+    for site in matrix.values["site"].values:
+        x = matrix.site(str(site)).transpose("subject", "timestep", "time").values
+        curve = _curve(np.ones((1, subjects)) / subjects, x, reduce)[0]
+        samples = times[_curve(counts, x, reduce).argmax(axis=1)] if subjects > 1 else np.full(n_samples, np.nan)
+        low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+        rows.append((str(site), times[curve.argmax()], low, high, curve.max(), samples))
+    return pd.DataFrame(rows, columns=["site", "latency", "ci_low", "ci_high", "peak", "samples"])
+
+
+def _curve(weights: Array, x: Array, reduce: str) -> Array:
+    """Mean over subjects with ``weights`` (samples, subjects), then over timesteps: (samples, time)."""
+    mean = np.tensordot(weights, x, axes=1)  # (samples, timestep, time)
+    return np.asarray(mean.max(axis=1) if reduce == "best_timestep" else mean.mean(axis=1))

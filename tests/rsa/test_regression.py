@@ -1,0 +1,167 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import rsatoolbox
+from rsatoolbox.model import ModelWeighted
+from rsatoolbox.model.fitter import fit_regress_nn
+from scipy import stats as sps
+
+from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
+from bltvs_neuro.rsa.commonality import commonality
+from bltvs_neuro.rsa.regression import fit_weights, partial_correlation, weighted_model
+from bltvs_neuro.rsa.similarity import compare_vectors
+
+N, K = 14, 4
+P = N * (N - 1) // 2
+IDS = [f"s{i}" for i in range(N)]
+
+
+def parts(seed: int = 0, n: int = 3, noise: float = 1.0):
+    rng = np.random.default_rng(seed)
+    x = rng.gamma(2, 1, (n, P))
+    y = np.array([1.0, 2.0, *[0.0] * (n - 2)]) @ x + rng.normal(0, noise, (K, P))
+    return x, y
+
+
+def labelled(x, **coords):
+    return make_rdms(x, IDS, metric="m", **coords)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "pearson", "cosine_cov", "corr_cov"])
+def test_weights_are_rsatoolboxs(similarity):
+    x, y = parts(noise=3.0)
+    model = ModelWeighted("w", rsatoolbox.rdm.RDMs(x))
+    method = {"pearson": "corr"}.get(similarity, similarity)
+    theirs = fit_regress_nn(model, rsatoolbox.rdm.RDMs(y), method=method)
+    # theirs solves whitened problems iteratively
+    np.testing.assert_allclose(fit_weights(x, y, similarity), theirs, atol=1e-8 if "cov" not in similarity else 1e-6)
+
+
+@pytest.mark.parametrize("similarity", ["cosine", "pearson", "cosine_cov", "corr_cov"])
+def test_fitted_weights_beat_others_on_the_pooled_data(similarity):
+    x, y = parts(noise=3.0)
+    w = fit_weights(x, y, similarity)
+    best = compare_vectors(w @ x, y, similarity).mean()
+    rng = np.random.default_rng(0)
+    others = [compare_vectors(np.abs(w + rng.normal(0, 0.2, 3)) @ x, y, similarity).mean() for _ in range(30)]
+    assert best >= max(others) - 2e-3
+    assert (w >= 0).all()
+
+
+def test_weighted_model_recovers_and_holds_out():
+    x, y = parts(noise=0.5)
+    found = weighted_model(
+        labelled(x, name=["a", "b", "c"]), labelled(y, subject=list("wxyz")), similarity="pearson", stimulus_folds=3
+    )
+    np.testing.assert_allclose(found.weights / found.weights[0], [1, 2, 0], atol=0.15)
+    assert found.fold_scores.shape == (3, 4)
+    assert found.score > 0.9
+    noise = np.random.default_rng(9)
+    null = [
+        weighted_model(
+            labelled(noise.gamma(2, 1, (5, P))),
+            labelled(noise.gamma(2, 1, (K, P))),
+            similarity="pearson",
+            stimulus_folds=3,
+        ).score
+        for _ in range(40)
+    ]
+    assert abs(np.mean(null)) < 3.5 * np.std(null) / np.sqrt(40)
+    shuffled = select_stimuli(labelled(y), np.random.default_rng(0).permutation(IDS))
+    again = weighted_model(labelled(x), shuffled, similarity="pearson", stimulus_folds=3)
+    np.testing.assert_allclose(again.score, found.score)
+
+
+def test_weighted_model_says_what_is_possible():
+    x, y = parts()
+    with pytest.raises(SpecError, match="14 stimuli allow 1 to 4 folds"):
+        weighted_model(labelled(x), labelled(y), stimulus_folds=5)
+    with pytest.raises(SpecError, match="4 subjects allow 1 to 4 folds; got 9"):
+        weighted_model(labelled(x), labelled(y), stimulus_folds=2, subject_folds=9)
+    with pytest.raises(SpecError, match="which depends on ranks"):
+        weighted_model(labelled(x), labelled(y), similarity="spearman", stimulus_folds=2)
+
+
+def test_partial_correlation_is_the_correlation_of_residuals():
+    x, y = parts(noise=3.0)
+    models, brain, control = labelled(x[:2], name=["a", "b"]), labelled(y, subject=list("wxyz")), labelled(x[2:])
+    design = np.column_stack([np.ones(P), x[2]])
+    residual = lambda v: v - design @ np.linalg.lstsq(design, v, rcond=None)[0]  # noqa: E731
+    both, semi = (
+        partial_correlation(models, brain, control),
+        partial_correlation(models, brain, control, kind="semipartial"),
+    )
+    for i in range(2):
+        for j in range(K):
+            np.testing.assert_allclose(both[i, j], sps.pearsonr(residual(x[i]), residual(y[j])).statistic, atol=1e-12)
+            np.testing.assert_allclose(semi[i, j], sps.pearsonr(residual(x[i]), y[j]).statistic, atol=1e-12)
+    assert both.sel(model="a", subject="w").shape == ()
+    ranked = partial_correlation(models, brain, control, ranks="yes")
+    by_formula = [[sps.spearmanr(a, b).statistic for b in (x[0], y[0], x[2])] for a in (x[0], y[0], x[2])]
+    (_, r_xy, r_xz), (_, _, r_yz), _ = by_formula
+    np.testing.assert_allclose(ranked[0, 0], (r_xy - r_xz * r_yz) / np.sqrt((1 - r_xz**2) * (1 - r_yz**2)), atol=1e-12)
+
+
+def test_a_model_among_its_controls_is_undefined():
+    x, y = parts()
+    assert np.isnan(partial_correlation(labelled(x[:1]), labelled(y), labelled(x)).values).all()
+    with pytest.raises(DataError, match="are in the models but not in"):
+        partial_correlation(labelled(x), select_stimuli(labelled(y), IDS[:9]), labelled(x))
+
+
+def _ols_r2(x, y):
+    design = np.column_stack([np.ones(x.shape[1]), x.T])
+    return 1 - np.sum((y - design @ np.linalg.lstsq(design, y, rcond=None)[0]) ** 2) / np.sum((y - y.mean()) ** 2)
+
+
+def test_commonality_of_two_groups_by_hand():
+    x, y = parts(noise=3.0)
+    found = commonality({"bu": labelled(x[:2]), "td": labelled(x[1:])}, labelled(y), bootstrap=50)
+    a, b, ab = (np.mean([_ols_r2(g, s) for s in y]) for g in (x[:2], x[1:], x))
+    table = found.table.set_index("part")["r2"]
+    np.testing.assert_allclose(table["bu"], ab - b, atol=1e-10)
+    np.testing.assert_allclose(table["td"], ab - a, atol=1e-10)
+    np.testing.assert_allclose(table["bu & td"], a + b - ab, atol=1e-10)
+    np.testing.assert_allclose(found.total, ab, atol=1e-10)
+    assert found.r2[("bu",)] == pytest.approx(a)
+
+
+def test_commonality_parts_sum_to_the_whole_and_three_groups_follow_the_formula():
+    x, y = parts(n=4, noise=3.0)
+    found = commonality(
+        {"a": labelled(x[:1]), "b": labelled(x[1:3]), "c": labelled(x[3:])}, labelled(y), bootstrap=20, ranks="yes"
+    )
+    np.testing.assert_allclose(found.table["r2"].sum(), found.total, atol=1e-12)
+    r, t = found.r2, found.table.set_index("part")["r2"]
+    np.testing.assert_allclose(t["a & b"], -r["c",] + r["a", "c"] + r["b", "c"] - r["a", "b", "c"], atol=1e-12)
+    expected = r["a",] + r["b",] + r["c",] - r["a", "b"] - r["a", "c"] - r["b", "c"] + r["a", "b", "c"]
+    np.testing.assert_allclose(t["a & b & c"], expected, atol=1e-12)
+
+
+def test_commonality_samples_are_least_squares_with_repeated_stimuli():
+    from bltvs_neuro.rsa.commonality import _r2
+    from bltvs_neuro.stats import bootstrap_counts
+
+    x, y = parts(noise=3.0)
+    counts = bootstrap_counts(N, 3, np.random.default_rng(0))
+    ours = _r2(x, y, np.array([0, 0, 1]), [(0,), (0, 1)], counts)
+    i, j = np.triu_indices(N, 1)
+    for s, c in enumerate(counts):
+        rows = np.repeat(np.arange(P), c[i] * c[j])
+        for k in range(K):
+            np.testing.assert_allclose(ours[s, k, 0], _ols_r2(x[:2, rows], y[k, rows]), atol=1e-10)
+            np.testing.assert_allclose(ours[s, k, 1], _ols_r2(x[:, rows], y[k, rows]), atol=1e-10)
+
+
+def test_commonality_refuses_what_it_cannot_do():
+    x, y = parts()
+    with pytest.raises(SpecError, match="2 to 6 groups; got 1: bu"):
+        commonality({"bu": labelled(x)}, labelled(y))
+    with pytest.raises(SpecError, match="one subject cannot be resampled"):
+        commonality({"a": labelled(x[:1]), "b": labelled(x[1:])}, labelled(y[:1]), over="both")
+    one = commonality({"a": labelled(x[:1]), "b": labelled(x[1:])}, labelled(y[:1]), bootstrap=20)
+    assert one.over == "stimuli"
+    with pytest.raises(DataError, match="an RDM is constant"):
+        commonality({"a": labelled(x[:1] * 0 + 1), "b": labelled(x[1:])}, labelled(y))
