@@ -178,8 +178,8 @@ def open_npy(path: Path) -> NDArray[Any]:
         start = stream.tell()
     if dtype.hasobject:
         raise DataError(
-            f"{path} holds pickled Python objects, which can run code when they are loaded. Save plain arrays. For layouts "
-            f"that consist of pickles, from an origin you trust, name the reader with format= and pass allow_pickle=True"
+            f"{path} holds pickled Python objects, which can run code when they are loaded. Save plain arrays. For a "
+            f"layout that consists of pickles, from an origin you trust: format= its reader and allow_pickle=True"
         )
     need, have = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
     if need > have:

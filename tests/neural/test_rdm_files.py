@@ -1,0 +1,536 @@
+"""RDM readers: against the libraries that wrote the files, or files whose content is known."""
+
+from __future__ import annotations
+
+import json
+import pickle
+
+import h5py
+import numpy as np
+import pytest
+import scipy.io
+import xarray as xr
+from scipy.spatial.distance import squareform
+from scipy.stats import spearmanr
+
+from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.neural import RDM_READERS, load_rdms, make_rdms, rdm_stimulus_ids, select_stimuli, to_netcdf, to_square
+
+from .conftest import random_rdms, write_matlab73
+
+IDS = ["d", "a", "c", "b", "e"]
+SQUARE = random_rdms(1, 5)[0]
+STACK = random_rdms(3, 5, seed=1)
+
+
+# the 92 objects
+
+
+def test_92_objects_human(objects92):
+    rdms = load_rdms("kriegeskorte92")
+    assert rdms.shape == (8, 4186)
+    assert list(zip(rdms.subject.values, rdms.session.values, strict=True)) == [
+        (subject, session) for subject in ("BE", "KO", "SN", "TI") for session in (1, 2)
+    ]
+    assert rdm_stimulus_ids(rdms)[::91] == ("object_01", "object_92")
+    raw = scipy.io.loadmat(objects92 / "92_brainRDMs.mat")["RDMs"]
+    np.testing.assert_allclose(to_square(rdms)[5], raw[0, 2, 1]["RDM"], rtol=1e-6, atol=1e-7)
+    assert rdms.attrs["sha256"].startswith("1743f90a15e8")
+    assert rdms.attrs["source"] == "kriegeskorte92/92_brainRDMs.mat"
+
+
+def test_92_objects_share_one_order(objects92):
+    """Figure 1's human IT is the mean of the eight, which it could not be in another order."""
+    figure = scipy.io.loadmat(objects92 / "Kriegeskorte_Neuron2008_supplementalData.mat")["RDMs_mIT_hIT_fig1"][0, 1]["RDM"]
+    np.testing.assert_allclose(load_rdms("kriegeskorte92").mean("rdm"), figure.ravel(), rtol=1e-5)
+
+
+def test_92_objects_published_correlations(objects92):
+    human = load_rdms("kriegeskorte92").mean("rdm").values
+    monkey = load_rdms("kriegeskorte92:monkey").values[0]
+    assert np.corrcoef(human, monkey)[0, 1] == pytest.approx(0.4912, abs=5e-5)
+    assert spearmanr(human, monkey)[0] == pytest.approx(0.4389, abs=5e-5)
+    models = load_rdms("kriegeskorte92:models")
+    got = {name: spearmanr(human, values)[0] for name, values in zip(models["name"].values, models.values, strict=True)}
+    expected = {"animacy": 0.5882, "FaceBodyManmadeNatobj": 0.4053, "HMAX": 0.2217, "V1": 0.0393, "Silhouette": 0.1247}
+    assert {name: got[name] for name in expected} == pytest.approx(expected, abs=5e-5)
+    behaviour = load_rdms("kriegeskorte92:behaviour")
+    assert list(behaviour.subject.values) == [f"subject{i}" for i in range(1, 17)]
+    assert spearmanr(human, behaviour.mean("rdm"))[0] == pytest.approx(0.3924, abs=5e-5)
+
+
+def test_92_objects_session_reliability(objects92):
+    got = [
+        np.corrcoef(load_rdms("kriegeskorte92", subject=subject))[0, 1] for subject in ("BE", "KO", "SN", "TI")
+    ]
+    assert got == pytest.approx([0.2906, 0.0985, 0.3981, 0.1185], abs=5e-5)
+
+
+def test_92_objects_by_subject_and_session(objects92):
+    rdms = load_rdms("kriegeskorte92", subject=["KO", "TI"], session=2)
+    assert list(rdms.subject.values) == ["KO", "TI"]
+    with pytest.raises(SpecError, match="unknown subject 'XX'; valid: BE, KO, SN, TI"):
+        load_rdms("kriegeskorte92", subject="XX")
+    with pytest.raises(SpecError, match="have no session to choose by"):
+        load_rdms("kriegeskorte92:behaviour", session=1)
+    with pytest.raises(SpecError, match="unknown data set 'kriegeskorte92:monky' .did you mean 'kriegeskorte92:monkey'"):
+        load_rdms("kriegeskorte92:monky")
+
+
+# rsatoolbox
+
+
+@pytest.fixture(params=["hdf5", "pkl"])
+def rsatoolbox_file(request, tmp_path):
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+    rdms = rsatoolbox.rdm.RDMs(
+        STACK,
+        dissimilarity_measure="crossnobis",
+        descriptors={"session": "s0"},
+        rdm_descriptors={"subject": ["x", "y", "z"], "time": [0.1, 0.2, 0.3]},
+        pattern_descriptors={"stimulus": IDS, "category": ["p", "p", "q", "q", "q"]},
+    )
+    path = tmp_path / f"rdms.{request.param}"
+    rdms.save(str(path), file_type=request.param)
+    return path, rdms
+
+
+def test_rsatoolbox_files(rsatoolbox_file):
+    path, theirs = rsatoolbox_file
+    ours = load_rdms(path, allow_pickle=True)
+    np.testing.assert_allclose(ours.values, theirs.dissimilarities)
+    np.testing.assert_allclose(to_square(ours).values, theirs.get_matrices())
+    assert rdm_stimulus_ids(ours) == tuple(IDS)
+    assert list(ours.subject.values) == ["x", "y", "z"]
+    assert list(ours.time.values) == [0.1, 0.2, 0.3]
+    assert set(ours.session.values) == {"s0"}
+    assert ours.attrs["metric"] == "crossnobis"
+
+
+def test_rsatoolbox_without_ids(tmp_path):
+    rsatoolbox = pytest.importorskip("rsatoolbox")
+    path = tmp_path / "rdms.hdf5"
+    rsatoolbox.rdm.RDMs(STACK).save(str(path), file_type="hdf5")
+    with pytest.raises(DataError, match=r'does not name its stimuli.*pattern_descriptor="index"'):
+        load_rdms(path)
+    assert rdm_stimulus_ids(load_rdms(path, pattern_descriptor="index")) == ("0", "1", "2", "3", "4")
+    assert rdm_stimulus_ids(load_rdms(path, stimuli=IDS)) == tuple(IDS)
+    with pytest.raises(SpecError, match="unknown pattern_descriptor 'stim'"):
+        load_rdms(path, pattern_descriptor="stim")
+
+
+def test_rsatoolbox_ambiguous_ids(tmp_path):
+    with h5py.File(tmp_path / "x.hdf5", "w") as file:
+        file["dissimilarities"] = np.ones((1, 3))
+        for name in ("first", "second"):
+            file[f"pattern_descriptors/{name}"] = np.array(["a", "b", "c"], dtype="S")
+    with pytest.raises(DataError, match="any of first, second could be the stimulus ids"):
+        load_rdms(tmp_path / "x.hdf5")
+
+
+def test_pickle_needs_permission_and_runs_nothing(tmp_path):
+    path = tmp_path / "rdms.pkl"
+    path.write_bytes(pickle.dumps({"dissimilarities": np.ones((1, 3)), "pattern_descriptors": {"stimulus": ["a", "b", "c"]}}))
+    with pytest.raises(DataError, match=r"can run code.*allow_pickle=True"):
+        load_rdms(path)
+    assert load_rdms(path, allow_pickle=True).shape == (1, 3)
+
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "hacked"), "w"))
+
+    path.write_bytes(pickle.dumps({"dissimilarities": Evil()}))
+    with pytest.raises(DataError, match="would create .*open; it was not loaded"):
+        load_rdms(path, allow_pickle=True)
+    assert not (tmp_path / "hacked").exists()
+    path.write_bytes(pickle.dumps({"x": np.ones(100)})[:-60])
+    with pytest.raises(DataError, match="damaged|truncated|plain"):
+        load_rdms(path, allow_pickle=True)
+
+
+def test_pickle_cannot_walk_through_dotted_names(tmp_path):
+    path = tmp_path / "rdms.pkl"
+    # protocol 4: STACK_GLOBAL numpy.dtypes "sys.exit", called with ()
+    path.write_bytes(b"\x80\x04\x8c\x0cnumpy.dtypes\x8c\x0bnumpy.DType\x93)R.")
+    with pytest.raises(DataError, match="would create numpy.dtypes.numpy.DType"):
+        load_rdms(path, allow_pickle=True)
+
+
+# Meadows
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Meadows_myExp_v_v1_arrangement_1D.mat", "Meadows_myExp_v_v1_cuddly-bunny_3_1D.mat", "Meadows_twoMaTasks_v_v1_informed-mole_tree.json"],
+)
+def test_meadows_against_rsatoolbox(shared_data, name):
+    meadows = pytest.importorskip("rsatoolbox.io.meadows")
+    path = shared_data / "formats" / "meadows118" / name
+    if not path.is_file():
+        pytest.skip(f"{name} is not among the test data")
+    ours, theirs = load_rdms(path), meadows.load_rdms(str(path))
+    np.testing.assert_allclose(ours.values, theirs.dissimilarities)
+    conditions = [c for key in ("conds", "stimulus", "name") for c in theirs.pattern_descriptors.get(key, [])]
+    assert [i.removesuffix(".png") for i in rdm_stimulus_ids(ours)] == [c.removesuffix(".png") for c in conditions]
+    assert len(set(ours.subject.values)) == (3 if "arrangement" in name else 1)
+    if "tree" in name:
+        assert list(ours["task"].values) == ["ma1", "ma2"]
+        assert load_rdms(path, task="ma2").shape == (1, 3)
+        with pytest.raises(SpecError, match="unknown task 'ma3'"):
+            load_rdms(path, task="ma3")
+
+
+def test_meadows_participants_are_aligned_by_id(tmp_path):
+    order = [3, 0, 4, 2, 1]
+    scipy.io.savemat(
+        tmp_path / "m.mat",
+        {
+            "rdmutv_able_fly": squareform(SQUARE)[None],
+            "stimuli_able_fly": np.array(IDS),
+            "rdmutv_clean_koi": squareform(SQUARE[np.ix_(order, order)])[None],
+            "stimuli_clean_koi": np.array([IDS[i] for i in order]),
+        },
+    )
+    rdms = load_rdms(tmp_path / "m.mat")
+    np.testing.assert_allclose(rdms[0], rdms[1])
+    assert list(rdms.subject.values) == ["able-fly", "clean-koi"]
+
+
+def test_meadows_wrong_number_of_stimuli(tmp_path):
+    scipy.io.savemat(tmp_path / "m.mat", {"rdmutv": squareform(SQUARE)[None], "stimuli": np.array(IDS[:4])})
+    with pytest.raises(DataError, match=r"4 stimuli have RDMs of shape \(4, 4\)"):
+        load_rdms(tmp_path / "m.mat")
+
+
+# MATLAB structs and plain arrays
+
+
+def test_rdm_struct(tmp_path):
+    records = np.zeros((2,), dtype=[("RDM", object), ("name", object), ("color", object)])
+    records[0] = (STACK[0], "first", [1, 0, 0])
+    records[1] = (squareform(STACK[1])[None], "second", [1, 0, 0])
+    path = tmp_path / "s.mat"
+    scipy.io.savemat(path, {"RDMs": records})
+    rdms = load_rdms(path, stimuli=IDS)
+    np.testing.assert_allclose(to_square(rdms).values, STACK[:2])
+    assert list(rdms["name"].values) == ["first", "second"]
+    with pytest.raises(DataError, match="does not say which stimuli its 5 stimuli are"):
+        load_rdms(path)
+    with pytest.raises(SpecError, match="unknown key 'other'"):
+        load_rdms(path, stimuli=IDS, key="other")
+
+
+LAYOUTS = {
+    "square": SQUARE,
+    "condensed": squareform(SQUARE),
+    "row": squareform(SQUARE)[None],
+    "column": squareform(SQUARE)[:, None],
+    "stack": STACK,
+    "stack last": np.moveaxis(STACK, 0, -1),
+    "rows": np.stack([squareform(m) for m in STACK]),
+    "single precision": SQUARE.astype(np.float32),
+}
+
+
+def save(path, array):
+    if path.suffix == ".npy":
+        np.save(path, array)
+    elif path.suffix == ".npz":
+        np.savez_compressed(path, rdm=array, stimuli=np.array(IDS))
+    elif path.name.endswith("73.mat"):
+        write_matlab73(path, rdm=array)
+    elif path.suffix == ".mat":
+        cells = np.empty(len(IDS), dtype=object)
+        cells[:] = IDS
+        scipy.io.savemat(path, {"rdm": array, "labels": cells})
+    else:
+        with h5py.File(path, "w") as file:
+            file["rdm"] = array
+            file["stimulus_id"] = [i.encode() for i in IDS]
+
+
+@pytest.mark.parametrize("file", ["x.npy", "x.npz", "x5.mat", "x73.mat", "x.h5"])
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_plain_arrays(tmp_path, file, layout):
+    path = tmp_path / file
+    save(path, LAYOUTS[layout])
+    stimuli = IDS if file in ("x.npy", "x73.mat") else None
+    rdms = load_rdms(path, stimuli=stimuli, metric="euclidean")
+    expected = STACK if layout in ("stack", "stack last", "rows") else SQUARE[None]
+    np.testing.assert_allclose(to_square(rdms).values, expected, rtol=1e-6)
+    assert rdm_stimulus_ids(rdms) == tuple(IDS)
+    assert rdms.attrs["metric"] == "euclidean"
+    assert len(rdms.attrs["sha256"]) == 64
+
+
+def test_as_many_rdms_as_stimuli_are_told_apart_by_their_diagonals(tmp_path):
+    stack = random_rdms(5, 5, seed=3)
+    for name, array in (("a", stack), ("b", np.moveaxis(stack, 0, -1))):
+        np.save(tmp_path / f"{name}.npy", array)
+        np.testing.assert_allclose(to_square(load_rdms(tmp_path / f"{name}.npy", stimuli=IDS)).values, stack)
+
+
+def test_three_stimuli_square_or_rows(tmp_path):
+    square, rows = random_rdms(1, 3)[0], np.arange(9.0).reshape(3, 3)
+    np.save(tmp_path / "x.npy", square)
+    np.testing.assert_allclose(to_square(load_rdms(tmp_path / "x.npy", stimuli=list("abc"))).values[0], square)
+    np.save(tmp_path / "x.npy", rows)
+    np.testing.assert_allclose(load_rdms(tmp_path / "x.npy", stimuli=list("abc")).values, rows)
+
+
+@pytest.mark.parametrize("suffix", ["txt", "json", "csv", "tsv"])
+def test_list_beside_the_file(tmp_path, suffix):
+    np.save(tmp_path / "sub.1.npy", SQUARE)
+    text = {"json": json.dumps(IDS), "csv": "n,stimulus_id\n" + "".join(f"0,{i}\n" for i in IDS)}
+    text |= {"tsv": text["csv"].replace(",", "\t"), "txt": "\n".join(IDS) + "\n"}
+    (tmp_path / f"sub.1.stimuli.{suffix}").write_text(text[suffix])
+    assert rdm_stimulus_ids(load_rdms(tmp_path / "sub.1.npy")) == tuple(IDS)
+    (tmp_path / f"sub.1.stimuli.{suffix}").rename(tmp_path / f"list.{suffix}")
+    assert rdm_stimulus_ids(load_rdms(tmp_path / "sub.1.npy", stimuli=tmp_path / f"list.{suffix}")) == tuple(IDS)
+
+
+def test_wrong_list(tmp_path):
+    np.save(tmp_path / "x.npy", SQUARE)
+    with pytest.raises(DataError, match=r"does not say which stimuli its 5 stimuli are.*x\.stimuli\.txt"):
+        load_rdms(tmp_path / "x.npy")
+    with pytest.raises(DataError, match="4 stimulus ids were given, but .* has 5 stimuli"):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS[:4])
+    with pytest.raises(DataError, match=r"these repeat: d \(2 times\)"):
+        load_rdms(tmp_path / "x.npy", stimuli=[*IDS[:4], "d"])
+    with pytest.raises(DataError, match="stimulus list .* does not exist"):
+        load_rdms(tmp_path / "x.npy", stimuli=tmp_path / "none.txt")
+    (tmp_path / "x.stimuli.txt").write_text("a\nb\n")
+    with pytest.raises(DataError, match="lists 2 stimuli, but .* has 5"):
+        load_rdms(tmp_path / "x.npy")
+
+
+CELLS = [[f"{v:.17g}" for v in row] for row in SQUARE]
+
+
+@pytest.mark.parametrize(
+    ("rows", "labelled"),
+    [
+        (CELLS, False),
+        ([IDS, *CELLS], True),
+        ([["", *IDS], *([i, *row] for i, row in zip(IDS, CELLS, strict=True))], True),
+        ([["name", *IDS], *([i, *row] for i, row in zip(IDS, CELLS, strict=True))], True),
+        ([[i, *row] for i, row in zip(IDS, CELLS, strict=True)], True),
+    ],
+)
+@pytest.mark.parametrize("suffix", ["csv", "tsv"])
+def test_tables(tmp_path, rows, labelled, suffix):
+    path = tmp_path / f"x.{suffix}"
+    path.write_text("\n".join((", " if suffix == "csv" else "\t").join(row) for row in rows))
+    rdms = load_rdms(path, stimuli=None if labelled else IDS)
+    np.testing.assert_allclose(to_square(rdms).values[0], SQUARE, rtol=1e-15)
+    assert rdm_stimulus_ids(rdms) == tuple(IDS)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("1,2,3\n4,5\n", "rows .* have different lengths: 2, 3"),
+        ("0,1,2\n1,0,x\n2,1,0\n", "holds text among its numbers"),
+        (",a,b,c\nb,0,1,2\na,1,0,3\nc,2,3,0\n", "row labels .* differ from its column labels"),
+        ("", "is empty"),
+        ("a,b,c\n", "has a header but no rows"),
+    ],
+)
+def test_bad_tables(tmp_path, text, message):
+    (tmp_path / "x.csv").write_text(text)
+    with pytest.raises(DataError, match=message):
+        load_rdms(tmp_path / "x.csv", stimuli=["a", "b", "c"])
+
+
+def test_nan_rows_raise_or_are_kept(tmp_path):
+    square = SQUARE.copy()
+    square[1], square[:, 1] = np.nan, np.nan
+    np.save(tmp_path / "x.npy", square)
+    with pytest.raises(DataError, match=r"4 of 10 dissimilarities are missing .* without any value: a\."):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS)
+    kept = load_rdms(tmp_path / "x.npy", stimuli=IDS, missing="keep")
+    assert int(kept.isnull().sum()) == 4
+    assert not select_stimuli(kept, ["b", "c", "d", "e"]).isnull().any()
+
+
+def test_asymmetric_file(tmp_path):
+    square = SQUARE.copy()
+    square[0, 4] += 1
+    np.save(tmp_path / "x.npy", square)
+    with pytest.raises(DataError, match=r"x.npy is not symmetric"):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS)
+
+
+def test_several_arrays_are_ambiguous(tmp_path):
+    np.savez(tmp_path / "x.npz", a=SQUARE, b=2 * SQUARE, stimuli=IDS, note=np.arange(2))
+    with pytest.raises(DataError, match=r"a \(5×5 float64\).*several could be RDMs \(a, b\): choose with key="):
+        load_rdms(tmp_path / "x.npz")
+    np.testing.assert_allclose(to_square(load_rdms(tmp_path / "x.npz", key="b")).values[0], 2 * SQUARE)
+
+
+@pytest.mark.parametrize("shape", [(4, 7), (2, 3, 5), (2, 2, 2, 2)])
+def test_other_shapes_are_no_rdms(tmp_path, shape):
+    np.save(tmp_path / "x.npy", np.zeros(shape))
+    with pytest.raises(DataError, match="no reader recognises it"):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS)
+    with pytest.raises(DataError, match=r"which is neither square"):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS, format="array")
+
+
+# choosing, renaming, damage
+
+
+def test_netcdf_is_recognised(tmp_path):
+    rdms = make_rdms(STACK, IDS, metric="x", attrs={"source": "lab", "sha256": "0"}, subject=["x", "y", "z"])
+    path = to_netcdf(rdms, tmp_path / "x.nc")
+    back = load_rdms(path, subject="y")
+    np.testing.assert_allclose(back.values, rdms.values[1:2])
+    assert back.attrs["source"] == "lab"
+    assert back.attrs["file"] == str(path)
+
+
+def test_renaming_is_by_id(tmp_path):
+    np.savez(tmp_path / "x.npz", rdm=SQUARE, stimuli=IDS)
+    rdms = load_rdms(tmp_path / "x.npz", stimuli={"c": "cat", "a": "ape"})
+    assert rdm_stimulus_ids(rdms) == ("d", "ape", "cat", "b", "e")
+    with pytest.raises(DataError, match="renames z, which the file does not have"):
+        load_rdms(tmp_path / "x.npz", stimuli={"z": "y"})
+    with pytest.raises(DataError, match="these repeat: b"):
+        load_rdms(tmp_path / "x.npz", stimuli={"a": "b"})
+
+
+def test_names_cannot_be_replaced_by_position(shared_data):
+    path = shared_data / "formats/meadows118/Meadows_twoMaTasks_v_v1_informed-mole_tree.json"
+    with pytest.raises(SpecError, match=r"carry their own stimulus ids \(beach, .*pass a dict"):
+        load_rdms(path, stimuli=["a", "b", "c"])
+
+
+def test_unknown_file_lists_what_is_there_and_every_reader(tmp_path):
+    (tmp_path / "x.bin").write_bytes(b"hello world")
+    with pytest.raises(DataError, match=r"unknown file of 11 bytes that begins b'hello world'") as caught:
+        load_rdms(tmp_path / "x.bin")
+    assert all(f"\n  {name}: " in str(caught.value) for name in RDM_READERS)
+    (tmp_path / "folder" / "sub").mkdir(parents=True)
+    with pytest.raises(DataError, match=r"a folder with sub/: no reader recognises it"):
+        load_rdms(tmp_path / "folder")
+    scipy.io.savemat(tmp_path / "x.mat", {"foo": np.zeros((4, 7))})
+    with pytest.raises(DataError, match=r"matlab5 with foo \(4×7 double\): no reader"):
+        load_rdms(tmp_path / "x.mat")
+    with pytest.raises(DataError, match="does not exist; data sets known by name: kriegeskorte92,"):
+        load_rdms(tmp_path / "none.npy")
+
+
+def test_ambiguous_file_names_the_readers(tmp_path, monkeypatch):
+    from dataclasses import replace
+
+    from bltvs_neuro.neural import registry
+
+    monkeypatch.setitem(registry.RDM_READERS, "twin", replace(RDM_READERS["array"], name="twin"))
+    np.save(tmp_path / "x.npy", SQUARE)
+    with pytest.raises(DataError, match=r"5×5 float64: array, twin would all read it. Name one with format="):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS)
+    assert load_rdms(tmp_path / "x.npy", stimuli=IDS, format="twin").shape == (1, 10)
+
+
+def test_wrong_format_or_option_named(tmp_path):
+    np.save(tmp_path / "x.npy", SQUARE)
+    with pytest.raises(SpecError, match="unknown format 'meadow' .did you mean 'meadows'"):
+        load_rdms(tmp_path / "x.npy", format="meadow")
+    with pytest.raises(SpecError, match="array has no option task; its options: key, metric"):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS, task="x")
+
+
+@pytest.mark.parametrize("name", [n for n in RDM_READERS if n != "netcdf"])
+def test_every_reader_refuses_a_file_of_another_format(tmp_path, name):
+    (tmp_path / "x.json").write_text('{"a": 1}')
+    with pytest.raises(DataError):
+        load_rdms(tmp_path / "x.json", format=name, allow_pickle=True)
+
+
+@pytest.mark.parametrize("file", ["x.npy", "x.npz", "x5.mat", "x73.mat", "x.h5"])
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9])
+def test_truncated_files(tmp_path, file, keep):
+    path = tmp_path / file
+    save(path, random_rdms(4, 40))
+    data = path.read_bytes()
+    path.write_bytes(data[: int(len(data) * keep)])
+    with pytest.raises(DataError):
+        load_rdms(path, stimuli=[str(i) for i in range(40)])
+
+
+def test_pickled_arrays_are_refused(tmp_path):
+    np.save(tmp_path / "x.npy", np.array([SQUARE, None], dtype=object), allow_pickle=True)
+    for allowed in (False, True):
+        with pytest.raises(DataError, match="holds pickled Python objects|no reader"):
+            load_rdms(tmp_path / "x.npy", stimuli=IDS, format="array", allow_pickle=allowed)
+    np.savez(tmp_path / "x.npz", rdm=np.array([SQUARE, None], dtype=object))
+    with pytest.raises(DataError, match="never loaded from .npz"):
+        load_rdms(tmp_path / "x.npz", stimuli=IDS, format="array", key="rdm")
+
+
+def test_declared_size_is_checked_before_allocation(tmp_path):
+    with open(tmp_path / "x.npy", "wb") as stream:
+        np.lib.format.write_array_header_1_0(stream, {"descr": "<f8", "fortran_order": False, "shape": (10**6, 10**6)})
+    with pytest.raises(DataError, match="truncated: its header declares 8000000000000 bytes"):
+        load_rdms(tmp_path / "x.npy", stimuli=IDS)
+    with h5py.File(tmp_path / "x.h5", "w") as file:
+        file.create_dataset("rdm", (10**5, 10**5), "f8", chunks=(10, 10))
+    with pytest.raises(DataError, match="declares 80000000000 bytes .* only 0 are stored"):
+        load_rdms(tmp_path / "x.h5", stimuli=IDS)
+
+
+def test_loading_changes_nothing(tmp_path):
+    """A second load is identical, and what is returned can be changed."""
+    np.save(tmp_path / "x.npy", SQUARE)
+    first = load_rdms(tmp_path / "x.npy", stimuli=IDS)
+    first[:] = 0
+    xr.testing.assert_identical(
+        load_rdms(tmp_path / "x.npy", stimuli=IDS), load_rdms(tmp_path / "x.npy", stimuli=IDS)
+    )
+    assert float(load_rdms(tmp_path / "x.npy", stimuli=IDS).max()) > 0
+
+
+# Algonauts 2019
+
+
+@pytest.fixture
+def algonauts2019(tmp_path):
+    fmri = {name: random_rdms(15, 6, seed) for seed, name in enumerate(("EVC_RDMs", "IT_RDMs"))}
+    meg = {
+        name: random_rdms(15 * 4, 6, seed).reshape(15, 4, 6, 6)
+        for seed, name in enumerate(("MEG_RDMs_early", "MEG_RDMs_late"), start=5)
+    }
+    write_matlab73(tmp_path / "target_fmri.mat", **fmri)
+    write_matlab73(tmp_path / "target_meg.mat", **meg)
+    return tmp_path, fmri, meg
+
+
+def test_algonauts2019_fmri(algonauts2019):
+    folder, fmri, _ = algonauts2019
+    with h5py.File(folder / "target_fmri.mat") as file:
+        assert file["IT_RDMs"].shape == (6, 6, 15)  # as h5py shows the real file
+    rdms = load_rdms(folder / "target_fmri.mat")
+    assert rdms.shape == (30, 15)
+    one = rdms.isel(rdm=np.flatnonzero((rdms.roi == "IT") & (rdms.subject == "3")))
+    np.testing.assert_allclose(to_square(one).values[0], fmri["IT_RDMs"][2])
+    assert rdm_stimulus_ids(rdms)[0] == "image_1"
+    assert set(load_rdms(folder / "target_fmri.mat", roi="EVC").roi.values) == {"EVC"}
+
+
+def test_algonauts2019_meg(algonauts2019):
+    folder, _, meg = algonauts2019
+    time = {"early": [0.1, 0.11, 0.12, 0.13], "late": [0.2, 0.21, 0.22, 0.23]}
+    rdms = load_rdms(folder / "target_meg.mat", time=time, stimuli=list("abcdef"))
+    assert rdms.shape == (120, 15)
+    one = rdms.isel(rdm=np.flatnonzero((rdms.interval == "late") & (rdms.subject == "15") & (rdms["sample"] == 2)))
+    np.testing.assert_allclose(to_square(one).values[0], meg["MEG_RDMs_late"][14, 2])
+    assert float(one.time[0]) == 0.22
+    assert "time" not in load_rdms(folder / "target_meg.mat").coords
+    with pytest.raises(DataError, match="MEG_RDMs_early has 4 samples, time has 2 for 'early'"):
+        load_rdms(folder / "target_meg.mat", time={"early": [0.1, 0.2], "late": [0.2, 0.3]})
+
+
+def test_algonauts2019_wrong_shape(tmp_path):
+    write_matlab73(tmp_path / "target_fmri.mat", EVC_RDMs=np.zeros((15, 6, 7)))
+    with pytest.raises(DataError, match=r"EVC_RDMs has shape \(15, 6, 7\); expected \(15, n, n\)"):
+        load_rdms(tmp_path / "target_fmri.mat")
