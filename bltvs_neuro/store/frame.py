@@ -13,8 +13,9 @@ import h5py
 import numpy as np
 import pandas as pd
 
-from ..errors import StoreError
+from ..errors import StoreError, listed
 from ..schema import STIMULUS_ID
+from .join import refuse_too_many
 from .layout import SKIPPED
 from .part import checked_size, read_attribute, read_text
 from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, StoreSpec, sha256_json
@@ -33,7 +34,8 @@ class Frame:
     stimuli: pd.DataFrame
     skipped: dict[str, str]
     provenance: dict[str, Any]
-    parts: tuple[tuple[str, int], ...]
+    folder: str
+    parts: dict[str, int]
 
 
 def read_frame(file: h5py.File, path: Path) -> Frame:
@@ -44,7 +46,11 @@ def read_frame(file: h5py.File, path: Path) -> Frame:
     StoreError
         Another kind of HDF5 file, a newer version, or labels that were changed.
     """
-    if "bltvs_store_version" not in file.attrs:
+    try:
+        ours = "bltvs_store_version" in file.attrs
+    except (OSError, KeyError, RuntimeError) as error:
+        raise StoreError(f"{path} is damaged: {error}") from None
+    if not ours:
         raise StoreError(f"{path} is not an activation store: it is an HDF5 file of another kind")
     try:
         stored = int(file.attrs["bltvs_store_version"])
@@ -78,11 +84,12 @@ def _read(file: h5py.File) -> Frame:
     for item in file.values():
         if isinstance(item, h5py.Dataset) and "column" in item.attrs and item.shape == (len(ids),):
             columns[read_attribute(item, "column")] = _column(item)
-    parts: list[tuple[str, int]] = []
+    folder, parts = "", {}
     if "parts" in file.attrs:
-        parts = [(str(name), int(size)) for name, size in json.loads(read_attribute(file, "parts"))]
-        if any(not _PART_NAME.match(name) for name, _ in parts):
-            raise StoreError("a part has a name that no writer gives")
+        table = json.loads(read_attribute(file, "parts"))
+        folder, parts = str(table["folder"]), {str(name): int(size) for name, size in table["files"]}
+        if "/" in folder or not folder.endswith(PARTS_SUFFIX) or not all(_PART_NAME.match(name) for name in parts):
+            raise StoreError("the parts have names that no writer gives")
     return Frame(
         spec=spec,
         stimulus_ids=np.array(ids, dtype=object).astype(str),
@@ -90,7 +97,8 @@ def _read(file: h5py.File) -> Frame:
         stimuli=pd.DataFrame(columns),
         skipped=skipped,
         provenance=provenance,
-        parts=tuple(parts),
+        folder=folder,
+        parts=parts,
     )
 
 
@@ -117,11 +125,9 @@ def activations_dataset(file: h5py.File, frame: Frame, site: str, path: Path) ->
         if dataset.shape != shape or dataset.dtype != np.dtype("<f4") or dataset.external:
             raise StoreError(f"{path}: {site} has shape {dataset.shape} and type {dataset.dtype}, not {shape} float32")
         if dataset.is_virtual:
-            folder = path.name
-            names = {source.file_name for source in dataset.virtual_sources()}
-            known = {name for name, _ in frame.parts}
-            if {n.partition("/")[2] for n in names} - known or any(not n.startswith(folder_of(n)) for n in names):
-                raise StoreError(f"{path}: {site} refers to files that are no parts of {folder}")
+            known = {f"{frame.folder}/{name}" for name in frame.parts}
+            if {source.file_name for source in dataset.virtual_sources()} - known:
+                raise StoreError(f"{path}: {site} refers to files that are no parts of it")
             return dataset
     except (OSError, KeyError, RuntimeError, ValueError, AttributeError) as error:
         raise StoreError(f"{path}: {site} is damaged: {error}") from None
@@ -132,11 +138,6 @@ def activations_dataset(file: h5py.File, frame: Frame, site: str, path: Path) ->
     return dataset
 
 
-def folder_of(name: str) -> str:
-    """The folder part of a relative source name."""
-    return name.partition("/")[0]
-
-
 def check_parts(path: Path, frame: Frame) -> None:
     """A missing or changed part would read as NaN: refuse before anything is read.
 
@@ -144,25 +145,16 @@ def check_parts(path: Path, frame: Frame) -> None:
     ------
     StoreError
     """
-    from .join import refuse_too_many
-
     if not frame.parts:
         return
-    folder = _parts_of(path, frame)
-    missing = [name for name, _ in frame.parts if not (folder / name).is_file()]
+    folder = path.parent / frame.folder
+    missing = [name for name in frame.parts if not (folder / name).is_file()]
     if missing:
         raise StoreError(
-            f"{len(missing)} of {len(frame.parts)} parts of {path} are missing from {folder}: {missing[0]}"
-            f"{' and others' if len(missing) > 1 else ''}; put them back, or run the extraction again"
+            f"{len(missing)} of {len(frame.parts)} parts of {path} are missing from {folder}: {listed(missing)}; "
+            "put them back, or remove the file and run the extraction again"
         )
-    wrong = [name for name, size in frame.parts if os.path.getsize(folder / name) != size]
-    if wrong:
-        raise StoreError(f"{folder / wrong[0]} has another size than when {path} was made; put the original back")
+    for name, size in frame.parts.items():
+        if os.path.getsize(folder / name) != size:
+            raise StoreError(f"{folder / name} is not the part that {path} was made of (its size differs)")
     refuse_too_many(path, len(frame.parts))
-
-
-def _parts_of(path: Path, frame: Frame) -> Path:
-    return path.parent / str(frame.provenance["parts_folder"])
-
-
-__all__ = ["PARTS_SUFFIX", "Frame", "activations_dataset", "check_parts", "read_frame"]

@@ -21,10 +21,9 @@ from .join import Join, choose_join, join_parts, refuse_too_many
 from .layout import spec_attribute
 from .lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
 from .part import Part, PartHeader, library_versions, new_part, part_path, read_header
-from .read import finished_spec, is_store
-from .sink import replacing
+from .read import finished_spec, is_store, open_store
 from .spec import STORE_VERSION, Block, StoreSpec, canonical, plain_json, sha256_json
-from .specfile import PARTS_SUFFIX, SPEC_FILE, parts_folder, read_spec, write_spec
+from .specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 
 log = logging.getLogger(__name__)
 
@@ -255,8 +254,6 @@ class Writer:
     def recorded(self) -> dict[str, str]:
         """Stimulus id -> sha256 of its pixels, of all stimuli in this writer's finished parts."""
         if self._complete:
-            from .read import open_store
-
             with open_store(self.path) as store:
                 return dict(zip(store.stimulus_ids.tolist(), store.stimulus_sha256.tolist(), strict=True))
         return {i: s for _, part in sorted(self._parts.items()) for i, s in zip(part.ids, part.sha256s, strict=True)}
@@ -264,8 +261,6 @@ class Writer:
     def skipped(self) -> dict[str, str]:
         """Stimulus id -> reason, of the stimuli that this writer's finished parts leave out."""
         if self._complete:
-            from .read import open_store
-
             with open_store(self.path) as store:
                 return store.skipped
         return {i: reason for _, part in sorted(self._parts.items()) for i, reason in part.skipped}
@@ -306,7 +301,7 @@ class Writer:
             "provenance": canonical(provenance),
         }
         if how == "virtual":
-            plain["parts"] = json.dumps([[part.path.name, part.nbytes] for part in parts])
+            plain["parts"] = json.dumps({"folder": self.folder.name, "files": [[p.path.name, p.nbytes] for p in parts]})
         return plain
 
     def _remove_parts(self) -> None:
@@ -351,5 +346,3 @@ def _mapping(value: Any) -> dict[str, Any]:
 def _distinct(items: list[dict[str, str]]) -> list[dict[str, str]]:
     return [item for i, item in enumerate(items) if item not in items[:i]]
 
-
-__all__ = ["PARTS_SUFFIX", "Writer", "open_writer", "replacing"]
