@@ -1,4 +1,4 @@
-"""Read a store: a mapping from site to a lazy, labelled array."""
+"""Read a finished store lazily."""
 
 from __future__ import annotations
 
@@ -14,9 +14,8 @@ import pandas as pd
 import xarray as xr
 from xarray.core import indexing
 
-from ..errors import SpecError, StoreError, listed, unknown
-from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Status
-from .encode import chunk_shape
+from ..errors import SpecError, StoreError, unknown
+from ..schema import STATUSES, STIMULUS, STIMULUS_ID, TIMESTEP, Site
 from .frame import Frame, activations_dataset, check_parts, read_frame
 from .lazy import Handle, LazyActivations, open_hdf5
 from .spec import ACTIVATIONS, STATUS, StoreSpec
@@ -29,170 +28,147 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     Parameters
     ----------
     path : path
-        Of the file, not of its folder of parts.
 
     Returns
     -------
     Store
-        A mapping: ``acts["V4/td"]`` is a lazy DataArray (stimulus, timestep, *unit dims). Use it in a ``with`` block,
-        or close it when done. It can be pickled, used by several threads, and used in a forked process.
+        A mapping: ``store["V4/td"]`` is a lazy DataArray (stimulus, timestep, *units).
 
     Raises
     ------
     StoreError
-        The extraction has not finished, the file is damaged or no store, or a part is missing.
-
-    Examples
-    --------
-    >>> with open_store("acts.h5") as acts:  # doctest: +SKIP
-    ...     late = acts["V4/td"].sel(timestep=5).load()
+        No file, an unfinished extraction (says how much is done), another kind of file, a damaged one, or one whose
+        parts are missing.
     """
-    return Store(Path(path))
+    path = Path(path)
+    if not path.exists():
+        folder = parts_folder(path)
+        if (folder / SPEC_FILE).exists():
+            spec = read_spec(folder)
+            done = sum(block.stop - block.start for block in spec.blocks() if _part_exists(folder, block))
+            raise StoreError(
+                f"{path} is not finished: {done} of {len(spec.stimulus_ids)} stimuli are done; run the same command "
+                "again to go on"
+            )
+        raise StoreError(f"there is no store {path}")
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder, not a store")
+    return Store(path)
 
 
 class Store(Mapping[str, xr.DataArray]):
-    """What :func:`open_store` returns."""
+    """A finished store; close it, or use it in a ``with`` block.
+
+    Attributes
+    ----------
+    path : Path
+    sites : tuple of str
+        ``"V1/bu"``, in the order of the areas.
+    stimulus_ids, stimulus_sha256 : array of str, (n_stimuli,)
+    stimuli : pandas.DataFrame
+        ``stimulus_id`` and the metadata of the stimulus set.
+    skipped : dict of str to str
+        Stimuli that could not be read, with the reason; they are in no array.
+    provenance : dict
+        From which model, weights, stimuli, options and versions the numbers came.
+    """
 
     def __init__(self, path: Path) -> None:
-        refuse_unfinished(path)
         self.path = path
         self._handle = Handle(path)
         try:
-            self._frame = read_frame(self._handle.file(), path)
+            self._frame: Frame = read_frame(self._handle.file(), path)
             check_parts(path, self._frame)
         except BaseException:
             self._handle.close()
             raise
-        self._checked: set[str] = set()
-
-    # the mapping
-
-    def __getitem__(self, site: str) -> xr.DataArray:
-        """The activations of a site, read when their values are asked for.
-
-        Returns
-        -------
-        DataArray of float32, dims (stimulus, timestep, *unit dims)
-            Coordinates ``stimulus_id`` (stimulus), ``timestep``, ``status`` (timestep: "active" or "constant") and the
-            unit coordinates. Timesteps at which the site does not exist are absent.
-
-        Raises
-        ------
-        SpecError
-            The store has no such site.
-        """
-        spec = self._frame.spec
-        layout = spec.layouts.get(str(site))
-        if layout is None:
-            raise unknown("site", site, self.sites)
-        n = len(self._frame.stimulus_ids)
-        if layout.site not in self._checked:
-            activations_dataset(self._handle.file(), self._frame, layout.site, self.path)
-            self._checked.add(layout.site)
-        shape = (n, len(layout.timesteps), *layout.shape)
-        # The chunks of a virtual store are those of its parts, which count in the number of stimuli asked for.
-        chunks = chunk_shape(n, layout.shape)
-        lazy = LazyActivations(self._handle, f"{layout.site}/{ACTIVATIONS}", shape, chunks)
-        coords: dict[str, Any] = {
-            STIMULUS_ID: (STIMULUS, self._frame.stimulus_ids),
-            TIMESTEP: (TIMESTEP, np.array(layout.timesteps)),
-            STATUS: (TIMESTEP, np.array([layout.status(t) for t in layout.timesteps])),
-        }
-        for name, (dim, values) in layout.coords.items():
-            coords[name] = (dim, values.astype(str) if values.dtype.kind == "O" else values)
-        variable = xr.Variable((STIMULUS, TIMESTEP, *layout.dims), indexing.LazilyIndexedArray(lazy))
-        attrs = {"site": layout.site} | ({} if layout.onset is None else {"onset": layout.onset})
-        return xr.DataArray(variable, coords=coords, name=ACTIVATIONS).assign_attrs(attrs)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._frame.spec.layouts)
-
-    def __len__(self) -> int:
-        return len(self._frame.spec.layouts)
-
-    def __contains__(self, site: object) -> bool:
-        return site in self._frame.spec.layouts
-
-    # labels
-
-    @property
-    def spec(self) -> StoreSpec:
-        """What the store was to hold, skipped stimuli included (its metadata columns are in :attr:`stimuli`)."""
-        return self._frame.spec
 
     @property
     def sites(self) -> tuple[str, ...]:
-        """The sites, for example ``("V1/bu", "V1/td")``."""
+        """Names of the sites, by area."""
         return tuple(self._frame.spec.layouts)
 
     @property
     def stimulus_ids(self) -> np.ndarray:
-        """Array of str, shape (n_stimuli,): the ids in the order of the stimulus dimension."""
+        """(n_stimuli,) ids in the order of every array."""
         return self._frame.stimulus_ids.copy()
 
     @property
     def stimulus_sha256(self) -> np.ndarray:
-        """Array of str, shape (n_stimuli,): sha256 of each stimulus's pixels."""
+        """(n_stimuli,) sha256 of each stimulus's decoded pixels."""
         return self._frame.stimulus_sha256.copy()
 
     @property
     def stimuli(self) -> pd.DataFrame:
-        """One row for each stimulus: ``stimulus_id`` and the metadata columns."""
+        """Table of ``stimulus_id`` and the metadata columns."""
         return self._frame.stimuli.copy()
 
     @property
     def skipped(self) -> dict[str, str]:
-        """Stimulus id -> reason, of the stimuli that could not be read."""
+        """Stimulus id -> why it could not be read."""
         return dict(self._frame.skipped)
 
     @property
     def provenance(self) -> dict[str, Any]:
-        """What made the numbers: model, weights_sha256, schedule, transform, reduction, precision, versions, ..."""
+        """From what and how the numbers were made."""
         return dict(self._frame.provenance)
 
-    def status(self, site: str, timestep: int) -> Status:
-        """What a site is at a timestep: ``"absent"`` (not stored), ``"active"`` or ``"constant"`` over stimuli.
+    @property
+    def spec(self) -> StoreSpec:
+        """What was asked for."""
+        return self._frame.spec
 
-        Raises
-        ------
-        SpecError
-            The store has no such site, or the model no such timestep.
-        """
-        layout = self._frame.spec.layouts.get(str(site))
-        if layout is None:
-            raise unknown("site", site, self.sites)
-        if not 0 <= timestep < self._frame.spec.n_timesteps:
-            last = self._frame.spec.n_timesteps - 1
-            raise SpecError(f"timestep {timestep} does not exist; this model has timesteps 0 to {last}")
-        return layout.status(int(timestep))  # type: ignore[return-value]
-
-    def at(self, site: str, timestep: int) -> xr.DataArray:
-        """The activations of a site at one timestep.
+    def __getitem__(self, site: str | Site) -> xr.DataArray:
+        """Give one site's activations, read when they are asked for.
 
         Returns
         -------
-        DataArray, dims (stimulus, *unit dims)
-
-        Raises
-        ------
-        SpecError
-            The site does not exist at this timestep; the message says from when it does.
+        xarray.DataArray
+            float32, dims (stimulus, timestep, *units); coordinates ``stimulus_id``, ``timestep``, ``status``
+            ("active" or "constant" over stimuli) and the units' labels. Timesteps that were not reached are absent.
         """
-        if self.status(site, timestep) == "absent":
-            layout = self._frame.spec.layouts[str(site)]
-            steps = listed(layout.timesteps, 24)
-            if layout.onset is not None and timestep < layout.onset:
-                raise SpecError(
-                    f"{site} is not reached before timestep {layout.onset} (its onset), so there is nothing at "
-                    f"timestep {timestep}; the store holds {steps}"
-                )
-            raise SpecError(f"{site} was not stored at timestep {timestep}; the store holds {steps}")
-        return self[site].sel({TIMESTEP: int(timestep)})
+        name = self._known(site)
+        layout = self._frame.spec.layouts[name]
+        dataset = activations_dataset(self._handle.file(), self._frame, name, self.path)
+        chunks = dataset.chunks or (8, 1, *layout.shape)
+        lazy = indexing.LazilyIndexedArray(
+            LazyActivations(self._handle, f"{name}/{ACTIVATIONS}", dataset.shape, tuple(chunks))
+        )
+        coords: dict[str, Any] = {
+            STIMULUS_ID: (STIMULUS, self._frame.stimulus_ids.copy()),
+            TIMESTEP: (TIMESTEP, np.array(layout.timesteps)),
+            STATUS: (TIMESTEP, np.array([layout.status(t) for t in layout.timesteps])),
+            **{coord: (dim, values.copy()) for coord, (dim, values) in layout.coords.items()},
+        }
+        variable = xr.Variable((STIMULUS, TIMESTEP, *layout.dims), lazy)
+        attrs = {"site": name, "onset": layout.onset if layout.onset is not None else layout.timesteps[0]}
+        return xr.DataArray(variable, coords=coords, name=name.replace("/", "_"), attrs=attrs)
 
-    # the resource
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.sites)
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    def __contains__(self, site: object) -> bool:
+        return str(site) in self._frame.spec.layouts
+
+    def status(self, site: str | Site, timestep: int) -> str:
+        """``"absent"`` (not reached, or not recorded), ``"active"`` or ``"constant"`` over stimuli."""
+        return self._frame.spec.layouts[self._known(site)].status(int(timestep))
+
+    def at(self, site: str | Site, timestep: int) -> xr.DataArray:
+        """One site at one timestep; SpecError, with the timesteps that exist, where it is absent."""
+        name = self._known(site)
+        layout = self._frame.spec.layouts[name]
+        if timestep not in layout.timesteps:
+            onset = "" if layout.onset is None else f" (its onset is {layout.onset})"
+            steps = ", ".join(map(str, layout.timesteps))
+            raise SpecError(f"{name} is absent at timestep {timestep}{onset}; the store has timesteps {steps}")
+        return self[name].isel({TIMESTEP: layout.timesteps.index(timestep)})
 
     def close(self) -> None:
-        """Close the file; arrays that were not loaded can no longer be read."""
+        """Close the file; what was not loaded can no longer be read."""
         self._handle.close()
 
     def __enter__(self) -> Store:
@@ -204,35 +180,18 @@ class Store(Mapping[str, xr.DataArray]):
         self.close()
 
     def __repr__(self) -> str:
-        n = len(self._frame.stimulus_ids)
-        return f"<Store {str(self.path)!r}: {n} stimuli, {listed(self.sites, 16)}>"
+        model = self._frame.provenance.get("model", "a model")
+        return f"<Store {self.path.name}: {len(self._frame.stimulus_ids)} stimuli, {model}, {', '.join(self.sites)}>"
 
-
-def refuse_unfinished(path: Path) -> None:
-    """Raise when there is no finished file at ``path``, saying what there is instead.
-
-    Raises
-    ------
-    StoreError
-    """
-    if path.is_file():
-        return
-    folder = parts_folder(path)
-    if not path.exists() and (folder / SPEC_FILE).exists():
-        from .part import part_path
-
-        spec = read_spec(folder)
-        blocks = [block for block in spec.blocks() if part_path(folder, block).exists()]
-        done, total = sum(block.stop - block.start for block in blocks), len(spec.stimulus_ids)
-        raise StoreError(
-            f"{path} is not finished: {done} of {total} stimuli are done; run the same command again to go on"
-        )
-    what = "is a folder, not a store" if path.is_dir() else "does not exist"
-    raise StoreError(f"{path} {what}; name the .h5 file that an extraction wrote")
+    def _known(self, site: str | Site) -> str:
+        name = str(site)
+        if name not in self._frame.spec.layouts:
+            raise unknown("site", name, self.sites)
+        return name
 
 
 def is_store(path: Path) -> bool:
-    """Whether a file was made by a writer of ours (it may be damaged otherwise)."""
+    """Whether a file is a finished store of ours (however damaged inside)."""
     try:
         with h5py.File(path, "r") as file:
             return "bltvs_store_version" in file.attrs
@@ -241,14 +200,66 @@ def is_store(path: Path) -> bool:
 
 
 def finished_spec(path: Path) -> StoreSpec:
-    """The spec of a finished store.
-
-    Raises
-    ------
-    StoreError
-        It is damaged, or a part is missing.
-    """
+    """The spec of a finished file; StoreError where it is damaged."""
     with open_hdf5(path) as file:
         frame = read_frame(file, path)
     check_parts(path, frame)
     return frame.spec
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Describe a store, finished or not.
+
+    Returns
+    -------
+    dict
+        ``path``, ``finished``, ``n_stimuli`` (done), ``n_asked``, ``skipped``, ``bytes`` (on disk), ``n_timesteps``,
+        ``joined`` ("copy", "virtual" or None), ``sites`` (a list of dicts with ``site``, ``dims``, ``shape``,
+        ``timesteps``, ``onset``, ``status`` per timestep of the model), ``identity`` and ``provenance``.
+
+    Raises
+    ------
+    StoreError
+    """
+    path = Path(path)
+    folder = parts_folder(path)
+    if not path.exists() and (folder / SPEC_FILE).exists():
+        spec = read_spec(folder)
+        done = [block for block in spec.blocks() if _part_exists(folder, block)]
+        size = sum(file.stat().st_size for file in folder.glob("part-*.h5"))
+        n, skipped, provenance, joined = sum(b.stop - b.start for b in done), {}, {}, None
+    else:
+        with open_store(path) as store:
+            frame = store._frame
+            spec, skipped, provenance = frame.spec, frame.skipped, frame.provenance
+            n, joined = len(frame.stimulus_ids), "virtual" if frame.parts else "copy"
+            size = path.stat().st_size + sum(frame.parts.values())
+    return {
+        "path": str(path),
+        "finished": path.exists(),
+        "n_stimuli": n,
+        "n_asked": len(spec.stimulus_ids),
+        "skipped": skipped,
+        "bytes": size,
+        "n_timesteps": spec.n_timesteps,
+        "keep_bits": spec.keep_bits,
+        "joined": joined,
+        "sites": [
+            {
+                "site": layout.site, "dims": layout.dims, "shape": layout.shape, "timesteps": layout.timesteps,
+                "onset": layout.onset, "status": [layout.status(t) for t in range(spec.n_timesteps)],
+            }
+            for layout in spec.sites
+        ],
+        "identity": dict(spec.identity),
+        "provenance": provenance,
+    }  # fmt: skip
+
+
+def _part_exists(folder: Path, block: Any) -> bool:
+    from .part import part_path
+
+    return part_path(folder, block).exists()
+
+
+__all__ = ["STATUSES", "Store", "describe", "finished_spec", "is_store", "open_store"]

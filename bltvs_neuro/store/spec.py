@@ -38,7 +38,7 @@ _RESERVED = {STIMULUS, TIMESTEP, STIMULUS_ID, STATUS, ACTIVATIONS}
 class Block(NamedTuple):
     """A run of stimuli that is written as one part; ``start`` and ``stop`` are positions in the stimulus order."""
 
-    index: int
+    index: int  # type: ignore[assignment]
     start: int
     stop: int
 

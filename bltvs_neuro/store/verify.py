@@ -102,8 +102,8 @@ def _finished(path: Path, report: Report) -> None:
     except StoreError as error:
         report.damage.append(str(error))
         return
-    for name, _ in frame.parts:
-        _sealed(path.parent / str(frame.provenance["parts_folder"]) / name, report)
+    for name in frame.parts:
+        _sealed(path.parent / frame.folder / name, report)
 
 
 def _part(path: Path, readable: bool, sites: tuple[SiteLayout, ...], report: Report) -> None:

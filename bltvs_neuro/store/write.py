@@ -345,4 +345,3 @@ def _mapping(value: Any) -> dict[str, Any]:
 
 def _distinct(items: list[dict[str, str]]) -> list[dict[str, str]]:
     return [item for i, item in enumerate(items) if item not in items[:i]]
-
