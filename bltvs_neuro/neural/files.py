@@ -260,7 +260,8 @@ def _hdf5_variables(path: Path, *, transposed: bool) -> dict[str, Variable]:
 
     def visit(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset) and not name.startswith("#"):
-            found[name] = Variable(item.shape[::-1] if transposed else item.shape, str(item.dtype))
+            shape = item.shape or ()  # None for a dataset that is declared empty
+            found[name] = Variable(shape[::-1] if transposed else shape, str(item.dtype))
 
     with open_hdf5(path) as file:
         file.visititems(visit)

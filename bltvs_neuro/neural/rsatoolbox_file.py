@@ -65,7 +65,9 @@ def read_hdf5(path: Path, *, stimuli: Stimuli = None, pattern_descriptor: str | 
         for group in ("descriptors", "rdm_descriptors", "pattern_descriptors"):
             node = file.get(group, {})
             data[group] = {name: _plain(value) for name, value in getattr(node, "attrs", {}).items()}
-            data[group] |= {name: read_dataset(node[name]) for name in node if hasattr(node[name], "shape")}
+            data[group] |= {
+                name: read_dataset(node[name]) for name in node if getattr(node[name], "shape", None) is not None
+            }
     return _label(data, path, stimuli, pattern_descriptor)
 
 
@@ -118,6 +120,8 @@ def _choose(patterns: Mapping[str, list[str]], descriptor: str | None, n: int, p
 def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
+    if type(value).__name__ == "Empty":  # how h5py reads None
+        return None
     return value.decode() if isinstance(value, bytes) else value
 
 

@@ -32,7 +32,8 @@ def read_table(path: Path) -> tuple[NDArray[np.float64], list[str] | None]:
             rows = [[cell.strip() for cell in row] for row in csv.reader(stream, delimiter=delimiter) if any(row)]
     if not rows:
         raise DataError(f"{path} is empty")
-    header = rows.pop(0) if not all(_is_number(cell) for cell in rows[0][1:]) or not _is_number(rows[0][0]) else None
+    # the first cell may be a row's label: a header has text behind it
+    header = None if all(_is_number(cell) for cell in rows[0][1:] or rows[0]) else rows.pop(0)
     if header is not None and not rows:
         raise DataError(f"{path} has a header but no rows")
     # a corner cell without text, or text below it, means that the first column holds labels

@@ -46,7 +46,9 @@ def test_condensed_order_is_that_of_scipy():
         np.testing.assert_allclose(got, squareform(matrix), rtol=1e-15)
         np.testing.assert_array_equal(condensed_to_square(got), squareform(got))
     i, j = np.array([5, 0, 3]), np.array([2, 6, 4])
-    np.testing.assert_array_equal(condensed[0][pair_index(i, j, 7)], square_to_condensed(square)[0][pair_index(j, i, 7)])
+    np.testing.assert_array_equal(
+        condensed[0][pair_index(i, j, 7)], square_to_condensed(square)[0][pair_index(j, i, 7)]
+    )
     np.testing.assert_allclose(condensed[0][pair_index(i, j, 7)], square[0][i, j])
 
 
@@ -75,7 +77,7 @@ def test_nan_diagonal_is_never_used_but_one_sided_nan_is_asymmetric():
     square[np.arange(4), np.arange(4)] = np.nan
     assert np.isfinite(square_to_condensed(square)).all()
     square[0, 1] = np.nan
-    with pytest.raises(DataError, match="not symmetric"):
+    with pytest.raises(DataError, match=r"not symmetric"):
         square_to_condensed(square)
 
 
@@ -100,7 +102,7 @@ def test_duplicate_ids_are_named():
 
 
 def test_coordinates_must_fit():
-    with pytest.raises(DataError, match="'subject' needs one value per RDM, 2; got shape"):
+    with pytest.raises(DataError, match=r"'subject' needs one value per RDM, 2; got shape"):
         make_rdms(np.ones((2, 6)), IDS, metric="x", subject=["s"] * 3)
 
 
@@ -146,17 +148,17 @@ def test_unequal_sets_raise_with_the_difference():
     message = "1 stimuli is in the model but not in the brain: a; 1 stimuli is in the brain but not in the model: e"
     with pytest.raises(DataError, match=message):
         align_rdms(a, b, names=["the model", "the brain"])
-    left, right = align_rdms(a, b, on_mismatch="intersect")
+    left, right = align_rdms(a, b, on_mismatch=r"intersect")
     assert rdm_stimulus_ids(left) == rdm_stimulus_ids(right) == ("b", "c", "d")
-    with pytest.raises(SpecError, match="unknown on_mismatch 'drop'"):
-        align_rdms(a, b, on_mismatch="drop")
+    with pytest.raises(SpecError, match=r"unknown on_mismatch 'drop'"):
+        align_rdms(a, b, on_mismatch=r"drop")
 
 
 def test_too_few_common_stimuli():
     a = make_rdms(np.ones(3), ["a", "b", "c"], metric="x")
     b = make_rdms(np.ones(3), ["a", "b", "z"], metric="x")
-    with pytest.raises(DataError, match="only 2 stimuli are common"):
-        align_rdms(a, b, on_mismatch="intersect")
+    with pytest.raises(DataError, match=r"only 2 stimuli are common"):
+        align_rdms(a, b, on_mismatch=r"intersect")
 
 
 def test_selecting_unknown_stimuli_names_them():
@@ -166,7 +168,7 @@ def test_selecting_unknown_stimuli_names_them():
 
 def test_pairs_reordered_by_hand_are_refused():
     rdms = make_rdms(np.arange(6.0), IDS, metric="x")
-    with pytest.raises(DataError, match="not in condensed order"):
+    with pytest.raises(DataError, match=r"not in condensed order"):
         check_rdms(rdms.isel(pair=[1, 0, 2, 3, 4, 5]))
 
 
@@ -296,10 +298,10 @@ def test_netcdf_opens_in_the_default_engine_too(tmp_path):
 
 def test_netcdf_that_is_none(tmp_path):
     (tmp_path / "x.nc").write_bytes(b"not netcdf at all")
-    with pytest.raises(DataError, match="cannot be read as netCDF"):
+    with pytest.raises(DataError, match=r"cannot be read as netCDF"):
         from_netcdf(tmp_path / "x.nc")
     xr.Dataset({"other": ("x", [1.0])}).to_netcdf(tmp_path / "y.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match="holds other; expected dissimilarity or response"):
+    with pytest.raises(DataError, match=r"holds other; expected dissimilarity or response"):
         from_netcdf(tmp_path / "y.nc")
 
 
@@ -308,6 +310,6 @@ def test_failed_write_leaves_nothing(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf", fail)
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(OSError, match=r"disk full"):
         to_netcdf(make_rdms(np.ones((1, 6)), IDS, metric="x"), tmp_path / "rdms.nc")
     assert not list(tmp_path.iterdir())
