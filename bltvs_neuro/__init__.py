@@ -23,6 +23,10 @@ PUBLIC: dict[str, str] = {
     "channels": "extraction",
     "pca": "extraction.pca",
     "open_store": "store",
+    "compute_rdms": "rsa.rdm",
+    "compare_rdms": "rsa.result",
+    "load_rdms": "neural",
+    "load_responses": "neural",
 }
 """Public name -> the module that holds it."""
 

@@ -155,7 +155,7 @@ def parse_timesteps(spec: str | int | slice | Iterable[int], n: int) -> tuple[in
                     raise SpecError(f"timesteps {text!r} are not a range within 0:{n} (this model has {n} timesteps)")
                 chosen.update(range(start, stop))
             else:
-                step = int(text) if isinstance(item, str) else operator.index(item)  # type: ignore[call-overload]
+                step = int(text) if isinstance(item, str) else operator.index(item)  # type: ignore[arg-type]
                 if not 0 <= step < n:
                     raise SpecError(f"timestep {step} does not exist; this model has timesteps 0 to {n - 1}")
                 chosen.add(step)

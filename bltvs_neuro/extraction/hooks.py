@@ -74,8 +74,8 @@ def record(
     recorded: dict[tuple[str, str, int], Tensor] = {}
 
     def receive(state: State, activations: Tensor) -> None:
-        recorded[tuple(state)] = activations  # type: ignore[index]
+        recorded[state.area, state.stream, state.timestep] = activations
 
     with torch.no_grad(), hooked(model, states, receive):
         model.run(images.to(next(model.parameters()).device))
-    return {tuple(state): recorded[tuple(state)] for state in states}  # type: ignore[misc]
+    return {(s.area, s.stream, s.timestep): recorded[s.area, s.stream, s.timestep] for s in states}

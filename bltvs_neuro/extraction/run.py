@@ -145,7 +145,7 @@ def extract(
             raise unknown(name, value, valid)
     path = Path(path)
     if not isinstance(stimuli, StimulusSet):
-        stimuli = StimulusSet.open(stimuli)
+        stimuli = StimulusSet.open(Path(stimuli))
     states = select_states(model, areas, streams, timesteps)
     require_states(model, states, areas, timesteps)
     reduction = read_reduction(reduce)

@@ -120,11 +120,11 @@ def _from_hub(repo: str, filename: str, revision: str, cache_dir: str | Path | N
         answer = huggingface_hub.get_hf_file_metadata(url, token=False, timeout=10)
         if (answer.size or 0) > MAX_BYTES:
             raise WeightsError(f"{url} has {answer.size:,} bytes; weights have at most {MAX_BYTES:,}")
-        path = huggingface_hub.hf_hub_download(
+        path = huggingface_hub.hf_hub_download(  # type: ignore[call-overload]
             **place,
             token=False,
             endpoint=endpoint,
-            force_download=isinstance(cached, str),  # type: ignore[arg-type]
+            force_download=isinstance(cached, str),
         )
     except WeightsError:
         raise

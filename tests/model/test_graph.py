@@ -10,7 +10,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
-from bltvs_neuro.extract.sites import select_states
+from bltvs_neuro.extraction.sites import select_states
 from bltvs_neuro.model import BLT_VS, State, receptive_fields
 
 

@@ -153,7 +153,7 @@ def test_a_full_disk_loses_nothing(tmp_path, finished):
         assert "StoreError: No space left on device" in said
         assert "stimuli are finished and safe" in said
         assert verify(path).ok
-        assert 0 < describe(path)["n_stimuli"]
+        assert describe(path)["n_stimuli"] > 0
         subprocess.run(["mount", "-o", "remount,size=8m", str(disk)], check=True)
         assert child(path, 0).wait() == 0
         assert same_arrays(path, finished)
@@ -203,13 +203,11 @@ def test_a_flipped_bit_in_a_chunk_is_named_and_refused(tmp_path, finished):
 
 
 def test_a_truncated_file_is_refused(tmp_path, finished):
-    for keep in (0, 100, len(finished.read_bytes()) // 2, len(finished.read_bytes()) - 100):
+    data = finished.read_bytes()
+    for keep in (0, 100, len(data) // 2, len(data) - 100):
         cut = tmp_path / "cut.h5"
-        cut.write_bytes(finished.read_bytes()[:keep])
-        try:
-            assert not verify(cut).ok
-        except StoreError:
-            pass
+        cut.write_bytes(data[:keep])
+        assert not verify(cut).ok
 
 
 def test_a_second_writer_is_refused(tmp_path):

@@ -1,0 +1,101 @@
+"""The command line: the main job, errors as one sentence, exit codes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from PIL import Image
+
+ROOT_COMMAND = [sys.executable, "-c", "from bltvs_neuro.cli import main; main()"]
+MODEL = ["--weights", "untrained", "--image-size", "128", "--areas", "V1", "--timesteps", "2", "--reduce", "mean"]
+
+
+def bltvs(*arguments, **environment) -> subprocess.CompletedProcess:
+    import os
+
+    env = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **environment}
+    return subprocess.run([*ROOT_COMMAND, *map(str, arguments)], capture_output=True, text=True, env=env)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("images")
+    rng = np.random.default_rng(0)
+    for i in (1, 2, 10):
+        Image.fromarray(rng.integers(0, 255, (40, 50, 3), dtype=np.uint8)).save(folder / f"im.{i}.png")
+    return folder
+
+
+def test_extract_info_verify(folder, tmp_path):
+    store = tmp_path / "acts.h5"
+    done = bltvs("extract", folder, "-o", store, *MODEL)
+    assert done.returncode == 0, done.stderr
+    described = bltvs("info", store)
+    assert "finished" in described.stdout
+    assert "untrained" in described.stdout
+    assert "V1/bu" in described.stdout
+    assert "--x---" in described.stdout
+    assert "is sound: 3 stimuli" in bltvs("verify", store).stdout
+    data = bytearray(store.read_bytes())
+    data[len(data) // 2] ^= 1
+    store.write_bytes(data)
+    damaged = bltvs("verify", store)
+    assert damaged.returncode == 1
+    assert "is damaged" in damaged.stdout
+
+
+def test_plan(folder, tmp_path):
+    planned = bltvs("extract", folder, "-o", tmp_path / "acts.h5", *MODEL, "--plan")
+    assert planned.returncode == 0, planned.stderr
+    assert "hours on" in planned.stdout
+    assert not (tmp_path / "acts.h5").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["extract", "nowhere", "-o", "x.h5", *MODEL], "nowhere"),
+        (["extract", "{folder}", "-o", "{tmp}/x.h5", *MODEL, "--areas", "V7"], "unknown area 'V7'"),
+        (["extract", "{folder}", "-o", "{tmp}/x.h5", "--model", "ecosett"], "did you mean 'ecoset'"),
+        (["extract", "{folder}", "-o", "{tmp}/x.h5", "--weights", "w.pth"], "w.pth"),
+        (["info", "{tmp}/nothing.h5"], "there is no store"),
+    ],
+)
+def test_errors_are_one_sentence(folder, tmp_path, arguments, said):
+    filled = [str(a).format(folder=folder, tmp=tmp_path) for a in arguments]
+    failed = bltvs(*filled)
+    assert failed.returncode == 1
+    assert said in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert "Traceback" in bltvs("--debug", *filled).stderr
+
+
+def test_pretrained_weights_that_cannot_be_had_are_an_error_never_random(folder, tmp_path):
+    failed = bltvs(
+        "extract", folder, "-o", tmp_path / "x.h5", HF_HOME=str(tmp_path), BLTVS_DATA="", XDG_CACHE_HOME=str(tmp_path)
+    )
+    assert failed.returncode == 1
+    assert "blt_vs_slt_111_biounroll_1_t_12_readout_multi_dataset_ecoset_num_1.pth" in failed.stderr
+    assert "weights=PATH" in failed.stderr
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_help_and_models():
+    assert "Examples" in bltvs("extract", "--help").stdout
+    table = bltvs("models").stdout
+    assert "34,989,732" in table
+    assert "27,332,427" in table
+
+
+def test_classify_says_that_untrained_weights_mean_nothing(folder, tmp_path):
+    done = bltvs(
+        "classify", folder / "im.1.png", "--weights", "untrained", "--image-size", "128", "--csv", tmp_path / "t.csv"
+    )
+    assert done.returncode == 0, done.stderr
+    assert "mean nothing" in done.stderr
+    assert len((tmp_path / "t.csv").read_text().splitlines()) == 1 + 6 * 5
+    assert json.dumps("im.1.png")[1:-1] in (tmp_path / "t.csv").read_text()
