@@ -14,12 +14,16 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from numpy.typing import NDArray
 
 from ..errors import DataError, listed
 from .files import kind, provenance
 from .ids import ID_KEYS, Stimuli, given_ids
 from .labelled import make_responses
 from .reader import Match, Reader
+
+BLOCK = 500
+"""Epochs read at a time."""
 
 
 def sniff(path: Path) -> Match:
@@ -66,8 +70,7 @@ def read(
     except Exception as error:  # MNE raises many types for damaged files
         raise DataError(f"{path} cannot be read as epochs: {error}") from error
     try:
-        epochs = epochs.pick("data" if picks is None else picks, exclude="bads" if picks is None else ())
-        values = np.asarray(epochs.get_data(), dtype=np.float32)
+        values, first = _read(epochs, picks)
     except Exception as error:  # unknown picks, truncated files
         raise DataError(f"{path}: picks {picks!r} cannot be read: {error}") from error
     ids = given_ids(stimuli)
@@ -77,13 +80,28 @@ def read(
         raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {len(values)} epochs")
     match = re.search(r"(?:^|[_-])((?:sub-[A-Za-z0-9]+)|(?:P\d+))(?=[_\-.])", path.name)
     neuroid: dict[str, Any] = {
-        "electrode": list(epochs.ch_names),
-        "channel_type": list(epochs.get_channel_types()),
+        "electrode": list(first.ch_names),
+        "channel_type": list(first.get_channel_types()),
         "subject": subject or (match[1] if match else None),
     }
     return make_responses(
         values, ids, neuroid_coords=neuroid, time=np.asarray(epochs.times, dtype=float), attrs=provenance(path)
     )
+
+
+def _read(epochs: Any, picks: str | Sequence[str] | None) -> tuple[NDArray[np.float32], Any]:
+    """Values of all epochs, and a few epochs with the channels chosen. In blocks: MNE works in double precision."""
+    values, first = np.empty((0, 0, 0), dtype=np.float32), None
+    for start in range(0, len(epochs), BLOCK):
+        block = epochs[start : start + BLOCK].load_data()
+        block = block.pick("data" if picks is None else picks, exclude="bads" if picks is None else ())
+        part = block.get_data()
+        if first is None:
+            first, values = block, np.empty((len(epochs), *part.shape[1:]), dtype=np.float32)
+        values[start : start + len(part)] = part
+    if first is None:
+        raise ValueError("there are no epochs")
+    return values, first
 
 
 def _ids(epochs: Any, column: str | None, path: Path) -> list[str]:

@@ -42,7 +42,7 @@ def read(
     *,
     subject: str | None = None,
     session: int | Sequence[int] | None = None,
-    roi: str | Sequence[str] | None = "nsdgeneral",
+    roi: str | Sequence[str] = "nsdgeneral",
     space: str = "func1pt8mm",
     preparation: str = "betas_fithrf_GLMdenoise_RR",
     normalise: Literal["none", "session"] = "none",
@@ -57,9 +57,9 @@ def read(
         ``"subj01"`` ...; default: the only one there.
     session : int or sequence of int, optional
         1-based; default: all that are there. NSD keeps back no trials of the sessions it publishes.
-    roi : str, sequence of str or None
-        Regions (``"V1"``, ``"EBA"``) or mask files (``"nsdgeneral"``, the default, ``"streams"``). None reads the whole
-        volume: 700,000 voxels.
+    roi : str or sequence of str
+        Regions (``"V1"``, ``"EBA"``) or mask files (``"nsdgeneral"``, the default, ``"streams"``). ``"all"`` is the
+        whole volume: 700,000 voxels.
     space, preparation : str
         Folders of the betas.
     normalise : "none" or "session"
@@ -77,7 +77,7 @@ def read(
     shape, affine = _grid(path, folder, files, subject, space)
     families, masks = _atlases(path / "nsddata" / "ppdata" / subject / space / "roi", shape, roi)
     used = [*files.values(), *masks]
-    if roi is None:
+    if roi == "all":
         voxels = np.indices(shape).reshape(3, -1).T  # (3, i, j, k) -> (voxel, 3), k fastest
         inside = np.ones(len(voxels), dtype=bool)
     else:
@@ -184,13 +184,13 @@ def _grid(
 
 
 def _atlases(
-    folder: Path, shape: tuple[int, ...], roi: str | Sequence[str] | None
+    folder: Path, shape: tuple[int, ...], roi: str | Sequence[str]
 ) -> tuple[dict[str, NDArray[np.int64]], list[Path]]:
     files = {file.name.removesuffix(".nii.gz"): file for file in sorted(folder.glob("*.nii.gz"))}
     # lh.X and rh.X repeat X
     files = {name: file for name, file in files.items() if not name.startswith(("lh.", "rh."))}
-    if not files and roi is not None:
-        raise DataError(f"{folder} has no mask files; pass roi=None to read whole volumes")
+    if not files and roi != "all":
+        raise DataError(f'{folder} has no mask files; roi="all" reads whole volumes')
     return {name: read_labels(file, shape) for name, file in files.items()}, list(files.values())
 
 

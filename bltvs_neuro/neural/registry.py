@@ -194,10 +194,14 @@ def _load(
     if wrong:
         rest = [option for option in reader.options if option not in common]
         raise SpecError(f"{reader.name} has no option {listed(wrong)}; its options: {listed(rest) or 'none'}")
-    taken = {key: value for key, value in common.items() if key in reader.options}
+    # None is left out, so that a reader's own default holds
+    taken = {key: value for key, value in common.items() if key in reader.options and value is not None}
     if isinstance(common["stimuli"], Mapping):
         taken.pop("stimuli", None)
-    array = reader.read(path, **taken, **options)
+    try:
+        array = reader.read(path, **taken, **options)
+    except OSError as error:
+        raise DataError(f"{path} is {describe(path)}; it cannot be read as {reader.name}: {error}") from error
     array.attrs.setdefault("reader", reader.name)
     return _narrow(array, common, set(taken))
 
