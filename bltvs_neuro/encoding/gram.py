@@ -20,7 +20,9 @@ Scale = Literal["none", "zscore"]
 DEFAULT_TILE_BYTES = 256 * 2**20
 
 
-def feature_tiles(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> Iterator[np.ndarray]:
+def feature_tiles(
+    features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES, dtype: Literal["float32", "float64"] = "float32"
+) -> Iterator[np.ndarray]:
     """Read a feature space in tiles of all stimuli x some features.
 
     Parameters
@@ -28,11 +30,13 @@ def feature_tiles(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> Ite
     features : DataArray with dims (stimulus, *unit dims), or array of shape (n, p)
         May be lazy; only one tile is read at a time. The order of features is that of a flattened array.
     tile_bytes : int
-        The most bytes a float32 tile may take; a single feature of all stimuli is always read.
+        The most bytes a tile may take; a single feature of all stimuli is always read.
+    dtype : {"float32", "float64"}
+        Of the tiles; features that are float64 already stay so.
 
     Yields
     ------
-    array of shape (n, width), float32 or float64 (when the features are float64)
+    array of shape (n, width)
 
     Raises
     ------
@@ -48,12 +52,12 @@ def feature_tiles(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> Ite
     shape = tuple(features.shape)
     if len(shape) < 2 or 0 in shape:
         raise SpecError(f"features have shape (stimuli, units ...) without empty axes; got {shape}")
-    dtype = np.float64 if features.dtype == np.float64 else np.float32
-    most = max(1, int(tile_bytes) // (shape[0] * np.dtype(dtype).itemsize))
+    kind = np.dtype(np.float64 if features.dtype == np.float64 else dtype)
+    most = max(1, int(tile_bytes) // (shape[0] * kind.itemsize))
     for window in _windows(shape[1:], most):
         block = features[(slice(None), *window)]
         # (n, *block) -> (n, width)
-        tile = np.asarray(block.values if hasattr(block, "dims") else block, dtype=dtype).reshape(shape[0], -1)
+        tile = np.asarray(block.values if hasattr(block, "dims") else block, dtype=kind).reshape(shape[0], -1)
         if not np.isfinite(tile).all():
             bad = int((~np.isfinite(tile)).any(axis=1).sum())
             raise DataError(f"features are NaN or infinite for {bad} of {shape[0]} stimuli; extract them again")
@@ -118,6 +122,7 @@ def fold_grams(
     *,
     scale: Scale = "none",
     tile_bytes: int = DEFAULT_TILE_BYTES,
+    dtype: Literal["float32", "float64"] = "float32",
 ) -> FeatureGrams:
     """Grams for several training folds in one pass over the features.
 
@@ -129,6 +134,10 @@ def fold_grams(
     scale : {"none", "zscore"}
         ``"zscore"`` divides each feature by its standard deviation over the fold's training rows (never the test rows);
         a feature that is constant there counts as zero. ``"none"`` needs one Gram for all folds.
+    tile_bytes : int
+        The most bytes a tile of features may take.
+    dtype : {"float32", "float64"}
+        Of the products of tiles; they are added up in float64 either way.
 
     Returns
     -------
@@ -146,7 +155,7 @@ def fold_grams(
     shared = scale == "none"
     totals: list[np.ndarray] = []
     n_features = n_constant = 0
-    for tile in feature_tiles(features, tile_bytes=tile_bytes):
+    for tile in feature_tiles(features, tile_bytes=tile_bytes, dtype=dtype):
         n = tile.shape[0]
         if not totals:
             totals = [np.zeros((n, n)) for _ in range(1 if shared else len(trains))]

@@ -66,7 +66,7 @@ def commonality(r2: Mapping[frozenset[str], np.ndarray]) -> dict[frozenset[str],
 class Best(NamedTuple):
     """The best feature space of each target."""
 
-    index: np.ndarray
+    winner: np.ndarray
     """(t,) position of the winner over all folds; -1 where a score is missing."""
     margin: np.ndarray
     """(t,) mean lead over the runner-up in folds that had no part in choosing either."""
@@ -103,13 +103,13 @@ def best_space(scores: np.ndarray) -> Best:
     values = np.where(good, scores, 0.0)
     n_folds, t = scores.shape[1:]
     total = values.sum(axis=1)
-    index = total.argmax(axis=0)
+    winner = total.argmax(axis=0)
     leads, agree = np.empty((n_folds, t)), np.zeros(t)
     columns = np.arange(t)
     for fold in range(n_folds):
         order = np.argsort(-(total - values[:, fold]), axis=0, kind="stable")
         leads[fold] = values[order[0], fold, columns] - values[order[1], fold, columns]
-        agree += order[0] == index
+        agree += order[0] == winner
     error = leads.std(axis=0, ddof=1) / np.sqrt(n_folds)
     missing = np.where(good, 0.0, np.nan)
-    return Best(np.where(good, index, -1), leads.mean(axis=0) + missing, error + missing, agree / n_folds + missing)
+    return Best(np.where(good, winner, -1), leads.mean(axis=0) + missing, error + missing, agree / n_folds + missing)

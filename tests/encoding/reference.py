@@ -48,3 +48,65 @@ def simulate_regression(
     x = rng.standard_normal((n + 15, p)) + shift
     y = (x[:n] - shift) @ rng.standard_normal((p, t)) / np.sqrt(p) + np.sqrt(noise) * rng.standard_normal((n, t))
     return x[:n], y + shift, x[n:]
+
+
+def make_store(n: int = 80, *, p: int = 120, n_steps: int = 3, seed: int = 0) -> dict[str, xr.DataArray]:
+    """What a store gives: V1 and V4, bu and td, with correlated timesteps; LGN/bu is constant, V4 starts at step 1."""
+    rng = np.random.default_rng(seed)
+    ids = np.array([f"s{i:03d}" for i in range(n)])
+    acts = {}
+    for area, stream, first in (("LGN", "bu", 0), ("V1", "bu", 0), ("V1", "td", 0), ("V4", "bu", 1), ("V4", "td", 1)):
+        steps = list(range(first, n_steps))
+        # a few strong dimensions, as activations have
+        mixing = rng.standard_normal((10, p))
+        values = rng.standard_normal((n, len(steps), 10)) @ mixing + 0.3 * rng.standard_normal((n, len(steps), p))
+        values = values.reshape(n, len(steps), p // 4, 2, 2).astype(np.float32)
+        for i in range(1, len(steps)):  # neighbours in time share half of their variance
+            values[:, i] = np.sqrt(0.5) * (values[:, i] + values[:, i - 1])
+        if area == "LGN":
+            values[:] = 0.3
+        status = np.full(len(steps), "constant" if area == "LGN" else "active")
+        coords = {"stimulus_id": ("stimulus", ids), "timestep": steps, "status": ("timestep", status)}
+        acts[f"{area}/{stream}"] = xr.DataArray(
+            values, dims=("stimulus", "timestep", "channel", "y", "x"), coords=coords
+        )
+    return acts
+
+
+def simulate_responses(
+    acts: dict[str, xr.DataArray],
+    sources: list[tuple[str, int] | None],
+    *,
+    r2: float = 0.6,
+    per_source: int = 20,
+    repetitions: int = 1,
+    rank: int = 6,
+    seed: int = 1,
+) -> xr.DataArray:
+    """Voxels that follow a few dimensions of known sites and timesteps (None: nothing) with a known single-trial R2."""
+    from bltvs_neuro.neural.labelled import make_responses
+
+    rng = np.random.default_rng(seed)
+    first = next(iter(acts.values()))
+    n, columns, names = first.sizes["stimulus"], [], []
+    for source in sources:
+        if source is None:
+            signal = np.zeros((n, per_source))
+        else:
+            x = acts[source[0]].sel(timestep=source[1]).values.reshape(n, -1).astype(np.float64)
+            few = x @ rng.standard_normal((x.shape[1], rank))  # a low rank can be learned from few stimuli
+            signal = few @ rng.standard_normal((rank, per_source))
+            signal *= np.sqrt(r2) / signal.std(axis=0)
+        columns.append(signal)
+        names += ["none" if source is None else f"{source[0]} t{source[1]}"] * per_source
+    signal = np.concatenate(columns, axis=1)
+    ids = np.tile(first["stimulus_id"].values, repetitions)
+    noise = np.sqrt(1 - r2) * rng.standard_normal((len(ids), signal.shape[1]))
+    values = np.tile(signal, (repetitions, 1)) + noise
+    order = rng.permutation(len(ids))  # never in the store's order
+    return make_responses(
+        values[order].astype(np.float32),
+        ids[order],
+        neuroid_coords={"voxel": np.arange(len(names)), "source": np.array(names), "subject": "simulated"},
+        run=(order % 4),
+    )

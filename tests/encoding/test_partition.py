@@ -47,7 +47,7 @@ def test_the_margin_is_not_positive_when_all_spaces_are_equal_and_right_when_one
     assert abs(best.margin.mean()) < 4 * best.margin.std() / np.sqrt(2000)
     scores[7] += 0.5
     best = best_space(scores)
-    assert (best.index == 7).all()
+    assert (best.winner == 7).all()
     assert (best.agreement > 0.5).all()
     assert best.margin.mean() == pytest.approx(0.5 - 0.0, abs=0.1)
 
@@ -56,7 +56,7 @@ def test_targets_without_scores_have_no_winner() -> None:
     scores = np.random.default_rng(0).random((3, 4, 2))
     scores[1, 2, 0] = np.nan
     best = best_space(scores)
-    assert best.index[0] == -1
+    assert best.winner[0] == -1
     assert np.isnan(best.margin[0])
     assert np.isfinite(best.margin[1])
     with pytest.raises(SpecError, match="2 or more spaces and folds"):

@@ -75,7 +75,7 @@ def test_permutation_equals_an_explicit_shuffle_for_both_kinds_of_group() -> Non
             moved = p.copy()
             for at, source in zip(range(3), order, strict=True):
                 moved[rows[at]] = p[rows[source]]
-            reached += pearson(y, moved) >= observed - 1e-9
+            reached += pearson(y, moved) >= observed - 1e-6
         test = permutation_test(y, p, [np.arange(6)], groups=groups, n_permutations=3000, seed=0)
         np.testing.assert_allclose(test.p_value, reached / 6, atol=0.04)
 

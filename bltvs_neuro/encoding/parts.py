@@ -1,0 +1,95 @@
+"""Finished feature spaces on disk, so that a sweep that stops goes on where it was.
+
+One immutable file per space, complete or absent: written under a temporary name, synced, renamed. A file belongs to a
+sweep by the digest of everything that determines its numbers; files of another sweep are refused, never mixed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..errors import StoreError
+
+
+def digest_of(spec: dict[str, Any]) -> str:
+    """sha256 of plain values, whatever the order of the keys."""
+    return hashlib.sha256(json.dumps(spec, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Parts:
+    """The files of a sweep.
+
+    Parameters
+    ----------
+    folder : path
+        Made when absent.
+    spec : dict
+        Everything that determines the numbers.
+
+    Raises
+    ------
+    StoreError
+        The folder holds the parts of another sweep.
+    """
+
+    def __init__(self, folder: str | os.PathLike[str], spec: dict[str, Any]) -> None:
+        self.folder, self.digest = Path(folder), digest_of(spec)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        note = self.folder / "sweep.json"
+        if note.exists():
+            try:
+                before = json.loads(note.read_text())
+            except ValueError as error:
+                raise StoreError(f"{note} is damaged ({error}): use another resume_path") from None
+            if digest_of(before) != self.digest:
+                now = json.loads(json.dumps(spec, default=str))
+                changed = sorted(k for k in {*now, *before} if now.get(k) != before.get(k))
+                raise StoreError(
+                    f"{self.folder} holds parts of another sweep (differs in {', '.join(changed)}): use another resume_path"
+                )
+        else:
+            _write(note, json.dumps(spec, sort_keys=True, default=str).encode())
+
+    def read(self, name: str) -> dict[str, np.ndarray] | None:
+        """The arrays of a space, or None when it is not finished."""
+        path = self._path(name)
+        if not path.exists():
+            return None
+        try:
+            with np.load(path, allow_pickle=False) as file:
+                arrays = {key: file[key] for key in file.files}
+            if str(arrays.pop("digest")) != self.digest:
+                raise StoreError(f"{path} belongs to another sweep; delete it or use another resume_path")
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+            raise StoreError(f"{path} is damaged ({error}); delete it and run again") from None
+        return arrays
+
+    def write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
+        """Keep the arrays of a finished space."""
+        path = self._path(name)
+        part = path.with_name(f".{path.name}.{os.getpid()}.part")
+        try:
+            with part.open("wb") as file:
+                members: dict[str, Any] = {**arrays, "digest": np.array(self.digest)}
+                np.savez(file, **members)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(part, path)
+        finally:
+            part.unlink(missing_ok=True)
+
+    def _path(self, name: str) -> Path:
+        return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz"
+
+
+def _write(path: Path, data: bytes) -> None:
+    part = path.with_name(f".{path.name}.{os.getpid()}.part")
+    part.write_bytes(data)
+    os.replace(part, path)

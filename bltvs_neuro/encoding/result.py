@@ -1,0 +1,288 @@
+"""What a sweep found: labelled scores that can be saved, tabulated, mapped and drawn."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import xarray as xr
+
+from ..errors import DataError, SpecError, unknown
+from ..schema import NEUROID
+from ..stats import adjust_p_values
+from .ceiling import normalise_r, normalise_r2
+from .folds import Fold
+from .partition import best_space
+from .spaces import Space
+from .targets import Targets
+
+SPACE, FOLD, BAND, PART = "space", "fold", "band", "part"
+
+
+class _Saved:
+    """A dataset with a kind, kept as netCDF-4 (HDF5)."""
+
+    kind = ""
+
+    def __init__(self, dataset: xr.Dataset) -> None:
+        self.dataset = dataset
+
+    def __getitem__(self, name: str) -> xr.DataArray:
+        """A variable or coordinate by name."""
+        if name not in self.dataset.variables:
+            raise unknown("quantity", name, [str(key) for key in self.dataset.data_vars])
+        return self.dataset[name]
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}\n{self.dataset!r}"
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write as netCDF-4, which HDF5 tools read too; the file appears only when complete."""
+        target = Path(path)
+        dataset = self.dataset.copy()
+        dataset.attrs["kind"] = self.kind
+        for name in dataset.variables:
+            if dataset[name].dtype.kind == "O":
+                dataset[name] = dataset[name].astype(str)
+        part = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            dataset.to_netcdf(part, engine="h5netcdf", encoding={n: {"zlib": True} for n in dataset.data_vars})
+            os.replace(part, target)
+        finally:
+            part.unlink(missing_ok=True)
+        return target
+
+    @classmethod
+    def load(cls, path: str | os.PathLike[str]) -> Any:
+        """Read what :meth:`save` wrote.
+
+        Raises
+        ------
+        DataError
+            The file cannot be read or holds something else.
+        """
+        try:
+            with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
+                dataset = opened.load()
+        except (OSError, ValueError, KeyError) as error:
+            raise DataError(f"{path} cannot be read as a result: {error}") from error
+        if dataset.attrs.pop("kind", None) != cls.kind:
+            raise DataError(f"{path} holds no {cls.__name__}")
+        for name in dataset.variables:
+            dataset[name].encoding = {}
+            if dataset[name].dtype.kind == "S":
+                dataset[name] = dataset[name].astype(str)
+        dataset.encoding = {}
+        return cls(dataset)
+
+    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+        """Write :meth:`to_frame` as a table: one row per space and target."""
+        self.to_frame().to_csv(path, index=False)
+        return Path(path)
+
+    def to_frame(self) -> pd.DataFrame:
+        """A tidy table: one row per space (or part) and target, one column per quantity."""
+        dims = {SPACE, PART, NEUROID, "time"}
+        keep = [str(n) for n in self.dataset.data_vars if set(self.dataset[n].dims) <= dims]
+        frame = self.dataset[keep].reset_coords().to_dataframe().reset_index()
+        return frame.drop(columns=[c for c in (SPACE, NEUROID) if c in frame and c not in self.dataset.coords])
+
+    @property
+    def provenance(self) -> dict[str, Any]:
+        """Where features and responses come from, and how they were fitted."""
+        return {k: json.loads(v) for k, v in self.dataset.attrs.items() if k in ("spec", "responses", "left_out")}
+
+    def _map(self, name: str, **choice: Any) -> tuple[np.ndarray, xr.DataArray]:
+        array = self[name].isel(choice)
+        if array.dims != (NEUROID,):
+            raise SpecError(f"a map has one value per neuroid; {name} still has {array.dims}: choose with isel")
+        attrs = {k: json.loads(self.dataset.attrs[k]) for k in ("volume_shape", "affine") if k in self.dataset.attrs}
+        if len(attrs) < 2:
+            raise DataError(
+                "these responses came without a volume (i, j, k, affine and volume_shape): no map can be made"
+            )
+        return array.values.astype(np.float64), array.copy(data=np.zeros(array.shape)).expand_dims(
+            "presentation"
+        ).assign_attrs(attrs)
+
+    def to_volume(self, name: str, **choice: Any) -> Any:
+        """One quantity as a nibabel image in the space of the responses' volume.
+
+        Parameters
+        ----------
+        name : str
+            A quantity, such as ``"r2"`` or ``"q_value"``.
+        **choice : int
+            Positions in further dims: ``space=3``, ``time=0``.
+        """
+        from ..neural.nifti import to_volume
+
+        values, like = self._map(name, **choice)
+        return to_volume(values, like)
+
+    def to_nifti(self, path: str | os.PathLike[str], name: str, **choice: Any) -> Path:
+        """Write :meth:`to_volume` as ``.nii`` or ``.nii.gz``."""
+        import nibabel
+
+        nibabel.save(self.to_volume(name, **choice), path)
+        return Path(path)
+
+
+class EncodingResult(_Saved):
+    """Scores of feature spaces, per target.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        With dims space, fold, neuroid (and time, band): ``r``, ``r2`` (mean over folds), ``r_fold``, ``r2_fold``, ``alpha``
+        (per fold), and where asked for ``ceiling``, ``r_normalised``, ``r2_normalised``, ``p_value``, ``q_value``,
+        ``gamma``, ``share`` (product-measure R2 of each band), ``dual`` and ``dual_alpha``. Coordinates on space: area,
+        stream, timestep, name, n_features, n_constant; on neuroid those of the responses and ``status`` (``fitted``,
+        ``missing`` or ``constant``; scores of the last two are NaN).
+    """
+
+    kind = "encoding"
+
+    def above_chance(self, level: float = 0.05) -> xr.DataArray:
+        """Targets predicted above chance, false discovery rate ``level`` over all spaces and targets; bool (space, ...)."""
+        return self["q_value"] <= level
+
+    def best(self, score: str = "r2") -> xr.Dataset:
+        """The best feature space of each target with a cross-validated margin.
+
+        Parameters
+        ----------
+        score : {"r", "r2"}
+
+        Returns
+        -------
+        Dataset
+            Over neuroid (and time): ``space`` (position; -1 where there are no scores), area, stream and timestep of the
+            winner where spaces have them, ``margin``, ``standard_error`` and ``agreement``
+            (see :func:`bltvs_neuro.encoding.partition.best_space`).
+        """
+        folds = self[f"{score}_fold"]
+        dims = folds.dims[2:]
+        shape = folds.shape[2:]
+        # (space, fold, neuroid[, time]) -> (space, fold, target)
+        found = best_space(folds.values.reshape(*folds.shape[:2], -1))
+        out = xr.Dataset(coords={k: v for k, v in self.dataset.coords.items() if set(v.dims) <= set(dims)})
+        out["space"] = (dims, found.winner.reshape(shape))
+        for key in ("margin", "standard_error", "agreement"):
+            out[key] = (dims, getattr(found, key).reshape(shape))
+        for key in ("area", "stream"):
+            if key in self.dataset.coords:
+                names = np.where(found.winner >= 0, self.dataset[key].values.astype(str)[found.winner], "")
+                out[key] = (dims, names.reshape(shape))
+        if "timestep" in self.dataset.coords:
+            steps = np.where(found.winner >= 0, self.dataset["timestep"].values[found.winner].astype(float), np.nan)
+            out["timestep"] = (dims, steps.reshape(shape))
+        return out
+
+
+class PartitionResult(_Saved):
+    """Unique and shared variance.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        ``variance`` (space, part, neuroid[, time]) and ``variance_fold``; ``part`` names what is shared by exactly these
+        bands: ``"bu"`` is unique to bu, ``"bu & td"`` shared. ``total`` is their sum, the R2 of all bands.
+    """
+
+    kind = "partition"
+
+
+def build_result(
+    spaces: Sequence[Space],
+    arrays: Sequence[Mapping[str, np.ndarray]],
+    targets: Targets,
+    folds: Sequence[Fold],
+    attrs: Mapping[str, Any],
+    *,
+    ceiling: np.ndarray | None,
+    row_ids: np.ndarray,
+) -> EncodingResult:
+    """Label what :func:`bltvs_neuro.encoding.sweep.run_spaces` gave."""
+    tail = (NEUROID, "time")[: len(targets.shape)]
+    dataset = xr.Dataset(coords=_target_coords(targets), attrs=dict(attrs))
+    dataset = dataset.assign_coords(**_space_coords([space.labels for space in spaces]))
+    dataset = dataset.assign_coords(
+        name=(SPACE, [space.name for space in spaces]),
+        n_features=(SPACE, [int(a["n_features"].sum()) for a in arrays]),
+        n_constant=(SPACE, [int(a["n_constant"].sum()) for a in arrays]),
+        n_test=(FOLD, [len(fold.test) for fold in folds]),
+    )
+    for key in ("r", "r2"):
+        every = np.stack([spread(a[key], targets) for a in arrays])
+        dataset[key] = ((SPACE, *tail), every.mean(axis=1))
+        dataset[f"{key}_fold"] = ((SPACE, FOLD, *tail), every)
+    dataset["alpha"] = ((SPACE, FOLD, *tail), np.stack([spread(a["alpha"], targets) for a in arrays]))
+    if ceiling is not None:
+        dataset["ceiling"] = (tail, ceiling)
+        dataset["r_normalised"] = ((SPACE, *tail), normalise_r(dataset["r"].values, ceiling))
+        dataset["r2_normalised"] = ((SPACE, *tail), normalise_r2(dataset["r2"].values, ceiling))
+    if "p_value" in arrays[0]:
+        p = np.stack([spread(a["p_value"], targets) for a in arrays])
+        dataset["p_value"], dataset["q_value"] = ((SPACE, *tail), p), ((SPACE, *tail), adjust_p_values(p, "fdr"))
+    if "gamma" in arrays[0]:
+        bands = list(dict.fromkeys(member.band for space in spaces for member in space.members))
+        dataset = dataset.assign_coords({BAND: bands})
+        for key in ("gamma", "share"):
+            every = np.full((len(spaces), len(bands), *targets.shape), np.nan)
+            for i, (space, a) in enumerate(zip(spaces, arrays, strict=True)):
+                at = [bands.index(member.band) for member in space.members]
+                every[i, at] = spread(a[key].mean(axis=0), targets)
+            dataset[key] = ((SPACE, BAND, *tail), every)
+    if "dual" in arrays[0]:
+        dataset = dataset.assign_coords(stimulus_id=("row", row_ids.astype(str)))
+        dataset["dual"] = ((SPACE, "row", *tail), np.stack([spread(a["dual"], targets) for a in arrays]))
+        dataset["dual_alpha"] = ((SPACE, *tail), np.stack([spread(a["dual_alpha"], targets) for a in arrays]))
+    return EncodingResult(dataset)
+
+
+def build_partition(
+    partitions: Sequence[tuple[dict[str, Any], dict[frozenset[str], np.ndarray]]],
+    targets: Targets,
+    attrs: Mapping[str, Any],
+) -> PartitionResult:
+    """Label commonalities: for each partition its labels and the (fold, t) variance of each part."""
+    tail = (NEUROID, "time")[: len(targets.shape)]
+    names = list(dict.fromkeys(" & ".join(sorted(part)) for _, parts in partitions for part in parts))
+    folds = len(next(iter(partitions[0][1].values())))
+    every = np.full((len(partitions), len(names), folds, *targets.shape), np.nan)
+    total = np.empty((len(partitions), *targets.shape))
+    for i, (_, parts) in enumerate(partitions):
+        total[i] = spread(np.mean(sum(parts.values()), axis=0), targets)
+        for part, value in parts.items():
+            every[i, names.index(" & ".join(sorted(part)))] = spread(value, targets)
+    dataset = xr.Dataset(coords=_target_coords(targets), attrs=dict(attrs))
+    dataset = dataset.assign_coords(**_space_coords([labels for labels, _ in partitions]), part=(PART, names))
+    dataset["variance_fold"] = ((SPACE, PART, FOLD, *tail), every)
+    dataset["variance"] = ((SPACE, PART, *tail), every.mean(axis=2))
+    dataset["total"] = ((SPACE, *tail), total)
+    return PartitionResult(dataset)
+
+
+def spread(values: np.ndarray, targets: Targets) -> np.ndarray:
+    """Values of the fitted targets (..., t) at their places among all, NaN elsewhere: (..., neuroid[, time])."""
+    out = np.full((*values.shape[:-1], len(targets.status)), np.nan, values.dtype)
+    out[..., targets.status == "fitted"] = values
+    return out.reshape(*values.shape[:-1], *targets.shape)
+
+
+def _target_coords(targets: Targets) -> dict[str, Any]:
+    tail = (NEUROID, "time")[: len(targets.shape)]
+    coords = {str(k): v for k, v in targets.template.coords.items() if set(v.dims) <= set(tail)}
+    coords["status"] = (tail, targets.status.reshape(targets.shape))
+    return coords
+
+
+def _space_coords(labels: Sequence[dict[str, Any]]) -> dict[str, Any]:
+    keys = [key for key in ("area", "stream", "timestep") if all(key in entry for entry in labels)]
+    return {key: (SPACE, np.array([entry[key] for entry in labels])) for key in keys}

@@ -1,0 +1,194 @@
+"""The solvers a sweep can use, by name: each fits one training fold of one feature space and predicts its test rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..errors import SpecError
+from .backend import Backend
+from .banded import fit_banded, fit_banded_hyper_gradient
+from .folds import Fold
+from .gram import centre_cross, centre_train
+from .ols import fit_ols
+from .pls import fit_pls
+from .ridge import By, Dtype, OnEdge, fit_ridge
+from .score import split_r2
+from .spectrum import Spectrum, feature_spectrum, gram_spectrum
+
+RELATIVE_ALPHAS = np.logspace(-4, 6, 21)
+"""The default grid, times the mean of the training Gram's diagonal (the features' variance per row)."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What all folds and spaces of a sweep share."""
+
+    alphas: np.ndarray | None
+    by: By
+    n_components: int
+    n_iter: int
+    dtype: Dtype
+    seed: int
+    batch_bytes: int
+    on_edge: OnEdge
+    backend: Backend
+
+
+class Features(NamedTuple):
+    """One feature space of one fold, over all rows: as Grams, or as features when they are few."""
+
+    grams: Sequence[np.ndarray]
+    """(n, n) per band."""
+    matrix: np.ndarray | None
+    """(n, p), when p is smaller than the number of training rows and there is one band."""
+
+
+class Outcome(NamedTuple):
+    """One fold of one space."""
+
+    prediction: np.ndarray
+    """(n_test, t)"""
+    alpha: np.ndarray | None = None
+    """(t,)"""
+    gammas: np.ndarray | None = None
+    """(g, t)"""
+    shares: np.ndarray | None = None
+    """(g, t) product-measure R2 of each band on the test rows."""
+
+
+def decompose(features: Features, train: np.ndarray, backend: Backend) -> Spectrum:
+    """The spectrum of the training rows, primal when that is smaller."""
+    if features.matrix is not None:
+        return feature_spectrum(features.matrix[train], backend)
+    return gram_spectrum(centre_train(features.grams[0], train), backend)
+
+
+def grid_for(options: Options, spectrum: Spectrum) -> np.ndarray:
+    """The alphas asked for, or the default grid in units of this training fold's variance."""
+    if options.alphas is not None:
+        return options.alphas
+    variance = float(spectrum.values.sum()) / spectrum.n_rows
+    return RELATIVE_ALPHAS * (variance if variance > 0 else 1.0)
+
+
+def _ridge(
+    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+) -> Outcome:
+    backend = options.backend
+    spectrum = decompose(features, fold.train, backend)
+    if spectrum.loadings is not None and features.matrix is not None:
+        x = features.matrix
+        new = x[fold.test] - x[fold.train].mean(axis=0)
+        readout = backend.array(new @ spectrum.coefficients(), "float64")
+    else:
+        cross = backend.array(_cross(features, 0, fold), "float64")
+        readout = cross @ spectrum.vectors
+    fit = fit_ridge(
+        spectrum,
+        targets[fold.train],
+        grid_for(options, spectrum),
+        by=options.by,
+        folds=blocks,
+        readouts={"prediction": readout},
+        dtype=options.dtype,
+        batch_bytes=options.batch_bytes,
+        on_edge=options.on_edge,
+        backend=backend,
+    )
+    prediction = fit.outputs["prediction"]
+    prediction += fit.mean.astype(prediction.dtype)
+    return Outcome(prediction, fit.alpha)
+
+
+def _banded(
+    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+) -> Outcome:
+    grams, crosses = _scaled_bands(features, fold)
+    fit = fit_banded(
+        grams,
+        targets[fold.train],
+        RELATIVE_ALPHAS if options.alphas is None else options.alphas,
+        n_iter=max(options.n_iter, len(grams) + 1),
+        seed=options.seed,
+        by=options.by,
+        folds=blocks,
+        dtype=options.dtype,
+        batch_bytes=options.batch_bytes,
+        on_edge=options.on_edge,
+        backend=options.backend,
+    )
+    return _banded_outcome(fit, crosses, targets[fold.test])
+
+
+def _hyper_gradient(
+    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+) -> Outcome:
+    if blocks is None:
+        raise SpecError("solver 'banded_hyper_gradient' chooses by k-fold: pass by='kfold'")
+    grams, crosses = _scaled_bands(features, fold)
+    fit = fit_banded_hyper_gradient(grams, targets[fold.train], folds=blocks, seed=options.seed)
+    return _banded_outcome(fit, crosses, targets[fold.test])
+
+
+def _pls(
+    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+) -> Outcome:
+    fit = fit_pls(gram_spectrum(centre_train(features.grams[0], fold.train)), targets[fold.train], options.n_components)
+    return Outcome(fit.predict(_cross(features, 0, fold)))
+
+
+def _ols(
+    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+) -> Outcome:
+    if features.matrix is None:
+        raise SpecError(
+            "solver 'ols' is for fewer features than training rows; reduce them (transform=PCA(20)) or use solver='ridge'"
+        )
+    return Outcome(fit_ols(features.matrix[fold.train], targets[fold.train]).predict(features.matrix[fold.test]))
+
+
+Solver = Callable[[Features, Fold, np.ndarray, "list[np.ndarray] | None", Options], Outcome]
+SOLVERS: dict[str, Solver] = {
+    "ridge": _ridge,
+    "banded": _banded,
+    "banded_hyper_gradient": _hyper_gradient,
+    "pls": _pls,
+    "ols": _ols,
+}
+"""Solvers of :func:`bltvs_neuro.encoding.fit_encoding`, by name."""
+
+BANDED = ("banded", "banded_hyper_gradient")
+
+
+def _cross(features: Features, band: int, fold: Fold) -> np.ndarray:
+    return centre_cross(features.grams[band], fold.test, fold.train)
+
+
+def _scaled_bands(features: Features, fold: Fold) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """Training and cross-Grams of each band over its variance per training row: shares then mean the same for all."""
+    grams, crosses = [], []
+    for band, k in enumerate(features.grams):
+        train = centre_train(k, fold.train)
+        scale = float(np.trace(train)) / len(train)
+        scale = scale if scale > 0 else 1.0
+        grams.append(train / scale)
+        crosses.append(_cross(features, band, fold) / scale)
+    return grams, crosses
+
+
+def _banded_outcome(fit: Any, crosses: list[np.ndarray], truth: np.ndarray) -> Outcome:
+    t = truth.shape[1]
+    prediction = np.empty(truth.shape, fit.dual.dtype)
+    shares = np.empty((len(crosses), t))
+    for at in range(0, t, 1024):  # the parts of all bands at once would be several times the targets
+        columns = slice(at, at + 1024)
+        some = fit._replace(gammas=fit.gammas[:, columns], dual=fit.dual[:, columns])
+        parts = some.parts(crosses).astype(np.float64)
+        prediction[:, columns] = parts.sum(axis=0) + fit.mean[columns]
+        # the training mean is in no band; it is shared out evenly, as the mean of the truth is
+        shares[:, columns] = split_r2(truth[:, columns], parts + fit.mean[columns] / len(crosses))
+    return Outcome(prediction, fit.alpha, fit.gammas, shares)

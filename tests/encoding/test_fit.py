@@ -1,0 +1,410 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import xarray as xr
+from sklearn.decomposition import PCA
+from sklearn.feature_selection import SelectKBest, f_regression
+from sklearn.linear_model import RidgeCV
+from sklearn.model_selection import PredefinedSplit, cross_val_predict
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from bltvs_neuro.encoding.ceiling import noise_ceiling
+from bltvs_neuro.encoding.fit import fit_encoding, parse_memory, partition_encoding
+from bltvs_neuro.encoding.folds import group_folds
+from bltvs_neuro.encoding.result import EncodingResult, PartitionResult
+from bltvs_neuro.encoding.score import pearson
+from bltvs_neuro.errors import DataError, SpecError, StoreError
+from bltvs_neuro.neural.labelled import make_responses
+
+from .reference import make_store, simulate_responses
+
+GRID = np.logspace(-1, 5, 13)
+
+
+@pytest.fixture(scope="module")
+def acts() -> dict[str, xr.DataArray]:
+    return make_store()
+
+
+@pytest.fixture(scope="module")
+def responses(acts) -> xr.DataArray:
+    return simulate_responses(acts, [("V1/bu", 1), ("V4/td", 2), None])
+
+
+@pytest.fixture(scope="module")
+def result(acts, responses) -> EncodingResult:
+    return fit_encoding(acts, responses, cv=4, n_permutations=500, on_edge="ignore")
+
+
+def test_every_site_and_timestep_is_there_and_the_constant_ones_are_named(result: EncodingResult) -> None:
+    assert result["name"].values.tolist() == [
+        "V1/bu t0", "V1/bu t1", "V1/bu t2", "V1/td t0", "V1/td t1", "V1/td t2",
+        "V4/bu t1", "V4/bu t2", "V4/td t1", "V4/td t2",
+    ]  # fmt: skip
+    assert result.provenance["left_out"] == ["LGN/bu t0", "LGN/bu t1", "LGN/bu t2"]
+    assert result["timestep"].values.tolist() == [0, 1, 2, 0, 1, 2, 1, 2, 1, 2]
+    assert set(result["n_features"].values) == {120}
+
+
+def test_scores_equal_scikit_learn_fold_by_fold(acts, responses) -> None:
+    ours = fit_encoding(
+        acts, responses, sites="V4/td", timesteps=2, cv=4, by="loo", alphas=GRID, dtype="float64", on_edge="ignore"
+    )
+    ids = acts["V4/td"]["stimulus_id"].values.tolist()
+    row = np.array([ids.index(s) for s in responses["stimulus_id"].values])
+    x, y = (
+        acts["V4/td"].sel(timestep=2).values.reshape(80, -1)[row].astype(np.float64),
+        responses.values.astype(np.float64),
+    )
+    for f, fold in enumerate(group_folds(responses["stimulus_id"].values, 4, seed=0)):
+        model = RidgeCV(GRID, alpha_per_target=True).fit(x[fold.train], y[fold.train])
+        same = np.isclose(ours["alpha"].values[0, f], model.alpha_)
+        assert same.mean() > 0.95  # a target with two minima may fall into the other one
+        theirs = pearson(y[fold.test], model.predict(x[fold.test]))
+        np.testing.assert_allclose(ours["r_fold"].values[0, f, same], theirs[same], atol=1e-5)
+
+
+def test_the_right_area_timestep_and_stream_wins_with_a_margin(result: EncodingResult) -> None:
+    best = result.best("r2")
+    for source in ("V1/bu t1", "V4/td t2"):
+        voxels = best["source"].values == source
+        won = result["name"].values[best["space"].values[voxels]]
+        assert (won == source).mean() >= 0.9
+        assert (best["margin"].values[voxels]).mean() > 0.05
+    assert set(best["area"].values[best["source"].values == "V1/bu t1"]) == {"V1"}
+    noise = best["source"].values == "none"
+    assert abs(best["margin"].values[noise].mean()) < 4 * best["margin"].values[noise].std() / np.sqrt(20) + 0.02
+
+
+def test_signal_is_above_chance_and_noise_is_not(result: EncodingResult) -> None:
+    above = result.above_chance()
+    source = result["source"].values
+    at = result["name"].values.tolist().index("V4/td t2")
+    assert above.values[at, source == "V4/td t2"].mean() > 0.9
+    assert above.values[:, source == "none"].mean() < 0.05
+    assert abs(result["r"].values[:, source == "none"].mean()) < 0.05
+
+
+def test_a_known_r2_is_recovered_within_its_interval() -> None:
+    # few features, many stimuli: what is left to learn costs little, and the formula for least squares says how much
+    acts = {"V4/td": make_store(600, p=20)["V4/td"]}
+    for q in (0.3, 0.7):
+        responses = simulate_responses(acts, [("V4/td", 2)], r2=q, per_source=100)
+        for solver in ("ridge", "ols", "pls"):
+            found = fit_encoding(acts, responses, timesteps=2, solver=solver, n_components=10, on_edge="ignore")
+            r2 = found["r2"].values[0]
+            n, p = 480, 20
+            expected = 1 - (1 - q) * (1 + (p + 1) / (n - p - 2))
+            assert abs(r2.mean() - expected) < 4 * r2.std() / np.sqrt(100) + 0.005, (solver, q)
+
+
+def test_normalised_scores_of_the_true_model_are_one() -> None:
+    acts = {"V4/td": make_store(600, p=20)["V4/td"]}
+    responses = simulate_responses(acts, [("V4/td", 2)], r2=0.3, per_source=100, repetitions=3)
+    for ceiling in ("split_half", "ncsnr", "repetition_variance"):
+        found = fit_encoding(acts, responses, timesteps=2, ceiling=ceiling, on_edge="ignore")
+        assert found["r2_normalised"].values.mean() == pytest.approx(0.97, abs=0.03)
+        assert found["r_normalised"].values.mean() == pytest.approx(0.99, abs=0.02)
+        given = fit_encoding(acts, responses, timesteps=2, ceiling=noise_ceiling(responses, ceiling), on_edge="ignore")
+        np.testing.assert_array_equal(given["r2_normalised"].values, found["r2_normalised"].values)
+    with pytest.raises(SpecError, match=r"ceiling has shape \(100,\)"):
+        fit_encoding(acts, responses, ceiling=np.ones(3))
+    with pytest.raises(SpecError, match="one of averaged responses"):
+        fit_encoding(acts, responses, ceiling="ncsnr", repetitions="single")
+
+
+def test_single_trials_keep_repeats_and_runs_together_and_choose_by_kfold(acts) -> None:
+    noise = simulate_responses(acts, [None], repetitions=4, per_source=60)
+    rng = np.random.default_rng(0)
+    ids = noise["stimulus_id"].values
+    shared = {s: rng.standard_normal(60) for s in sorted(set(ids))}  # the same noise at every showing
+    noise = noise.copy(data=noise.values + np.stack([shared[s] for s in ids]).astype(np.float32))
+    honest = fit_encoding(acts, noise, sites="V1/bu", timesteps=1, repetitions="single", on_edge="ignore")
+    assert honest.provenance["spec"]["by"] == "kfold"
+    assert honest["r"].values.mean() < 0.04
+    # the leak, on purpose: every presentation under a name of its own
+    leaky_ids = [f"{s}#{i}" for i, s in enumerate(ids)]
+    row = [acts["V1/bu"]["stimulus_id"].values.tolist().index(s) for s in ids]
+    leaky_acts = {"V1/bu": acts["V1/bu"].isel(stimulus=row).assign_coords(stimulus_id=("stimulus", leaky_ids))}
+    leaky = fit_encoding(
+        leaky_acts, noise.assign_coords(stimulus_id=("presentation", leaky_ids)), timesteps=1, on_edge="ignore"
+    )
+    assert leaky["r"].values.mean() > 0.3
+    with pytest.raises(DataError, match=r"4 stimuli \(or groups\) cannot be split into 5 folds"):
+        fit_encoding(acts, noise, repetitions="single", groups=("stimulus_id", "run"))
+    with pytest.raises(SpecError, match=r"groups 'run' is no coordinate.*repetitions='single'"):
+        fit_encoding(acts, noise, groups="run")
+
+
+def test_scaling_selection_and_pca_are_fitted_inside_the_training_fold() -> None:
+    acts = {"V1/bu": make_store(80)["V1/bu"].isel(timestep=[1], channel=[0])}
+    many = np.random.default_rng(0).standard_normal((80, 1, 1, 2, 2000)).astype(np.float32)
+    acts = {"V1/bu": xr.DataArray(many, dims=acts["V1/bu"].dims, coords=acts["V1/bu"].coords)}
+    noise = simulate_responses(acts, [None], per_source=1)
+    scores = []
+    for seed in range(6):
+        inside = fit_encoding(
+            acts, noise, timesteps=1, transform=make_pipeline(StandardScaler(), SelectKBest(f_regression, k=20)), seed=seed,
+            on_edge="ignore",
+        )  # fmt: skip
+        scores.append(inside["r"].values.item())
+    assert abs(np.mean(scores)) < 0.2
+    ids = acts["V1/bu"]["stimulus_id"].values.tolist()
+    y = noise.values[:, 0]
+    x = acts["V1/bu"].sel(timestep=1).values.reshape(80, -1)[[ids.index(s) for s in noise["stimulus_id"].values]]
+    outside = SelectKBest(f_regression, k=20).fit_transform(x, y)  # the leak, on purpose: all rows choose the features
+    leaky_acts = {
+        "V1/bu": xr.DataArray(
+            outside[:, None].astype(np.float32),
+            dims=("stimulus", "timestep", "unit"),
+            coords={"stimulus_id": ("stimulus", noise["stimulus_id"].values), "timestep": [1]},
+        )
+    }
+    assert fit_encoding(leaky_acts, noise, on_edge="ignore")["r"].values.item() > 0.5
+
+
+def test_transform_and_zscore_equal_a_scikit_learn_pipeline(acts, responses) -> None:
+    ids = acts["V1/bu"]["stimulus_id"].values.tolist()
+    x = acts["V1/bu"].sel(timestep=1).values.reshape(80, -1)[[ids.index(s) for s in responses["stimulus_id"].values]]
+    y = responses.values.astype(np.float64)
+    folds = group_folds(responses["stimulus_id"].values, 4, seed=0)
+    split = PredefinedSplit(np.array([next(k for k, f in enumerate(folds) if i in f.test) for i in range(80)]))
+    ridge = RidgeCV(GRID, alpha_per_target=True)
+    for options, steps in (({"scale": "zscore"}, [StandardScaler()]), ({"transform": PCA(10)}, [PCA(10)])):
+        ours = fit_encoding(
+            acts,
+            responses,
+            sites="V1/bu",
+            timesteps=1,
+            cv=4,
+            by="loo",
+            alphas=GRID,
+            dtype="float64",
+            on_edge="ignore",
+            **options,
+        )
+        theirs = cross_val_predict(make_pipeline(*steps, ridge), x.astype(np.float64), y, cv=split)
+        for f, fold in enumerate(folds):
+            difference = np.abs(ours["r_fold"].values[0, f] - pearson(y[fold.test], theirs[fold.test]))
+            assert np.quantile(difference, 0.95) < 1e-4  # a target with two minima may fall into the other one
+
+
+def test_banded_ridge_over_streams_finds_the_stream(acts, responses) -> None:
+    found = fit_encoding(acts, responses, solver="banded", bands="stream", n_iter=12, on_edge="ignore")
+    assert found["band"].values.tolist() == ["bu", "td"]
+    assert "stream" not in found.dataset.coords
+    assert found["area"].values.tolist() == ["V1", "V1", "V1", "V4", "V4"]
+    source = found["source"].values
+    at = 4  # V4 t2
+    share = found["share"].values[at][:, source == "V4/td t2"].mean(axis=1)
+    assert share[1] > 0.15 > 0.06 > abs(share[0])
+    np.testing.assert_allclose(found["gamma"].values.sum(axis=1), 1, atol=1e-6)
+    np.testing.assert_allclose(found["share"].values.sum(axis=1), found["r2"].values, atol=1e-5)
+    for bands, n in (("timestep", 4), ("area", 5)):
+        other = fit_encoding(acts, responses, solver="banded", bands=bands, n_iter=5, on_edge="ignore")
+        assert other.dataset.sizes["space"] == n if bands == "timestep" else True
+
+
+def test_unique_variance_of_a_stream_that_adds_nothing_is_zero_within_its_interval() -> None:
+    acts = make_store(300, p=40)
+    responses = simulate_responses(acts, [("V4/td", 2)], per_source=80)
+    found = partition_encoding(acts, responses, sites="V4", timesteps=2, over="stream", n_iter=10)
+    assert isinstance(found, PartitionResult)
+    part = {str(p): found["variance"].values[0, i] for i, p in enumerate(found["part"].values)}
+    error = {key: value.std() / np.sqrt(80) for key, value in part.items()}
+    assert abs(part["bu"].mean()) < 3 * error["bu"] + 0.005
+    assert part["td"].mean() > 0.4
+    assert abs(part["bu & td"].mean()) < 0.04
+    both = fit_encoding(
+        acts, responses, sites="V4", timesteps=2, solver="banded", bands="stream", n_iter=10, on_edge="ignore"
+    )
+    np.testing.assert_allclose(found["total"].values, both["r2"].values, atol=1e-5)
+
+
+def test_a_sweep_goes_on_where_it_stopped_and_refuses_another(acts, responses, tmp_path) -> None:
+    options = {"sites": "V1", "cv": 3, "on_edge": "ignore"}
+    seen = []
+
+    def stop_after_two(progress) -> None:
+        seen.append(progress)
+        if progress.done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fit_encoding(acts, responses, progress=stop_after_two, resume_path=tmp_path / "parts", **options)
+    assert [p.label for p in seen] == ["V1/bu t0", "V1/bu t1"]
+    assert seen[0].total == 6
+    assert seen[0].seconds_left >= 0
+    before = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "parts").glob("*.npz")}
+    assert len(before) == 2
+    resumed = fit_encoding(acts, responses, resume_path=tmp_path / "parts", **options)
+    after = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "parts").glob("*.npz")}
+    assert len(after) == 6
+    assert all(after[name] == stamp for name, stamp in before.items())
+    plain = fit_encoding(acts, responses, **options)
+    xr.testing.assert_identical(resumed.dataset, plain.dataset)
+    with pytest.raises(StoreError, match=r"another sweep \(differs in seed\)"):
+        fit_encoding(acts, responses, resume_path=tmp_path / "parts", seed=1, **options)
+    with pytest.raises(StoreError, match=r"another sweep \(differs in responses_sha256\)"):
+        fit_encoding(acts, responses + 1, resume_path=tmp_path / "parts", **options)
+    name = next((tmp_path / "parts").glob("*.npz"))
+    name.write_bytes(name.read_bytes()[:100])
+    with pytest.raises(StoreError, match="is damaged"):
+        fit_encoding(acts, responses, resume_path=tmp_path / "parts", **options)
+
+
+def test_bad_targets_are_marked_or_refused_never_dropped(acts, responses) -> None:
+    values = responses.values.copy()
+    values[3, 5] = np.nan
+    values[:, 7] = 0.25
+    bad = responses.copy(data=values)
+    found = fit_encoding(acts, bad, sites="V1/bu", n_permutations=20, on_edge="ignore")
+    assert found["status"].values[[5, 7]].tolist() == ["missing", "constant"]
+    assert (np.delete(found["status"].values, [5, 7]) == "fitted").all()
+    assert np.isnan(found["r2"].values[:, [5, 7]]).all()
+    assert np.isnan(found["q_value"].values[:, [5, 7]]).all()
+    assert not found.above_chance().values[:, [5, 7]].any()
+    assert found.best()["space"].values[[5, 7]].tolist() == [-1, -1]
+    good = fit_encoding(acts, responses, sites="V1/bu", on_edge="ignore")
+    keep = np.delete(np.arange(60), [5, 7])
+    np.testing.assert_allclose(found["r2"].values[:, keep], good["r2"].values[:, keep], atol=1e-5)
+    with pytest.raises(DataError, match=r"1 of 60 targets hold NaN and 1 do not vary \(neuroids 5, 7\)"):
+        fit_encoding(acts, bad, bad_targets="raise")
+    with pytest.raises(DataError, match="60 of 60 targets hold NaN"):
+        fit_encoding(acts, responses * np.nan)
+    with pytest.raises(DataError, match="infinite"):
+        fit_encoding(acts, responses.copy(data=np.full(responses.shape, np.inf, np.float32)))
+
+
+def test_stimuli_are_matched_by_id_and_differences_are_named(acts, responses) -> None:
+    fewer = responses.isel(presentation=slice(3, None))
+    gone = sorted(set(responses["stimulus_id"].values) - set(fewer["stimulus_id"].values))
+    with pytest.raises(DataError, match=rf"3 stimuli are in the store but not in the neural data: {', '.join(gone)}"):
+        fit_encoding(acts, fewer)
+    found = fit_encoding(acts, fewer, sites="V4/td", on_mismatch="intersect", on_edge="ignore")
+    assert found.dataset.attrs["stimuli_not_shared"] == '{"store": 3, "neural": 0}'
+    same = {k: v.isel(stimulus=np.isin(v["stimulus_id"], fewer["stimulus_id"])) for k, v in acts.items()}
+    np.testing.assert_allclose(found["r2"], fit_encoding(same, fewer, sites="V4/td", on_edge="ignore")["r2"], atol=1e-6)
+    other = responses.assign_coords(stimulus_id=("presentation", [f"x{i}" for i in range(80)]))
+    with pytest.raises(DataError, match="no stimulus is common"):
+        fit_encoding(acts, other, on_mismatch="intersect")
+
+
+def test_constant_sites_asked_for_by_name_are_refused(acts, responses) -> None:
+    with pytest.raises(SpecError, match="LGN/bu is the same for every stimulus at every chosen timestep"):
+        fit_encoding(acts, responses, sites=["LGN/bu", "V1/bu"])
+    with pytest.raises(SpecError, match="unknown area 'V7'"):
+        fit_encoding(acts, responses, sites="V7")
+    assert fit_encoding(acts, responses, sites="V1:V4", timesteps=0, on_edge="ignore").dataset.sizes["space"] == 2
+
+
+def test_constant_features_count_for_nothing_and_are_counted(acts, responses) -> None:
+    v1 = acts["V1/bu"]
+    padded = {"V1/bu": xr.concat([v1, xr.full_like(v1.isel(channel=[0]), 0.1)], dim="channel")}
+    plain = fit_encoding({"V1/bu": v1}, responses, alphas=GRID, dtype="float64", on_edge="ignore")
+    for scale in ("none", "zscore"):
+        plain = fit_encoding({"V1/bu": v1}, responses, alphas=GRID, scale=scale, dtype="float64", on_edge="ignore")
+        found = fit_encoding(padded, responses, alphas=GRID, scale=scale, dtype="float64", on_edge="ignore")
+        assert found["n_constant"].values.tolist() == [4, 4, 4]
+        np.testing.assert_allclose(found["r2"], plain["r2"], atol=1e-4)
+
+
+def test_fewer_stimuli_than_folds_and_other_bad_arguments(acts, responses) -> None:
+    few = {k: v.isel(stimulus=slice(0, 4)) for k, v in acts.items()}
+    some = responses.isel(presentation=np.isin(responses["stimulus_id"], few["V1/bu"]["stimulus_id"]))
+    with pytest.raises(DataError, match=r"4 stimuli \(or groups\) cannot be split into 5 folds"):
+        fit_encoding(few, some)
+    for options, text in (
+        ({"solver": "banded"}, "bands are for solvers banded"),
+        ({"bands": "stream"}, "bands are for solvers banded"),
+        ({"solver": "lasso"}, "unknown solver 'lasso'"),
+        ({"scale": "minmax"}, "unknown scale"),
+        ({"by": "aic"}, "unknown way to choose alpha"),
+        ({"memory": "10KiB"}, "memory grants"),
+        ({"memory": "lots"}, "text such as '2GiB'"),
+        ({"weights": "dual", "solver": "pls"}, "weights='dual' is for solver='ridge'"),
+        ({"solver": "ols"}, "use solver='ridge'"),
+        ({"transform": PCA(2), "scale": "zscore"}, "without scale"),
+        ({"solver": "pls", "n_components": 100}, "rank of the training features"),
+    ):
+        with pytest.raises(SpecError, match=text):
+            fit_encoding(acts, responses, **options)
+    assert parse_memory("2MB") == 2_000_000
+    with pytest.raises(DataError, match="presentation, neuroid"):
+        fit_encoding(acts, responses.rename(presentation="image"))
+
+
+def test_dual_coefficients_predict_and_give_weights(acts, responses) -> None:
+    found = fit_encoding(
+        acts, responses, sites="V4/td", timesteps=2, weights="dual", alphas=GRID, dtype="float64", on_edge="ignore"
+    )
+    ids = acts["V4/td"]["stimulus_id"].values.tolist()
+    x = (
+        acts["V4/td"]
+        .sel(timestep=2)
+        .values.reshape(80, -1)
+        .astype(np.float64)[[ids.index(s) for s in found["stimulus_id"].values]]
+    )
+    x -= x.mean(axis=0)
+    weights = x.T @ found["dual"].values[0]
+    y = responses.values.astype(np.float64)
+    alpha = found["dual_alpha"].values[0]
+    for j in (0, 30, 59):
+        exact = np.linalg.solve(x.T @ x + alpha[j] * np.eye(120), x.T @ (y[:, j] - y[:, j].mean()))
+        np.testing.assert_allclose(weights[:, j], exact, atol=1e-6)
+
+
+def test_times_are_targets_of_their_own(acts) -> None:
+    base = simulate_responses(acts, [("V4/td", 2)])
+    values = np.stack([base.values, np.random.default_rng(0).standard_normal(base.shape)], axis=-1)
+    timed = make_responses(
+        values.astype(np.float32), base["stimulus_id"].values, neuroid_coords={"electrode": range(20)}, time=[0.1, 0.2]
+    )
+    found = fit_encoding(acts, timed, sites="V4/td", on_edge="ignore")
+    assert found["r"].dims == ("space", "neuroid", "time")
+    assert found["time"].values.tolist() == [0.1, 0.2]
+    assert found["r"].values[1, :, 0].mean() > 0.3 > abs(found["r"].values[1, :, 1].mean())
+
+
+@pytest.mark.parametrize("kind", ["encoding", "partition"])
+def test_results_survive_saving(kind: str, acts, responses, result, tmp_path) -> None:
+    made = result if kind == "encoding" else partition_encoding(acts, responses, sites="V4", n_iter=5)
+    path = made.save(tmp_path / "result.h5")
+    loaded = type(made).load(path)
+    xr.testing.assert_equal(loaded.dataset, made.dataset)
+    assert loaded.provenance == made.provenance
+    assert [f.name for f in tmp_path.iterdir()] == ["result.h5"]
+    with pytest.raises(DataError, match="holds no"):
+        (PartitionResult if kind == "encoding" else EncodingResult).load(path)
+    frame = made.to_frame()
+    rows = made.dataset.sizes["space"] * 60 * (1 if kind == "encoding" else made.dataset.sizes["part"])
+    assert len(frame) == rows
+    made.to_csv(tmp_path / "table.csv")
+    assert {"area", "voxel", "source", "status"} <= set((tmp_path / "table.csv").read_text().splitlines()[0].split(","))
+    (tmp_path / "no.h5").write_text("x")
+    with pytest.raises(DataError, match="cannot be read"):
+        EncodingResult.load(tmp_path / "no.h5")
+
+
+def test_maps_lie_where_the_voxels_are(acts, responses, tmp_path) -> None:
+    import nibabel
+
+    index = np.random.default_rng(0).permutation(4 * 5 * 6)[:60]
+    i, j, k = np.unravel_index(index, (4, 5, 6))
+    placed = responses.assign_coords(i=("neuroid", i), j=("neuroid", j), k=("neuroid", k))
+    affine = np.diag([2.0, 2.0, 2.0, 1.0])
+    placed.attrs = {"affine": affine.tolist(), "volume_shape": [4, 5, 6]}
+    found = fit_encoding(acts, placed, sites="V4/td", on_edge="ignore")
+    found = EncodingResult.load(found.save(tmp_path / "r.h5"))
+    image = nibabel.load(found.to_nifti(tmp_path / "map.nii.gz", "r2", space=1))
+    np.testing.assert_array_equal(image.affine, affine)
+    np.testing.assert_allclose(image.get_fdata()[i, j, k], found["r2"].values[1], rtol=1e-6)
+    assert np.isnan(image.get_fdata()).sum() == 60
+    with pytest.raises(SpecError, match="choose with isel"):
+        found.to_volume("r2")
+    with pytest.raises(DataError, match="came without a volume"):
+        fit_encoding(acts, responses, sites="V4/td", on_edge="ignore").to_volume("r2", space=0)
+    with pytest.raises(SpecError, match="unknown quantity 'r3'"):
+        found["r3"]
