@@ -1,9 +1,19 @@
-"""The activation store: crash-safe parts, one netCDF-4 file at the end, read lazily."""
+"""The activation store: crash-safe parts, one netCDF-4 file at the end, read lazily.
 
-from .read import Store, describe, open_store
-from .spec import Block, SiteLayout, StoreSpec, default_block
-from .verify import Report, verify
-from .write import open_writer
+The names are imported when they are asked for: a writer needs neither xarray nor pandas.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .description import describe
+    from .read import Store, open_store
+    from .spec import Block, SiteLayout, StoreSpec, default_block
+    from .verification import Report, verify
+    from .write import Writer, open_writer
 
 __all__ = [
     "Block",
@@ -11,9 +21,36 @@ __all__ = [
     "SiteLayout",
     "Store",
     "StoreSpec",
+    "Writer",
     "default_block",
     "describe",
     "open_store",
     "open_writer",
     "verify",
 ]
+
+_HOME = {
+    "Block": "spec",
+    "Report": "verification",
+    "SiteLayout": "spec",
+    "Store": "read",
+    "StoreSpec": "spec",
+    "Writer": "write",
+    "default_block": "spec",
+    "describe": "description",
+    "open_store": "read",
+    "open_writer": "write",
+    "verify": "verification",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOME[name]}", __name__), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

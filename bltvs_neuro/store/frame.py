@@ -11,7 +11,6 @@ from typing import Any
 
 import h5py
 import numpy as np
-import pandas as pd
 
 from ..errors import StoreError, listed
 from ..schema import STIMULUS_ID
@@ -21,6 +20,7 @@ from .part import checked_size, read_attribute, read_text
 from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, StoreSpec, sha256_json
 from .specfile import PARTS_SUFFIX
 
+_CHUNK_CACHE = 16 << 20
 _PART_NAME = re.compile(r"part-\d{7,}-\d{7,}\.h5\Z")
 
 
@@ -31,7 +31,7 @@ class Frame:
     spec: StoreSpec
     stimulus_ids: np.ndarray
     stimulus_sha256: np.ndarray
-    stimuli: pd.DataFrame
+    columns: dict[str, np.ndarray]
     skipped: dict[str, str]
     provenance: dict[str, Any]
     folder: str
@@ -80,7 +80,7 @@ def _read(file: h5py.File) -> Frame:
         raise StoreError("the spec or the stimulus ids were changed after they were written")
     if sha256_json([[i, s] for i, s in zip(ids, sha256s, strict=True)]) != provenance["stimuli_sha256"]:
         raise StoreError("the stimulus ids or their hashes were changed after they were written")
-    columns: dict[str, Any] = {STIMULUS_ID: np.array(ids, dtype=object)}
+    columns: dict[str, np.ndarray] = {STIMULUS_ID: np.array(ids, dtype=object)}
     for item in file.values():
         if isinstance(item, h5py.Dataset) and "column" in item.attrs and item.shape == (len(ids),):
             columns[read_attribute(item, "column")] = _column(item)
@@ -94,7 +94,7 @@ def _read(file: h5py.File) -> Frame:
         spec=spec,
         stimulus_ids=np.array(ids, dtype=object).astype(str),
         stimulus_sha256=np.array(sha256s, dtype=object).astype(str),
-        stimuli=pd.DataFrame(columns),
+        columns=columns,
         skipped=skipped,
         provenance=provenance,
         folder=folder,
@@ -158,3 +158,40 @@ def check_parts(path: Path, frame: Frame) -> None:
         if os.path.getsize(folder / name) != size:
             raise StoreError(f"{folder / name} is not the part that {path} was made of (its size differs)")
     refuse_too_many(path, len(frame.parts))
+
+
+def open_hdf5(path: Path) -> h5py.File:
+    """Open an HDF5 file for reading, or say in one sentence why that cannot be done.
+
+    Raises
+    ------
+    StoreError
+    """
+    try:
+        return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
+    except OSError as error:
+        reason = str(error)
+        if not os.access(path, os.R_OK):
+            raise StoreError(f"{path} cannot be read: {error.strerror or reason}") from None
+        if "signature not found" in reason:
+            raise StoreError(f"{path} is not an activation store: it is not an HDF5 file") from None
+        if "truncated" in reason:
+            raise StoreError(f"{path} is cut off ({reason}); copy it again or run its extraction again") from None
+        raise StoreError(f"{path} is damaged: {reason}") from None
+
+
+def is_store(path: Path) -> bool:
+    """Whether a file is a finished store of ours (however damaged inside)."""
+    try:
+        with h5py.File(path, "r") as file:
+            return "bltvs_store_version" in file.attrs
+    except OSError:
+        return False
+
+
+def finished_frame(path: Path) -> Frame:
+    """The labels of a finished file; StoreError where it is damaged or a part is missing."""
+    with open_hdf5(path) as file:
+        frame = read_frame(file, path)
+    check_parts(path, frame)
+    return frame

@@ -14,8 +14,7 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from ..errors import StoreError
-
-_CHUNK_CACHE = 16 << 20
+from .frame import open_hdf5
 
 
 class Handle:
@@ -61,26 +60,6 @@ class Handle:
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
         self._reset()
-
-
-def open_hdf5(path: Path) -> h5py.File:
-    """Open an HDF5 file for reading, or say in one sentence why that cannot be done.
-
-    Raises
-    ------
-    StoreError
-    """
-    try:
-        return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
-    except OSError as error:
-        reason = str(error)
-        if not os.access(path, os.R_OK):
-            raise StoreError(f"{path} cannot be read: {error.strerror or reason}") from None
-        if "signature not found" in reason:
-            raise StoreError(f"{path} is not an activation store: it is not an HDF5 file") from None
-        if "truncated" in reason:
-            raise StoreError(f"{path} is cut off ({reason}); copy it again or run its extraction again") from None
-        raise StoreError(f"{path} is damaged: {reason}") from None
 
 
 class LazyActivations(BackendArray):

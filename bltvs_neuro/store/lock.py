@@ -49,7 +49,7 @@ class Claim:
     def __init__(self, path: Path, start: int, stop: int) -> None:
         self.path, self.start, self.stop = path, start, stop
         self.key = os.path.realpath(path)
-        self.held = False
+        self._shared: _Shared | None = None
 
     def acquire(self, *, wait: bool = False) -> Claim:
         """Take the range.
@@ -67,7 +67,7 @@ class Claim:
                 if any(start < self.stop and self.start < stop for start, stop in shared.claims):
                     raise Busy
                 shared.claims.append((self.start, self.stop))
-                self.held = True
+                self._shared = shared
             try:
                 self._lock(shared.fd, wait)
                 if self._current(shared.fd):
@@ -75,7 +75,11 @@ class Claim:
             except BaseException:
                 self.release()
                 raise
-            self.release()  # the folder was removed by a finishing writer meanwhile: begin again
+            # A finishing writer removed the folder meanwhile: begin again with a new file.
+            with _guard:
+                if _table.get(self.key) is shared:
+                    del _table[self.key]
+            self.release()
             self.path.parent.mkdir(parents=True, exist_ok=True)
 
     def _lock(self, fd: int, wait: bool) -> None:
@@ -102,17 +106,15 @@ class Claim:
 
     def release(self) -> None:
         """Give the range back; the descriptor goes with the last range."""
-        if not self.held:
+        shared, self._shared = self._shared, None
+        if shared is None or shared.pid != os.getpid():
             return
-        self.held = False
         with _guard:
-            shared = _table.get(self.key)
-            if shared is None or shared.pid != os.getpid():
-                return
             shared.claims.remove((self.start, self.stop))
             if not shared.claims:
                 os.close(shared.fd)
-                del _table[self.key]
+                if _table.get(self.key) is shared:
+                    del _table[self.key]
             elif fcntl is not None:
                 with contextlib.suppress(OSError):
                     fcntl.lockf(shared.fd, fcntl.LOCK_UN, self.stop - self.start, self.start)

@@ -8,18 +8,18 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
-import h5py
 import numpy as np
 import pandas as pd
 import xarray as xr
 from xarray.core import indexing
 
-from ..errors import SpecError, StoreError, unknown
-from ..schema import STATUSES, STIMULUS, STIMULUS_ID, TIMESTEP, Site
+from ..errors import SpecError, unknown
+from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
+from .description import refuse_unfinished
+from .encode import chunk_shape
 from .frame import Frame, activations_dataset, check_parts, read_frame
-from .lazy import Handle, LazyActivations, open_hdf5
+from .lazy import Handle, LazyActivations
 from .spec import ACTIVATIONS, STATUS, StoreSpec
-from .specfile import SPEC_FILE, parts_folder, read_spec
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -41,18 +41,7 @@ def open_store(path: str | os.PathLike[str]) -> Store:
         parts are missing.
     """
     path = Path(path)
-    if not path.exists():
-        folder = parts_folder(path)
-        if (folder / SPEC_FILE).exists():
-            spec = read_spec(folder)
-            done = sum(block.stop - block.start for block in spec.blocks() if _part_exists(folder, block))
-            raise StoreError(
-                f"{path} is not finished: {done} of {len(spec.stimulus_ids)} stimuli are done; run the same command "
-                "again to go on"
-            )
-        raise StoreError(f"there is no store {path}")
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder, not a store")
+    refuse_unfinished(path)
     return Store(path)
 
 
@@ -101,7 +90,7 @@ class Store(Mapping[str, xr.DataArray]):
     @property
     def stimuli(self) -> pd.DataFrame:
         """Table of ``stimulus_id`` and the metadata columns."""
-        return self._frame.stimuli.copy()
+        return pd.DataFrame(self._frame.columns)
 
     @property
     def skipped(self) -> dict[str, str]:
@@ -130,7 +119,8 @@ class Store(Mapping[str, xr.DataArray]):
         name = self._known(site)
         layout = self._frame.spec.layouts[name]
         dataset = activations_dataset(self._handle.file(), self._frame, name, self.path)
-        chunks = dataset.chunks or (8, 1, *layout.shape)
+        # A virtual dataset has no chunks of its own; those of its parts follow from the number of stimuli asked for.
+        chunks = dataset.chunks or chunk_shape(len(self._frame.spec.stimulus_ids), layout.shape)
         lazy = indexing.LazilyIndexedArray(
             LazyActivations(self._handle, f"{name}/{ACTIVATIONS}", dataset.shape, tuple(chunks))
         )
@@ -188,78 +178,3 @@ class Store(Mapping[str, xr.DataArray]):
         if name not in self._frame.spec.layouts:
             raise unknown("site", name, self.sites)
         return name
-
-
-def is_store(path: Path) -> bool:
-    """Whether a file is a finished store of ours (however damaged inside)."""
-    try:
-        with h5py.File(path, "r") as file:
-            return "bltvs_store_version" in file.attrs
-    except OSError:
-        return False
-
-
-def finished_spec(path: Path) -> StoreSpec:
-    """The spec of a finished file; StoreError where it is damaged."""
-    with open_hdf5(path) as file:
-        frame = read_frame(file, path)
-    check_parts(path, frame)
-    return frame.spec
-
-
-def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Describe a store, finished or not.
-
-    Returns
-    -------
-    dict
-        ``path``, ``finished``, ``n_stimuli`` (done), ``n_asked``, ``skipped``, ``bytes`` (on disk), ``n_timesteps``,
-        ``joined`` ("copy", "virtual" or None), ``sites`` (a list of dicts with ``site``, ``dims``, ``shape``,
-        ``timesteps``, ``onset``, ``status`` per timestep of the model), ``identity`` and ``provenance``.
-
-    Raises
-    ------
-    StoreError
-    """
-    path = Path(path)
-    folder = parts_folder(path)
-    if not path.exists() and (folder / SPEC_FILE).exists():
-        spec = read_spec(folder)
-        done = [block for block in spec.blocks() if _part_exists(folder, block)]
-        size = sum(file.stat().st_size for file in folder.glob("part-*.h5"))
-        n, skipped, provenance, joined = sum(b.stop - b.start for b in done), {}, {}, None
-    else:
-        with open_store(path) as store:
-            frame = store._frame
-            spec, skipped, provenance = frame.spec, frame.skipped, frame.provenance
-            n, joined = len(frame.stimulus_ids), "virtual" if frame.parts else "copy"
-            size = path.stat().st_size + sum(frame.parts.values())
-    return {
-        "path": str(path),
-        "finished": path.exists(),
-        "n_stimuli": n,
-        "n_asked": len(spec.stimulus_ids),
-        "skipped": skipped,
-        "bytes": size,
-        "n_timesteps": spec.n_timesteps,
-        "keep_bits": spec.keep_bits,
-        "joined": joined,
-        "sites": [
-            {
-                "site": layout.site, "dims": layout.dims, "shape": layout.shape, "timesteps": layout.timesteps,
-                "onset": layout.onset, "status": [layout.status(t) for t in range(spec.n_timesteps)],
-            }
-            for layout in spec.sites
-        ],
-        "identity": dict(spec.identity),
-        "provenance": provenance,
-    }  # fmt: skip
-
-
-def _part_exists(folder: Path, block: Any) -> bool:
-    from .part import part_path
-
-    return part_path(folder, block).exists()
-
-
-__all__ = ["STATUSES", "Store", "describe", "finished_spec", "is_store", "open_store"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import glob
 import json
 import logging
 import os
@@ -16,12 +17,12 @@ from types import TracebackType
 from typing import Any
 
 from ..errors import SpecError, StoreError
+from .frame import finished_frame, is_store
 from .identity import refuse_other
 from .join import Join, choose_join, join_parts, refuse_too_many
 from .layout import spec_attribute
 from .lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
 from .part import Part, PartHeader, library_versions, new_part, part_path, read_header
-from .read import finished_spec, is_store, open_store
 from .spec import STORE_VERSION, Block, StoreSpec, canonical, plain_json, sha256_json
 from .specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 
@@ -81,8 +82,11 @@ class Writer:
             if not is_store(self.path):
                 raise StoreError(f"{self.path} exists and is not an activation store; choose another path")
             if self._resume:
-                refuse_other(finished_spec(self.path), self.spec, self.path)
+                frame = finished_frame(self.path)
+                refuse_other(frame.spec, self.spec, self.path)
                 self._complete = True
+                if not frame.parts:
+                    self._clear_leftovers()
                 return self
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -128,11 +132,21 @@ class Writer:
         self._sweep()
         self._parts = self._find(blocks[chosen.start : chosen.stop])
 
+    def _clear_leftovers(self) -> None:
+        """Remove the parts that a writer had joined but, killed, could not remove."""
+        if (self.folder / SPEC_FILE).exists() or (self.folder / LOCK_FILE).exists():
+            with contextlib.suppress(Busy):  # another writer still has its hands on them and will remove them
+                every = Claim(self.folder / LOCK_FILE, JOIN, 1 << 40).acquire()
+                try:
+                    self._remove_parts()
+                finally:
+                    every.release()
+
     def _sweep(self) -> None:
         """Remove what killed writers left of these blocks; the lock says that nobody is writing them."""
         for index in self._chosen:
             name = part_path(self.folder, self._blocks[index]).name
-            for leftover in self.folder.glob(f".{name}.*.tmp"):
+            for leftover in self.folder.glob(f".{glob.escape(name)}.*.tmp"):
                 leftover.unlink(missing_ok=True)
 
     def _find(self, blocks: list[Block]) -> dict[int, PartHeader]:
@@ -231,6 +245,8 @@ class Writer:
             if self.path.exists() and is_store(self.path):  # another shard joined meanwhile
                 self._complete = True
                 return self.path
+            for leftover in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
+                leftover.unlink(missing_ok=True)  # of a writer that was killed while joining
             parts = self._find(self._blocks)
             missing = len(self._blocks) - len(parts)
             if missing:
@@ -254,15 +270,14 @@ class Writer:
     def recorded(self) -> dict[str, str]:
         """Stimulus id -> sha256 of its pixels, of all stimuli in this writer's finished parts."""
         if self._complete:
-            with open_store(self.path) as store:
-                return dict(zip(store.stimulus_ids.tolist(), store.stimulus_sha256.tolist(), strict=True))
+            frame = finished_frame(self.path)
+            return dict(zip(frame.stimulus_ids.tolist(), frame.stimulus_sha256.tolist(), strict=True))
         return {i: s for _, part in sorted(self._parts.items()) for i, s in zip(part.ids, part.sha256s, strict=True)}
 
     def skipped(self) -> dict[str, str]:
         """Stimulus id -> reason, of the stimuli that this writer's finished parts leave out."""
         if self._complete:
-            with open_store(self.path) as store:
-                return store.skipped
+            return finished_frame(self.path).skipped
         return {i: reason for _, part in sorted(self._parts.items()) for i, reason in part.skipped}
 
     # helpers
@@ -305,7 +320,8 @@ class Writer:
         return plain
 
     def _remove_parts(self) -> None:
-        for file in list(self.folder.iterdir()):
+        # The spec goes after the parts: without it, a killed removal would look like parts of an unknown extraction.
+        for file in sorted(self.folder.iterdir(), key=lambda file: (file.name == LOCK_FILE, file.name == SPEC_FILE)):
             if is_ours(file):
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something that is not ours lies there

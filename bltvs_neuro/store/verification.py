@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -10,8 +11,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
-from .frame import activations_dataset, check_parts, read_frame
-from .lazy import open_hdf5
+from .frame import activations_dataset, check_parts, open_hdf5, read_frame
 from .part import part_path, read_header
 from .seal import broken_seal
 from .spec import ACTIVATIONS, SiteLayout
@@ -102,8 +102,14 @@ def _finished(path: Path, report: Report) -> None:
     except StoreError as error:
         report.damage.append(str(error))
         return
-    for name in frame.parts:
-        _sealed(path.parent / frame.folder / name, report)
+    digest = frame.spec.digest()
+    for block in frame.spec.blocks() if frame.parts else ():
+        part = part_path(path.parent / frame.folder, block)
+        _sealed(part, report)
+        with contextlib.suppress(StoreError):
+            if read_header(part, digest, block) is not None:
+                continue
+        report.damage.append(f"{part.name}: it is no part of this extraction, or its labels cannot be read")
 
 
 def _part(path: Path, readable: bool, sites: tuple[SiteLayout, ...], report: Report) -> None:

@@ -1,0 +1,106 @@
+"""Say in plain data what a store holds, finished or not."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from ..errors import StoreError
+from .frame import finished_frame
+from .part import part_path, read_header
+from .spec import Block, StoreSpec
+from .specfile import SPEC_FILE, parts_folder, read_spec
+
+
+def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Describe a store, finished or not.
+
+    Returns
+    -------
+    dict
+        ``path``, ``finished``, ``n_stimuli`` (done), ``n_asked``, ``skipped`` (stimulus id -> reason), ``bytes`` (on
+        disk), ``n_timesteps``, ``keep_bits``, ``joined`` ("copy", "virtual" or None), ``sites`` (a list of dicts with
+        ``site``, ``dims``, ``shape``, ``timesteps``, ``onset``, ``status`` per timestep of the model), ``identity`` and
+        ``provenance``.
+
+    Raises
+    ------
+    StoreError
+        There is no store, or its labels are damaged.
+    """
+    path = Path(path)
+    state = _finished(path) if path.exists() else _unfinished(path)
+    spec: StoreSpec = state.pop("spec")
+    return {
+        "path": str(path),
+        "finished": path.exists(),
+        "n_asked": len(spec.stimulus_ids),
+        "n_timesteps": spec.n_timesteps,
+        "keep_bits": spec.keep_bits,
+        "identity": dict(spec.identity),
+        "sites": [
+            {
+                "site": layout.site, "dims": layout.dims, "shape": layout.shape, "timesteps": layout.timesteps,
+                "onset": layout.onset, "status": [layout.status(t) for t in range(spec.n_timesteps)],
+            }
+            for layout in spec.sites
+        ],
+        **state,
+    }  # fmt: skip
+
+
+def _finished(path: Path) -> dict[str, Any]:
+    frame = finished_frame(path)
+    return {
+        "spec": frame.spec,
+        "n_stimuli": len(frame.stimulus_ids),
+        "skipped": dict(frame.skipped),
+        "bytes": path.stat().st_size + sum(frame.parts.values()),
+        "joined": "virtual" if frame.parts else "copy",
+        "provenance": dict(frame.provenance),
+    }
+
+
+def _unfinished(path: Path) -> dict[str, Any]:
+    folder = parts_folder(path)
+    if not (folder / SPEC_FILE).exists():
+        raise StoreError(f"there is no store {path}")
+    spec = read_spec(folder)
+    done = finished_blocks(folder, spec)
+    headers = [read_header(part_path(folder, block), spec.digest(), block) for block in done]
+    return {
+        "spec": spec,
+        "n_stimuli": sum(block.stop - block.start for block in done),
+        "skipped": {i: reason for header in headers if header is not None for i, reason in header.skipped},
+        "bytes": sum(file.stat().st_size for file in folder.glob("part-*.h5")),
+        "joined": None,
+        "provenance": {},
+    }
+
+
+def finished_blocks(folder: Path, spec: StoreSpec) -> list[Block]:
+    """The blocks that have their part."""
+    return [block for block in spec.blocks() if part_path(folder, block).exists()]
+
+
+def refuse_unfinished(path: Path) -> None:
+    """Raise when there is no finished file at ``path``, saying what there is instead.
+
+    Raises
+    ------
+    StoreError
+    """
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder, not a store; name the .h5 file that an extraction wrote")
+    if path.exists():
+        return
+    folder = parts_folder(path)
+    if not (folder / SPEC_FILE).exists():
+        raise StoreError(f"there is no store {path}")
+    spec = read_spec(folder)
+    done = sum(block.stop - block.start for block in finished_blocks(folder, spec))
+    raise StoreError(
+        f"{path} is not finished: {done} of {len(spec.stimulus_ids)} stimuli are done; run the same command again "
+        "to go on"
+    )
