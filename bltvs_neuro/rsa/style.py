@@ -1,0 +1,60 @@
+"""How figures look: vector fonts, sizes of a journal column, colours that colour-blind readers tell apart."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+STREAM_COLOURS = {"bu": "#0072B2", "td": "#D55E00", "bu+td": "#009E73"}
+"""Okabe and Ito (2008)."""
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+CEILING_COLOUR = "#BDBDBD"
+RDM_MAP, SCORE_MAP = "cividis", "viridis"
+COLUMN, PAGE = 3.5, 7.2
+"""Widths in inches of one and two columns."""
+
+RC: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure (inches) outside pyplot, so that nothing keeps it open."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 300) -> Path:
+    """Save a figure; in PDF and SVG text stays text."""
+    target = Path(path)
+    with mpl.rc_context(RC):
+        figure.savefig(target, dpi=dpi)
+    return target
+
+
+def area_colours(areas: Sequence[str]) -> dict[str, str]:
+    """Give areas colours in the order of the hierarchy, dark to light."""
+    shades = mpl.colormaps["viridis"](np.linspace(0.0, 0.88, max(len(areas), 2)))
+    return {area: mpl.colors.to_hex(shade) for area, shade in zip(areas, shades, strict=False)}

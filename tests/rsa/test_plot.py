@@ -1,0 +1,156 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+
+from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.neural.labelled import make_rdms
+from bltvs_neuro.rsa.plot import plot_matrix, plot_models, plot_time_course
+from bltvs_neuro.rsa.plot_rdm import classical_scaling, plot_rdms, plot_trajectories
+from bltvs_neuro.rsa.plot_time import plot_time_matrix
+from bltvs_neuro.rsa.result import compare_rdms
+from bltvs_neuro.rsa.style import STREAM_COLOURS, save_figure
+from bltvs_neuro.rsa.time import peak_latency, time_matrix
+
+from .test_time import movie
+
+N = 9
+P = 36
+IDS = [f"s{i}" for i in range(N)]
+
+
+@pytest.fixture(scope="module")
+def sites():
+    rng = np.random.default_rng(0)
+    rows = [
+        (a, s, t) for a in ("V1", "V2", "IT") for s in ("bu", "td") for t in range(3) if not (s == "td" and a == "IT")
+    ]
+    a, s, t = zip(*rows, strict=True)
+    return make_rdms(
+        rng.gamma(2, 1, (len(rows), P)),
+        IDS,
+        metric="correlation",
+        area=list(a),
+        stream=list(s),
+        timestep=list(t),
+        name=[f"{x}/{y}@t{z}" for x, y, z in rows],
+    )
+
+
+@pytest.fixture(scope="module")
+def brain(sites):
+    rng = np.random.default_rng(1)
+    values = np.concatenate([sites.values[8] + rng.gamma(1, 1, (4, P)) for _ in range(2)])
+    return make_rdms(values, IDS, metric="correlation", subject=list("abcd") * 2, roi=["EVC"] * 4 + ["IT"] * 4)
+
+
+@pytest.fixture(scope="module")
+def result(sites, brain):
+    return compare_rdms(sites, brain, bootstrap=30)
+
+
+def text(figure: Figure, tmp_path) -> str:
+    return save_figure(figure, tmp_path / "figure.svg").read_text()
+
+
+def test_time_course_shows_scores_intervals_and_ceiling(result, tmp_path):
+    figure = result.plot_time_course()
+    panels = [a for a in figure.axes if a.get_visible()]
+    assert [a.get_title() for a in panels] == ["V1", "V2", "IT"]
+    frame = result.to_frame()
+    one = frame[(frame.target == 0) & (frame.area == "V2") & (frame.stream == "td")].sort_values("timestep")
+    line = next(x for x in panels[1].lines if x.get_color() == STREAM_COLOURS["td"])
+    np.testing.assert_allclose(line.get_ydata(), one["score"])
+    band = panels[1].patches[0].get_extents().transformed(panels[1].transData.inverted())
+    np.testing.assert_allclose((band.y0, band.y1), (one["ceiling_lower"].iloc[0], one["ceiling_upper"].iloc[0]))
+    bars = next(c for c in panels[1].collections if len(c.get_paths()) == 3)
+    heights = np.array([p.vertices[:, 1] for p in bars.get_paths()])
+    assert heights.shape == (3, 2)
+    svg = text(figure, tmp_path)
+    for label in ("model timestep", "whitened r", "noise ceiling", "EVC"):
+        assert f">{label}</text>" in svg  # text stays text
+
+
+def test_streams_and_targets_can_be_chosen(result):
+    figure = plot_time_course(result, stream="td", target=1)
+    assert len([a for a in figure.axes if a.get_visible()]) == 2
+    with pytest.raises(SpecError, match="unknown stream 'up'; valid: bu, td"):
+        plot_time_course(result, stream="up")
+    with pytest.raises(SpecError, match="there are targets 0 to 1; got 2"):
+        plot_time_course(result, target=2)
+
+
+def test_matrix_has_one_cell_per_site_and_timestep(result, tmp_path):
+    figure = plot_matrix(result)
+    panels = [a for a in figure.axes if a.images]
+    assert [a.get_title() for a in panels] == ["EVC, bu", "IT, bu", "EVC, td", "IT, td"]
+    values = np.ma.filled(panels[2].images[0].get_array(), np.nan)
+    assert values.shape == (3, 3)
+    assert np.isnan(values[2]).all()
+    frame = result.to_frame()
+    one = frame[(frame.target == 0) & (frame.area == "V2") & (frame.stream == "td") & (frame.timestep == 2)]
+    np.testing.assert_allclose(values[1, 2], one["score"].iloc[0])
+    assert ">area</text>" in text(figure, tmp_path)
+
+
+def test_models_are_ordered_by_score(result, tmp_path):
+    figure = plot_models(result, target=1)
+    labels = [t.get_text() for t in figure.axes[0].get_yticklabels()]
+    frame = result.to_frame()
+    assert labels == frame[frame.target == 1].sort_values("score", ascending=False)["model"].tolist()
+    assert (tmp_path / "figure.svg").name in str(save_figure(figure, tmp_path / "figure.svg"))
+
+
+def test_heat_maps_follow_the_order_and_show_categories(sites, tmp_path):
+    order = IDS[::-1]
+    categories = {s: "face" if i < 4 else "place" for i, s in enumerate(IDS)}
+    figure = plot_rdms(sites[:3], categories=categories, order=order, scale="value")
+    image = np.ma.filled(figure.axes[0].images[0].get_array(), np.nan)
+    from scipy.spatial.distance import squareform
+
+    expected = squareform(sites.values[0])[::-1, ::-1].copy()
+    np.fill_diagonal(expected, np.nan)
+    np.testing.assert_allclose(image, expected)
+    svg = text(figure, tmp_path)
+    assert ">face</text>" in svg
+    assert ">dissimilarity (correlation)</text>" in svg
+    ranks = np.ma.filled(plot_rdms(sites[:1]).axes[0].images[0].get_array(), np.nan)
+    assert (np.nanmin(ranks), np.nanmax(ranks)) == (0, 100)
+    with pytest.raises(DataError, match="8 stimuli are in the RDMs but not in the categories"):
+        plot_rdms(sites, categories={"s0": "a"})
+
+
+def test_trajectories_keep_distances(sites, brain, tmp_path):
+    figure = plot_trajectories(sites, brain, label="human")
+    svg = text(figure, tmp_path)
+    assert ">human</text>" in svg
+    assert "squared distance" in svg
+    points = np.random.default_rng(0).normal(size=(6, 2))
+    d = np.linalg.norm(points[:, None] - points[None], axis=2)
+    placed, share = classical_scaling(d)
+    np.testing.assert_allclose(np.linalg.norm(placed[:, None] - placed[None], axis=2), d, atol=1e-10)
+    np.testing.assert_allclose(share.sum(), 1)
+    with pytest.raises(DataError, match="timestep is missing"):
+        plot_trajectories(sites.drop_vars("timestep"))
+
+
+def test_time_matrix_marks_clusters_and_peaks(tmp_path):
+    found = time_matrix(*movie())
+    figure = plot_time_matrix(
+        found,
+        clusters={"V1/bu": found.cluster_test("V1/bu", n_permutations=64)},
+        peaks=peak_latency(found, n_samples=20),
+    )
+    assert [a.get_title() for a in figure.axes if a.images and a.get_title()] == ["V1/bu", "IT/bu"]
+    assert figure.axes[0].collections
+    assert ">time after stimulus onset (ms)</text>" in text(figure, tmp_path)
+
+
+def test_models_without_timesteps_have_no_time_course(models92, human_it):
+    result = compare_rdms(models92, human_it, bootstrap=5)
+    with pytest.raises(
+        DataError, match="needs models with area, stream, timestep; they have no area, stream, timestep"
+    ):
+        result.plot_time_course()
+    assert len(result.plot_models().axes[0].get_yticklabels()) == 8
