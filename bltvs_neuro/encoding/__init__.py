@@ -1,0 +1,55 @@
+"""Encoding models: predict voxels and electrodes from areas, timesteps and streams of the model."""
+
+from __future__ import annotations
+
+from .ceiling import CEILINGS, ceiling_from_ncsnr, ncsnr, noise_ceiling, normalise_r, normalise_r2, spearman_brown
+from .estimators import PLS, BandedRidge, EncodingRidge
+from .fit import fit_encoding, partition_encoding
+from .folds import group_folds
+from .gram import gram
+from .partition import best_space, commonality
+from .plot import plot_best_timestep, plot_map, plot_scores, plot_time_matrix
+from .result import EncodingResult, PartitionResult
+from .ridge import GridEdgeWarning, PrecisionWarning
+from .saved import load_estimator, save_estimator
+from .score import pearson, permutation_test, r2, split_r2
+from .solvers import SOLVERS
+from .sweep import Progress
+from .time import score_matrix, temporal_generalisation
+
+__all__ = [
+    "CEILINGS",
+    "PLS",
+    "SOLVERS",
+    "BandedRidge",
+    "EncodingResult",
+    "EncodingRidge",
+    "GridEdgeWarning",
+    "PartitionResult",
+    "PrecisionWarning",
+    "Progress",
+    "best_space",
+    "ceiling_from_ncsnr",
+    "commonality",
+    "fit_encoding",
+    "gram",
+    "group_folds",
+    "load_estimator",
+    "ncsnr",
+    "noise_ceiling",
+    "normalise_r",
+    "normalise_r2",
+    "partition_encoding",
+    "pearson",
+    "permutation_test",
+    "plot_best_timestep",
+    "plot_map",
+    "plot_scores",
+    "plot_time_matrix",
+    "r2",
+    "save_estimator",
+    "score_matrix",
+    "spearman_brown",
+    "split_r2",
+    "temporal_generalisation",
+]

@@ -159,10 +159,10 @@ def fit_encoding(
         "on_edge": on_edge, "device": device, "cv": cv, "inner_cv": inner_cv, "solver": solver, "scale": scale,
         "transform": transform, "weights": weights, "n_permutations": n_permutations, "memory": memory,
     }  # fmt: skip
-    plan, spec = _plan(targets, spaces, acts, options)
+    plan, spec = make_plan(targets, spaces, acts, options)
     parts = None if resume_path is None else Parts(resume_path, spec)
     arrays = run_spaces(acts, spaces, plan, parts=parts, progress=progress)
-    attrs = _attrs(acts, responses, spec, targets, left_out)
+    attrs = make_attrs(acts, responses, spec, targets, left_out)
     return build_result(spaces, arrays, targets, plan.folds, attrs, ceiling=limits, row_ids=ids[targets.stimuli])
 
 
@@ -216,7 +216,7 @@ def partition_encoding(
         "on_edge": "ignore", "device": device, "cv": cv, "inner_cv": inner_cv, "solver": "banded", "scale": "none",
         "transform": None, "weights": "none", "n_permutations": 0, "memory": memory,
     }  # fmt: skip
-    plan, spec = _plan(targets, spaces, acts, options)
+    plan, spec = make_plan(targets, spaces, acts, options)
     parts = None if resume_path is None else Parts(resume_path, spec)
     arrays = run_spaces(acts, spaces, plan, parts=parts, progress=progress)
     grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
@@ -226,7 +226,7 @@ def partition_encoding(
         labels[key] = space.labels
         grouped.setdefault(key, {})[frozenset(member.band for member in space.members)] = result["r2"]
     partitions = [(labels[key], commonality(r2)) for key, r2 in grouped.items()]
-    return build_partition(partitions, targets, _attrs(acts, responses, spec, targets, left_out))
+    return build_partition(partitions, targets, make_attrs(acts, responses, spec, targets, left_out))
 
 
 def parse_memory(memory: int | str) -> int:
@@ -249,9 +249,10 @@ def parse_memory(memory: int | str) -> int:
     return int(memory)
 
 
-def _plan(
+def make_plan(
     targets: Targets, spaces: Sequence[Space], acts: Mapping[str, Any], options: dict[str, Any]
 ) -> tuple[Plan, dict[str, Any]]:
+    """Check options and work out what all spaces share, and the spec that names the sweep."""
     solver, by, scale, transform = (options[key] for key in ("solver", "by", "scale", "transform"))
     for what, got, valid in (
         ("solver", solver, tuple(SOLVERS)),
@@ -354,9 +355,10 @@ def _ceiling(
     return noise_ceiling(responses if shared.all() else responses[shared], ceiling)
 
 
-def _attrs(
+def make_attrs(
     acts: Mapping[str, Any], responses: Any, spec: dict[str, Any], targets: Targets, left_out: Sequence[str]
 ) -> dict[str, Any]:
+    """Provenance of a result, as text."""
     try:
         ours = version("bltvs_neuro")
     except PackageNotFoundError:

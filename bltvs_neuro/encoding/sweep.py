@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from .gram import FeatureGrams, Scale, feature_tiles, fold_grams
 from .parts import Parts
 from .ridge import fit_ridge
 from .score import pearson, permutation_test, r2
-from .solvers import SOLVERS, Features, Options, decompose, grid_for
+from .solvers import SOLVERS, Features, Options, Outcome, decompose, grid_for
 from .spaces import Member, Space, load_features
 from .targets import Targets
 
@@ -60,7 +60,7 @@ def run_spaces(
     progress: Callable[[Progress], None] | None = None,
 ) -> list[dict[str, np.ndarray]]:
     """Fit every space; each gives a dict of arrays (see :func:`_fit_space`)."""
-    source = _Source(acts, plan)
+    source = Source(acts, plan)
     start, fresh, out = time.monotonic(), 0, []
     for i, space in enumerate(spaces):
         arrays = parts.read(space.name) if parts is not None else None
@@ -76,7 +76,7 @@ def run_spaces(
     return out
 
 
-class _Source:
+class Source:
     """Features and Grams of members over the sweep's rows, the latest kept as far as memory allows."""
 
     def __init__(self, acts: Mapping[str, Any], plan: Plan) -> None:
@@ -90,12 +90,15 @@ class _Source:
         self.kept: OrderedDict[Member, FeatureGrams] = OrderedDict()
 
     def features(self, member: Member) -> Any:
+        """Lazy features of the stimuli used, in the order of ``stimuli``."""
         return load_features(self.acts, member, self.stimuli)
 
     def rows(self, array: np.ndarray) -> np.ndarray:
+        """From one row per stimulus to one per row of the targets."""
         return array if self.identity else array[self.row]
 
     def matrix(self, member: Member) -> np.ndarray:
+        """All features of a member, (rows, p), float64."""
         features = self.features(member)
         p = int(np.prod(features.shape[1:]))
         if 16 * len(self.row) * p > self.plan.memory:
@@ -107,6 +110,7 @@ class _Source:
         return self.rows(np.concatenate(tiles, axis=1).astype(np.float64))
 
     def grams(self, member: Member) -> FeatureGrams:
+        """A (rows, rows) Gram of a member for every fold."""
         key = member._replace(band="")
         if key in self.kept:
             self.kept.move_to_end(key)
@@ -130,30 +134,59 @@ class _Source:
         return made
 
 
-def _fit_space(space: Space, source: _Source, plan: Plan) -> dict[str, np.ndarray]:
+class _Inputs(NamedTuple):
+    """A space's features, for every fold."""
+
+    matrix: np.ndarray | None
+    made: list[FeatureGrams]
+    sizes: np.ndarray
+    """(members, 2) number of features, and of those that are constant."""
+
+
+def _inputs(space: Space, source: Source, plan: Plan) -> _Inputs:
+    n_train = min(len(fold.train) for fold in plan.folds)
+    first = source.features(space.members[0])
+    few = len(space.members) == 1 and int(np.prod(first.shape[1:])) < n_train
+    primal = few and plan.solver != "pls" and (plan.scale == "none" or plan.solver == "ols")
+    if plan.transform is None and not primal:
+        made = [source.grams(member) for member in space.members]
+        return _Inputs(None, made, np.array([[m.n_features, m.n_constant] for m in made]))
+    matrix = source.matrix(space.members[0])
+    return _Inputs(matrix, [], np.array([[matrix.shape[1], int((np.ptp(matrix, axis=0) == 0).sum())]]))
+
+
+def outcomes(space: Space, inputs: _Inputs, plan: Plan) -> Iterator[Outcome]:
+    """Fit and predict fold after fold."""
+    y, solve = plan.targets.values, SOLVERS[plan.solver]
+    for f, fold in enumerate(plan.folds):
+        if inputs.matrix is None:
+            features = Features([m.grams[f] for m in inputs.made], None)
+        elif plan.transform is not None:
+            features = _transformed(inputs.matrix, fold, y, plan.transform)
+        else:
+            banded = plan.solver.startswith("banded")
+            features = Features([_plain_gram(inputs.matrix)] if banded else [], inputs.matrix)
+        yield solve(features, fold, y, None if plan.blocks is None else plan.blocks[f], plan.options)
+
+
+def predict_folds(acts: Mapping[str, Any], space: Space, plan: Plan) -> Iterator[np.ndarray]:
+    """Predictions of the test rows of each fold, (n_test, t)."""
+    inputs = _inputs(space, Source(acts, plan), plan)
+    for outcome in outcomes(space, inputs, plan):
+        yield outcome.prediction
+
+
+def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray]:
     """Cross-validate one space.
 
     Returns
     -------
     dict of arrays
-        r, r2, alpha: (fold, t); gamma, share: (fold, band, t) for bands; p_value: (t,); dual, dual_alpha; n_features, n_constant.
+        r, r2, alpha: (fold, t); gamma, share: (fold, band, t) for bands; p_value: (t,); dual, dual_alpha; n_features,
+        n_constant.
     """
-    y, solve = plan.targets.values, SOLVERS[plan.solver]
-    n_train = min(len(fold.train) for fold in plan.folds)
-    matrix: np.ndarray | None = None
-    made: list[FeatureGrams] = []
-    if plan.transform is not None:
-        matrix = source.matrix(space.members[0])
-        sizes = np.array([[matrix.shape[1], int((np.ptp(matrix, axis=0) == 0).sum())]])
-    else:
-        first = source.features(space.members[0])
-        few = len(space.members) == 1 and int(np.prod(first.shape[1:])) < n_train
-        if few and plan.solver != "pls" and (plan.scale == "none" or plan.solver == "ols"):
-            matrix = source.matrix(space.members[0])
-            sizes = np.array([[matrix.shape[1], int((np.ptp(matrix, axis=0) == 0).sum())]])
-        else:
-            made = [source.grams(member) for member in space.members]
-            sizes = np.array([[m.n_features, m.n_constant] for m in made])
+    y, inputs = plan.targets.values, _inputs(space, source, plan)
+    sizes = inputs.sizes
     bands = len(space.members)
     t = y.shape[1]
     out: dict[str, np.ndarray] = {"n_features": sizes[:, 0], "n_constant": sizes[:, 1]}
@@ -161,16 +194,7 @@ def _fit_space(space: Space, source: _Source, plan: Plan) -> dict[str, np.ndarra
     if bands > 1 or plan.solver.startswith("banded"):
         out |= {key: np.full((len(plan.folds), bands, t), np.nan) for key in ("gamma", "share")}
     keep = np.empty((len(y), t), np.float32) if plan.n_permutations else None
-    for f, fold in enumerate(plan.folds):
-        if plan.transform is not None:
-            assert matrix is not None
-            features = _transformed(matrix, fold, y, plan.transform)
-        elif made:
-            features = Features([m.grams[f] for m in made], None)
-        else:
-            assert matrix is not None
-            features = Features([_plain_gram(matrix)] if plan.solver.startswith("banded") else [], matrix)
-        outcome = solve(features, fold, y, None if plan.blocks is None else plan.blocks[f], plan.options)
+    for f, (fold, outcome) in enumerate(zip(plan.folds, outcomes(space, inputs, plan), strict=True)):
         for at in range(0, t, 4096):  # scores work in float64: not for all targets at once
             columns = slice(at, at + 4096)
             truth, prediction = y[fold.test, columns], outcome.prediction[:, columns]
@@ -195,7 +219,7 @@ def _fit_space(space: Space, source: _Source, plan: Plan) -> dict[str, np.ndarra
             ]
         )
     if plan.weights == "dual":
-        out |= _dual(Features([made[0].grams[0]] if made else [], matrix), plan)
+        out |= _dual(Features([m.grams[0] for m in inputs.made], inputs.matrix), plan)
     return out
 
 

@@ -132,7 +132,11 @@ class Store(Mapping[str, xr.DataArray]):
         }
         variable = xr.Variable((STIMULUS, TIMESTEP, *layout.dims), lazy)
         attrs = {"site": name, "onset": layout.onset if layout.onset is not None else layout.timesteps[0]}
-        return xr.DataArray(variable, coords=coords, name=name.replace("/", "_"), attrs=attrs)
+        # By way of a Dataset: the DataArray constructor of older xarray reads a lazy variable at once.
+        label = name.replace("/", "_")
+        array: xr.DataArray = xr.Dataset({label: variable}, coords=coords)[label]
+        array.attrs.update(attrs)
+        return array
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.sites)

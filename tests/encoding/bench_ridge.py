@@ -14,12 +14,17 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
+import xarray as xr
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
+from bltvs_neuro.encoding.fit import fit_encoding
+from bltvs_neuro.encoding.folds import group_folds
 from bltvs_neuro.encoding.gram import centre_cross, centre_train, gram
 from bltvs_neuro.encoding.ridge import fit_ridge
+from bltvs_neuro.encoding.score import r2
 from bltvs_neuro.encoding.spectrum import gram_spectrum
+from bltvs_neuro.neural.labelled import make_responses
 
 
 class Case(NamedTuple):
@@ -120,6 +125,54 @@ def compare_solvers(
     return out
 
 
+def compare_sweep(n: int = 300, p: int = 1200, t: int = 1500, n_spaces: int = 3) -> dict[str, float]:
+    """CPU-seconds of a sweep, nested 5 x 5 with 20 alphas: ours against a loop over himalaya's KernelRidgeCV.
+
+    The named case is 60 spaces; both sides are linear in their number.
+    """
+    from himalaya.kernel_ridge import KernelRidgeCV
+
+    case = make_case(n, p, t, n_test=0)
+    rng = np.random.default_rng(1)
+    spaces = [case.train] + [rng.standard_normal((n, p), dtype=np.float32) for _ in range(n_spaces - 1)]
+    ids = np.array([f"s{i}" for i in range(n)])
+    acts = {
+        f"A{i}/bu": xr.DataArray(
+            x[:, None],
+            dims=("stimulus", "timestep", "unit"),
+            coords={"stimulus_id": ("stimulus", ids), "timestep": [0]},
+        )
+        for i, x in enumerate(spaces)
+    }
+    responses = make_responses(case.targets, ids, neuroid_coords={"voxel": np.arange(t)})
+    folds = group_folds(ids, 5, seed=0)
+
+    def loop() -> np.ndarray:
+        scores = []
+        for x in spaces:
+            per_fold = []
+            for fold in folds:
+                mean = x[fold.train].mean(axis=0)
+                model = KernelRidgeCV(alphas=case.alphas, cv=KFold(5), fit_intercept=True, warn=False)
+                model.fit(x[fold.train] - mean, case.targets[fold.train])
+                per_fold.append(r2(case.targets[fold.test], np.asarray(model.predict(x[fold.test] - mean))))
+            scores.append(np.mean(per_fold, axis=0))
+        return np.array(scores)
+
+    out: dict[str, float] = {}
+    fits = {}
+    for by in ("gcv", "kfold"):
+        out[f"own sweep {by}"], fits[by] = cpu_seconds(
+            lambda by=by: fit_encoding(acts, responses, by=by, alphas=case.alphas, on_edge="ignore")  # type: ignore[misc]
+        )
+    out["himalaya loop"], theirs = cpu_seconds(loop)
+    for by in ("gcv", "kfold"):
+        out[f"ratio sweep {by}"] = out["himalaya loop"] / out[f"own sweep {by}"]
+        out[f"mean r2 {by}"] = float(fits[by]["r2"].values[0].mean())
+    out["mean r2 himalaya"] = float(theirs[0].mean())
+    return out
+
+
 def peak_memory(n: int = 1000, p: int = 5000, t: int = 5000, by: str = "kfold") -> dict[str, float]:
     """Peak memory of ours, inputs counted, over the size of the inputs (Linux only: the kernel's high-water mark)."""
     case = make_case(n, p, t)
@@ -144,6 +197,7 @@ def main(arguments: list[str] | None = None) -> None:
     full = parser.parse_args(arguments).full
     warnings.simplefilter("ignore")
     figures = compare_solvers(1000, 5000, 5000, kinds=("kernel", "primal")) if full else compare_solvers()
+    figures |= compare_sweep(1000, 5000, 5000, 1) if full else compare_sweep()
     for by in ("gcv", "loo", "kfold") if full else ():
         figures |= peak_memory(by=by)
     for key, value in figures.items():
