@@ -14,7 +14,7 @@ from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
 from ..errors import StoreError
-from .frame import open_hdf5
+from .frame import Frame, check_parts, open_hdf5
 
 
 class Handle:
@@ -65,18 +65,21 @@ class Handle:
 class LazyActivations(BackendArray):
     """One site's activations behind xarray's lazy indexing."""
 
-    def __init__(self, handle: Handle, name: str, shape: tuple[int, ...], chunks: tuple[int, ...]) -> None:
-        self.handle, self.name, self.shape, self.chunks = handle, name, shape, chunks
+    def __init__(
+        self, handle: Handle, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], frame: Frame
+    ) -> None:
+        self.handle, self.name, self.shape, self.chunks, self.frame = handle, name, shape, chunks, frame
         self.dtype = np.dtype(np.float32)
 
     def __getitem__(self, key: Any) -> Any:
         return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
 
     def _read(self, key: tuple[Any, ...]) -> np.ndarray:
-        dataset = self.handle.file()[self.name]
+        file = self.handle.file()
+        check_parts(self.handle.path, self.frame)  # what went missing since the store was opened would read as NaN
         try:
-            return read_outer(dataset, key, self.chunks)
-        except OSError as error:
+            return read_outer(file[self.name], key, self.chunks)
+        except (OSError, KeyError, RuntimeError) as error:
             raise StoreError(
                 f"{self.handle.path}: {self.name} cannot be read ({error}); `bltvs verify` names what is damaged"
             ) from None
@@ -89,6 +92,10 @@ def read_outer(dataset: h5py.Dataset, key: tuple[Any, ...], chunks: tuple[int, .
     read as one contiguous span, and what was asked for is picked from it; at most a chunk more than needed is read.
     """
     axes = [_pieces(k, size, chunk) for k, size, chunk in zip(key, dataset.shape, chunks, strict=True)]
+    kept = tuple(0 if is_int else slice(None) for _, _, is_int in axes)
+    if all(len(found) == 1 and found[0][1] is None and isinstance(found[0][2], slice) for found, _, _ in axes):
+        whole: np.ndarray = dataset[tuple(found[0][0] for found, _, _ in axes)]
+        return whole[kept]
     out = np.empty([length for _, length, _ in axes], dtype=dataset.dtype)
     if out.size:
         for pieces in itertools.product(*(found for found, _, _ in axes)):
@@ -101,7 +108,7 @@ def read_outer(dataset: h5py.Dataset, key: tuple[Any, ...], chunks: tuple[int, .
                 out[tuple(places)] = values
             else:
                 out[np.ix_(*(np.arange(n)[place] for place, n in zip(places, out.shape, strict=True)))] = values
-    return out[tuple(0 if is_int else slice(None) for _, _, is_int in axes)]
+    return out[kept]
 
 
 _Piece = tuple[slice, Any, Any]  # what to read, what to pick from it (None: all), where it goes
@@ -122,6 +129,8 @@ def _pieces(key: Any, size: int, chunk: int) -> tuple[list[_Piece], int, bool]:
             return [(slice(low, high + 1), pick, slice(None))], len(steps), False
         key = np.array(steps)
     index = _positive(np.asarray(key), size)
+    if len(index) and (np.diff(index) == 1).all():  # xarray writes whole axes as arrays when it transposes
+        return [(slice(int(index[0]), int(index[-1]) + 1), None, slice(None))], len(index), False
     pieces: list[_Piece] = []
     order = np.argsort(index, kind="stable")
     chunk_of = index[order] // chunk

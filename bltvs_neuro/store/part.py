@@ -126,6 +126,11 @@ class Part:
         text = "".join(c if c.isprintable() else " " for c in str(reason))
         self._skipped[str(stimulus_id)] = text[:_MAX_REASON]
 
+    @property
+    def disk_failed(self) -> bool:
+        """Whether a write to the disk has failed."""
+        return self._sink.error is not None
+
     def flush_check(self) -> None:
         """Raise what the disk said."""
         self._sink.check()

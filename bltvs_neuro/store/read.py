@@ -122,7 +122,7 @@ class Store(Mapping[str, xr.DataArray]):
         # A virtual dataset has no chunks of its own; those of its parts follow from the number of stimuli asked for.
         chunks = dataset.chunks or chunk_shape(len(self._frame.spec.stimulus_ids), layout.shape)
         lazy = indexing.LazilyIndexedArray(
-            LazyActivations(self._handle, f"{name}/{ACTIVATIONS}", dataset.shape, tuple(chunks))
+            LazyActivations(self._handle, f"{name}/{ACTIVATIONS}", dataset.shape, tuple(chunks), self._frame)
         )
         coords: dict[str, Any] = {
             STIMULUS_ID: (STIMULUS, self._frame.stimulus_ids.copy()),

@@ -97,6 +97,9 @@ class Writer:
                 f"another process is writing these stimuli of {self.path}; wait for it, or give each process blocks "
                 "of its own"
             ) from None
+        except OSError as error:
+            self._release()
+            raise self._disk_error(error, "beginning the store") from error
         except BaseException:
             self._release()
             raise
@@ -209,10 +212,17 @@ class Writer:
             raise StoreError(f"the writer of {self.path} is closed, or the store is complete")
         if block.index not in self._chosen or block.index in self._parts:
             raise SpecError(f"block {block.index} is not pending in this writer")
+        outside: OSError | None = None
         try:
             with new_part(self.folder, self.spec, block) as part:
-                yield part
+                try:
+                    yield part
+                except OSError as error:
+                    outside = None if part.disk_failed else error
+                    raise
         except OSError as error:
+            if error is outside:  # an image that cannot be read, say: the caller's own affair
+                raise
             raise self._disk_error(error, f"writing stimuli {block.start} to {block.stop - 1}") from error
         header = read_header(part_path(self.folder, block), self.spec.digest(), block)
         if header is None:
@@ -265,6 +275,7 @@ class Writer:
             self._complete = True
             if how == "copy":
                 self._remove_parts()
+        self._release()  # nothing is left to guard
         return self.path
 
     def recorded(self) -> dict[str, str]:
@@ -340,11 +351,16 @@ class Writer:
                 f"{doing} failed: {error}; {done} of {total} stimuli are finished and safe in "
                 f"{self.folder}; run the same command again to go on"
             )
-        room = f"{shutil.disk_usage(self.folder).free / 1e9:.3g} GB are free"
+        room = f"{shutil.disk_usage(existing(self.folder)).free / 1e9:.3g} GB are free"
         return StoreError(
             f"{error.strerror} while {doing}: {done} of {total} stimuli are finished and safe in {self.folder}, about "
             f"{left / 1e9:.3g} GB more are needed and {room}; make room (or raise the limit) and run the same command again"
         )
+
+
+def existing(folder: Path) -> Path:
+    """The folder, or the nearest one above it that exists."""
+    return next((f for f in (folder, *folder.parents) if f.is_dir()), Path("."))
 
 
 def is_ours(file: Path) -> bool:
