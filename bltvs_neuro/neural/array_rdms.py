@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -31,7 +31,14 @@ def sniff(path: Path) -> Match:
     return 0
 
 
-def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None, metric: str = "unknown") -> xr.DataArray:
+def read(
+    path: Path,
+    *,
+    stimuli: Stimuli = None,
+    key: str | None = None,
+    metric: str = "unknown",
+    asymmetric: Literal["raise", "mean"] = "raise",
+) -> xr.DataArray:
     """Read RDMs from an array.
 
     Parameters
@@ -46,6 +53,8 @@ def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None, metric:
         Which array. Default: the only one with the shape of RDMs.
     metric : str
         How the dissimilarities were made, for the attributes.
+    asymmetric : "raise" or "mean"
+        What to do with a matrix that is not symmetric: refuse, or average both triangles.
     """
     arrays: dict[str, Any]
     if kind(path) == "table":
@@ -65,18 +74,20 @@ def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None, metric:
         key = fits[0] if key is None else key
         arrays = load_arrays(path, [key, *(name for name in held if name in ID_KEYS)])
         values = arrays.pop(key)
-    condensed, n = to_condensed(values, str(path))
+    condensed, n = to_condensed(values, str(path), asymmetric=asymmetric)
     return make_rdms(condensed, find_ids(path, stimuli, arrays, {n}), metric=metric, attrs=provenance(path))
 
 
-def to_condensed(values: Any, what: str) -> tuple[NDArray[np.float64], int]:
+def to_condensed(
+    values: Any, what: str, *, asymmetric: Literal["raise", "mean"] = "raise"
+) -> tuple[NDArray[np.float64], int]:
     """Rows of pairs and the number of stimuli, from square matrices, a stack of them, or condensed rows."""
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise DataError(f"{what} holds {array.dtype} values, not dissimilarities")
     array = array.astype(np.float64)
     if array.ndim == 2 and array.shape[0] == array.shape[1] and not _three_rows(array):
-        return square_to_condensed(array, what=what)[None], len(array)
+        return square_to_condensed(array, what=what, asymmetric=asymmetric)[None], len(array)
     if array.ndim == 3:
         first, last = array.shape[1] == array.shape[2], array.shape[0] == array.shape[1]
         if first and last:  # as many RDMs as stimuli: only one axis order has zeros on every diagonal
@@ -84,7 +95,7 @@ def to_condensed(values: Any, what: str) -> tuple[NDArray[np.float64], int]:
             last = not np.nan_to_num(np.diagonal(array, axis1=0, axis2=1)).any()
         if first != last:
             stack = array if first else np.moveaxis(array, -1, 0)  # (n, n, rdm) -> (rdm, n, n)
-            return square_to_condensed(stack, what=what), stack.shape[-1]
+            return square_to_condensed(stack, what=what, asymmetric=asymmetric), stack.shape[-1]
     if array.ndim <= 2 and array.size:
         rows = array.reshape(1, -1) if array.ndim == 1 or array.shape[1] == 1 else array
         n = _n_stimuli(rows.shape[1])

@@ -95,7 +95,7 @@ def square_to_condensed(
             raise DataError(
                 f"{what} is not symmetric: {int((gap > 1e-6 * scale).sum())} of {gap.size} pairs differ between the "
                 f"triangles, most at ({row[worst]}, {column[worst]}). "
-                f'asymmetric="mean" averages both triangles where that is meant'
+                f'asymmetric="mean" (square_to_condensed, format="array") averages both where that is meant'
             )
     return (upper + lower) / 2
 

@@ -82,8 +82,9 @@ def load_rdms(
     Parameters
     ----------
     path_or_name : str or path
-        A file or folder, or the name of a data set: ``"kriegeskorte92"`` (human IT), ``"kriegeskorte92:monkey"``,
-        ``"kriegeskorte92:behaviour"``, ``"kriegeskorte92:models"``.
+        A file or folder, or, as a str, the name of a data set, which goes before a path of the same name:
+        ``"kriegeskorte92"`` (human IT), ``"kriegeskorte92:monkey"``, ``"kriegeskorte92:behaviour"``,
+        ``"kriegeskorte92:models"``.
     format : str, optional
         Name of the reader (:data:`RDM_READERS`). Default: the one that recognises the file.
     stimuli : sequence of str, path or dict, optional
@@ -112,14 +113,13 @@ def load_rdms(
     """
     common = {"stimuli": stimuli, "subject": subject, "session": session, "roi": roi, "allow_pickle": allow_pickle}
     name = os.fspath(path_or_name)
-    if (
-        format is None
-        and name.split(":")[0] in {known.split(":")[0] for known in NAMED_RDMS}
-        and not Path(name).exists()
-    ):
+    families = {known.split(":")[0] for known in NAMED_RDMS}
+    if format is None and isinstance(path_or_name, str) and name.split(":")[0] in families:
         if name not in NAMED_RDMS:
             raise unknown("data set", name, list(NAMED_RDMS))
-        rdms = _narrow(NAMED_RDMS[name](), {**common, **options}, set())
+        if options:
+            raise SpecError(f"{name} has no option {listed(options)}; choose by subject=, session= or roi=")
+        rdms = _narrow(NAMED_RDMS[name](), common, set())
     else:
         rdms = _load(Path(name), RDM_READERS, format, common, options, list(NAMED_RDMS))
     check_rdms(rdms, missing=missing)
@@ -247,11 +247,17 @@ def _matches(name: str, have: list[str], wanted: Any) -> np.ndarray:
     choices = [wanted] if isinstance(wanted, str | int | np.integer) else list(wanted)
     keep = np.zeros(len(have), dtype=bool)
     for choice in map(str, choices):
-        hit = np.array([match_roi(value, choice) if name == "roi" else value == choice for value in have], dtype=bool)
+        match = match_roi if name == "roi" else _same
+        hit = np.array([match(value, choice) for value in have], dtype=bool)
         if not hit.any():
             raise unknown(name, choice, list(dict.fromkeys(have)))
         keep |= hit
     return keep
+
+
+def _same(value: str, choice: str) -> bool:
+    """Equal as text or, since files write sessions as 01, as numbers."""
+    return value == choice or (value.isdecimal() and choice.isdecimal() and int(value) == int(choice))
 
 
 def _ids(array: xr.DataArray) -> tuple[str, ...]:

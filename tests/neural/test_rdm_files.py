@@ -71,6 +71,8 @@ def test_92_objects_by_subject_and_session(objects92):
     assert list(rdms.subject.values) == ["KO", "TI"]
     with pytest.raises(SpecError, match=r"unknown subject 'XX'; valid: BE, KO, SN, TI"):
         load_rdms("kriegeskorte92", subject="XX")
+    with pytest.raises(SpecError, match=r"kriegeskorte92 has no option area; choose by"):
+        load_rdms("kriegeskorte92", area="V1")
     with pytest.raises(SpecError, match=r"have no session to choose by"):
         load_rdms("kriegeskorte92:behaviour", session=1)
     with pytest.raises(
@@ -367,8 +369,10 @@ def test_asymmetric_file(tmp_path):
     square = SQUARE.copy()
     square[0, 4] += 1
     np.save(tmp_path / "x.npy", square)
-    with pytest.raises(DataError, match=r"x.npy is not symmetric"):
+    with pytest.raises(DataError, match=r'x.npy is not symmetric.*asymmetric="mean"'):
         load_rdms(tmp_path / "x.npy", stimuli=IDS)
+    mean = load_rdms(tmp_path / "x.npy", stimuli=IDS, asymmetric="mean")
+    np.testing.assert_allclose(to_square(mean).values[0], (square + square.T) / 2)
 
 
 def test_several_arrays_are_ambiguous(tmp_path):
@@ -446,7 +450,7 @@ def test_wrong_format_or_option_named(tmp_path):
     np.save(tmp_path / "x.npy", SQUARE)
     with pytest.raises(SpecError, match=r"unknown format 'meadow' .did you mean 'meadows'"):
         load_rdms(tmp_path / "x.npy", format="meadow")
-    with pytest.raises(SpecError, match=r"array has no option task; its options: key, metric"):
+    with pytest.raises(SpecError, match=r"array has no option task; its options: key, metric, asymmetric"):
         load_rdms(tmp_path / "x.npy", stimuli=IDS, task="x")
 
 
@@ -542,3 +546,10 @@ def test_algonauts2019_wrong_shape(tmp_path):
     write_matlab73(tmp_path / "target_fmri.mat", EVC_RDMs=np.zeros((15, 6, 7)))
     with pytest.raises(DataError, match=r"EVC_RDMs has shape \(15, 6, 7\); expected \(15, n, n\)"):
         load_rdms(tmp_path / "target_fmri.mat")
+
+
+def test_a_name_goes_before_a_folder_of_that_name(objects92, tmp_path, monkeypatch):
+    monkeypatch.chdir(objects92.parent)
+    assert load_rdms("kriegeskorte92").shape == (8, 4186)
+    with pytest.raises(DataError, match=r"a folder with 92_behavRDMs.mat, .*no reader"):
+        load_rdms(objects92)

@@ -229,6 +229,7 @@ def test_bids_folder(bids):
     assert set(responses.subject.values) == {"sub-07"}
     assert len(responses.attrs["sha256"]) == 64
     assert set(load_responses(bids, session="02").session.values) == {"02"}
+    assert set(load_responses(bids, session=2).session.values) == {"02"}
 
 
 def test_bids_file_with_labelled_mask(bids, tmp_path):
