@@ -119,8 +119,8 @@ def load_model(
     name : str
         A name of :data:`CHECKPOINTS`: ``"ecoset"`` or ``"imagenet"``.
     weights : "pretrained", "untrained", str or Path
-        The released weights, fetched at their first use; random ones; or a file (.pth, .pt, .safetensors) of your own for
-        the same architecture. Nothing but ``"untrained"`` ever gives random weights.
+        The released weights, fetched at their first use; random ones; or a file (.pth, .pt, .safetensors) of your own
+        for the same architecture. Nothing but ``"untrained"`` ever gives random weights.
     seed : int
         Of untrained weights. Global random states are neither used nor changed.
     device : str or torch.device
@@ -154,8 +154,8 @@ def load_model(
     checkpoint = CHECKPOINTS[name]
     if weights == "pretrained" and image_size not in (None, checkpoint.config["image_size"]):
         raise SpecError(
-            f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; got image_size="
-            f"{image_size}, which needs weights='untrained' or weights=PATH of your own"
+            f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; got "
+            f"image_size={image_size}, which needs weights='untrained' or weights=PATH of your own"
         )
     config = {**checkpoint.config, **({} if image_size is None else {"image_size": image_size})}
     provenance: dict[str, Any] = {"model": name, "architecture": "BLT_VS", "config": dict(config)}
@@ -205,8 +205,8 @@ def _state_of(
     path = Path(weights)
     if not path.is_file():
         raise WeightsError(
-            f"weights={str(weights)!r}: there is no such file; weights are 'pretrained', 'untrained' or the path of a file "
-            f"({', '.join(SUFFIXES)})"
+            f"weights={str(weights)!r}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
+            f"file ({', '.join(SUFFIXES)})"
         )
     origin = {"weights": "file", "origin": str(path), "file": path.name, "file_sha256": datasets.sha256_file(path)}
     return read_weights(path, path.name), origin

@@ -45,7 +45,7 @@ class Fetched:
     content : Path or bytes
         The file, or what an archive's member holds.
     origin : str
-        Address without revision, for provenance.
+        In words, for provenance.
     revision : str or None
         The hub's commit.
     sha256 : str
@@ -104,42 +104,48 @@ def fetch_weights(
 
 
 def _from_hub(repo: str, filename: str, revision: str, cache_dir: str | Path | None) -> Fetched:
-    endpoint = os.environ.get("HF_ENDPOINT") or None  # the client reads it once, at import
+    endpoint = os.environ.get("HF_ENDPOINT") or None  # the client itself reads it once only, at import
     url = huggingface_hub.hf_hub_url(repo, filename, revision=revision, endpoint=endpoint)
     folder = Path(cache_dir or constants.HF_HUB_CACHE)
-    place = dict(repo_id=repo, filename=filename, revision=revision, cache_dir=folder)
-    cached = huggingface_hub.try_to_load_from_cache(**place)  # type: ignore[arg-type]
+    cached = huggingface_hub.try_to_load_from_cache(repo, filename, cache_dir=folder, revision=revision)
+    damaged = False
     if isinstance(cached, str):
-        fetched = _checked(Path(cached), None)
+        fetched = _checked(Path(cached), None, repo)
         if fetched is not None:
             return fetched
+        damaged = True
         log.warning("%s in the cache is damaged and is fetched again", cached)
     try:
-        # One question without retries, so that a machine without network hears so at once. No token: the files are public,
-        # and a stale one would be refused.
+        # One question without retries, so that a machine without network hears so at once. No token: the files are
+        # public, and a stale one would be refused.
         answer = huggingface_hub.get_hf_file_metadata(url, token=False, timeout=10)
         if (answer.size or 0) > MAX_BYTES:
             raise WeightsError(f"{url} has {answer.size:,} bytes; weights have at most {MAX_BYTES:,}")
-        path = huggingface_hub.hf_hub_download(  # type: ignore[call-overload]
-            **place,
+        path = huggingface_hub.hf_hub_download(
+            repo,
+            filename,
+            revision=revision,
+            cache_dir=folder,
+            force_download=damaged,
             token=False,
             endpoint=endpoint,
-            force_download=isinstance(cached, str),
         )
     except WeightsError:
         raise
     except Exception as error:  # the client's own errors, and those of the HTTP library that its version uses
         raise WeightsError(_advice(error, repo, filename, revision, url, folder)) from error
-    fetched = _checked(Path(path), answer.etag)
+    fetched = _checked(Path(path), answer.etag, repo)
     if fetched is None:
         raise WeightsError(
-            f"{path} is not what the hub announced: its sha256 is {datasets.sha256_file(path)}, the hub's is {answer.etag}; "
-            f"it was not loaded. Try again, or pass weights=PATH with a file you trust"
+            f"{path} is not what the hub announced: its sha256 is {datasets.sha256_file(path)}, the hub's is "
+            f"{answer.etag}; it was not loaded. Try again, or pass weights=PATH with a file you trust"
         )
+    if not fetched.verified:
+        log.warning("%s could not be verified: the hub's ETag is no sha256 (%s)", path, answer.etag)
     return fetched
 
 
-def _checked(path: Path, etag: str | None) -> Fetched | None:
+def _checked(path: Path, etag: str | None, repo: str) -> Fetched | None:
     """The file with its sha256, or None when that is not the one the hub announced."""
     if etag is None and path.is_symlink():  # snapshots/COMMIT/FILE -> ../../blobs/ETAG
         etag = os.path.basename(os.readlink(path))
@@ -147,10 +153,9 @@ def _checked(path: Path, etag: str | None) -> Fetched | None:
     known = etag is not None and _SHA256.fullmatch(etag) is not None
     if known and sha256 != etag:
         return None
-    repo = path.parents[2].name.removeprefix("models--").replace("--", "/")
     return Fetched(
         content=path,
-        origin=f"https://huggingface.co/{repo}",
+        origin=f"Hugging Face hub: {repo}",
         revision=path.parent.name,
         sha256=sha256,
         verified="sha256 of the hub" if known else "",
@@ -171,14 +176,14 @@ def _advice(error: Exception, repo: str, filename: str, revision: str, url: str,
         said = (str(error).strip() or type(error).__name__).splitlines()[0]
         why = f"the hub cannot be reached ({type(error).__name__}: {said[:200]})"
     return (
-        f"cannot fetch the weights {filename} from {url}: {why}, and they are not in the cache folder {folder}. On a machine "
-        f"with network access run `hf download {repo} {filename}` (or open that address), copy the file here and pass "
+        f"cannot fetch the weights {filename} from {url}: {why}, and they are not in the cache folder {folder}. On a "
+        f"machine with network access run `hf download {repo} {filename}` (or open that address), copy the file here and pass "
         "weights=PATH; weights='untrained' runs the model without them"
     )
 
 
 def _from_archive(name: str, filename: str, offline: bool) -> Fetched:
-    """Read the member called ``filename`` (in any folder), or the only file of weights, of a zip that is checked by sha256."""
+    """Read the member called ``filename`` (in any folder), or else the only file of weights, of a known zip."""
     path = datasets.fetch(name, offline=offline)
     try:
         with zipfile.ZipFile(path) as archive:
