@@ -6,10 +6,10 @@ human areas for an image shown at 5 degrees of visual angle; channels follow the
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from ..errors import unknown
+from ..errors import SpecError, unknown
 
 DEGREES_PER_IMAGE = 5.0
 """Visual angle that the design assumes for one image, whatever its size in pixels."""
@@ -69,14 +69,40 @@ AREAS: dict[int, tuple[Area, ...]] = {
 }
 """Image size in pixels -> the areas from the retina up."""
 
+MAX_WIDTH = 16.0
+"""Parameters grow with the square of the width; a larger factor is a mistake rather than a wish."""
+
 AREA_NAMES: tuple[str, ...] = tuple(area.name for area in AREAS[224])
 
 
-def areas_for(image_size: int) -> tuple[Area, ...]:
-    """Return the areas for an image of ``image_size`` pixels; raises SpecError for a size the design lacks."""
+def areas_for(image_size: int, width: float = 1.0) -> tuple[Area, ...]:
+    """Return the areas for an image size.
+
+    Parameters
+    ----------
+    image_size : {224, 128}
+        Height and width of the images, pixels.
+    width : float
+        Factor on the channels of every area but the Readout, rounded, at least 1 channel; 1.0 is the design.
+
+    Raises
+    ------
+    SpecError
+        A size the design lacks, or a width that is not a finite number above 0.
+
+    Examples
+    --------
+    >>> [area.channels for area in areas_for(128, width=0.25)]
+    [8, 8, 144, 120, 88, 64, 88, None]
+    """
     if image_size not in AREAS:
         raise unknown("image_size", image_size, list(AREAS))
-    return AREAS[image_size]
+    if not 0 < width <= MAX_WIDTH:
+        raise SpecError(f"width is a factor on the channels, above 0 and at most {MAX_WIDTH:g}; got {width!r}")
+    return tuple(
+        replace(area, channels=None if area.channels is None else max(1, round(width * area.channels)))
+        for area in AREAS[image_size]
+    )
 
 
 class ReceptiveField(NamedTuple):

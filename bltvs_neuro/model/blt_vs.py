@@ -36,8 +36,13 @@ class BLT_VS(nn.Module):
     readout_type : {"multi", "single"}
         Logits per timestep, or one sum over timesteps with learned weights.
 
+    width : float
+        Factor on the channels of every area but the Readout: 1.0 is the design, 0.25 a model that a CPU can train.
+
     Attributes
     ----------
+    config : dict
+        These parameters, JSON-safe: ``BLT_VS(**model.config)`` has the same architecture.
     graph : Graph
         The unrolled network: which states exist and what each is computed from.
     taps : nn.ModuleDict
@@ -51,7 +56,7 @@ class BLT_VS(nn.Module):
     Raises
     ------
     SpecError
-        An image size or readout type that does not exist, or counts below 1.
+        An image size, readout type or width that does not exist, or counts below 1.
 
     Notes
     -----
@@ -69,7 +74,7 @@ class BLT_VS(nn.Module):
     def __init__(
         self, timesteps: int = 12, num_classes: int = 565, add_feats: int = 100, lateral_connections: bool = True,
         topdown_connections: bool = True, skip_connections: bool = True, bio_unroll: bool = True,
-        image_size: int = 224, readout_type: ReadoutType = "multi",
+        image_size: int = 224, readout_type: ReadoutType = "multi", width: float = 1.0,
     ) -> None:  # fmt: skip
         super().__init__()
         if readout_type not in get_args(ReadoutType):
@@ -81,11 +86,12 @@ class BLT_VS(nn.Module):
         ):
             if value < least:
                 raise SpecError(f"{name} must be at least {least}; got {value}")
-        areas = areas_for(image_size)
+        areas = areas_for(image_size, width)
         self.config: dict[str, Any] = dict(
             timesteps=timesteps, num_classes=num_classes, add_feats=add_feats,
             lateral_connections=lateral_connections, topdown_connections=topdown_connections,
             skip_connections=skip_connections, bio_unroll=bio_unroll, image_size=image_size, readout_type=readout_type,
+            width=float(width),
         )  # fmt: skip
         self.timesteps, self.num_classes, self.image_size = timesteps, num_classes, image_size
         self.areas, self.readout_type = AREA_NAMES, readout_type

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
@@ -35,12 +35,18 @@ class Checkpoint:
         The weights on the Hugging Face hub.
     config : mapping
         Keywords of :class:`BLT_VS`; the schedule is part of them.
-    classes : {"imagenet", "ecoset"}
-        Whose class names the logits have, see :func:`class_names`.
+    classes : {"imagenet", "ecoset"} or tuple of str
+        Whose class names the logits have, see :func:`class_names`; or the names themselves.
     accuracies : tuple of float
         Published top-1 accuracy in percent at the first, second, ... timestep that has logits; from the training logs.
     second_source : str or None
         An archive of :data:`bltvs_neuro.datasets.DATASETS` that also holds the weights.
+    folder : Path or None
+        Where an exported model's weights lie (:mod:`.exported`); it has no ``repo`` then.
+    file_sha256 : str or None
+        Of an exported model's weights.
+    about : mapping
+        What an exported model says of its training, JSON-safe; it goes into the provenance.
     """
 
     name: str
@@ -49,9 +55,12 @@ class Checkpoint:
     filename: str
     revision: str
     config: Mapping[str, Any]
-    classes: Classes
+    classes: Classes | tuple[str, ...]
     accuracies: tuple[float, ...]
     second_source: str | None = None
+    folder: Path | None = None
+    file_sha256: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def transform(self) -> Transform:
@@ -103,8 +112,27 @@ CHECKPOINTS: dict[str, Checkpoint] = {checkpoint.name: checkpoint for checkpoint
 """The released models by name."""
 
 
+def find_checkpoint(name: str | Path) -> Checkpoint:
+    """Return a checkpoint by its name, or that of a folder which :func:`.exported.export_model` wrote.
+
+    Raises
+    ------
+    SpecError
+        Neither a name of :data:`CHECKPOINTS` nor a folder.
+    WeightsError
+        A folder that does not hold an exported model.
+    """
+    if isinstance(name, str) and name in CHECKPOINTS:
+        return CHECKPOINTS[name]
+    if Path(name).is_dir():
+        from .exported import read_checkpoint
+
+        return read_checkpoint(name)
+    raise unknown("model", str(name), [*CHECKPOINTS, "the folder of an exported model"])
+
+
 def load_model(
-    name: str = "ecoset",
+    name: str | Path = "ecoset",
     weights: str | Path = "pretrained",
     *,
     seed: int = 0,
@@ -116,8 +144,9 @@ def load_model(
 
     Parameters
     ----------
-    name : str
-        A name of :data:`CHECKPOINTS`: ``"ecoset"`` or ``"imagenet"``.
+    name : str or Path
+        A name of :data:`CHECKPOINTS` (``"ecoset"``, ``"imagenet"``), or the folder of an exported model, which holds
+        ``model.json`` and ``weights.safetensors``.
     weights : "pretrained", "untrained", str or Path
         The released weights, fetched at their first use; random ones; or a file (.pth, .pt, .safetensors) of your own
         for the same architecture. Nothing but ``"untrained"`` ever gives random weights.
@@ -149,9 +178,8 @@ def load_model(
     >>> model.provenance["weights"], model.provenance["seed"]
     ('untrained', 1)
     """
-    if name not in CHECKPOINTS:
-        raise unknown("model", name, list(CHECKPOINTS))
-    checkpoint = CHECKPOINTS[name]
+    checkpoint = find_checkpoint(name)
+    name = checkpoint.name
     if weights == "pretrained" and image_size not in (None, checkpoint.config["image_size"]):
         raise SpecError(
             f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; got "
@@ -185,6 +213,18 @@ def _state_of(
     checkpoint: Checkpoint, weights: str | Path, cache_dir: str | Path | None
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The state dict and what the provenance says of it."""
+    if weights == "pretrained" and checkpoint.folder is not None:
+        from .exported import read_exported_weights
+
+        origin = {
+            "weights": "exported",
+            "origin": str(checkpoint.folder),
+            "file": checkpoint.filename,
+            "file_sha256": checkpoint.file_sha256,
+            "verified": "sha256 in model.json",
+            "about": dict(checkpoint.about),
+        }
+        return read_exported_weights(checkpoint), origin
     if weights == "pretrained":
         fetched: Fetched = fetch_weights(
             checkpoint.repo,
@@ -212,13 +252,14 @@ def _state_of(
     return read_weights(path, path.name), origin
 
 
-def class_names(checkpoint: str | Checkpoint) -> tuple[str, ...]:
+def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
     """Names of the classes, in the order of the logits.
 
     Parameters
     ----------
-    checkpoint : str or Checkpoint
-        ``"imagenet"``: from torchvision's metadata. ``"ecoset"``: a file, fetched at its first use.
+    checkpoint : str, Path or Checkpoint
+        ``"imagenet"``: from torchvision's metadata. ``"ecoset"``: a file, fetched at its first use. An exported model
+        holds the names itself.
 
     Returns
     -------
@@ -231,11 +272,12 @@ def class_names(checkpoint: str | Checkpoint) -> tuple[str, ...]:
     DataError
         The file cannot be fetched or is not what it should be.
     """
-    if isinstance(checkpoint, str):
-        if checkpoint not in CHECKPOINTS:
-            raise unknown("model", checkpoint, list(CHECKPOINTS))
-        checkpoint = CHECKPOINTS[checkpoint]
-    if checkpoint.classes == "imagenet":
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = find_checkpoint(checkpoint)
+    names: Sequence[str]
+    if isinstance(checkpoint.classes, tuple):
+        names = checkpoint.classes
+    elif checkpoint.classes == "imagenet":
         from torchvision.models import ResNet18_Weights  # takes seconds to import
 
         names = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]

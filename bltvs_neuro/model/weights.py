@@ -92,10 +92,8 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
 
 
 def _read_safetensors(source: Path | bytes) -> dict[str, Tensor]:
-    try:
-        import safetensors.torch
-    except ImportError:
-        raise WeightsError("reading .safetensors needs the package safetensors: pip install safetensors") from None
+    import safetensors.torch
+
     return safetensors.torch.load(source if isinstance(source, bytes) else source.read_bytes())
 
 
