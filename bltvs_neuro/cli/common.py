@@ -19,7 +19,7 @@ from ..errors import BltvsError
 
 if TYPE_CHECKING:
     from ..extraction.run import Progress as Done
-    from ..model import BLT_VS
+    from ..model import Network
 
 INTERRUPTED = 130
 out = Console()
@@ -81,7 +81,7 @@ def set_up_logging(verbose: int) -> None:
     logger.propagate = False
 
 
-def chosen_model(name: str, weights: str, seed: int, image_size: int | None, device: str = "cpu") -> BLT_VS:
+def chosen_model(name: str, weights: str, seed: int, image_size: int | None, device: str = "cpu") -> Network:
     """Load the model that the options name."""
     from ..model.checkpoints import load_model
 

@@ -11,7 +11,7 @@ from ..errors import DataError, WeightsError
 from .common import Device, err, extraction_progress, guarded, out
 
 if TYPE_CHECKING:
-    from ..model import BLT_VS
+    from ..model import Network
     from ..stimuli import StimulusSet
 
 
@@ -70,7 +70,7 @@ def _stimuli() -> tuple[StimulusSet, str]:
         return StimulusSet.synthetic(24), "24_made_pictures"
 
 
-def _model() -> tuple[BLT_VS, str]:
+def _model() -> tuple[Network, str]:
     from ..model.checkpoints import load_model
 
     try:

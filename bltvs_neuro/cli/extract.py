@@ -29,8 +29,11 @@ def extract(
     output: Annotated[Path, typer.Option("--output", "-o", help="The store to write, for example acts.h5.")],
     model: ModelName = "ecoset",
     weights: Weights = "pretrained",
-    areas: Annotated[str, typer.Option(help="'V1:LOC' (both ends included), 'V1,V4' or 'all'.")] = "V1:LOC",
-    streams: Annotated[str, typer.Option(help="'bu', 'td' or 'bu,td'.")] = "bu,td",
+    areas: Annotated[
+        str | None,
+        typer.Option(help="'V1:LOC' (both ends included), 'V1,V4' or 'all'; the model's usual ones if left out."),
+    ] = None,
+    streams: Annotated[str, typer.Option(help="'bu', 'td' or 'all'.")] = "all",
     timesteps: Annotated[str, typer.Option(help="'all', '0:6' (0 to 5) or '0,2,5'.")] = "all",
     reduce: Annotated[
         str | None,
@@ -115,7 +118,7 @@ def verify(store: Annotated[Path, typer.Argument(help="A store, finished or not.
 
 
 def _show_plan(
-    network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, areas: str, streams: str,
+    network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, areas: str | None, streams: str,
     timesteps: str, reduce: Any,
 ) -> None:  # fmt: skip
     from ..extraction.plan import bytes_per_stimulus, human_bytes, make_plan, usual_reductions
@@ -124,6 +127,7 @@ def _show_plan(
 
     where = pick_device(device)
     network.to(where)
+    areas = network.usual_areas if areas is None else areas
     states = select_states(network, areas, streams, timesteps)
     require_states(network, states, areas, timesteps)
     reduction = read_reduction(reduce)

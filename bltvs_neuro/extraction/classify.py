@@ -8,7 +8,7 @@ import pandas as pd
 import torch
 
 from ..errors import SpecError, StimulusError
-from ..model import BLT_VS
+from ..model import Network
 from ..schema import TIMESTEP
 from ..stimuli import StimulusSet
 from .batches import decoded
@@ -16,12 +16,12 @@ from .precision import computing
 from .run import CPU_BATCH
 
 
-def classify(model: BLT_VS, stimuli: StimulusSet, names: Sequence[str], top: int = 5) -> pd.DataFrame:
+def classify(model: Network, stimuli: StimulusSet, names: Sequence[str], top: int = 5) -> pd.DataFrame:
     """Classify every stimulus at every timestep.
 
     Parameters
     ----------
-    model : BLT_VS
+    model : Network
     stimuli : StimulusSet
     names : sequence of str, (num_classes,)
         Class names in the order of the logits.
@@ -40,15 +40,13 @@ def classify(model: BLT_VS, stimuli: StimulusSet, names: Sequence[str], top: int
     StimulusError
         A stimulus that cannot be read.
     """
-    timesteps = model.graph.timesteps_of("Readout", "bu")
+    timesteps = model.logit_timesteps
     if not timesteps:
         raise SpecError(f"no activity reaches the readout within {model.timesteps} timesteps")
     if len(names) != model.num_classes:
         raise SpecError(f"{len(names)} class names were given for a model with {model.num_classes} classes")
     if not 1 <= top <= model.num_classes:
         raise SpecError(f"top must be between 1 and {model.num_classes}; got {top}")
-    if model.readout_type == "single":
-        timesteps = timesteps[-1:]
     device = next(model.parameters()).device
     rows = [list(range(at, min(at + CPU_BATCH, len(stimuli)))) for at in range(0, len(stimuli), CPU_BATCH)]
     table = []

@@ -9,13 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from ..model import BLT_VS, State
-from ..schema import STREAMS
+from ..model import Network, State
 from .sites import Selection, Timesteps, select_states
 
 
 @contextmanager
-def hooked(model: BLT_VS, states: Iterable[State], receive: Callable[[State, Tensor], None]) -> Iterator[None]:
+def hooked(model: Network, states: Iterable[State], receive: Callable[[State, Tensor], None]) -> Iterator[None]:
     """Call ``receive(state, activations)`` whenever one of ``states`` is computed; every hook goes at the end.
 
     A state is computed once per forward pass, and only if a hook or the logits need it.
@@ -35,17 +34,17 @@ def hooked(model: BLT_VS, states: Iterable[State], receive: Callable[[State, Ten
 
 
 def record(
-    model: BLT_VS,
+    model: Network,
     images: Tensor,
     areas: Selection = "all",
-    streams: Selection = STREAMS,
+    streams: Selection = "all",
     timesteps: Timesteps = "all",
 ) -> dict[tuple[str, str, int], Tensor]:
     """Record activations of one batch in memory.
 
     Parameters
     ----------
-    model : BLT_VS
+    model : Network
     images : Tensor, (B, 3, image_size, image_size)
         In the checkpoint's scaling ([-1, 1]); moved to the model's device.
     areas, streams, timesteps

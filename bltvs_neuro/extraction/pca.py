@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 
 from ..errors import SpecError, StimulusError, StoreError
-from ..model import BLT_VS, State
+from ..model import Grid, Network, State
 from ..model.checkpoints import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
@@ -59,7 +59,7 @@ class Pca(Reduction):
         """As it is written on the command line."""
         return f"pca:{self.n}"
 
-    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
+    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
         coords = {"component": ("component", np.arange(self.n))}
         return Bound(("component",), (self.n,), coords, _unfitted)
 
@@ -90,7 +90,7 @@ def components(path: str | os.PathLike[str]) -> Components:
 
 
 def fit_or_load(
-    spec: Pca, model: BLT_VS, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
+    spec: Pca, model: Network, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
     workers: int | Literal["auto"] = "auto",
 ) -> Components:  # fmt: skip
     """Fit the components, or read them if this store's were fitted before with the same model, sites and stimuli."""
@@ -123,11 +123,11 @@ def fit_or_load(
 
 
 def fit(
-    n: int, model: BLT_VS, train: StimulusSet, states: tuple[State, ...], scratch: Path, batch_size: int,
+    n: int, model: Network, train: StimulusSet, states: tuple[State, ...], scratch: Path, batch_size: int,
     described: dict[str, Any], workers: int | Literal["auto"] = "auto",
 ) -> Components:  # fmt: skip
     """Fit ``n`` components per site over all stimuli of ``train`` and all timesteps at which they differ."""
-    varying = tuple(state for state in states if not model.graph.is_constant(state))
+    varying = tuple(state for state in states if not model.is_constant(state))
     sites = by_site(varying)
     constant = set(by_site(states)) - set(sites)
     if constant:

@@ -11,8 +11,7 @@ from pathlib import Path
 import torch
 
 from ..errors import StoreError
-from ..model import BLT_VS, State
-from ..model.areas import receptive_fields
+from ..model import Network, State
 from ..schema import Site
 from ..store import SiteLayout
 from .reduce import Bound, Mean, Pool, Project, Reduction
@@ -21,25 +20,26 @@ from .sites import by_site
 USUAL: tuple[Reduction, ...] = (Pool(7), Pool(4), Project(2048), Mean())
 
 
-def bind_all(model: BLT_VS, states: tuple[State, ...], reduction: Reduction, device: torch.device) -> dict[Site, Bound]:
+def bind_all(
+    model: Network, states: tuple[State, ...], reduction: Reduction, device: torch.device
+) -> dict[Site, Bound]:
     """Bind a reduction to every site of ``states``."""
-    strides = {field.area: field.stride for field in receptive_fields(model.image_size)}
-    return {site: reduction.bind(site, model.shape(site), strides[site.area], device) for site in by_site(states)}
+    return {site: reduction.bind(site, model.shape(site), model.grid(site), device) for site in by_site(states)}
 
 
-def layouts(model: BLT_VS, states: tuple[State, ...], bound: Mapping[Site, Bound]) -> tuple[SiteLayout, ...]:
+def layouts(model: Network, states: tuple[State, ...], bound: Mapping[Site, Bound]) -> tuple[SiteLayout, ...]:
     """Describe what the store will hold, site by site."""
     return tuple(
         SiteLayout(
             site=str(site), timesteps=timesteps, dims=bound[site].dims, shape=bound[site].shape,
             coords=bound[site].coords, onset=model.onset(site),
-            constant=tuple(t for t in timesteps if model.graph.is_constant(State(*site, t))),
+            constant=tuple(t for t in timesteps if model.is_constant(State(*site, t))),
         )
         for site, timesteps in by_site(states).items()
     )  # fmt: skip
 
 
-def bytes_per_stimulus(model: BLT_VS, states: tuple[State, ...], reduction: Reduction) -> int:
+def bytes_per_stimulus(model: Network, states: tuple[State, ...], reduction: Reduction) -> int:
     """Bytes that one stimulus takes in the store, float32, uncompressed."""
     total = 0
     for site, timesteps in by_site(states).items():
@@ -47,7 +47,7 @@ def bytes_per_stimulus(model: BLT_VS, states: tuple[State, ...], reduction: Redu
         if isinstance(reduction, Project):  # known without drawing the matrix
             size = min(reduction.n, _size(shape))
         else:
-            size = _size(reduction.bind(site, shape, 1, torch.device("cpu")).shape)
+            size = _size(reduction.bind(site, shape, model.grid(site), torch.device("cpu")).shape)
         total += 4 * size * len(timesteps)
     return total
 
@@ -83,7 +83,7 @@ class Plan:
 
 
 def make_plan(
-    model: BLT_VS, states: tuple[State, ...], reduction: Reduction, n_stimuli: int, path: Path, batch_size: int,
+    model: Network, states: tuple[State, ...], reduction: Reduction, n_stimuli: int, path: Path, batch_size: int,
     *, measure: bool = False,
 ) -> Plan:  # fmt: skip
     """Plan an extraction of ``n_stimuli`` to ``path``; ``measure`` runs one batch of noise on the model's device."""
@@ -94,7 +94,7 @@ def make_plan(
     )
 
 
-def measured_seconds(model: BLT_VS, states: tuple[State, ...], batch_size: int) -> float:
+def measured_seconds(model: Network, states: tuple[State, ...], batch_size: int) -> float:
     """Seconds per stimulus of the forward pass that ``states`` need, from one batch after a warm-up of one image."""
     device = next(model.parameters()).device
     images = torch.zeros(batch_size, 3, model.image_size, model.image_size, device=device)
@@ -116,13 +116,13 @@ def free_bytes(path: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def usual_reductions(model: BLT_VS, states: tuple[State, ...]) -> list[Reduction]:
+def usual_reductions(model: Network, states: tuple[State, ...]) -> list[Reduction]:
     """Reductions that are possible for every site of ``states``, from the most to the least detailed."""
-    smallest = min((model.shape(site)[1] for site in by_site(states) if len(model.shape(site)) > 1), default=1)
+    smallest = min((model.shape(site)[1] for site in by_site(states) if len(model.shape(site)) == 3), default=1)
     return [r for r in USUAL if not isinstance(r, Pool) or r.size <= smallest]
 
 
-def check_disk(plan: Plan, model: BLT_VS, states: tuple[State, ...], path: Path, done_bytes: int = 0) -> None:
+def check_disk(plan: Plan, model: Network, states: tuple[State, ...], path: Path, done_bytes: int = 0) -> None:
     """Refuse an extraction that the disk cannot hold, naming the reductions that would fit."""
     if plan.store_bytes - done_bytes <= plan.free_bytes:
         return

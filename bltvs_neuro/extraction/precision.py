@@ -9,7 +9,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..model import BLT_VS, State
+from ..model import Network, State
 from .hooks import hooked
 
 Precision = Literal["float32", "bfloat16", "float16"]
@@ -33,7 +33,7 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
 
 
 @contextmanager
-def placed(model: BLT_VS, device: torch.device, memory_format: MemoryFormat) -> Iterator[None]:
+def placed(model: Network, device: torch.device, memory_format: MemoryFormat) -> Iterator[None]:
     """Move the model to where it computes, and back to where it was."""
     home = next(model.parameters()).device
     layout = torch.channels_last if memory_format == "channels_last" else torch.contiguous_format
@@ -46,12 +46,20 @@ def placed(model: BLT_VS, device: torch.device, memory_format: MemoryFormat) -> 
         model.to(memory_format=torch.contiguous_format)  # type: ignore[call-overload]
 
 
-def deviation(model: BLT_VS, states: tuple[State, ...], images: Tensor, precision: Precision) -> dict[str, float]:
+def as_laid_out(model: Network, images: Tensor) -> Tensor:
+    """Lay images out in memory as the model's convolutions are."""
+    kernels = (p for p in model.parameters() if p.ndim == 4 and not p.is_contiguous())
+    if any(kernel.is_contiguous(memory_format=torch.channels_last) for kernel in kernels):
+        return images.contiguous(memory_format=torch.channels_last)
+    return images
+
+
+def deviation(model: Network, states: tuple[State, ...], images: Tensor, precision: Precision) -> dict[str, float]:
     """Measure what a precision costs.
 
     Parameters
     ----------
-    model : BLT_VS
+    model : Network
     states : tuple of State
     images : Tensor, (B, 3, size, size)
         A few real stimuli, scaled.

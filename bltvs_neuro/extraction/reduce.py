@@ -18,9 +18,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from ..errors import SpecError, listed, unknown
+from ..model import Grid
 from ..schema import Site
 
 Coords = dict[str, tuple[str, np.ndarray]]
+DIMS: dict[int, tuple[str, ...]] = {1: ("channel",), 2: ("channel", "token"), 3: ("channel", "y", "x")}
+"""Dimensions of a site by their number."""
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,7 @@ class Bound:
 class Reduction:
     """Keep the full maps; the base of the other reductions.
 
-    Methods take a site, its full shape ((C, H, W), or (C,) for logits) and ``stride``, the distance of neighbouring
-    units in pixels.
+    Methods take a site, its full shape ((C, H, W), (C, tokens), or (C,) for logits) and where the units of its map are.
     """
 
     @property
@@ -60,10 +62,11 @@ class Reduction:
         """What identifies the reduction, for provenance and for resuming."""
         return {"name": self.name}
 
-    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:
+    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:
         """Fix the reduction to a site."""
-        dims = ("channel", "y", "x")[: len(shape)]
-        values = (np.arange(shape[0]), *(np.arange(size, dtype=np.float64) * stride for size in shape[1:]))
+        dims = DIMS[len(shape)]
+        places = [grid.centres(n) for n in shape[1:]] if len(shape) == 3 else [np.arange(n) for n in shape[1:]]
+        values = (np.arange(shape[0]), *places)
         coords = {dim: (dim, value) for dim, value in zip(dims, values, strict=True)}
         return Bound(dims, shape, coords, lambda maps: maps.float())
 
@@ -77,7 +80,7 @@ class Mean(Reduction):
         """As it is written on the command line."""
         return "mean"
 
-    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
+    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
         coords: Coords = {"channel": ("channel", np.arange(shape[0]))}
         return Bound(
             ("channel",),
@@ -102,13 +105,15 @@ class Pool(Reduction):
         """As it is written on the command line."""
         return f"pool:{self.size}"
 
-    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
+    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
         if len(shape) == 1:
-            return Reduction().bind(site, shape, stride, device)
+            return Reduction().bind(site, shape, grid, device)
+        if len(shape) == 2:
+            raise SpecError(f"cannot pool {site}, whose units are tokens without a map; use mean, project or units")
         if self.size > min(shape[1:]):
             raise SpecError(f"cannot pool {site} to {self.size} x {self.size}: its map is {shape[1]} x {shape[2]}")
         centres = [
-            F.adaptive_avg_pool1d(torch.arange(n, dtype=torch.float64)[None, None], self.size)[0, 0].numpy() * stride
+            F.adaptive_avg_pool1d(torch.from_numpy(grid.centres(n))[None, None], self.size)[0, 0].numpy()
             for n in shape[1:]
         ]
         coords: Coords = {"channel": ("channel", np.arange(shape[0])), "y": ("y", centres[0]), "x": ("x", centres[1])}
@@ -150,8 +155,8 @@ class Select(Reduction):
         assert self.units is not None
         return {"name": "units", "units": {site: [int(i) for i in index] for site, index in self.units.items()}}
 
-    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
-        full = Reduction().bind(site, shape, stride, device)
+    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
+        full = Reduction().bind(site, shape, grid, device)
         if self.channels is not None:
             wrong = [c for c in self.channels if not 0 <= c < shape[0]]
             if wrong or len(set(self.channels)) < len(self.channels):
@@ -227,7 +232,7 @@ class Project(Reduction):
     def describe(self) -> dict[str, Any]:  # noqa: D102
         return {"name": "project", "n": self.n, "seed": self.seed, "density": "1/sqrt(units)"}
 
-    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
+    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
         units = math.prod(shape)
         coords: Coords = {"component": ("component", np.arange(min(self.n, units)))}
         if units <= self.n:
@@ -273,7 +278,7 @@ class Components(Reduction):
                 digest.update(np.ascontiguousarray(array, dtype=np.float32).tobytes())
         return {**self.described, "sha256": digest.hexdigest()}
 
-    def bind(self, site: Site, shape: tuple[int, ...], stride: int, device: torch.device) -> Bound:  # noqa: D102
+    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
         if str(site) not in self.bases:
             raise SpecError(f"no components were fitted for {site}; fitted: {listed(self.bases)}")
         mean, basis = (torch.as_tensor(np.asarray(a, dtype=np.float32), device=device) for a in self.bases[str(site)])

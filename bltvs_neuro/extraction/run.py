@@ -18,9 +18,9 @@ import torch
 from torch import Tensor
 
 from ..errors import SpecError, StimulusError, StoreError, unknown
-from ..model import BLT_VS, State
+from ..model import Network, State
 from ..model.checkpoints import weights_sha256
-from ..schema import STREAMS, Site
+from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import Block, StoreSpec, default_block, open_writer
 from .background import Background
@@ -28,7 +28,7 @@ from .batches import Batch, decoded
 from .hooks import hooked
 from .pca import Pca, fit_or_load, parse_pca
 from .plan import bind_all, check_disk, layouts, make_plan
-from .precision import MemoryFormat, Precision, computing, deviation, placed
+from .precision import MemoryFormat, Precision, as_laid_out, computing, deviation, placed
 from .reduce import Bound, Reduction, parse_reduction
 from .sites import Selection, Timesteps, require_states, select_states
 
@@ -68,11 +68,11 @@ class Progress:
 
 
 def extract(
-    model: BLT_VS,
+    model: Network,
     stimuli: StimulusSet | str | os.PathLike[str],
     path: str | os.PathLike[str],
-    areas: Selection = "V1:LOC",
-    streams: Selection = STREAMS,
+    areas: Selection | None = None,
+    streams: Selection = "all",
     timesteps: Timesteps = "all",
     reduce: str | Reduction | None = None,
     *,
@@ -91,13 +91,14 @@ def extract(
 
     Parameters
     ----------
-    model : BLT_VS
+    model : Network
     stimuli : StimulusSet or path
         A path is opened as :meth:`StimulusSet.open` does.
     path : path
         Of the store, an HDF5 file. While the run is under way its finished blocks lie in ``<path>.parts``.
     areas, streams, timesteps
-        What to record, see :func:`bltvs_neuro.extraction.sites.select_states`; ``"V1:LOC"`` includes both ends.
+        What to record, see :func:`bltvs_neuro.extraction.sites.select_states`; ``"V1:LOC"`` includes both ends. Areas
+        are the model's usual ones (V1 to LOC of BLT_VS) unless given.
     reduce : str or Reduction, optional
         ``"mean"``, ``"pool:4"``, ``"project:2048"``, ``"units:500"``, ``"channels:0,1"``, a reduction made by
         ``mean()``, ``pool()``, ``project()``, ``units()``, ``channels()`` or ``pca()``; None keeps the full maps.
@@ -146,6 +147,7 @@ def extract(
     path = Path(path)
     if not isinstance(stimuli, StimulusSet):
         stimuli = StimulusSet.open(Path(stimuli))
+    areas = model.usual_areas if areas is None else areas
     states = select_states(model, areas, streams, timesteps)
     require_states(model, states, areas, timesteps)
     reduction = read_reduction(reduce)
@@ -182,7 +184,7 @@ class _Loop:
     """One run over the pending blocks of a writer."""
 
     def __init__(
-        self, model: BLT_VS, states: tuple[State, ...], bound: dict[Site, Bound], stimuli: StimulusSet, writer: Any,
+        self, model: Network, states: tuple[State, ...], bound: dict[Site, Bound], stimuli: StimulusSet, writer: Any,
         batch_size: int, device: torch.device, precision: Precision, on_error: OnError,
         progress: Callable[[Progress], None] | None,
     ) -> None:  # fmt: skip
@@ -227,8 +229,7 @@ class _Loop:
             reduced[state] = values if values.device.type == "cpu" else values.to("cpu", non_blocking=True)
 
         images = self.model.transform.scale(batch.pixels.to(self.device, non_blocking=True))
-        if next(self.model.connections["V1"].parameters()).is_contiguous(memory_format=torch.channels_last):
-            images = images.contiguous(memory_format=torch.channels_last)
+        images = as_laid_out(self.model, images)
         with computing(self.device, self.precision), hooked(self.model, self.states, receive):
             self.model.run(images)
         if self.device.type == "cuda":
@@ -282,7 +283,7 @@ def pick_device(device: str | torch.device) -> torch.device:
     return chosen
 
 
-def auto_batch_size(model: BLT_VS, states: tuple[State, ...], device: torch.device) -> int:
+def auto_batch_size(model: Network, states: tuple[State, ...], device: torch.device) -> int:
     """Stimuli per forward pass: 8 on a CPU; on a GPU a multiple of 8 that half of the free memory holds, at most 256."""
     if device.type != "cuda":
         return CPU_BATCH
@@ -295,14 +296,14 @@ def auto_batch_size(model: BLT_VS, states: tuple[State, ...], device: torch.devi
     return int(min(256, max(8, free // 2 // each // 8 * 8)))
 
 
-def identity(model: BLT_VS, reduction: Reduction, precision: Precision, memory_format: MemoryFormat) -> dict[str, Any]:
+def identity(model: Network, reduction: Reduction, precision: Precision, memory_format: MemoryFormat) -> dict[str, Any]:
     """What must be the same for two runs to go into the same store."""
     return {
-        "model": model.provenance.get("model", "BLT_VS"),
+        "model": model.provenance.get("model", "Network"),
         "config": model.config,
         "weights": model.provenance.get("weights", "as constructed"),
         "weights_sha256": weights_sha256(model),
-        "schedule": model.schedule.name,
+        "schedule": model.schedule_name,
         "transform": model.transform.describe(),
         "reduction": reduction.describe(),
         "precision": precision,
@@ -310,7 +311,7 @@ def identity(model: BLT_VS, reduction: Reduction, precision: Precision, memory_f
     }
 
 
-def provenance(model: BLT_VS, stimuli: StimulusSet, device: torch.device) -> dict[str, Any]:
+def provenance(model: Network, stimuli: StimulusSet, device: torch.device) -> dict[str, Any]:
     """What else a store should say about how it came to be."""
     return {
         "checkpoint": model.provenance,
@@ -325,7 +326,7 @@ def provenance(model: BLT_VS, stimuli: StimulusSet, device: torch.device) -> dic
 
 
 def check_unchanged(
-    stimuli: StimulusSet, recorded: dict[str, str], model: BLT_VS, workers: int | Literal["auto"]
+    stimuli: StimulusSet, recorded: dict[str, str], model: Network, workers: int | Literal["auto"]
 ) -> None:
     """Compare the pixels of stimuli that finished parts hold with what is there now."""
     if not recorded:
@@ -346,7 +347,7 @@ def check_unchanged(
 
 
 def _deviation(
-    model: BLT_VS, states: tuple[State, ...], stimuli: StimulusSet, device: torch.device, precision: Precision
+    model: Network, states: tuple[State, ...], stimuli: StimulusSet, device: torch.device, precision: Precision
 ) -> dict[str, float]:
     rows = [list(range(min(2, len(stimuli))))]
     (batch,) = decoded(stimuli, model.transform, rows, workers=0)

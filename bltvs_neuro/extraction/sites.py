@@ -5,25 +5,25 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..errors import SpecError
-from ..model import BLT_VS, State
-from ..schema import STREAMS, Site, parse_names, parse_timesteps
+from ..model import Network, State
+from ..schema import Site, parse_names, parse_timesteps
 
 Selection = str | Iterable[str]
 Timesteps = str | int | slice | Iterable[int]
 
 
 def select_states(
-    model: BLT_VS, areas: Selection = "all", streams: Selection = STREAMS, timesteps: Timesteps = "all"
+    model: Network, areas: Selection = "all", streams: Selection = "all", timesteps: Timesteps = "all"
 ) -> tuple[State, ...]:
     """Choose states that exist.
 
     Parameters
     ----------
-    model : BLT_VS
+    model : Network
     areas : str or iterable of str
         ``"all"``, ``"V4"``, ``"V1:LOC"`` (both ends included) or names.
     streams : str or iterable of str
-        ``"bu"``, ``"td"``, or both.
+        ``"bu"``, ``"td"``, or all that the model has.
     timesteps : str, int, slice or iterable of int
         ``"all"``, ``"0:6"`` (half-open), ``"0,2"``, or ints.
 
@@ -38,11 +38,11 @@ def select_states(
         An area, stream or timestep that the model does not have.
     """
     chosen_areas = parse_names(areas, model.areas, "area")
-    chosen_streams = parse_names(streams, STREAMS, "stream")
+    chosen_streams = parse_names(streams, model.streams, "stream")
     chosen_timesteps = parse_timesteps(timesteps, model.timesteps)
     return tuple(
         state
-        for state in model.graph
+        for state in model.states()
         if state.area in chosen_areas and state.stream in chosen_streams and state.timestep in chosen_timesteps
     )
 
@@ -55,11 +55,11 @@ def by_site(states: Iterable[State]) -> dict[Site, tuple[int, ...]]:
     return {site: tuple(timesteps) for site, timesteps in grouped.items()}
 
 
-def require_states(model: BLT_VS, states: tuple[State, ...], areas: Selection, timesteps: Timesteps) -> None:
+def require_states(model: Network, states: tuple[State, ...], areas: Selection, timesteps: Timesteps) -> None:
     """Raise SpecError, with the onsets, when nothing of what was asked for exists."""
     if not states:
         onsets = ", ".join(f"{area} {model.onset(Site(area, 'bu'))}" for area in model.areas)
         raise SpecError(
             f"nothing to record: no activity reaches areas {areas!r} at timesteps {timesteps!r} "
-            f"(onsets in the {model.schedule.name} schedule: {onsets})"
+            f"(onsets in the {model.schedule_name} schedule: {onsets})"
         )

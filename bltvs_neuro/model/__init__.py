@@ -2,6 +2,7 @@
 
 from .areas import AREA_NAMES, receptive_fields
 from .blt_vs import BLT_VS
-from .unroll import SCHEDULES, State
+from .network import Grid, Network, State
+from .unroll import SCHEDULES
 
-__all__ = ["AREA_NAMES", "BLT_VS", "SCHEDULES", "State", "receptive_fields"]
+__all__ = ["AREA_NAMES", "BLT_VS", "SCHEDULES", "Grid", "Network", "State", "receptive_fields"]

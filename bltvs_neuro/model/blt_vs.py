@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any, Literal, get_args
 
 import torch
@@ -12,13 +12,14 @@ from ..errors import SpecError, unknown
 from ..schema import STREAMS, Site
 from .areas import AREA_NAMES, areas_for, receptive_fields
 from .cell import CONNECTIONS, Cell, ReadoutCell
+from .network import Grid, Network, State, as_site
 from .transform import Transform
-from .unroll import IMAGE, SCHEDULES, Edge, Graph, State
+from .unroll import IMAGE, SCHEDULES, Edge, Graph
 
 ReadoutType = Literal["multi", "single"]
 
 
-class BLT_VS(nn.Module):
+class BLT_VS(Network):
     """Recurrent two-stream model of the human ventral stream.
 
     Parameters
@@ -94,7 +95,8 @@ class BLT_VS(nn.Module):
             width=float(width),
         )  # fmt: skip
         self.timesteps, self.num_classes, self.image_size = timesteps, num_classes, image_size
-        self.areas, self.readout_type = AREA_NAMES, readout_type
+        self.areas, self.usual_areas, self.streams = AREA_NAMES, "V1:LOC", STREAMS
+        self.readout_type = readout_type
         self.transform = Transform(image_size)
         self.provenance: dict[str, Any] = {"model": "BLT_VS", "weights": "as constructed"}
 
@@ -102,6 +104,7 @@ class BLT_VS(nn.Module):
         self.shapes: dict[str, tuple[int, int, int]] = {
             field.area: (channels[field.area], field.units, field.units) for field in receptive_fields(image_size)
         }
+        self.grids = {field.area: Grid(field.stride) for field in receptive_fields(image_size)}
         self.connections = nn.ModuleDict()
         for at, area in enumerate(areas):
             below = channels[areas[at - 1].name] if at else 3
@@ -115,13 +118,10 @@ class BLT_VS(nn.Module):
                 )  # fmt: skip
 
         self.schedule = SCHEDULES["simultaneous" if bio_unroll else "sweep"]
+        self.schedule_name = self.schedule.name
         existing = {name: [c for c in CONNECTIONS if cell.has(c)] for name, cell in self.connections.items()}  # type: ignore[operator]
         self.graph = Graph(areas, existing, self.schedule, timesteps)
-        self.taps = nn.ModuleDict(
-            {area: nn.ModuleDict({stream: nn.ModuleDict() for stream in STREAMS}) for area in AREA_NAMES}
-        )
-        for state in self.graph:
-            self.taps[state.area][state.stream][str(state.timestep)] = nn.Identity()  # type: ignore[index]
+        self.add_taps()
         if readout_type == "single":
             outputs = self.graph.timesteps_of("Readout", "bu")
             if not outputs:
@@ -171,11 +171,8 @@ class BLT_VS(nn.Module):
         dict of State to Tensor
             (B, C, H, W) each, (B, num_classes) for the readout's ``bu``.
         """
-        size = self.image_size
-        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
-            raise SpecError(f"images must be (batch, 3, {size}, {size}); got {tuple(images.shape)}")
-        wanted = {state for state in self.graph if self._hooked(state)}
-        wanted.update(outputs)
+        self.check_images(images)
+        wanted = self.wanted(outputs)
         kept: dict[State, Tensor] = {}
         values: dict[State | Edge, Tensor] = {IMAGE: images}
         for step in self.graph.plan(frozenset(wanted)):
@@ -199,43 +196,34 @@ class BLT_VS(nn.Module):
                 del values[used]
         return kept
 
-    def tap(self, state: State) -> nn.Module:
-        """Return the module that ``state`` passes through; SpecError where the state does not exist."""
-        return self.get_submodule(self.tap_name(Site(state.area, state.stream), state.timestep))
+    def states(self) -> Iterator[State]:
+        """All states that exist, by area, stream and timestep."""
+        return iter(self.graph)
 
-    def tap_name(self, site: Site | str, timestep: int) -> str:
-        """Return the dotted name of a tap, ``"taps.V4.td.3"``.
+    def is_constant(self, state: State) -> bool:
+        """Whether a state is the same for every image (the normalisation of zeros, as no drive has arrived)."""
+        return self.graph.is_constant(state)
 
-        Raises
-        ------
-        SpecError
-            An unknown area or stream, or a timestep at which nothing has reached the site (or that does not exist).
-        """
-        site = site if isinstance(site, Site) else Site.parse(site)
-        if site.area not in self.areas:
-            raise unknown("area", site.area, self.areas)
-        if State(site.area, site.stream, timestep) not in self.graph:
-            exists = self.graph.timesteps_of(*site)
-            when = f"it exists at timesteps {exists[0]} to {exists[-1]}" if exists else "it never is in this model"
-            raise SpecError(f"{site} is not active at timestep {timestep}: {when}")
-        return f"taps.{site.area}.{site.stream}.{timestep}"
+    @property
+    def logit_timesteps(self) -> tuple[int, ...]:
+        """The timesteps of the logits that a forward pass returns; the last for ``readout_type="single"``."""
+        reached = self.timesteps_of("Readout/bu")
+        return reached if self.readout_type == "multi" else reached[-1:]
 
-    def onset(self, site: Site | str) -> int | None:
-        """First timestep at which a site is active, None if it never is."""
-        site = site if isinstance(site, Site) else Site.parse(site)
-        timesteps = self.graph.timesteps_of(*site)
-        return timesteps[0] if timesteps else None
+    def timesteps_of(self, site: Site | str) -> tuple[int, ...]:
+        """Timesteps at which a site exists; the first is its onset."""
+        return self.graph.timesteps_of(*as_site(site))
 
     def shape(self, site: Site | str) -> tuple[int, ...]:
         """Shape of one stimulus's activations at a site: (C, H, W), or (num_classes,) for ``Readout/bu``."""
-        site = site if isinstance(site, Site) else Site.parse(site)
+        site = as_site(site)
         return (self.num_classes,) if site == ("Readout", "bu") else self.shapes[site.area]
+
+    def grid(self, site: Site | str) -> Grid:
+        """Where the units of a site's map are."""
+        return self.grids[as_site(site).area]
 
     def compile_cells(self) -> None:
         """Let ``torch.compile`` fuse every area's rectification, gate and normalisation; the convolutions stay."""
         for cell in self.connections.values():
             cell.compile()
-
-    def _hooked(self, state: State) -> bool:
-        tap: nn.Module = self.taps[state.area][state.stream][str(state.timestep)]  # type: ignore[index, assignment]
-        return bool(tap._forward_hooks or tap._forward_pre_hooks)

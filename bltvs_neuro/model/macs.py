@@ -8,15 +8,15 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from ..schema import parse_names
-from .blt_vs import BLT_VS
+from .network import Network
 
 
-def count_macs(model: BLT_VS, areas: str | None = None) -> int:
+def count_macs(model: Network, areas: str | None = None) -> int:
     """Count the multiply-accumulates of the convolutions for one image.
 
     Parameters
     ----------
-    model : BLT_VS
+    model : Network
         Not changed; the count runs on a copy without storage.
     areas : str, optional
         Every site of these areas (``"Retina:LOC"``) at every timestep; None counts what the logits take.
@@ -33,5 +33,5 @@ def count_macs(model: BLT_VS, areas: str | None = None) -> int:
             on_meta(images)
         else:
             chosen = parse_names(areas, model.areas, "area")
-            on_meta.run(images, outputs=[state for state in model.graph if state.area in chosen])
+            on_meta.run(images, outputs=[state for state in model.states() if state.area in chosen])
     return counter.get_total_flops() // 2

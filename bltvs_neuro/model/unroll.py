@@ -14,15 +14,7 @@ from typing import NamedTuple
 
 from ..schema import STREAMS, Stream
 from .areas import Area
-
-
-class State(NamedTuple):
-    """Activity of one area and stream at one timestep."""
-
-    area: str
-    stream: Stream
-    timestep: int
-
+from .network import State
 
 IMAGE = State("image", "bu", 0)
 

@@ -32,6 +32,7 @@ MODEL_TIMESTEP = "model_timestep"
 xarray refuses a tree in which parent and child disagree about one dimension."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
+_AREA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
 _RESERVED = {STIMULUS, TIMESTEP, STIMULUS_ID, STATUS, ACTIVATIONS}
 
 
@@ -72,8 +73,8 @@ class SiteLayout:
     onset: int | None = None
 
     def __post_init__(self) -> None:
-        if not _NAME.match(Site.parse(self.site).area):
-            raise SpecError(f"the site {self.site!r} cannot be a group name; use letters and digits")
+        if not _AREA.match(Site.parse(self.site).area):
+            raise SpecError(f"the site {self.site!r} cannot be a group name; use letters, digits, dots and hyphens")
         steps = tuple(int(t) for t in self.timesteps)
         if not steps or list(steps) != sorted(set(steps)) or steps[0] < 0:
             raise SpecError(f"{self.site}: timesteps must be ascending, without repeats, from 0; got {steps}")

@@ -12,6 +12,7 @@ from sklearn.decomposition import PCA
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction import reduce
 from bltvs_neuro.extraction.pca import principal_components
+from bltvs_neuro.model import Grid
 from bltvs_neuro.schema import Site
 
 SITE, SHAPE = Site("V4", "bu"), (12, 8, 8)
@@ -19,7 +20,7 @@ MAPS = torch.randn(6, *SHAPE, generator=torch.Generator().manual_seed(0))
 
 
 def apply(spec) -> tuple[reduce.Bound, np.ndarray]:
-    bound = reduce.parse_reduction(spec).bind(SITE, SHAPE, 8, torch.device("cpu"))
+    bound = reduce.parse_reduction(spec).bind(SITE, SHAPE, Grid(8), torch.device("cpu"))
     out = bound.apply(MAPS).numpy()
     assert out.shape == (6, *bound.shape)
     assert len(bound.dims) == len(bound.shape)
@@ -58,7 +59,7 @@ def test_projection_is_the_sparse_product_and_keeps_distances():
     ratio = pdist(out) / pdist(MAPS.flatten(1).numpy())
     assert abs(ratio - 1).max() < 0.2
     assert abs(ratio.mean() - 1) < 0.05
-    other = reduce.project(300, seed=1).bind(Site("V4", "td"), SHAPE, 8, torch.device("cpu"))
+    other = reduce.project(300, seed=1).bind(Site("V4", "td"), SHAPE, Grid(8), torch.device("cpu"))
     assert not np.array_equal(other.apply(MAPS).numpy(), out)  # another site has another projection
     np.testing.assert_array_equal(apply("project:5000")[1], MAPS.flatten(1).numpy())  # fewer units than components
 

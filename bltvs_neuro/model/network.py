@@ -1,0 +1,201 @@
+"""What every model is to the rest of the package: areas and streams in time, each state behind a tap that can be hooked.
+
+A feed-forward network is one with a single timestep and the stream ``bu``.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+from torch import Tensor, nn
+
+from ..errors import SpecError, unknown
+from ..schema import Site, Stream
+from .transform import Transform
+
+
+class State(NamedTuple):
+    """Activity of one area and stream at one timestep."""
+
+    area: str
+    stream: Stream
+    timestep: int
+
+
+class Grid(NamedTuple):
+    """Where the units of a map are, the same along both axes.
+
+    Attributes
+    ----------
+    stride : float
+        Distance of neighbouring units, pixels of the transformed image.
+    start : float
+        Centre of the first unit's receptive field.
+
+    Examples
+    --------
+    >>> Grid(16, 7.5).centres(3).tolist()
+    [7.5, 23.5, 39.5]
+    """
+
+    stride: float
+    start: float = 0.0
+
+    def centres(self, n: int) -> np.ndarray:
+        """Centres of ``n`` units, pixels."""
+        return self.start + self.stride * np.arange(n, dtype=np.float64)
+
+
+class Network(nn.Module, ABC):
+    """A model that can be recorded from; the base of all models.
+
+    Attributes
+    ----------
+    areas : tuple of str
+        From the image up; the last one is the readout.
+    usual_areas : str
+        What an extraction records unless told otherwise, in the selection grammar (``"V1:LOC"``).
+    streams : tuple of str
+        ``("bu",)``, or with ``"td"``.
+    timesteps : int
+    schedule_name : str
+        How states follow each other in time.
+    num_classes, image_size : int
+        Logits; height and width of the input in pixels.
+    config : dict
+        What, with the weights, decides the numbers; JSON-safe.
+    transform : Transform
+        From decoded pictures to the model's input.
+    provenance : dict
+        Where the weights came from; :func:`bltvs_neuro.load_model` fills it in.
+    taps : nn.ModuleDict
+        One module per state that passes it on unchanged; forward hooks attach to them. A state is computed if it is
+        hooked or something that is asked for needs it.
+    """
+
+    areas: tuple[str, ...]
+    usual_areas: str
+    streams: tuple[Stream, ...]
+    timesteps: int
+    schedule_name: str
+    num_classes: int
+    image_size: int
+    config: dict[str, Any]
+    transform: Transform
+    provenance: dict[str, Any]
+    taps: nn.ModuleDict
+
+    @abstractmethod
+    def states(self) -> Iterator[State]:
+        """All states that exist, by area, stream and timestep."""
+
+    @abstractmethod
+    def shape(self, site: Site | str) -> tuple[int, ...]:
+        """Shape of one stimulus's activations: (channel, y, x), (channel, token) or (channel,)."""
+
+    @abstractmethod
+    def grid(self, site: Site | str) -> Grid:
+        """Where the units of a site's map are."""
+
+    @abstractmethod
+    def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
+        """Compute the states that have a hook on their tap, and ``outputs``, which are returned.
+
+        Parameters
+        ----------
+        images : Tensor, (B, 3, image_size, image_size)
+            As the transform gives them.
+        outputs : collection of State
+
+        Returns
+        -------
+        dict of State to Tensor
+            (B, *shape) each.
+        """
+
+    @property
+    @abstractmethod
+    def logit_timesteps(self) -> tuple[int, ...]:
+        """The timesteps of the logits that a forward pass returns."""
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        """Return the logits (B, num_classes), one per timestep of :attr:`logit_timesteps`."""
+        outputs = [State(self.areas[-1], "bu", t) for t in self.logit_timesteps]
+        values = self.run(images, outputs)
+        return [values[state] for state in outputs]
+
+    def is_constant(self, state: State) -> bool:
+        """Whether a state is the same for every image."""
+        return False
+
+    def onset(self, site: Site | str) -> int | None:
+        """First timestep at which a site is active, None if it never is."""
+        return next(iter(self.timesteps_of(site)), None)
+
+    def timesteps_of(self, site: Site | str) -> tuple[int, ...]:
+        """Timesteps at which a site exists; the first is its onset."""
+        site = as_site(site)
+        return tuple(s.timestep for s in self.states() if (s.area, s.stream) == site)
+
+    def tap(self, state: State) -> nn.Module:
+        """Return the module that ``state`` passes through; SpecError where the state does not exist."""
+        return self.get_submodule(self.tap_name(Site(state.area, state.stream), state.timestep))
+
+    def tap_name(self, site: Site | str, timestep: int) -> str:
+        """Return the dotted name of a tap, ``"taps.V4.td.3"``.
+
+        Raises
+        ------
+        SpecError
+            An unknown area or stream, or a timestep at which nothing has reached the site (or that does not exist).
+        """
+        site = as_site(site)
+        if site.area not in self.areas:
+            raise unknown("area", site.area, self.areas)
+        exists = self.timesteps_of(site)
+        if timestep not in exists:
+            when = f"it exists at timesteps {exists[0]} to {exists[-1]}" if exists else "it never is in this model"
+            raise SpecError(f"{site} is not active at timestep {timestep}: {when}")
+        return f"taps.{_key(site.area)}.{site.stream}.{timestep}"
+
+    def compile_cells(self) -> None:
+        """Let ``torch.compile`` fuse element-wise work, where a model has it to fuse."""
+        raise SpecError(f"{self.provenance.get('model', type(self).__name__)} has nothing that compiling would fuse")
+
+    def add_taps(self) -> None:
+        """Register one tap per state; called at the end of a constructor."""
+        self.taps = nn.ModuleDict()
+        for state in self.states():
+            at = self.taps
+            for key in (_key(state.area), state.stream):
+                if key not in at:
+                    at[key] = nn.ModuleDict()
+                at = at[key]  # type: ignore[assignment]
+            at[str(state.timestep)] = nn.Identity()
+
+    def wanted(self, outputs: Collection[State]) -> set[State]:
+        """Return ``outputs`` and every state that has a hook on its tap."""
+        return {state for state in self.states() if self._hooked(state)} | set(outputs)
+
+    def check_images(self, images: Tensor) -> None:
+        """Raise SpecError for images of another shape than the model's input."""
+        size = self.image_size
+        if images.ndim != 4 or tuple(images.shape[1:]) != (3, size, size):
+            raise SpecError(f"images must be (batch, 3, {size}, {size}); got {tuple(images.shape)}")
+
+    def _hooked(self, state: State) -> bool:
+        tap: nn.Module = self.taps[_key(state.area)][state.stream][str(state.timestep)]  # type: ignore[index, assignment]
+        return bool(tap._forward_hooks or tap._forward_pre_hooks)
+
+
+def as_site(site: Site | str) -> Site:
+    """Read a site from its name, or pass it on."""
+    return site if isinstance(site, Site) else Site.parse(site)
+
+
+def _key(area: str) -> str:
+    """A module's name may hold no dot, and a layer's no hyphen."""
+    return area.replace(".", "-")
