@@ -27,6 +27,8 @@ PUBLIC: dict[str, str] = {
     "compare_rdms": "rsa.result",
     "load_rdms": "neural",
     "load_responses": "neural",
+    "fit_encoding": "encoding",
+    "partition_encoding": "encoding",
 }
 """Public name -> the module that holds it."""
 

@@ -20,7 +20,18 @@ import numpy as np
 
 from ..errors import SpecError
 from .backend import Array, Backend
-from .ridge import DEFAULT_BATCH_BYTES, By, Dtype, OnEdge, batches, check_alphas, fit_ridge, warn_edges
+from .ridge import (
+    DEFAULT_BATCH_BYTES,
+    By,
+    Dtype,
+    Edges,
+    OnEdge,
+    batches,
+    check_alphas,
+    count_edges,
+    fit_ridge,
+    warn_edges,
+)
 from .spectrum import Spectrum, gram_spectrum
 
 _NUMPY = Backend()
@@ -39,6 +50,8 @@ class BandedFit(NamedTuple):
     """(t,) mean of the training rows."""
     dual: np.ndarray
     """(n, t): a band's part of the prediction is ``gamma * (cross-Gram of the band @ dual)``."""
+    edges: Edges = Edges(0, 0)
+    """How many targets chose an edge of the grid that binds."""
 
     def parts(self, crosses: Sequence[np.ndarray]) -> np.ndarray:
         """What each band adds to the prediction, (g, n_test, t); their sum plus ``mean`` predicts.
@@ -169,9 +182,10 @@ def fit_banded(
             some = better[columns]
             dual[:, some] = _dual(spectrum, targets[:, some], mean[some], grid[fit.position[some]], dtype, backend)
         values = spectrum.values if spectrum.values.sum() > values.sum() else values
-    if on_edge == "warn" and len(grid) > 1:
-        warn_edges(position, grid, values)
-    return BandedFit(shares[chosen].T, grid[position], loss, mean, dual)
+    edges = count_edges(position, grid, values)
+    if on_edge == "warn":
+        warn_edges(edges, f"{t} targets", f"alpha ({grid[0]:.3g})", f"alpha ({grid[-1]:.3g})")
+    return BandedFit(shares[chosen].T, grid[position], loss, mean, dual, edges)
 
 
 def _dual(

@@ -3,35 +3,28 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import SpecError, listed, unknown
+from ..errors import SpecError, listed
 from ..schema import STIMULUS_ID
-from .backend import Backend
 from .ceiling import CeilingMethod, noise_ceiling
-from .folds import group_folds, inner_blocks
 from .gram import Scale
 from .partition import commonality
 from .parts import Parts
+from .plan import Choices, Choose, Plan, SolverName, Weights, make_plan, make_spec
 from .result import EncodingResult, PartitionResult, build_partition, build_result
-from .ridge import By, Dtype, OnEdge, check_alphas
-from .solvers import BANDED, SOLVERS, Options
-from .spaces import Over, Space, banded_spaces, choose_members, single_spaces, stimulus_ids
-from .sweep import Plan, Progress, run_spaces
+from .ridge import Dtype, OnEdge
+from .solvers import BANDED
+from .spaces import Member, Over, Space, banded_spaces, choose_members, single_spaces, stimulus_ids
+from .sweep import Progress, run_spaces
 from .targets import BadTargets, OnMismatch, Repetitions, Targets, prepare_targets
 
-SolverName = Literal["ridge", "banded", "banded_hyper_gradient", "pls", "ols"]
-Choose = Literal["auto", "gcv", "loo", "kfold"]
-Weights = Literal["none", "dual"]
-log = logging.getLogger(__name__)
-
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+PLAIN_SWEEP = {"solver": "banded", "scale": "none", "transform": None, "weights": "none", "n_permutations": 0}
 
 
 def fit_encoding(
@@ -39,6 +32,7 @@ def fit_encoding(
     responses: Any,
     *,
     sites: str | Iterable[str] = "all",
+    streams: str | Iterable[str] = "all",
     timesteps: Any = "all",
     bands: Over | None = None,
     groups: str | tuple[str, ...] = "stimulus_id",
@@ -76,6 +70,8 @@ def fit_encoding(
     sites : str or iterable of str
         ``"all"``, sites (``"V4/td"``), areas (``"V4"``) or a range (``"V1:LOC"``). Sites and timesteps that are the same for
         every stimulus are left out and named in the result; asked for by name and constant throughout, a site is refused.
+    streams : str or iterable of str
+        ``"bu"``, ``"td"`` or both, of the sites.
     timesteps : str, int, slice or iterable of int
         Of the model.
     bands : {"area", "stream", "timestep"}, optional
@@ -142,28 +138,18 @@ def fit_encoding(
         raise SpecError(
             f"bands are for solvers {listed(BANDED)}, which need them; got bands={bands!r}, solver={solver!r}"
         )
-    members, left_out = choose_members(acts, sites, timesteps)
+    choices = Choices(
+        groups=groups, repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets, cv=cv,
+        inner_cv=inner_cv, solver=solver, by=by, alphas=alphas, n_components=n_components, n_iter=n_iter, scale=scale,
+        transform=transform, weights=weights, n_permutations=n_permutations, memory=memory, dtype=dtype, device=device,
+        seed=seed, on_edge=on_edge,
+    )  # fmt: skip
+    members, left_out = choose_members(acts, sites, timesteps, streams)
     spaces = single_spaces(members) if bands is None else banded_spaces(members, bands)
-    ids = stimulus_ids(acts, members)
-    targets = prepare_targets(
-        responses,
-        ids,
-        groups=groups,
-        repetitions=repetitions,
-        on_mismatch=on_mismatch,
-        bad_targets=bad_targets,
-    )
-    limits = _ceiling(responses, ceiling, targets, repetitions, ids)
-    options = {
-        "by": by, "alphas": alphas, "n_components": n_components, "n_iter": n_iter, "dtype": dtype, "seed": seed,
-        "on_edge": on_edge, "device": device, "cv": cv, "inner_cv": inner_cv, "solver": solver, "scale": scale,
-        "transform": transform, "weights": weights, "n_permutations": n_permutations, "memory": memory,
-    }  # fmt: skip
-    plan, spec = make_plan(targets, spaces, acts, options)
-    parts = None if resume_path is None else Parts(resume_path, spec)
-    arrays = run_spaces(acts, spaces, plan, parts=parts, progress=progress)
-    attrs = make_attrs(acts, responses, spec, targets, left_out)
-    return build_result(spaces, arrays, targets, plan.folds, attrs, ceiling=limits, row_ids=ids[targets.stimuli])
+    sweep = prepare(acts, responses, members, spaces, left_out, choices)
+    limits = _ceiling(responses, ceiling, sweep.plan.targets, repetitions, sweep.ids)
+    arrays = sweep.run(progress, resume_path)
+    return build_result(sweep.spaces, arrays, sweep.plan, sweep.attrs, ceiling=limits, ids=sweep.ids)
 
 
 def partition_encoding(
@@ -172,22 +158,12 @@ def partition_encoding(
     *,
     over: Over = "stream",
     sites: str | Iterable[str] = "all",
+    streams: str | Iterable[str] = "all",
     timesteps: Any = "all",
-    groups: str | tuple[str, ...] = "stimulus_id",
-    repetitions: Repetitions = "average",
-    on_mismatch: OnMismatch = "raise",
-    bad_targets: BadTargets = "mark",
-    cv: int = 5,
-    inner_cv: int = 5,
-    by: Choose = "auto",
-    alphas: Sequence[float] | np.ndarray | None = None,
     n_iter: int = 20,
-    memory: int | str = "2GiB",
-    dtype: Dtype = "float32",
-    device: str | None = None,
-    seed: int = 0,
     progress: Callable[[Progress], None] | None = None,
     resume_path: str | os.PathLike[str] | None = None,
+    **options: Any,
 ) -> PartitionResult:
     """Unique and shared variance of streams, areas or timesteps, by commonality of cross-validated R2.
 
@@ -196,29 +172,30 @@ def partition_encoding(
 
     Parameters
     ----------
+    acts, responses, sites, streams, timesteps, progress, resume_path
+        As :func:`fit_encoding`.
     over : {"stream", "area", "timestep"}
         What is told apart; at most 8 of them.
-    acts, responses, sites, ...
-        As :func:`fit_encoding`.
+    n_iter : int
+        Candidate shares of each banded ridge.
+    **options
+        groups, repetitions, on_mismatch, bad_targets, cv, inner_cv, by, alphas, memory, dtype, device, seed and on_edge, as
+        :func:`fit_encoding` takes them; ``on_edge`` is ``"ignore"`` here.
 
     Returns
     -------
     PartitionResult
+
+    Raises
+    ------
+    SpecError, DataError, StoreError
+        As :func:`fit_encoding`.
     """
-    members, left_out = choose_members(acts, sites, timesteps)
+    choices = Choices.read({"on_edge": "ignore", **options}, fixed={"n_iter": n_iter, "n_components": 1, **PLAIN_SWEEP})
+    members, left_out = choose_members(acts, sites, timesteps, streams)
     spaces = banded_spaces(members, over, subsets=True)
-    ids = stimulus_ids(acts, members)
-    targets = prepare_targets(
-        responses, ids, groups=groups, repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets
-    )
-    options = {
-        "by": by, "alphas": alphas, "n_components": 1, "n_iter": n_iter, "dtype": dtype, "seed": seed,
-        "on_edge": "ignore", "device": device, "cv": cv, "inner_cv": inner_cv, "solver": "banded", "scale": "none",
-        "transform": None, "weights": "none", "n_permutations": 0, "memory": memory,
-    }  # fmt: skip
-    plan, spec = make_plan(targets, spaces, acts, options)
-    parts = None if resume_path is None else Parts(resume_path, spec)
-    arrays = run_spaces(acts, spaces, plan, parts=parts, progress=progress)
+    sweep = prepare(acts, responses, members, spaces, left_out, choices)
+    arrays = sweep.run(progress, resume_path)
     grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
     labels: dict[tuple[Any, ...], dict[str, Any]] = {}
     for space, result in zip(spaces, arrays, strict=True):
@@ -226,113 +203,50 @@ def partition_encoding(
         labels[key] = space.labels
         grouped.setdefault(key, {})[frozenset(member.band for member in space.members)] = result["r2"]
     partitions = [(labels[key], commonality(r2)) for key, r2 in grouped.items()]
-    return build_partition(partitions, targets, make_attrs(acts, responses, spec, targets, left_out))
+    return build_partition(partitions, sweep.plan.targets, sweep.attrs)
 
 
-def parse_memory(memory: int | str) -> int:
-    """Bytes from a number or text such as ``"2GiB"``.
+class Sweep(NamedTuple):
+    """Feature spaces, ready to be fitted."""
 
-    Examples
-    --------
-    >>> parse_memory("1.5GiB")
-    1610612736
-    """
-    if isinstance(memory, str):
-        text = memory.strip()
-        unit = next((u for u in sorted(_UNITS, key=len, reverse=True) if text.endswith(u)), "")
-        try:
-            memory = int(float(text.removesuffix(unit)) * _UNITS.get(unit, 1))
-        except (ValueError, OverflowError):
-            raise SpecError(f"memory is a number of bytes or text such as '2GiB'; got {text!r}") from None
-    if memory <= 0:
-        raise SpecError(f"memory is positive; got {memory}")
-    return int(memory)
+    acts: Mapping[str, Any]
+    spaces: Sequence[Space]
+    plan: Plan
+    spec: dict[str, Any]
+    attrs: dict[str, Any]
+    """Provenance, for the result."""
+    ids: np.ndarray
+    """The store's stimuli."""
+
+    def run(
+        self, progress: Callable[[Progress], None] | None, resume_path: str | os.PathLike[str] | None
+    ) -> list[dict[str, np.ndarray]]:
+        """Fit every space."""
+        parts = None if resume_path is None else Parts(resume_path, self.spec)
+        return run_spaces(self.acts, self.spaces, self.plan, parts=parts, progress=progress)
 
 
-def make_plan(
-    targets: Targets, spaces: Sequence[Space], acts: Mapping[str, Any], options: dict[str, Any]
-) -> tuple[Plan, dict[str, Any]]:
-    """Check options and work out what all spaces share, and the spec that names the sweep."""
-    solver, by, scale, transform = (options[key] for key in ("solver", "by", "scale", "transform"))
-    for what, got, valid in (
-        ("solver", solver, tuple(SOLVERS)),
-        ("way to choose alpha", by, get_args(Choose)),
-        ("scale", scale, get_args(Scale)),
-        ("dtype", options["dtype"], get_args(Dtype)),
-        ("weights", options["weights"], get_args(Weights)),
-    ):
-        if got not in valid:
-            raise unknown(what, got, valid)
-    if options["weights"] == "dual" and (solver != "ridge" or scale != "none" or transform is not None):
-        raise SpecError("weights='dual' is for solver='ridge' without scale or transform")
-    if transform is not None and (solver in BANDED or scale != "none"):
-        raise SpecError(
-            "transform goes with solvers 'ridge', 'pls' and 'ols', and without scale (put a scaler into it)"
-        )
-    seed, inner = options["seed"], options["inner_cv"]
-    folds = group_folds(targets.groups, options["cv"], seed=seed, what="stimuli (or groups)")
-    kfold = solver == "banded_hyper_gradient" if by == "auto" else False
-    chosen: By = ("kfold" if targets.repeated or kfold else "gcv") if by == "auto" else by
-    blocks = all_blocks = None
-    if chosen == "kfold":
-        blocks = [inner_blocks(targets.groups, f.train, inner, seed=seed, what="training stimuli") for f in folds]
-        all_blocks = inner_blocks(targets.groups, np.arange(len(targets.groups)), inner, seed=seed)
-    grid = None if options["alphas"] is None else check_alphas(options["alphas"])
-    memory = parse_memory(options["memory"])
-    n, widest = len(targets.groups), max(len(space.members) for space in spaces)
-    copies = widest * (1 if scale == "none" else len(folds))
-    # Grams of all bands, their training blocks, and a decomposition with its work space
-    needed = 8 * n * n * (copies + (2 * widest if solver in BANDED else 1) + 5)
-    if needed > memory:
-        raise SpecError(
-            f"{n} rows in {copies} Grams need about {needed / 2**30:.2g} GiB; memory grants {memory / 2**30:.2g}:"
-            " pass more, or use fewer rows or bands"
-        )
-    plan = Plan(
-        targets=targets,
-        folds=folds,
-        blocks=blocks,
-        all_blocks=all_blocks,
-        solver=solver,
-        options=Options(
-            alphas=grid,
-            by=chosen,
-            n_components=options["n_components"],
-            n_iter=options["n_iter"],
-            dtype=options["dtype"],
-            seed=seed,
-            batch_bytes=max(2**20, memory // 16),
-            on_edge=options["on_edge"],
-            backend=Backend(options["device"]),
-        ),
-        scale=scale,
-        transform=transform,
-        weights=options["weights"],
-        n_permutations=options["n_permutations"],
-        tile_bytes=max(2**20, memory // 16),
-        memory=memory,
+def prepare(
+    acts: Mapping[str, Any],
+    responses: Any,
+    members: Sequence[Member],
+    spaces: Sequence[Space],
+    left_out: Sequence[str],
+    choices: Choices,
+) -> Sweep:
+    """Match responses and store, and plan the sweep over ``spaces``."""
+    ids = stimulus_ids(acts, members)
+    targets = prepare_targets(
+        responses,
+        ids,
+        groups=choices.groups,
+        repetitions=choices.repetitions,
+        on_mismatch=choices.on_mismatch,
+        bad_targets=choices.bad_targets,
     )
-    provenance = getattr(acts, "provenance", None)
-    spec = {
-        **{key: options[key] for key in ("solver", "cv", "inner_cv", "seed", "dtype", "n_components", "n_iter")},
-        **{key: options[key] for key in ("scale", "weights", "n_permutations")},
-        "by": chosen,
-        "alphas": None if grid is None else grid.tolist(),
-        "transform": None if transform is None else repr(transform),
-        "spaces": [space.name for space in spaces],
-        "responses_sha256": targets.digest,
-        "features": provenance if provenance else _fingerprint(acts, spaces),
-    }
-    return plan, spec
-
-
-def _fingerprint(acts: Mapping[str, Any], spaces: Sequence[Space]) -> dict[str, Any]:
-    """What tells two dicts of arrays apart without reading them whole: shapes and the first stimulus' values."""
-    out = {}
-    for site in dict.fromkeys(member.site for space in spaces for member in space.members):
-        some = np.asarray(acts[site][:2].values, np.float64)
-        out[site] = [list(acts[site].shape), float(some.sum()), float((some**2).sum())]
-    return out
+    plan = make_plan(targets, spaces, choices)
+    spec = make_spec(plan, spaces, acts)
+    return Sweep(acts, spaces, plan, spec, _attrs(responses, spec, targets, left_out), ids)
 
 
 def _ceiling(
@@ -355,9 +269,7 @@ def _ceiling(
     return noise_ceiling(responses if shared.all() else responses[shared], ceiling)
 
 
-def make_attrs(
-    acts: Mapping[str, Any], responses: Any, spec: dict[str, Any], targets: Targets, left_out: Sequence[str]
-) -> dict[str, Any]:
+def _attrs(responses: Any, spec: dict[str, Any], targets: Targets, left_out: Sequence[str]) -> dict[str, Any]:
     """Provenance of a result, as text."""
     try:
         ours = version("bltvs_neuro")

@@ -16,8 +16,8 @@ from ..errors import DataError, SpecError, unknown
 from ..schema import NEUROID
 from ..stats import adjust_p_values
 from .ceiling import normalise_r, normalise_r2
-from .folds import Fold
 from .partition import best_space
+from .plan import Plan
 from .spaces import Space
 from .targets import Targets
 
@@ -201,14 +201,14 @@ class PartitionResult(_Saved):
 def build_result(
     spaces: Sequence[Space],
     arrays: Sequence[Mapping[str, np.ndarray]],
-    targets: Targets,
-    folds: Sequence[Fold],
+    plan: Plan,
     attrs: Mapping[str, Any],
     *,
     ceiling: np.ndarray | None,
-    row_ids: np.ndarray,
+    ids: np.ndarray,
 ) -> EncodingResult:
-    """Label what :func:`bltvs_neuro.encoding.sweep.run_spaces` gave."""
+    """Label what :func:`bltvs_neuro.encoding.sweep.run_spaces` gave; ``ids`` are the store's stimuli."""
+    targets = plan.targets
     tail = (NEUROID, "time")[: len(targets.shape)]
     dataset = xr.Dataset(coords=_target_coords(targets), attrs=dict(attrs))
     dataset = dataset.assign_coords(**_space_coords([space.labels for space in spaces]))
@@ -216,7 +216,7 @@ def build_result(
         name=(SPACE, [space.name for space in spaces]),
         n_features=(SPACE, [int(a["n_features"].sum()) for a in arrays]),
         n_constant=(SPACE, [int(a["n_constant"].sum()) for a in arrays]),
-        n_test=(FOLD, [len(fold.test) for fold in folds]),
+        n_test=(FOLD, [len(fold.test) for fold in plan.folds]),
     )
     for key in ("r", "r2"):
         every = np.stack([spread(a[key], targets) for a in arrays])
@@ -240,7 +240,7 @@ def build_result(
                 every[i, at] = spread(a[key].mean(axis=0), targets)
             dataset[key] = ((SPACE, BAND, *tail), every)
     if "dual" in arrays[0]:
-        dataset = dataset.assign_coords(stimulus_id=("row", row_ids.astype(str)))
+        dataset = dataset.assign_coords(stimulus_id=("row", ids[targets.stimuli].astype(str)))
         dataset["dual"] = ((SPACE, "row", *tail), np.stack([spread(a["dual"], targets) for a in arrays]))
         dataset["dual_alpha"] = ((SPACE, *tail), np.stack([spread(a["dual_alpha"], targets) for a in arrays]))
     return EncodingResult(dataset)

@@ -15,7 +15,7 @@ from .folds import Fold
 from .gram import centre_cross, centre_train
 from .ols import fit_ols
 from .pls import fit_pls
-from .ridge import By, Dtype, OnEdge, fit_ridge
+from .ridge import By, Dtype, Edges, fit_ridge
 from .score import split_r2
 from .spectrum import Spectrum, feature_spectrum, gram_spectrum
 
@@ -34,7 +34,6 @@ class Options:
     dtype: Dtype
     seed: int
     batch_bytes: int
-    on_edge: OnEdge
     backend: Backend
 
 
@@ -58,6 +57,8 @@ class Outcome(NamedTuple):
     """(g, t)"""
     shares: np.ndarray | None = None
     """(g, t) product-measure R2 of each band on the test rows."""
+    edges: Edges = Edges(0, 0)
+    """How many targets chose an edge of the grid that binds."""
 
 
 def decompose(features: Features, train: np.ndarray, backend: Backend) -> Spectrum:
@@ -96,12 +97,12 @@ def _ridge(
         readouts={"prediction": readout},
         dtype=options.dtype,
         batch_bytes=options.batch_bytes,
-        on_edge=options.on_edge,
+        on_edge="ignore",
         backend=backend,
     )
     prediction = fit.outputs["prediction"]
     prediction += fit.mean.astype(prediction.dtype)
-    return Outcome(prediction, fit.alpha)
+    return Outcome(prediction, fit.alpha, edges=fit.edges)
 
 
 def _banded(
@@ -118,7 +119,7 @@ def _banded(
         folds=blocks,
         dtype=options.dtype,
         batch_bytes=options.batch_bytes,
-        on_edge=options.on_edge,
+        on_edge="ignore",
         backend=options.backend,
     )
     return _banded_outcome(fit, crosses, targets[fold.test])
@@ -191,4 +192,4 @@ def _banded_outcome(fit: Any, crosses: list[np.ndarray], truth: np.ndarray) -> O
         prediction[:, columns] = parts.sum(axis=0) + fit.mean[columns]
         # the training mean is in no band; it is shared out evenly, as the mean of the truth is
         shares[:, columns] = split_r2(truth[:, columns], parts + fit.mean[columns] / len(crosses))
-    return Outcome(prediction, fit.alpha, fit.gammas, shares)
+    return Outcome(prediction, fit.alpha, fit.gammas, shares, fit.edges)

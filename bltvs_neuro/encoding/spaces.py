@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from ..errors import SpecError, StoreError, listed, unknown
-from ..schema import STATUSES, STIMULUS, STIMULUS_ID, TIMESTEP, Site, parse_names, parse_timesteps
+from ..schema import STATUSES, STIMULUS, STIMULUS_ID, STREAMS, TIMESTEP, Site, parse_names, parse_timesteps
 
 Over = Literal["area", "stream", "timestep"]
 log = logging.getLogger(__name__)
@@ -40,16 +40,11 @@ class Space(NamedTuple):
         return " + ".join(str(member) for member in self.members)
 
 
-class Selection(NamedTuple):
-    """What a sweep fits, and what it leaves out."""
-
-    spaces: tuple[Space, ...]
-    left_out: tuple[str, ...]
-    """Sites and timesteps that are the same for every stimulus, by name."""
-
-
 def choose_members(
-    acts: Mapping[str, Any], sites: str | Iterable[str], timesteps: Any = "all"
+    acts: Mapping[str, Any],
+    sites: str | Iterable[str],
+    timesteps: Any = "all",
+    streams: str | Iterable[str] = "all",
 ) -> tuple[list[Member], list[str]]:
     """Sites and timesteps with something to fit.
 
@@ -61,6 +56,8 @@ def choose_members(
         ``"all"``, a site (``"V4/td"``), an area (``"V4"``: its streams), a range of areas (``"V1:LOC"``), or an iterable.
     timesteps : str, int, slice or iterable of int
         As :func:`bltvs_neuro.schema.parse_timesteps` reads it.
+    streams : str or iterable of str
+        ``"all"``, ``"bu"``, ``"td"``, ``"bu,td"`` or an iterable.
 
     Returns
     -------
@@ -77,7 +74,10 @@ def choose_members(
     known = tuple(acts)
     if not known:
         raise StoreError("the store holds no sites")
-    chosen = _choose_sites(known, sites)
+    kept = parse_names(streams, STREAMS, "stream")
+    chosen = [site for site in _choose_sites(known, sites) if Site.parse(site).stream in kept]
+    if not chosen:
+        raise SpecError(f"no chosen site has stream {listed(kept)}; sites: {listed(known, most=24)}")
     steps_of = {site: _steps(acts[site], site) for site in chosen}
     last = max((max(steps, default=-1) for steps in steps_of.values()), default=-1)
     wanted = set(parse_timesteps(timesteps, last + 1))

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ..errors import SpecError, listed
 from ..schema import NEUROID, TIMESTEP
-from .fit import Choose, make_attrs, make_plan
+from .fit import PLAIN_SWEEP, prepare
+from .plan import Choices
 from .result import SPACE, EncodingResult, spread
-from .ridge import Dtype
-from .spaces import choose_members, single_spaces, stimulus_ids
+from .solvers import BANDED
+from .spaces import choose_members, single_spaces
 from .sweep import predict_folds
-from .targets import BadTargets, OnMismatch, Repetitions, prepare_targets
 
 
 def score_matrix(result: EncodingResult, score: str = "r", *, per_neuroid: bool = False) -> xr.DataArray:
@@ -59,32 +59,21 @@ def temporal_generalisation(
     responses: xr.DataArray,
     site: str,
     timestep: int,
-    *,
-    groups: str | tuple[str, ...] = "stimulus_id",
-    repetitions: Repetitions = "average",
-    on_mismatch: OnMismatch = "raise",
-    bad_targets: BadTargets = "mark",
-    cv: int = 5,
-    inner_cv: int = 5,
-    solver: Literal["ridge", "pls", "ols"] = "ridge",
-    by: Choose = "auto",
-    alphas: Sequence[float] | np.ndarray | None = None,
-    n_components: int = 25,
-    memory: int | str = "2GiB",
-    dtype: Dtype = "float32",
-    device: str | None = None,
-    seed: int = 0,
+    **options: Any,
 ) -> xr.DataArray:
     """Train a mapping at one neural time and test it at all others.
 
     Parameters
     ----------
-    acts, responses, groups, ...
+    acts, responses
         As :func:`bltvs_neuro.encoding.fit_encoding`; responses have a time axis.
     site : str
         ``"V4/td"``.
     timestep : int
         Of the model.
+    **options
+        groups, repetitions, on_mismatch, bad_targets, cv, inner_cv, solver, by, alphas, n_components, memory, dtype,
+        device and seed, as :func:`bltvs_neuro.encoding.fit_encoding` takes them.
 
     Returns
     -------
@@ -98,21 +87,16 @@ def temporal_generalisation(
     """
     if "time" not in responses.dims:
         raise SpecError("temporal generalisation needs responses with time")
+    fixed = {**PLAIN_SWEEP, "n_iter": 1, "on_edge": "ignore"}
+    choices = Choices.read(options, fixed={key: value for key, value in fixed.items() if key != "solver"})
+    if choices.solver in BANDED:
+        raise SpecError(f"a mapping of one site has one band; got solver={choices.solver!r}")
     members, left_out = choose_members(acts, [site], [int(timestep)])
-    spaces = single_spaces(members)
-    ids = stimulus_ids(acts, members)
-    targets = prepare_targets(
-        responses, ids, groups=groups, repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets
-    )
-    options = {
-        "by": by, "alphas": alphas, "n_components": n_components, "n_iter": 1, "dtype": dtype, "seed": seed,
-        "on_edge": "ignore", "device": device, "cv": cv, "inner_cv": inner_cv, "solver": solver, "scale": "none",
-        "transform": None, "weights": "none", "n_permutations": 0, "memory": memory,
-    }  # fmt: skip
-    plan, spec = make_plan(targets, spaces, acts, options)
+    sweep = prepare(acts, responses, members, single_spaces(members), left_out, choices)
+    plan, targets = sweep.plan, sweep.plan.targets
     n_neuroids, n_times = targets.shape
     total = np.zeros((n_neuroids, n_times, n_times))
-    for fold, prediction in zip(plan.folds, predict_folds(acts, spaces[0], plan), strict=True):
+    for fold, prediction in zip(plan.folds, predict_folds(acts, sweep.spaces[0], plan), strict=True):
         # (rows, neuroid * time) -> (neuroid, rows, time), unit length over rows
         truth = _unit(spread(targets.values[fold.test], targets))
         guess = _unit(spread(prediction, targets))
@@ -124,7 +108,7 @@ def temporal_generalisation(
         dims=(NEUROID, "time_train", "time_test"),
         coords={**coords, "time_train": seconds, "time_test": seconds},
         name="r",
-        attrs=make_attrs(acts, responses, spec, targets, left_out),
+        attrs=sweep.attrs,
     )
 
 

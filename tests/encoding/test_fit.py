@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -11,9 +13,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from bltvs_neuro.encoding.ceiling import noise_ceiling
-from bltvs_neuro.encoding.fit import fit_encoding, parse_memory, partition_encoding
+from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
 from bltvs_neuro.encoding.folds import group_folds
+from bltvs_neuro.encoding.plan import parse_memory
 from bltvs_neuro.encoding.result import EncodingResult, PartitionResult
+from bltvs_neuro.encoding.ridge import GridEdgeWarning
 from bltvs_neuro.encoding.score import pearson
 from bltvs_neuro.errors import DataError, SpecError, StoreError
 from bltvs_neuro.neural.labelled import make_responses
@@ -298,6 +302,32 @@ def test_constant_sites_asked_for_by_name_are_refused(acts, responses) -> None:
     with pytest.raises(SpecError, match="unknown area 'V7'"):
         fit_encoding(acts, responses, sites="V7")
     assert fit_encoding(acts, responses, sites="V1:V4", timesteps=0, on_edge="ignore").dataset.sizes["space"] == 2
+
+
+def test_streams_are_chosen_and_constant_sites_left_out(acts, responses) -> None:
+    found = fit_encoding(acts, responses, streams="bu", on_edge="ignore")
+    assert set(found["stream"].values) == {"bu"}
+    assert found.provenance["left_out"] == ["LGN/bu t0", "LGN/bu t1", "LGN/bu t2"]
+    with pytest.raises(SpecError, match="unknown stream 'up'"):
+        fit_encoding(acts, responses, streams="up")
+    with pytest.raises(SpecError, match="no chosen site has stream td"):
+        fit_encoding(acts, responses, sites="LGN", streams="td")
+
+
+def test_a_sweep_warns_once_of_the_grids_edge_with_numbers(acts, responses) -> None:
+    with pytest.warns(GridEdgeWarning) as caught:
+        fit_encoding(acts, responses, sites="V1", alphas=[1e5, 1e6], cv=3)
+    assert len(caught) == 1
+    assert re.search(
+        r"of 1080 fits \(feature spaces x folds x targets\) chose the smallest alpha \(1e\+05\)", str(caught[0].message)
+    )
+
+
+def test_options_that_do_not_exist_are_named(acts, responses) -> None:
+    with pytest.raises(SpecError, match=r"unknown option 'sead'.*did you mean 'seed'"):
+        partition_encoding(acts, responses, sead=1)
+    with pytest.raises(SpecError, match="unknown option 'solver'"):
+        partition_encoding(acts, responses, solver="ridge")
 
 
 def test_constant_features_count_for_nothing_and_are_counted(acts, responses) -> None:

@@ -1,0 +1,218 @@
+"""What a sweep is asked for, checked, and what all of its feature spaces share: folds, blocks, grid, memory."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal, Self, get_args
+
+import numpy as np
+
+from ..errors import SpecError, unknown
+from .backend import Backend
+from .folds import Fold, group_folds, inner_blocks
+from .gram import Scale
+from .ridge import By, Dtype, OnEdge, check_alphas
+from .solvers import BANDED, SOLVERS, Options
+from .spaces import Space
+from .targets import BadTargets, OnMismatch, Repetitions, Targets
+
+SolverName = Literal["ridge", "banded", "banded_hyper_gradient", "pls", "ols"]
+Choose = Literal["auto", "gcv", "loo", "kfold"]
+Weights = Literal["none", "dual"]
+
+_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+@dataclass(frozen=True)
+class Choices:
+    """How a sweep is to be fitted; :func:`bltvs_neuro.encoding.fit_encoding` says what each means."""
+
+    groups: str | tuple[str, ...] = "stimulus_id"
+    repetitions: Repetitions = "average"
+    on_mismatch: OnMismatch = "raise"
+    bad_targets: BadTargets = "mark"
+    cv: int = 5
+    inner_cv: int = 5
+    solver: SolverName = "ridge"
+    by: Choose = "auto"
+    alphas: Sequence[float] | np.ndarray | None = None
+    n_components: int = 25
+    n_iter: int = 100
+    scale: Scale = "none"
+    transform: Any = None
+    weights: Weights = "none"
+    n_permutations: int = 0
+    memory: int | str = "2GiB"
+    dtype: Dtype = "float32"
+    device: str | None = None
+    seed: int = 0
+    on_edge: OnEdge = "warn"
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any], *, fixed: Mapping[str, Any]) -> Self:
+        """Choices from keyword arguments, of which ``fixed`` ones are not the caller's to make.
+
+        Raises
+        ------
+        SpecError
+            A keyword that does not exist or is fixed.
+        """
+        free = [field.name for field in dataclasses.fields(cls) if field.name not in fixed]
+        for name in given:
+            if name not in free:
+                raise unknown("option", name, free)
+        return cls(**given, **fixed)
+
+    def check(self) -> None:
+        """Raise a SpecError for values that do not exist or do not go together."""
+        for what, got, valid in (
+            ("solver", self.solver, tuple(SOLVERS)),
+            ("way to choose alpha", self.by, get_args(Choose)),
+            ("scale", self.scale, get_args(Scale)),
+            ("dtype", self.dtype, get_args(Dtype)),
+            ("weights", self.weights, get_args(Weights)),
+            ("on_edge", self.on_edge, get_args(OnEdge)),
+        ):
+            if got not in valid:
+                raise unknown(what, got, valid)
+        for name, least in (("n_components", 1), ("n_iter", 1), ("n_permutations", 0)):
+            if getattr(self, name) < least:
+                raise SpecError(f"{name} is at least {least}; got {getattr(self, name)}")
+        if self.weights == "dual" and (self.solver != "ridge" or self.scale != "none" or self.transform is not None):
+            raise SpecError("weights='dual' is for solver='ridge' without scale or transform")
+        if self.transform is not None and (self.solver in BANDED or self.scale != "none"):
+            raise SpecError(
+                "transform goes with solvers 'ridge', 'pls' and 'ols', and without scale (put a scaler into it)"
+            )
+
+    def selection(self, targets: Targets) -> By:
+        """How alpha is chosen; ``"auto"`` takes k-fold where rows are not independent."""
+        if self.by != "auto":
+            return self.by
+        return "kfold" if targets.repeated or self.solver == "banded_hyper_gradient" else "gcv"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything a sweep shares."""
+
+    targets: Targets
+    folds: list[Fold]
+    blocks: list[list[np.ndarray]] | None
+    """Inner held-out blocks of each fold."""
+    all_blocks: list[np.ndarray] | None
+    """Held-out blocks of all rows, for weights."""
+    choices: Choices
+    options: Options
+    memory: int
+    """Bytes."""
+
+    @property
+    def tile_bytes(self) -> int:
+        """Of a tile of features."""
+        return self.options.batch_bytes
+
+
+def make_plan(targets: Targets, spaces: Sequence[Space], choices: Choices) -> Plan:
+    """Check the choices against the targets and work out what all spaces share.
+
+    Raises
+    ------
+    SpecError
+        Choices that do not fit, or more memory needed than granted.
+    DataError
+        Fewer stimuli or groups than folds.
+    """
+    choices.check()
+    folds = group_folds(targets.groups, choices.cv, seed=choices.seed, what="stimuli (or groups)")
+    by = choices.selection(targets)
+    blocks = all_blocks = None
+    if by == "kfold":
+        every = np.arange(len(targets.groups))
+        *blocks, all_blocks = (
+            inner_blocks(targets.groups, rows, choices.inner_cv, seed=choices.seed, what="training stimuli")
+            for rows in (*(fold.train for fold in folds), every)
+        )
+    memory = parse_memory(choices.memory)
+    _check_memory(len(targets.groups), len(folds), max(len(space.members) for space in spaces), choices, memory)
+    options = Options(
+        alphas=None if choices.alphas is None else check_alphas(choices.alphas),
+        by=by,
+        n_components=choices.n_components,
+        n_iter=choices.n_iter,
+        dtype=choices.dtype,
+        seed=choices.seed,
+        batch_bytes=max(2**20, memory // 16),
+        backend=Backend(choices.device),
+    )
+    return Plan(targets, folds, blocks, all_blocks, choices, options, memory)
+
+
+def make_spec(plan: Plan, spaces: Sequence[Space], acts: Mapping[str, Any]) -> dict[str, Any]:
+    """Everything that determines the numbers of a sweep, as plain values."""
+    choices, alphas = plan.choices, plan.options.alphas
+    names = (
+        "solver",
+        "cv",
+        "inner_cv",
+        "seed",
+        "dtype",
+        "n_components",
+        "n_iter",
+        "scale",
+        "weights",
+        "n_permutations",
+    )
+    return {
+        **{name: getattr(choices, name) for name in names},
+        "groups": choices.groups,
+        "repetitions": choices.repetitions,
+        "by": plan.options.by,
+        "alphas": None if alphas is None else alphas.tolist(),
+        "transform": None if choices.transform is None else repr(choices.transform),
+        "spaces": [space.name for space in spaces],
+        "responses_sha256": plan.targets.digest,
+        "features": getattr(acts, "provenance", None) or _fingerprint(acts, spaces),
+    }
+
+
+def parse_memory(memory: int | str) -> int:
+    """Bytes from a number or text such as ``"2GiB"``.
+
+    Examples
+    --------
+    >>> parse_memory("1.5GiB")
+    1610612736
+    """
+    if isinstance(memory, str):
+        text = memory.strip()
+        unit = next((u for u in sorted(_UNITS, key=len, reverse=True) if text.endswith(u)), "")
+        try:
+            memory = int(float(text.removesuffix(unit)) * _UNITS.get(unit, 1))
+        except (ValueError, OverflowError):
+            raise SpecError(f"memory is a number of bytes or text such as '2GiB'; got {text!r}") from None
+    if memory <= 0:
+        raise SpecError(f"memory is positive; got {memory}")
+    return int(memory)
+
+
+def _check_memory(n: int, n_folds: int, widest: int, choices: Choices, memory: int) -> None:
+    copies = widest * (1 if choices.scale == "none" else n_folds)
+    # Grams of all bands, their training blocks, and a decomposition with its work space
+    needed = 8 * n * n * (copies + (2 * widest if choices.solver in BANDED else 1) + 5)
+    if needed > memory:
+        raise SpecError(
+            f"{n} rows in {copies} Grams need about {needed / 2**30:.2g} GiB; memory grants {memory / 2**30:.2g}:"
+            " pass more, or use fewer rows or bands"
+        )
+
+
+def _fingerprint(acts: Mapping[str, Any], spaces: Sequence[Space]) -> dict[str, Any]:
+    """What tells two dicts of arrays apart without reading them whole: shapes and the first stimulus' values."""
+    out = {}
+    for site in dict.fromkeys(member.site for space in spaces for member in space.members):
+        some = np.asarray(acts[site][:2].values, np.float64)
+        out[site] = [list(acts[site].shape), float(some.sum()), float((some**2).sum())]
+    return out
