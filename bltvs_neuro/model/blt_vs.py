@@ -10,11 +10,13 @@ from torch import Tensor, nn
 
 from ..errors import SpecError, unknown
 from ..schema import STREAMS, Site
+from .actions import Action, Draws
 from .areas import AREA_NAMES, areas_for, receptive_fields
 from .cell import CONNECTIONS, Cell, ReadoutCell
+from .lesion import Lesion, Lesioned, Timesteps, lesion
 from .network import Grid, Network, State, as_site
 from .transform import Transform
-from .unroll import IMAGE, SCHEDULES, Edge, Graph
+from .unroll import IMAGE, SCHEDULES, Change, Edge, Graph, Update
 
 ReadoutType = Literal["multi", "single"]
 
@@ -45,7 +47,9 @@ class BLT_VS(Network):
     config : dict
         These parameters, JSON-safe: ``BLT_VS(**model.config)`` has the same architecture.
     graph : Graph
-        The unrolled network: which states exist and what each is computed from.
+        The unrolled network under the present lesions: which states exist and what each is computed from.
+    intact : Graph
+        The unrolled network without lesions.
     taps : nn.ModuleDict
         ``taps[area][stream][str(timestep)]`` passes that state on unchanged; forward hooks attach to it. A state is
         computed if it is tapped by a hook or needed for the logits, and only then.
@@ -120,7 +124,7 @@ class BLT_VS(Network):
         self.schedule = SCHEDULES["simultaneous" if bio_unroll else "sweep"]
         self.schedule_name = self.schedule.name
         existing = {name: [c for c in CONNECTIONS if cell.has(c)] for name, cell in self.connections.items()}  # type: ignore[operator]
-        self.graph = Graph(areas, existing, self.schedule, timesteps)
+        self.graph = self.intact = Graph(areas, existing, self.schedule, timesteps)
         self.add_taps()
         if readout_type == "single":
             outputs = self.graph.timesteps_of("Readout", "bu")
@@ -146,13 +150,18 @@ class BLT_VS(Network):
         Raises
         ------
         SpecError
-            Images of another shape.
+            Images of another shape, or lesions that leave a single readout without any activity.
         """
         outputs = [State("Readout", "bu", t) for t in self.graph.timesteps_of("Readout", "bu")]
+        if self.readout_type == "single" and not outputs:
+            raise SpecError("no activity reaches the readout under these lesions, so that there are no logits")
         values = self.run(images, outputs)
         logits = [values[state] for state in outputs]
         if self.readout_type == "single":
             weights = torch.softmax(self.readout_weights, dim=0)
+            if self.lesions:  # a timestep without logits contributes nothing
+                intact = self.intact.timesteps_of("Readout", "bu")
+                weights = weights[[intact.index(state.timestep) for state in outputs]]
             stacked = torch.stack(logits, dim=1)  # T x (B, classes) -> (B, T, classes)
             return [(stacked * weights.view(1, -1, 1)).sum(dim=1)]
         return logits
@@ -175,16 +184,9 @@ class BLT_VS(Network):
         wanted = self.wanted(outputs)
         kept: dict[State, Tensor] = {}
         values: dict[State | Edge, Tensor] = {IMAGE: images}
+        draws = Draws(images)
         for step in self.graph.plan(frozenset(wanted)):
-            cell = self.connections[step.state.area]
-            if step.update.drive:
-                for edge in (*step.update.drive, *step.update.gate):
-                    if edge not in values:
-                        values[edge] = cell.connect(edge.connection, values[edge.source])  # type: ignore[operator]
-                drive = [values[edge] for edge in step.update.drive]
-                value = cell(step.state.stream, drive, [values[edge] for edge in step.update.gate])
-            else:
-                value = cell(step.state.stream, (), (), images.new_zeros(len(images), *self.shapes[step.state.area]))
+            value = self._updated(step.state, step.update, values, draws)
             for state in step.stands_for:
                 tapped = self.tap(state)(value)
                 if state in outputs:
@@ -195,6 +197,49 @@ class BLT_VS(Network):
             for used in step.forget:
                 del values[used]
         return kept
+
+    def _updated(self, state: State, update: Update, values: dict[State | Edge, Tensor], draws: Draws) -> Tensor:
+        """Compute one state, after the edges that it needs and nobody needed before."""
+        cell, images = self.connections[state.area], draws.images
+        if update.held is not None:
+            return values[update.held]
+        if update.imposed:
+            value = images.new_zeros(len(images), *self.shape(Site(state.area, state.stream)))
+        elif update.drive:
+            for edge, _ in update.inputs:
+                if edge not in values:
+                    values[edge] = cell.connect(edge.connection, values[edge.source])  # type: ignore[operator]
+            drive = [_changed(values[edge], changes, draws) for edge, changes in update.drive]
+            value = cell(state.stream, drive, [_changed(values[edge], changes, draws) for edge, changes in update.gate])
+        else:
+            value = cell(state.stream, (), (), images.new_zeros(len(images), *self.shapes[state.area]))
+        return _changed(value, update.changes, draws)
+
+    @property
+    def lesions(self) -> tuple[Lesion, ...]:
+        """The present lesions, in the order in which they act; see :meth:`lesion`."""
+        return self.graph.lesions
+
+    @lesions.setter
+    def lesions(self, lesions: tuple[Lesion, ...]) -> None:
+        self.graph = self.intact.lesioned(lesions) if lesions else self.intact
+        about = {key: value for key, value in self.provenance.items() if key != "lesions"}
+        self.provenance = about | ({"lesions": [one.describe() for one in lesions]} if lesions else {})
+
+    def lesion(
+        self, *targets: str, timesteps: Timesteps = "all", strength: float = 0.0, action: Action | None = None
+    ) -> Lesioned:
+        """Lesion connections or sites at run time, see :func:`bltvs_neuro.model.lesion.lesion`.
+
+        Examples
+        --------
+        >>> model = BLT_VS(timesteps=6, num_classes=10, image_size=128).eval()
+        >>> with model.lesion("td:LOC->V4", "lateral:V1", timesteps=slice(3, None)), torch.no_grad():
+        ...     logits = model(torch.zeros(1, 3, 128, 128))
+        >>> model.lesions
+        ()
+        """
+        return lesion(self, *targets, timesteps=timesteps, strength=strength, action=action)
 
     def states(self) -> Iterator[State]:
         """All states that exist, by area, stream and timestep."""
@@ -227,3 +272,9 @@ class BLT_VS(Network):
         """Let ``torch.compile`` fuse every area's rectification, gate and normalisation; the convolutions stay."""
         for cell in self.connections.values():
             cell.compile()
+
+
+def _changed(value: Tensor, changes: tuple[Change, ...], draws: Draws) -> Tensor:
+    for action, key in changes:
+        value = action.apply(value, key, draws)
+    return value

@@ -165,6 +165,16 @@ class Network(nn.Module, ABC):
         """Let ``torch.compile`` fuse element-wise work, where a model has it to fuse."""
         raise SpecError(f"{self.provenance.get('model', type(self).__name__)} has nothing that compiling would fuse")
 
+    @property
+    def lesions(self) -> tuple[Any, ...]:
+        """The present lesions; only BLT_VS has connections that can be lesioned."""
+        return ()
+
+    def lesion(self, *targets: str, **options: Any) -> Any:
+        """Lesion connections or sites at run time, where a model has lesions."""
+        name = self.provenance.get("model", type(self).__name__)
+        raise SpecError(f"{name} cannot be lesioned: lesions act on the connections and sites of BLT_VS")
+
     def add_taps(self) -> None:
         """Register one tap per state; called at the end of a constructor."""
         self.taps = nn.ModuleDict()

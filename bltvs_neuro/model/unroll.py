@@ -2,7 +2,8 @@
 
 A state is an area's stream at a timestep; an edge is a connection applied to one state. Two states that read the
 same connection of the same source share the edge, so that nothing is computed twice, and a plan contains only what
-the wanted states need, each value freed after its last use.
+the wanted states need, each value freed after its last use. A lesion changes what one state reads from an edge, never
+the edge itself, which other states may read too.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from functools import lru_cache
 from typing import NamedTuple
 
 from ..schema import STREAMS, Stream
+from .actions import Action, Freeze, Noise
 from .areas import Area
+from .lesion import Lesion
 from .network import State
 
 IMAGE = State("image", "bu", 0)
@@ -27,11 +30,37 @@ class Edge(NamedTuple):
     source: State
 
 
-class Update(NamedTuple):
-    """What a state is computed from."""
+class Change(NamedTuple):
+    """What a lesion does to one value; ``key`` names target and timestep."""
 
-    drive: tuple[Edge, ...]
-    gate: tuple[Edge, ...]
+    action: Action
+    key: str
+
+
+class Input(NamedTuple):
+    """An edge as one state reads it."""
+
+    edge: Edge
+    changes: tuple[Change, ...] = ()
+
+
+class Update(NamedTuple):
+    """What a state is computed from: inputs, or a state that is held; and what is done to the result."""
+
+    drive: tuple[Input, ...] = ()
+    gate: tuple[Input, ...] = ()
+    held: State | None = None
+    changes: tuple[Change, ...] = ()
+
+    @property
+    def imposed(self) -> bool:
+        """Whether the state is zeros with changes, whatever its inputs are."""
+        return bool(self.changes) and self.changes[0].action.replaces
+
+    @property
+    def inputs(self) -> tuple[Input, ...]:
+        """What computing the state reads: without a drive it is zeros, and its gate is not needed."""
+        return (*self.drive, *self.gate) if self.drive else ()
 
 
 class Step(NamedTuple):
@@ -103,6 +132,8 @@ class Graph:
         Area -> the connections it has.
     schedule : Schedule
     timesteps : int
+    lesions : tuple of Lesion
+        In the order in which they act.
 
     Attributes
     ----------
@@ -111,9 +142,10 @@ class Graph:
     """
 
     def __init__(
-        self, areas: tuple[Area, ...], connections: Mapping[str, Collection[str]], schedule: Schedule, timesteps: int
-    ) -> None:
-        self.areas, self.schedule, self.timesteps = areas, schedule, timesteps
+        self, areas: tuple[Area, ...], connections: Mapping[str, Collection[str]], schedule: Schedule, timesteps: int,
+        lesions: tuple[Lesion, ...] = (),
+    ) -> None:  # fmt: skip
+        self.areas, self.schedule, self.timesteps, self.lesions = areas, schedule, timesteps, lesions
         self._connections = connections
         self._names = tuple(area.name for area in areas)
         self.updates: dict[State, Update] = {}
@@ -123,9 +155,12 @@ class Graph:
                 self._add(State(area, stream, timestep))
         self._varies: dict[State, bool] = {IMAGE: True}
         for state, update in self.updates.items():
-            inputs = (*update.drive, *update.gate) if update.drive else ()
-            self._varies[state] = any(self._varies[edge.source] for edge in inputs)
+            self._varies[state] = self._is_varied(update)
         self.plan = lru_cache(maxsize=256)(self._plan)
+
+    def lesioned(self, lesions: tuple[Lesion, ...]) -> Graph:
+        """The same network under other lesions."""
+        return Graph(self.areas, self._connections, self.schedule, self.timesteps, lesions)
 
     def __contains__(self, state: object) -> bool:
         return state in self.updates or state in self._alias
@@ -146,12 +181,31 @@ class Graph:
         """Whether a state is the same for every image (the normalisation of zeros, as no drive has arrived)."""
         return not self._varies[self._alias.get(state, state)]
 
+    def connections(self) -> Iterator[tuple[str, str]]:
+        """Every area and connection that ends in it, from the retina up."""
+        for area in self._names:
+            for connection in self._connections[area]:
+                yield area, connection
+
+    def used_at(self, area: str, what: str) -> tuple[int, ...]:
+        """Timesteps at which a state of ``area`` reads a connection, or at which one of its streams exists."""
+        if what in STREAMS:
+            return self.timesteps_of(area, what)  # type: ignore[arg-type]
+        if State(area, "bu", 1) in self._alias and what == "bu_conv":
+            return tuple(range(self.timesteps))
+        used = {
+            state.timestep
+            for state, update in self.updates.items()
+            if state.area == area and any(read.edge.connection == what for read in (*update.drive, *update.gate))
+        }
+        return tuple(sorted(used))
+
     def _order(self) -> list[tuple[str, Stream]]:
         upward: list[tuple[str, Stream]] = [(name, "bu") for name in self._names]
         downward: list[tuple[str, Stream]] = [(name, "td") for name in reversed(self._names)]
         return upward + downward
 
-    def _source(self, area: str, connection: str) -> tuple[str, Stream] | None:
+    def source(self, area: str, connection: str) -> tuple[str, Stream] | None:
         """Where a connection into ``area`` comes from, None for the image."""
         at = self._names.index(area)
         here = self.areas[at]
@@ -165,40 +219,85 @@ class Graph:
         assert skip is not None
         return skip[0], "bu" if connection == "skip_bu" else "td"
 
-    def _edges(self, state: State, connections: Iterable[str]) -> tuple[Edge, ...]:
-        """Edges into a state whose source exists."""
-        edges = []
-        for connection in connections:
-            delay = self.schedule.delays[state.stream].get(connection)
-            if delay is None or connection not in self._connections[state.area]:
-                continue
-            origin = self._source(state.area, connection)
-            source = IMAGE if origin is None else State(*origin, state.timestep - delay)
-            source = self._alias.get(source, source)
-            if source == IMAGE or source in self.updates:
-                edges.append(Edge(state.area, connection, source))
-        return tuple(edges)
+    def _reads(self, state: State, connections: Iterable[str]) -> tuple[Input, ...]:
+        """What ``state`` reads from those connections that deliver something."""
+        reads = (self._read(state, connection) for connection in connections)
+        return tuple(read for read in reads if read is not None)
+
+    def _read(self, state: State, connection: str) -> Input | None:
+        """What ``state`` reads from a connection, None if nothing comes through."""
+        changes: list[Change] = []
+        for lesion in self._touching(state.area, connection, state.timestep):
+            if isinstance(lesion.action, Freeze):
+                return self._read(state._replace(timestep=lesion.before(state.timestep)), connection)
+            if lesion.action.replaces:
+                return None
+            changes.append(Change(lesion.action, f"{lesion.targets[state.area, connection]}@{state.timestep}"))
+        delay = self.schedule.delays[state.stream].get(connection)
+        if delay is None or connection not in self._connections[state.area]:
+            return None
+        origin = self.source(state.area, connection)
+        source = IMAGE if origin is None else State(*origin, state.timestep - delay)
+        source = self._alias.get(source, source)
+        if source != IMAGE and source not in self.updates:
+            return None
+        return Input(Edge(state.area, connection, source), tuple(changes))
+
+    def _touching(self, area: str, what: str, timestep: int) -> Iterator[Lesion]:
+        return (lesion for lesion in self.lesions if lesion.touches(area, what, timestep))
 
     def _add(self, state: State) -> None:
-        """Add a state if activity has reached it: bottom-up input decides, and td exists where bu does."""
-        retina, readout = self._names[0], self._names[-1]
+        """Add a state if activity has reached it."""
+        retina = self._names[0]
         if state.area == retina:
             if state.stream == "td" and not self.schedule.retina_td:
                 return
-            if state.stream == "bu" and state.timestep > 0:  # the image does not change
+            lesioned = any((retina, what) in lesion.targets for lesion in self.lesions for what in ("bu", "bu_conv"))
+            if state.stream == "bu" and state.timestep > 0 and not lesioned:  # the image does not change
                 self._alias[state] = State(retina, "bu", 0)
                 return
-        if state.area == readout:
-            edges = self._edges(state, ("readout_conv",))
-            if edges:
-                self.updates[state] = Update(edges, ())
-            return
-        if state.stream == "bu":
-            if not self._edges(state, ("bu_conv", "skip_bu")):
-                return
-        elif State(state.area, "bu", state.timestep) not in self:
-            return
-        self.updates[state] = Update(self._edges(state, DRIVE[state.stream]), self._edges(state, GATE[state.stream]))
+        update = self._update(state)
+        if update is not None:
+            self.updates[state] = update
+
+    def _update(self, state: State) -> Update | None:
+        """What ``state`` is computed from, None if it does not exist."""
+        changes: list[Change] = []
+        for lesion in self._touching(state.area, state.stream, state.timestep):
+            if isinstance(lesion.action, Freeze):
+                held = state._replace(timestep=lesion.before(state.timestep))
+                return Update(held=self._alias.get(held, held)) if held in self else None
+            change = Change(lesion.action, f"{state.area}/{state.stream}@{state.timestep}")
+            changes = [change] if lesion.action.replaces else [*changes, change]
+        update = Update(changes=tuple(changes))
+        if state.area == self._names[-1]:
+            update = update._replace(drive=self._reads(state, ("readout_conv",)))
+            exists = bool(update.drive)
+        else:
+            update = update._replace(
+                drive=self._reads(state, DRIVE[state.stream]), gate=self._reads(state, GATE[state.stream])
+            )
+            exists = self._reached(state)
+        if not exists:
+            return None
+        return update._replace(drive=(), gate=()) if update.imposed else update
+
+    def _reached(self, state: State) -> bool:
+        """Whether another area's activity has reached this one: laterals alone do not start it, but it stays."""
+        area, stream, timestep = state
+        if stream == "td" and State(area, "bu", timestep) in self:
+            return True
+        if any(State(area, either, timestep - 1) in self for either in STREAMS):
+            return True
+        return bool(self._reads(state, ("bu_conv", "skip_bu", "td_conv", "skip_td")))
+
+    def _is_varied(self, update: Update) -> bool:
+        """Whether a state differs between images."""
+        if update.held is not None:
+            return self._varies[update.held]
+        noisy = any(isinstance(c.action, Noise) for read in update.inputs for c in read.changes)
+        noisy |= any(isinstance(change.action, Noise) for change in update.changes)
+        return noisy or any(self._varies[read.edge.source] for read in update.inputs)
 
     def _plan(self, wanted: frozenset[State]) -> tuple[Step, ...]:
         """Order the states that ``wanted`` needs, and say when each value was used for the last time."""
@@ -211,15 +310,19 @@ class Graph:
             state = stack.pop()
             if state not in needed and state != IMAGE:
                 needed.add(state)
-                stack += [edge.source for edge in self._inputs(state)]
+                update = self.updates[state]
+                stack += [read.edge.source for read in update.inputs]
+                stack += [update.held] if update.held is not None else []
         order = [state for state in self.updates if state in needed]
         first: dict[Edge, int] = {}  # where an edge is computed, and so reads its source
         last: dict[State | Edge, int] = {}
         for position, state in enumerate(order):
             last[state] = position  # a state that nobody reads goes as soon as it was tapped
-            for edge in self._inputs(state):
-                first.setdefault(edge, position)
-                last[edge] = position
+            if (held := self.updates[state].held) is not None:
+                last[held] = position
+            for read in self.updates[state].inputs:
+                first.setdefault(read.edge, position)
+                last[read.edge] = position
         for edge, position in first.items():
             last[edge.source] = max(last.get(edge.source, 0), position)
         forget: list[list[State | Edge]] = [[] for _ in order]
@@ -229,8 +332,3 @@ class Graph:
             Step(state, self.updates[state], tuple(stands_for.get(state, ())), tuple(forget[position]))
             for position, state in enumerate(order)
         )
-
-    def _inputs(self, state: State) -> tuple[Edge, ...]:
-        """Edges that computing a state takes: without a drive the state is zeros and its gate is not needed."""
-        update = self.updates[state]
-        return (*update.drive, *update.gate) if update.drive else ()
