@@ -13,6 +13,7 @@ PUBLIC: dict[str, str] = {
     "BLT_VS": "model",
     "CHECKPOINTS": "model.checkpoints",
     "load_model": "model.checkpoints",
+    "lesion": "model.lesion",
     "StimulusSet": "stimuli",
     "record": "extraction",
     "extract": "extraction.run",

@@ -41,6 +41,14 @@ def extract(
             help="'mean', 'pool:4', 'project:2048', 'units:500', 'channels:0,5', 'pca:100'; full maps if left out."
         ),
     ] = None,
+    lesion: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="TARGET[@TIMESTEPS][=ACTION]",
+            help="'td:LOC->V4@3:=0' silences; again for more. Targets: 'td:LOC->V4', 'lateral:V1', 'skip:*', 'V4/td'; "
+            "actions: a strength, 'freeze', 'noise(0.5,seed=3)', of sites also 'add(1)', 'clamp(pattern.npy)'.",
+        ),
+    ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per forward pass; chosen if left out.")] = None,
     keep_bits: Annotated[int | None, typer.Option(help="10 or 7: round mantissas and compress.")] = None,
     precision: Annotated[str, typer.Option(help="'float32', 'bfloat16' or 'float16'.")] = "float32",
@@ -70,6 +78,8 @@ def extract(
     `bltvs extract stimuli.csv -o v1.h5 --areas V1 --streams bu --timesteps 0:6 --reduce pool:4`
 
     `bltvs extract nsd_stimuli.hdf5 -o nsd.h5 --model imagenet --reduce project:2048 --plan`
+
+    `bltvs extract stimuli/ -o nofeedback.h5 --reduce pool:4 --lesion "td:*" --lesion "lateral:V1@3:=0.5"`
     """
     from ..extraction.run import extract as run
     from ..stimuli import StimulusSet
@@ -78,6 +88,8 @@ def extract(
     network = chosen_model(model, weights, seed, image_size)
     if compile_cells:
         network.compile_cells()
+    if lesion:
+        network.lesion(*lesion)
     choices: dict[str, Any] = dict(areas=areas, streams=streams, timesteps=timesteps, reduce=reduce)
     if plan:
         _show_plan(network, stimuli, output, device, batch_size, **choices)
@@ -166,6 +178,8 @@ def show_description(described: dict[str, Any]) -> None:
         "model", f"{identity.get('model')}, {identity.get('schedule')} schedule, {described['n_timesteps']} timesteps"
     )
     about.add_row("weights", f"{identity.get('weights')}, sha256 {str(identity.get('weights_sha256'))[:16]}…")
+    for number, lesion in enumerate(identity.get("lesions", ())):
+        about.add_row("" if number else "lesions", lesion_text(lesion))
     kept = f", {described['keep_bits']} mantissa bits" if described["keep_bits"] else ""
     about.add_row("values", f"{identity.get('reduction', {}).get('name')}, {identity.get('precision')}{kept}")
     if provenance:
@@ -188,3 +202,11 @@ def show_description(described: dict[str, Any]) -> None:
 
 
 StatusLetter: dict[str, str] = {"absent": "-", "active": "x", "constant": "c"}
+
+
+def lesion_text(described: dict[str, Any]) -> str:
+    """A lesion as a store describes it, in a line."""
+    rest = {key: value for key, value in described.items() if key not in ("on", "timesteps", "action")}
+    options = ", ".join(f"{key} {value}" for key, value in rest.items())
+    steps = ", ".join(map(str, described["timesteps"]))
+    return f"{', '.join(described['on'])} at timesteps {steps}: {described['action']} {options}".rstrip()

@@ -101,6 +101,7 @@ def fit_or_load(
     described = {
         "name": spec.name, "train_ids": list(train.ids), "seed": spec.seed, "weights_sha256": weights_sha256(model),
         "states": {str(site): list(steps) for site, steps in by_site(states).items()}, "config": model.config,
+        **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
     }  # fmt: skip
     path = store.with_name(store.name + ".components.npz")
     if path.exists():
@@ -108,7 +109,7 @@ def fit_or_load(
         if known == json.loads(json.dumps(described)):
             return fitted
         raise StoreError(
-            f"{path} holds components of another fit (model, sites or training stimuli differ); remove it first"
+            f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it first"
         )
     fitted = fit(spec.n, model, train, states, store.absolute().parent, batch_size, described, workers)
     temporary = path.with_name(path.name + ".tmp.npz")

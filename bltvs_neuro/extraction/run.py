@@ -308,6 +308,7 @@ def identity(model: Network, reduction: Reduction, precision: Precision, memory_
         "reduction": reduction.describe(),
         "precision": precision,
         "memory_format": memory_format,
+        **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
     }
 
 

@@ -226,7 +226,7 @@ class BLT_VS(Network):
         about = {key: value for key, value in self.provenance.items() if key != "lesions"}
         self.provenance = about | ({"lesions": [one.describe() for one in lesions]} if lesions else {})
 
-    def lesion(
+    def lesion(  # type: ignore[override]
         self, *targets: str, timesteps: Timesteps = "all", strength: float = 0.0, action: Action | None = None
     ) -> Lesioned:
         """Lesion connections or sites at run time, see :func:`bltvs_neuro.model.lesion.lesion`.

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+import bltvs_neuro as bn
+
 ROOT_COMMAND = [sys.executable, "-c", "from bltvs_neuro.cli import main; main()"]
 MODEL = ["--weights", "untrained", "--image-size", "128", "--areas", "V1", "--timesteps", "2", "--reduce", "mean"]
 
@@ -46,6 +48,33 @@ def test_extract_info_verify(folder, tmp_path):
     damaged = bltvs("verify", store)
     assert damaged.returncode == 1
     assert "is damaged" in damaged.stdout
+
+
+def test_lesions_are_recorded_and_another_one_is_refused(folder, tmp_path):
+    command = ["extract", folder, "-o", tmp_path / "acts.h5", *MODEL]
+    lesions = ["--lesion", "bu:LGN->V1@2:=0.5", "--lesion", "V1/td=noise(0.5,seed=3)"]
+    assert in_process(*command, *lesions) == ""
+    with bn.open_store(tmp_path / "acts.h5") as store:
+        assert store.provenance["lesions"][1] == {
+            "on": ["V1/td"], "timesteps": list(range(12)), "action": "noise", "sd": 0.5, "seed": 3,
+        }  # fmt: skip
+    described = bltvs("info", tmp_path / "acts.h5").stdout
+    assert "bu:LGN->V1 at timesteps 2, 3, 4, 5, 6, 7, 8, 9, 10, 11: scale strength 0.5" in described
+    assert "V1/td at timesteps" in described
+    assert "noise sd 0.5, seed 3" in described
+    for other in ([], ["--lesion", "bu:LGN->V1@2:=0.25", *lesions[2:]]):
+        assert "lesions is" in in_process(*command, *other)
+    assert "did you mean 'td:LOC->V4'" in in_process(*command, "--lesion", "td:LOC->V3")
+
+
+def in_process(*arguments) -> str:
+    """Run a command without a process of its own; returns the error's sentence, or nothing."""
+    from typer.testing import CliRunner
+
+    from bltvs_neuro.cli.app import app
+
+    result = CliRunner().invoke(app, ["--debug", *map(str, arguments)])
+    return str(result.exception or "")
 
 
 def test_plan(folder, tmp_path):
