@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -82,6 +83,8 @@ def decoded(
     count = default_workers() if workers == "auto" else workers
     if len(batches) == 1:
         count = 0  # a worker would cost more than it decodes
+    if multiprocessing.current_process().daemon:
+        count = 0  # a worker of a cluster may have no children
     loader = DataLoader(decoder, batch_sampler=batches, num_workers=count, collate_fn=decoder.collate)  # type: ignore[arg-type]
     try:
         yield from loader

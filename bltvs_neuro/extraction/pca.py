@@ -17,6 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
+from filelock import FileLock
 from torch import Tensor
 
 from ..errors import SpecError, StimulusError, StoreError
@@ -104,6 +105,15 @@ def fit_or_load(
         **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
     }  # fmt: skip
     path = store.with_name(store.name + ".components.npz")
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(path.with_name(path.name + ".lock")):  # the first of several jobs fits, the others read
+        return _fit_or_load(spec.n, model, train, states, path, batch_size, described, workers)
+
+
+def _fit_or_load(
+    n: int, model: BLT_VS, train: StimulusSet, states: tuple[State, ...], path: Path, batch_size: int,
+    described: dict[str, Any], workers: int | Literal["auto"],
+) -> Components:  # fmt: skip
     if path.exists():
         fitted, known = _load(path)
         if known == json.loads(json.dumps(described)):
@@ -111,7 +121,7 @@ def fit_or_load(
         raise StoreError(
             f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it first"
         )
-    fitted = fit(spec.n, model, train, states, store.absolute().parent, batch_size, described, workers)
+    fitted = fit(n, model, train, states, path.absolute().parent, batch_size, described, workers)
     temporary = path.with_name(path.name + ".tmp.npz")
     arrays = {
         f"{kind}:{site}": a

@@ -22,12 +22,13 @@ from ..model import Network, State
 from ..model.checkpoints import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
-from ..store import Block, StoreSpec, default_block, open_writer
+from ..store import Block, Shard, StoreSpec, default_block, open_writer
+from ..store.shards import block_for
 from .background import Background
 from .batches import Batch, decoded
 from .hooks import hooked
 from .pca import Pca, fit_or_load, parse_pca
-from .plan import bind_all, check_disk, layouts, make_plan
+from .plan import Plan, bind_all, check_disk, layouts, make_plan
 from .precision import MemoryFormat, Precision, as_laid_out, computing, deviation, placed
 from .reduce import Bound, Reduction, parse_reduction
 from .sites import Selection, Timesteps, require_states, select_states
@@ -86,6 +87,8 @@ def extract(
     join: Literal["auto", "copy", "virtual"] = "auto",
     resume: bool = True,
     progress: Callable[[Progress], None] | None = None,
+    shard: str | Shard | None = None,
+    cluster: Any = None,
 ) -> Path:
     """Record activations of a stimulus set into a store.
 
@@ -110,7 +113,8 @@ def extract(
         A half precision's deviation from float32 is measured on the first stimuli and written into the store.
     memory_format : {"contiguous", "channels_last"}
     device : str
-        ``"auto"`` takes the first GPU, else the CPU.
+        ``"auto"`` takes the first GPU, else the CPU; ``"all"`` every GPU, ``"cuda:0,cuda:1"`` these, with a process
+        for each.
     workers : int or "auto"
         Decoding processes. Results do not depend on it.
     on_error : {"stop", "skip"}
@@ -121,12 +125,19 @@ def extract(
         Go on with what is there, refusing anything made with another model, weights, reduction, precision or stimulus
         set. False starts anew and removes an earlier store of this path.
     progress : callable, optional
-        Receives a :class:`Progress` after every batch.
+        Receives a :class:`Progress` after every batch (after every task of several processes).
+    shard : str or Shard, optional
+        ``"2/8"``: the second of eight jobs, each of which does its share of the stimuli. The job that ends last joins
+        the shares; on file systems that the jobs do not share, bring the parts together and use ``bltvs join``.
+    cluster : str or distributed.Client, optional
+        Address of a Dask scheduler (``"tcp://..."``) or a client. Its workers must see ``path`` and the stimuli under
+        the same names. A worker that dies costs its task only.
 
     Returns
     -------
     pathlib.Path
-        The finished store, see :func:`bltvs_neuro.open_store`.
+        The finished store, see :func:`bltvs_neuro.open_store`; of a shard that others have still to follow, the file
+        that will be.
 
     Raises
     ------
@@ -148,36 +159,94 @@ def extract(
     if not isinstance(stimuli, StimulusSet):
         stimuli = StimulusSet.open(Path(stimuli))
     areas = model.usual_areas if areas is None else areas
+    areas = model.usual_areas if areas is None else areas
     states = select_states(model, areas, streams, timesteps)
     require_states(model, states, areas, timesteps)
     reduction = read_reduction(reduce)
+    choices = Choices(states, reduction, keep_bits, precision, memory_format, workers, on_error)
+    if cluster is not None or len(devices(device)) > 1:
+        from .several import extract_in_tasks
+
+        if shard is not None:
+            raise SpecError("a shard is one job's share; give either shard= or several devices or a cluster")
+        return extract_in_tasks(
+            model, stimuli, path, choices, batch_size, device=device, cluster=cluster, resume=resume, join=join, progress=progress
+        )  # fmt: skip
+    return extract_share(
+        model, stimuli, path, choices, batch_size, device=device, resume=resume, join=join, progress=progress,
+        share=Shard.parse(shard) if isinstance(shard, str) else shard,
+    )  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What :func:`extract` was asked for, checked; it can be sent to other processes."""
+
+    states: tuple[State, ...]
+    reduction: Reduction
+    keep_bits: Literal[10, 7] | None
+    precision: Precision
+    memory_format: MemoryFormat
+    workers: int | Literal["auto"]
+    on_error: OnError
+
+
+def extract_share(
+    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, batch_size: int | Literal["auto"], *,
+    device: str | torch.device, share: Shard | range | None = None, block: int | None = None, resume: bool = True,
+    join: Literal["auto", "copy", "virtual", "later"] = "auto", progress: Callable[[Progress], None] | None = None,
+) -> Path:  # fmt: skip
+    """Extract a share of the stimuli: all, those of a shard, or a range of blocks (of ``block`` stimuli each).
+
+    The store is joined when nothing is missing, unless ``join="later"``.
+    """
+    states, reduction = choices.states, choices.reduction
     where = pick_device(device)
-    with placed(model, where, memory_format):
+    with placed(model, where, choices.memory_format):
         size = batch_size if isinstance(batch_size, int) else auto_batch_size(model, states, where)
         if size < 1:
             raise SpecError(f"batch_size must be at least 1; got {batch_size}")
         if isinstance(reduction, Pca):
-            reduction = fit_or_load(reduction, model, stimuli, states, path, size, workers=workers)
+            reduction = fit_or_load(reduction, model, stimuli, states, path, size, workers=choices.workers)
         plan = make_plan(model, states, reduction, len(stimuli), path, size)
         bound = bind_all(model, states, reduction, where)
-        spec = StoreSpec(
-            sites=layouts(model, states, bound), n_timesteps=model.timesteps, stimulus_ids=tuple(stimuli.ids),
-            metadata={str(name): column.to_numpy() for name, column in stimuli.metadata.items()},
-            identity=identity(model, reduction, precision, memory_format), keep_bits=keep_bits,
-            block=default_block(len(stimuli), plan.store_bytes // max(1, len(stimuli))),
-        )  # fmt: skip
-        with open_writer(path, spec, resume=resume) as writer:
+        spec = make_spec(model, stimuli, choices, reduction, bound, plan, size, share, block)
+        shard, blocks = (share, None) if isinstance(share, Shard) else (None, share)
+        with open_writer(path, spec, resume=resume, shard=shard, blocks=blocks) as writer:
             recorded = writer.recorded()
             check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // max(1, len(stimuli)))
-            check_unchanged(stimuli, recorded, model, workers)
+            check_unchanged(stimuli, recorded, model, choices.workers)
             pending = list(writer.pending())
-            attributes: dict[str, Any] = dict(provenance(model, stimuli, where), batch_size=size)
+            writer.attributes = dict(provenance(model, stimuli, where), batch_size=size)
             if pending:
-                if precision != "float32":
-                    attributes["deviation_from_float32"] = _deviation(model, states, stimuli, where, precision)
-                loop = _Loop(model, states, bound, stimuli, writer, size, where, precision, on_error, progress)
-                loop.run(pending, workers)
-            return Path(writer.finish(attributes=attributes, join=join))
+                if choices.precision != "float32":
+                    found = _deviation(model, states, stimuli, where, choices.precision)
+                    writer.attributes["deviation_from_float32"] = found
+                loop = _Loop(
+                    model, states, bound, stimuli, writer, size, where, choices.precision, choices.on_error, progress
+                )
+                loop.run(pending, choices.workers)
+            if join == "later" or (shard is not None and writer.missing_shards()):
+                return path
+            return Path(writer.finish(join=join))
+
+
+def make_spec(
+    model: Network, stimuli: StimulusSet, choices: Choices, reduction: Reduction, bound: dict[Site, Bound], plan: Plan,
+    batch_size: int, share: Shard | range | None, block: int | None,
+) -> StoreSpec:  # fmt: skip
+    """Describe the store that is asked for."""
+    shards = share.checked().count if isinstance(share, Shard) else 1
+    if block is None:
+        block = default_block(len(stimuli), plan.store_bytes // max(1, len(stimuli)))
+        if shards > 1:
+            block = block_for(len(stimuli), block, shards, batch_size)
+    return StoreSpec(
+        sites=layouts(model, choices.states, bound), n_timesteps=model.timesteps, stimulus_ids=tuple(stimuli.ids),
+        metadata={str(name): column.to_numpy() for name, column in stimuli.metadata.items()},
+        identity=identity(model, reduction, choices.precision, choices.memory_format), keep_bits=choices.keep_bits,
+        block=block, shards=shards,
+    )  # fmt: skip
 
 
 class _Loop:
@@ -271,6 +340,8 @@ def read_reduction(spec: str | Reduction | None) -> Reduction:
 
 def pick_device(device: str | torch.device) -> torch.device:
     """Resolve ``"auto"``; SpecError for a device that is not there."""
+    if str(device) == "all":
+        (device,) = devices(device)
     if device == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     try:
@@ -281,6 +352,17 @@ def pick_device(device: str | torch.device) -> torch.device:
     except (RuntimeError, AssertionError) as error:
         raise SpecError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
     return chosen
+
+
+def devices(device: str | torch.device) -> list[str]:
+    """The devices that ``"all"`` or a list with commas names; one for anything else."""
+    names = str(device)
+    if names == "all":
+        count = torch.cuda.device_count()
+        if not count:
+            raise SpecError("device 'all' means every GPU, but torch sees none; use device='cpu'")
+        return [f"cuda:{index}" for index in range(count)]
+    return [name.strip() for name in names.split(",")]
 
 
 def auto_batch_size(model: Network, states: tuple[State, ...], device: torch.device) -> int:
@@ -322,7 +404,6 @@ def provenance(model: Network, stimuli: StimulusSet, device: torch.device) -> di
         else platform.processor() or platform.machine(),
         "torch_threads": torch.get_num_threads(),
         "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
-        "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..schema import STREAMS, Stream
 from .actions import Action, Freeze, Noise
@@ -161,6 +161,13 @@ class Graph:
     def lesioned(self, lesions: tuple[Lesion, ...]) -> Graph:
         """The same network under other lesions."""
         return Graph(self.areas, self._connections, self.schedule, self.timesteps, lesions)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "plan"}  # a cache cannot be pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        self.plan = lru_cache(maxsize=256)(self._plan)
 
     def __contains__(self, state: object) -> bool:
         return state in self.updates or state in self._alias

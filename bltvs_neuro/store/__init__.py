@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .description import describe
     from .read import Store, open_store
+    from .shards import Shard
     from .spec import Block, SiteLayout, StoreSpec, default_block
     from .verification import Report, verify
-    from .write import Writer, open_writer
+    from .write import Writer, join_store, open_writer
 
 __all__ = [
     "Block",
     "Report",
+    "Shard",
     "SiteLayout",
     "Store",
     "StoreSpec",
     "Writer",
     "default_block",
     "describe",
+    "join_store",
     "open_store",
     "open_writer",
     "verify",
@@ -32,12 +35,14 @@ __all__ = [
 _HOME = {
     "Block": "spec",
     "Report": "verification",
+    "Shard": "shards",
     "SiteLayout": "spec",
     "Store": "read",
     "StoreSpec": "spec",
     "Writer": "write",
     "default_block": "spec",
     "describe": "description",
+    "join_store": "write",
     "open_store": "read",
     "open_writer": "write",
     "verify": "verification",

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import StoreError
 from .frame import finished_frame
 from .part import part_path, read_header
+from .shards import missing_shards, named
 from .spec import Block, StoreSpec
 from .specfile import SPEC_FILE, parts_folder, read_spec
 
@@ -22,7 +23,7 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         ``path``, ``finished``, ``n_stimuli`` (done), ``n_asked``, ``skipped`` (stimulus id -> reason), ``bytes`` (on
         disk), ``n_timesteps``, ``keep_bits``, ``joined`` ("copy", "virtual" or None), ``sites`` (a list of dicts with
         ``site``, ``dims``, ``shape``, ``timesteps``, ``onset``, ``status`` per timestep of the model), ``identity`` and
-        ``provenance``.
+        ``provenance``, and ``missing_shards`` ("2/4") where a job array writes it.
 
     Raises
     ------
@@ -58,6 +59,7 @@ def _finished(path: Path) -> dict[str, Any]:
         "skipped": dict(frame.skipped),
         "bytes": path.stat().st_size + sum(frame.parts.values()),
         "joined": "virtual" if frame.parts else "copy",
+        "missing_shards": [],
         "provenance": dict(frame.provenance),
     }
 
@@ -75,6 +77,7 @@ def _unfinished(path: Path) -> dict[str, Any]:
         "skipped": {i: reason for header in headers if header is not None for i, reason in header.skipped},
         "bytes": sum(file.stat().st_size for file in folder.glob("part-*.h5")),
         "joined": None,
+        "missing_shards": [str(shard) for shard in missing_shards(folder, spec)],
         "provenance": {},
     }
 
@@ -100,7 +103,11 @@ def refuse_unfinished(path: Path) -> None:
         raise StoreError(f"there is no store {path}")
     spec = read_spec(folder)
     done = sum(block.stop - block.start for block in finished_blocks(folder, spec))
+    shards = missing_shards(folder, spec)
+    if not shards and spec.shards > 1:
+        raise StoreError(f"{path} is not joined yet: all {spec.shards} shards are done; run `bltvs join {path}`")
+    which = f", {named(shards)} not" if shards else ""
     raise StoreError(
-        f"{path} is not finished: {done} of {len(spec.stimulus_ids)} stimuli are done; run the same command again "
+        f"{path} is not finished: {done} of {len(spec.stimulus_ids)} stimuli are done{which}; run the same command again "
         "to go on"
     )

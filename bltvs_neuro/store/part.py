@@ -5,10 +5,11 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from typing import Any
 
 import h5py
 import numpy as np
@@ -47,6 +48,7 @@ class PartHeader:
     nonfinite: dict[str, int]
     versions: dict[str, str]
     nbytes: int
+    attributes: dict[str, Any] = field(default_factory=dict)
 
 
 class Part:
@@ -135,8 +137,8 @@ class Part:
         """Raise what the disk said."""
         self._sink.check()
 
-    def finish(self) -> None:
-        """Check that the block is whole, then write the labels."""
+    def finish(self, attributes: Mapping[str, Any]) -> None:
+        """Check that the block is whole, then write the labels and who computed it."""
         expected = [i for i in self._spec.stimulus_ids[self._block.start : self._block.stop] if i not in self._skipped]
         if self._ids != expected:
             wrong = next((i for i, (a, b) in enumerate(zip(self._ids, expected, strict=False)) if a != b), None)
@@ -168,6 +170,7 @@ class Part:
             "stop": self._block.stop,
             "versions": library_versions(),
             "nonfinite": self.nonfinite,
+            "attributes": dict(attributes),
         }
         text_attribute(self._file, "bltvs_part", json.dumps(header, sort_keys=True))
 
@@ -219,12 +222,14 @@ class _Column:
 
 
 @contextlib.contextmanager
-def new_part(folder: Path, spec: StoreSpec, block: Block) -> Iterator[Part]:
+def new_part(
+    folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[str, Any] | None = None
+) -> Iterator[Part]:
     """Write a part; it has its name only when all of it is on disk."""
     with new_hdf5(part_path(folder, block)) as (file, sink):
         part = Part(file, sink, spec, block)
         yield part
-        part.finish()
+        part.finish(attributes or {})
 
 
 def read_header(path: Path, digest: str, block: Block) -> PartHeader | None:
@@ -248,6 +253,7 @@ def read_header(path: Path, digest: str, block: Block) -> PartHeader | None:
                 nonfinite={str(k): int(v) for k, v in data["nonfinite"].items()},
                 versions=data["versions"],
                 nbytes=os.path.getsize(path),
+                attributes=dict(data.get("attributes", {})),
             )
     except (OSError, KeyError, TypeError, ValueError, RuntimeError):
         return None

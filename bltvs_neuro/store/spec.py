@@ -158,6 +158,8 @@ class StoreSpec:
         Mantissa bits kept (10 is the precision of float16, 7 of bfloat16); None stores float32 as it is.
     block : int
         Stimuli in a part, a multiple of 8. A resumed run takes the block of the run it resumes.
+    shards : int
+        Shares into which the blocks are divided for a job array, see :mod:`.shards`; 1 when they are not.
     """
 
     sites: tuple[SiteLayout, ...]
@@ -167,6 +169,7 @@ class StoreSpec:
     identity: Mapping[str, JSON]
     keep_bits: int | None = None
     block: int = CHUNK_ROWS
+    shards: int = 1
 
     def __post_init__(self) -> None:
         ids = tuple(str(i) for i in self.stimulus_ids)
@@ -189,6 +192,8 @@ class StoreSpec:
             raise SpecError(f"keep_bits must be one of {listed(KEEP_BITS)}; got {self.keep_bits!r}")
         if self.block < CHUNK_ROWS or self.block % CHUNK_ROWS:
             raise SpecError(f"block must be a multiple of {CHUNK_ROWS} stimuli; got {self.block}")
+        if not 1 <= self.shards <= math.ceil(len(ids) / self.block):
+            raise SpecError(f"{math.ceil(len(ids) / self.block)} blocks cannot be divided into {self.shards} shards")
         metadata = {str(name): plain_column(str(name), values) for name, values in self.metadata.items()}
         for name, values in metadata.items():
             if values.shape != (len(ids),):
@@ -220,9 +225,9 @@ class StoreSpec:
         return {layout.site: layout for layout in self.sites}
 
     def digest(self) -> str:
-        """Sha256 over everything that decides the numbers; not over the block size or the metadata columns."""
+        """Sha256 over everything that decides the numbers; not over blocks, shards or the metadata columns."""
         data = self.to_json()
-        del data["block"], data["metadata"]
+        del data["block"], data["shards"], data["metadata"]
         return sha256_json(data)
 
     def to_json(self) -> dict[str, Any]:
@@ -233,6 +238,7 @@ class StoreSpec:
             "keep_bits": self.keep_bits,
             "n_timesteps": self.n_timesteps,
             "block": self.block,
+            "shards": self.shards,
             "sites": [layout.to_json() for layout in self.sites],
             "stimulus_ids": list(self.stimulus_ids),
             "metadata": {name: column_to_json(values) for name, values in self.metadata.items()},
@@ -260,6 +266,7 @@ class StoreSpec:
                 identity=data["identity"],
                 keep_bits=data["keep_bits"],
                 block=int(data["block"]),
+                shards=int(data.get("shards", 1)),
             )
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
             raise StoreError(f"not the spec of a store: {type(error).__name__}: {error}") from None

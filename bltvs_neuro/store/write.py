@@ -5,25 +5,24 @@ from __future__ import annotations
 import contextlib
 import errno
 import glob
-import json
 import logging
 import os
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 from ..errors import SpecError, StoreError
+from .attributes import finished_attributes
 from .frame import finished_frame, is_store
 from .identity import refuse_other
 from .join import Join, choose_join, join_parts, refuse_too_many
-from .layout import spec_attribute
 from .lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
-from .part import Part, PartHeader, library_versions, new_part, part_path, read_header
-from .spec import STORE_VERSION, Block, StoreSpec, canonical, plain_json, sha256_json
+from .part import Part, PartHeader, new_part, part_path, read_header
+from .shards import Shard, missing_shards, named
+from .spec import Block, StoreSpec, plain_json
 from .specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 
 log = logging.getLogger(__name__)
@@ -33,7 +32,12 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
 def open_writer(
-    path: str | os.PathLike[str], spec: StoreSpec, *, resume: bool = True, blocks: range | None = None
+    path: str | os.PathLike[str],
+    spec: StoreSpec,
+    *,
+    resume: bool = True,
+    blocks: range | None = None,
+    shard: Shard | None = None,
 ) -> Writer:
     """Open a store for writing.
 
@@ -45,7 +49,9 @@ def open_writer(
     resume : bool
         Go on with what is there; False discards it (only files that a writer made).
     blocks : range, optional
-        Write only these blocks: a shard. Shards may run in several processes at once.
+        Write only these blocks. Several processes may each write blocks of their own at once.
+    shard : Shard, optional
+        Write only the blocks of this share; ``spec.shards`` says into how many they are divided.
 
     Returns
     -------
@@ -56,18 +62,62 @@ def open_writer(
     ------
     StoreError
         What is there was made by another extraction (the differences are named), is no store, or another writer
-        is at work on some of these blocks.
+        is at work on some of these blocks, or what is there is divided into another number of shards.
     """
-    return Writer(Path(path), spec, resume=resume, blocks=blocks)
+    return Writer(Path(path), spec, resume=resume, blocks=blocks, shard=shard)
+
+
+def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
+    """Join the parts that shards have written, perhaps on several machines, into the finished file.
+
+    Parameters
+    ----------
+    path : path
+        Of the finished file; the parts lie in ``<path>.parts``.
+    join : {"auto", "copy", "virtual"}
+        As for :meth:`Writer.finish`: encoded chunks are copied as they are, or referred to.
+
+    Raises
+    ------
+    StoreError
+        There are no parts, shards are missing (they are named), or one is being written.
+    """
+    path = Path(path)
+    if path.exists():
+        finished_frame(path)
+        return path
+    folder = parts_folder(path)
+    if not (folder / SPEC_FILE).exists():
+        raise StoreError(f"there is nothing to join: no {folder} with parts of {path}")
+    with open_writer(path, read_spec(folder)) as writer:
+        return writer.finish(join=join)
 
 
 class Writer:
-    """What :func:`open_writer` returns. It may be used from any one thread at a time."""
+    """What :func:`open_writer` returns. It may be used from any one thread at a time.
 
-    def __init__(self, path: Path, spec: StoreSpec, *, resume: bool, blocks: range | None) -> None:
+    Attributes
+    ----------
+    path : Path
+    spec : StoreSpec
+    attributes : dict
+        Provenance (JSON) of what this process computes: it goes into each of its parts, and from them into the finished
+        file, whoever joins it.
+    """
+
+    def __init__(
+        self, path: Path, spec: StoreSpec, *, resume: bool, blocks: range | None, shard: Shard | None = None
+    ) -> None:
+        if shard is not None and (blocks is not None or shard.count != spec.shards):
+            raise SpecError(f"shard {shard} does not fit blocks={blocks} and a spec of {spec.shards} shards")
+        if shard is not None and not resume:
+            raise SpecError(
+                "one shard cannot start anew, it would discard what the others have done; remove the store and its parts"
+            )
         self.path, self.spec = path, spec
+        self.attributes: dict[str, Any] = {}
         self.folder = parts_folder(path)
-        self._wanted = blocks
+        self._wanted, self._shard = blocks, shard
         self._resume = resume
         self._claim: Claim | None = None
         self._complete = False
@@ -93,9 +143,9 @@ class Writer:
             self._open()
         except Busy:
             self._release()
+            what = f"shard {self._shard}" if self._shard else "these stimuli"
             raise StoreError(
-                f"another process is writing these stimuli of {self.path}; wait for it, or give each process blocks "
-                "of its own"
+                f"another process is writing {what} of {self.path}; wait for it, or give each process a share of its own"
             ) from None
         except OSError as error:
             self._release()
@@ -122,11 +172,19 @@ class Writer:
                         f"{self.folder} has blocks of {stored.block} stimuli, this shard counts in "
                         f"blocks of {self.spec.block}; use block={stored.block}"
                     )
-                self.spec = replace(self.spec, block=stored.block)
+                if self._shard is not None and stored.shards != self._shard.count:
+                    divided = f"divided into {stored.shards} shards" if stored.shards > 1 else "not divided into shards"
+                    raise StoreError(
+                        f"{self.folder} is {divided}, and shard {self._shard} was asked for; go on with the same number "
+                        "(or without a shard, once no other job is at work), or write to another path"
+                    )
+                self.spec = replace(self.spec, block=stored.block, shards=stored.shards)
             else:
                 write_spec(self.folder, self.spec)
         blocks = list(self.spec.blocks())
         chosen = range(len(blocks)) if self._wanted is None else self._wanted
+        if self._shard is not None:
+            chosen = self._shard.blocks(len(blocks))
         if not chosen or chosen.step != 1 or chosen.start < 0 or chosen.stop > len(blocks):
             raise SpecError(f"blocks must be a range within 0 to {len(blocks)}; got {chosen}")
         self._blocks = blocks
@@ -214,7 +272,7 @@ class Writer:
             raise SpecError(f"block {block.index} is not pending in this writer")
         outside: OSError | None = None
         try:
-            with new_part(self.folder, self.spec, block) as part:
+            with new_part(self.folder, self.spec, block, plain_json(self.attributes)) as part:
                 try:
                     yield part
                 except OSError as error:
@@ -229,13 +287,17 @@ class Writer:
             raise StoreError(f"{part_path(self.folder, block)} cannot be read back; check the disk and run again")
         self._parts[block.index] = header
 
+    def missing_shards(self) -> list[Shard]:
+        """The shards, this one or others, that have blocks without a part."""
+        return [] if self._complete else missing_shards(self.folder, self.spec)
+
     def finish(self, attributes: Mapping[str, Any] | None = None, *, join: Join = "auto") -> Path:
         """Join the parts into the finished file.
 
         Parameters
         ----------
         attributes : mapping, optional
-            Further provenance, JSON. ``title`` and ``history`` become global attributes as well.
+            Further provenance, JSON, beside the ``attributes`` of the parts. ``title`` becomes a global attribute as well.
         join : {"auto", "copy", "virtual"}
             Copy the chunks and remove the parts; or keep the parts and refer to them. ``"auto"`` copies when the
             disk has room.
@@ -254,22 +316,27 @@ class Writer:
         with holding(self.folder / LOCK_FILE, JOIN):
             if self.path.exists() and is_store(self.path):  # another shard joined meanwhile
                 self._complete = True
+                if not finished_frame(self.path).parts:
+                    self._remove_parts()  # waiting for the lock may have made the folder anew
                 return self.path
             for leftover in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
                 leftover.unlink(missing_ok=True)  # of a writer that was killed while joining
             parts = self._find(self._blocks)
             missing = len(self._blocks) - len(parts)
             if missing:
+                shards = missing_shards(self.folder, self.spec)
+                which = f"{named(shards)}: " if shards else ""
                 raise StoreError(
-                    f"{missing} of {len(self._blocks)} blocks of {self.path} are not written yet; "
+                    f"{which}{missing} of {len(self._blocks)} blocks of {self.path} are not written yet; "
                     "run the same command for them, then again to join"
                 )
             ordered = [parts[index] for index in sorted(parts)]
             how = choose_join(join, self.path, ordered)
             if how == "virtual":
                 refuse_too_many(self.path, len(ordered))
+            about = finished_attributes(self.spec, attributes or {}, ordered, how)
             try:
-                join_parts(self.path, self.spec, ordered, self._attributes(attributes or {}, ordered, how), how)
+                join_parts(self.path, self.spec, ordered, about, how)
             except OSError as error:
                 raise self._disk_error(error, "joining the parts") from error
             self._complete = True
@@ -292,43 +359,6 @@ class Writer:
         return {i: reason for _, part in sorted(self._parts.items()) for i, reason in part.skipped}
 
     # helpers
-
-    def _attributes(self, extra: Mapping[str, Any], parts: list[PartHeader], how: str) -> dict[str, Any]:
-        extra = plain_json(dict(extra))
-        identity = self.spec.identity
-        hashes = [[i, s] for part in parts for i, s in zip(part.ids, part.sha256s, strict=True)]
-        nonfinite: dict[str, int] = {}
-        for part in parts:
-            for name, count in part.nonfinite.items():
-                nonfinite[name] = nonfinite.get(name, 0) + count
-        versions = library_versions()
-        provenance = {
-            **({"parts_folder": self.folder.name} if how == "virtual" else {}),
-            **identity,
-            **extra,
-            "keep_bits": self.spec.keep_bits,
-            "spec_sha256": self.spec.digest(),
-            "stimuli_sha256": sha256_json(hashes),
-            "n_stimuli": len(hashes),
-            "n_skipped": sum(len(part.skipped) for part in parts),
-            "nonfinite": nonfinite,
-            "versions": {**versions, **_mapping(identity.get("versions")), **_mapping(extra.get("versions"))},
-            "part_versions": _distinct([part.versions for part in parts]),
-            "created": datetime.now(UTC).isoformat(timespec="seconds"),
-        }
-        plain = {
-            "bltvs_store_version": STORE_VERSION,
-            "Conventions": "CF-1.10",
-            "title": str(extra.get("title", f"activations of {identity.get('model', 'a model')}")),
-            "model": str(identity.get("model", "")),
-            "weights_sha256": str(identity.get("weights_sha256", "")),
-            "created_by": f"bltvs_neuro {versions['bltvs_neuro']}",
-            "spec": spec_attribute(self.spec),
-            "provenance": canonical(provenance),
-        }
-        if how == "virtual":
-            plain["parts"] = json.dumps({"folder": self.folder.name, "files": [[p.path.name, p.nbytes] for p in parts]})
-        return plain
 
     def _remove_parts(self) -> None:
         # The spec goes after the parts: without it, a killed removal would look like parts of an unknown extraction.
@@ -369,11 +399,3 @@ def is_ours(file: Path) -> bool:
     if name.startswith(".") and name.endswith(".tmp"):
         name = name[1:]
     return file.is_file() and (name == LOCK_FILE or name.startswith((SPEC_FILE, "part-")))
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
-
-
-def _distinct(items: list[dict[str, str]]) -> list[dict[str, str]]:
-    return [item for i, item in enumerate(items) if item not in items[:i]]
