@@ -41,6 +41,7 @@ def options(
 
 app.command("demo")(demo.demo)
 app.command("extract")(extract.extract)
+app.command("join")(extract.join)
 app.command("info")(extract.info)
 app.command("verify")(extract.verify)
 app.command("classify")(models.classify)

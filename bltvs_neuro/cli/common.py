@@ -31,7 +31,11 @@ Weights = Annotated[
 ]
 Seed = Annotated[int, typer.Option(help="Seed of untrained weights.")]
 ImageSize = Annotated[int | None, typer.Option(help="128 for the small variant (with untrained or own weights).")]
-Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda', 'cuda:1'.")]
+Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda', 'cuda:1'; 'all' takes every GPU.")]
+Cluster = Annotated[
+    str | None,
+    typer.Option("--cluster", help="Dask scheduler, 'tcp://host:8786'; 'local:4' starts four processes here."),
+]
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 

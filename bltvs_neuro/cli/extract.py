@@ -1,4 +1,4 @@
-"""``bltvs extract``, ``bltvs info`` and ``bltvs verify``."""
+"""``bltvs extract``, ``bltvs join``, ``bltvs info`` and ``bltvs verify``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from rich.table import Table
 
 from .common import (
     INTERRUPTED,
+    Cluster,
     Device,
     ImageSize,
     ModelName,
@@ -63,6 +64,10 @@ def extract(
     on_error: Annotated[str, typer.Option(help="'stop' at an unreadable image, or 'skip' and record it.")] = "stop",
     join: Annotated[str, typer.Option(help="'copy' parts into one file, 'virtual' refers to them, 'auto'.")] = "auto",
     fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, removing an earlier store of this name.")] = False,
+    shard: Annotated[
+        str | None, typer.Option(help="'2/8': do the second of eight shares, as one job of a job array.")
+    ] = None,
+    cluster: Cluster = None,
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it takes: bytes, hours, memory.")] = False,
     seed: Seed = 0,
     image_size: ImageSize = None,
@@ -80,6 +85,10 @@ def extract(
     `bltvs extract nsd_stimuli.hdf5 -o nsd.h5 --model imagenet --reduce project:2048 --plan`
 
     `bltvs extract stimuli/ -o nofeedback.h5 --reduce pool:4 --lesion "td:*" --lesion "lateral:V1@3:=0.5"`
+
+    `sbatch --array=1-8 --wrap 'bltvs extract stimuli/ -o acts.h5 --shard $SLURM_ARRAY_TASK_ID/8'`
+
+    `bltvs extract stimuli/ -o acts.h5 --cluster tcp://10.0.0.1:8786`
     """
     from ..extraction.run import extract as run
     from ..stimuli import StimulusSet
@@ -100,13 +109,39 @@ def extract(
                 network, stimuli, output, **choices, batch_size=batch_size or "auto", keep_bits=keep_bits,  # type: ignore[arg-type]
                 precision=precision, memory_format="channels_last" if channels_last else "contiguous",  # type: ignore[arg-type]
                 device=device, workers="auto" if workers is None else workers, on_error=on_error, join=join,  # type: ignore[arg-type]
-                resume=not fresh, progress=show,
+                resume=not fresh, progress=show, shard=shard, cluster=cluster,
             )  # fmt: skip
     except KeyboardInterrupt:
         err.print(
             "[bold]interrupted[/]; what was finished is kept: the same command goes on from there", highlight=False
         )
         raise typer.Exit(INTERRUPTED) from None
+    if shard is not None and not path.exists():
+        out.print(
+            f"shard {shard} is done; the job that ends last joins them (or `bltvs join {path}`)",
+            highlight=False, soft_wrap=True,
+        )  # fmt: skip
+        return
+    out.print(f"wrote {path}; `bltvs info {path}` describes it", highlight=False, soft_wrap=True)
+
+
+@guarded
+def join(
+    store: Annotated[Path, typer.Argument(help="The store that the shards belong to; its parts lie in STORE.parts.")],
+    how: Annotated[str, typer.Option("--join", help="'copy' parts into one file, 'virtual' refers to them.")] = "auto",
+) -> None:
+    """Join the shards of an extraction into one store, naming those that are missing.
+
+    On machines that share no file system, bring the files of all `STORE.parts` folders together first.
+
+    Example: `bltvs join acts.h5`
+    """
+    from ..errors import unknown
+    from ..store import join_store
+
+    if how not in ("auto", "copy", "virtual"):
+        raise unknown("join", how, ("auto", "copy", "virtual"))
+    path = join_store(store, join=how)  # type: ignore[arg-type]
     out.print(f"wrote {path}; `bltvs info {path}` describes it", highlight=False, soft_wrap=True)
 
 
@@ -170,6 +205,8 @@ def show_description(described: dict[str, Any]) -> None:
     about = Table(title=described["path"], show_header=False)
     state = "finished" if described["finished"] else f"unfinished: {made} of {asked} stimuli; the same command goes on"
     about.add_row("state", state)
+    if missing := described["missing_shards"]:
+        about.add_row("shards not done", ", ".join(missing))
     about.add_row("stimuli", f"{made}" + (f", {len(described['skipped'])} skipped" if described["skipped"] else ""))
     about.add_row(
         "on disk", human_bytes(described["bytes"]) + (" in parts" if described["joined"] == "virtual" else "")

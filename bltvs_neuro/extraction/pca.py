@@ -111,7 +111,7 @@ def fit_or_load(
 
 
 def _fit_or_load(
-    n: int, model: BLT_VS, train: StimulusSet, states: tuple[State, ...], path: Path, batch_size: int,
+    n: int, model: Network, train: StimulusSet, states: tuple[State, ...], path: Path, batch_size: int,
     described: dict[str, Any], workers: int | Literal["auto"],
 ) -> Components:  # fmt: skip
     if path.exists():

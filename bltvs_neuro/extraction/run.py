@@ -159,7 +159,6 @@ def extract(
     if not isinstance(stimuli, StimulusSet):
         stimuli = StimulusSet.open(Path(stimuli))
     areas = model.usual_areas if areas is None else areas
-    areas = model.usual_areas if areas is None else areas
     states = select_states(model, areas, streams, timesteps)
     require_states(model, states, areas, timesteps)
     reduction = read_reduction(reduce)

@@ -62,6 +62,12 @@ class Checkpoint:
     file_sha256: str | None = None
     about: Mapping[str, Any] = field(default_factory=dict)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "config": dict(self.config)}  # read-only mappings cannot be pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, config=MappingProxyType(state["config"]))
+
     @property
     def transform(self) -> Transform:
         """From decoded pictures to the input of the released weights."""
