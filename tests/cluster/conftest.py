@@ -10,7 +10,10 @@ from bltvs_neuro import BLT_VS
 def client():
     """Two worker processes on this machine; Dask gives each one thread, also for BLAS."""
     distributed = pytest.importorskip("distributed")
+    import dask
+
     with (
+        dask.config.set({"distributed.comm.timeouts.connect": "2s"}),  # so that a dead worker is soon given up
         distributed.LocalCluster(
             n_workers=2, threads_per_worker=1, host="127.0.0.1", dashboard_address=None, protocol="tcp"
         ) as cluster,
