@@ -25,7 +25,13 @@ INTERRUPTED = 130
 out = Console()
 err = Console(stderr=True)
 
-ModelName = Annotated[str, typer.Option("--model", help="Checkpoint: see `bltvs models`.")]
+ModelName = Annotated[
+    str,
+    typer.Option("--model", help="A name that `bltvs models` lists, 'torchvision:NAME', 'timm:NAME', or a folder."),
+]
+Layers = Annotated[
+    str | None, typer.Option(help="Layers of a torchvision or timm model to call areas: 'layer1,layer4.0'.")
+]
 Weights = Annotated[
     str, typer.Option(help="'pretrained', 'untrained' (random, stamped as such), or a file of weights.")
 ]
@@ -85,12 +91,15 @@ def set_up_logging(verbose: int) -> None:
     logger.propagate = False
 
 
-def chosen_model(name: str, weights: str, seed: int, image_size: int | None, device: str = "cpu") -> Network:
+def chosen_model(
+    name: str, weights: str, seed: int, image_size: int | None, device: str = "cpu", layers: str | None = None
+) -> Network:
     """Load the model that the options name."""
     from ..model.checkpoints import load_model
 
     with err.status("loading the model"):
-        return load_model(name, weights=weights, seed=seed, image_size=image_size, device=device)
+        chosen = None if layers is None else [layer.strip() for layer in layers.split(",")]
+        return load_model(name, weights=weights, seed=seed, image_size=image_size, layers=chosen, device=device)
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from .common import (
     Cluster,
     Device,
     ImageSize,
+    Layers,
     ModelName,
     Seed,
     Weights,
@@ -71,6 +72,7 @@ def extract(
     plan: Annotated[bool, typer.Option("--plan", help="Only say what it takes: bytes, hours, memory.")] = False,
     seed: Seed = 0,
     image_size: ImageSize = None,
+    layers: Layers = None,
 ) -> None:
     """Record activations of images into a store.
 
@@ -89,12 +91,14 @@ def extract(
     `sbatch --array=1-8 --wrap 'bltvs extract stimuli/ -o acts.h5 --shard $SLURM_ARRAY_TASK_ID/8'`
 
     `bltvs extract stimuli/ -o acts.h5 --cluster tcp://10.0.0.1:8786`
+
+    `bltvs extract stimuli/ -o resnet.h5 --model torchvision:resnet18 --layers layer1,layer4`
     """
     from ..extraction.run import extract as run
     from ..stimuli import StimulusSet
 
     stimuli = StimulusSet.open(images)
-    network = chosen_model(model, weights, seed, image_size)
+    network = chosen_model(model, weights, seed, image_size, layers=layers)
     if compile_cells:
         network.compile_cells()
     if lesion:

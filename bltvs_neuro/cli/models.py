@@ -80,6 +80,8 @@ def classify(
     network = chosen_model(model, weights, seed, image_size, str(pick_device(device)))
     try:
         names = class_names(model)
+        if len(names) != network.num_classes:
+            raise DataError(f"{model} has {network.num_classes} classes, not the {len(names)} of its usual data set")
     except DataError as error:
         err.print(f"[yellow]class numbers instead of names:[/] {error}", highlight=False, soft_wrap=True)
         names = tuple(f"class {number}" for number in range(network.num_classes))

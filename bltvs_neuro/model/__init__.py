@@ -1,4 +1,4 @@
-"""The model: areas (a table), one area's step, two schedules, the module, its checkpoints and their transform."""
+"""The models: BLT_VS (a table of areas, one area's step, two schedules), those beside it, checkpoints, transforms."""
 
 from .areas import AREA_NAMES, receptive_fields
 from .blt_vs import BLT_VS

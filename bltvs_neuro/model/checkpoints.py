@@ -13,11 +13,13 @@ from typing import Any, Literal
 import torch
 
 from .. import datasets
-from ..errors import DataError, SpecError, WeightsError, unknown
+from ..errors import DataError, SpecError, unknown
 from .blt_vs import BLT_VS
 from .hub import Fetched, fetch_weights
+from .network import Network
 from .transform import Transform
-from .weights import SUFFIXES, fill, read_weights, weights_sha256
+from .weights import fill, own_weights, random_weights, read_weights, weights_sha256
+from .zoo import ZOO, fitting, in_zoo, load_from_zoo
 
 log = logging.getLogger(__name__)
 
@@ -134,7 +136,9 @@ def find_checkpoint(name: str | Path) -> Checkpoint:
         from .exported import read_checkpoint
 
         return read_checkpoint(name)
-    raise unknown("model", str(name), [*CHECKPOINTS, "the folder of an exported model"])
+    raise unknown(
+        "model", str(name), [*CHECKPOINTS, *ZOO, "torchvision:NAME", "timm:NAME", "the folder of an exported model"]
+    )
 
 
 def load_model(
@@ -144,37 +148,49 @@ def load_model(
     seed: int = 0,
     device: str | torch.device = "cpu",
     image_size: int | None = None,
+    num_classes: int | None = None,
+    layers: Sequence[str] | None = None,
+    transform: Transform | None = None,
     cache_dir: str | Path | None = None,
-) -> BLT_VS:
+) -> Network:
     """Load a model, ready to be run: in eval mode, with its transform and the record of where its weights are from.
 
     Parameters
     ----------
     name : str or Path
         A name of :data:`CHECKPOINTS` (``"ecoset"``, ``"imagenet"``), or the folder of an exported model, which holds
-        ``model.json`` and ``weights.safetensors``.
+        ``model.json`` and ``weights.safetensors``; a comparison model (``"resnet50"``, ``"cornet_s"``, ``"b_vs"``,
+        ``"vnet"``); or any classifier of torchvision or timm (``"torchvision:resnet18"``, ``"timm:convnext_tiny"``).
     weights : "pretrained", "untrained", str or Path
         The released weights, fetched at their first use; random ones; or a file (.pth, .pt, .safetensors) of your own
-        for the same architecture. Nothing but ``"untrained"`` ever gives random weights.
+        for the same architecture. Nothing but ``"untrained"`` ever gives random weights. Of torchvision's models also
+        the name of one of several released weights (``"IMAGENET1K_V1"``).
     seed : int
         Of untrained weights. Global random states are neither used nor changed.
     device : str or torch.device
         Where the model goes.
-    image_size : {224, 128}, optional
-        Input height and width, pixels; the checkpoint's (224) unless given. The released weights exist for that only.
+    image_size : int, optional
+        Input height and width, pixels; the model's own unless given. BLT_VS knows 224, for which its released weights
+        are, and 128.
+    num_classes : int, optional
+        Logits of untrained or own weights; the model's own unless given.
+    layers : sequence of str, optional
+        The areas of a model of torchvision or timm: names of its layers, each called once per forward pass.
+    transform : Transform, optional
+        In place of the model's own, where own weights were trained with another.
     cache_dir : str or Path, optional
         Hugging Face cache folder.
 
     Returns
     -------
-    BLT_VS
-        With the attributes ``checkpoint``, ``transform`` and ``provenance`` (a JSON-safe dict that holds, among others,
-        ``weights``, ``weights_sha256`` of the values, and of a file ``file_sha256``).
+    Network
+        A :class:`BLT_VS` for the first three kinds. With the attributes ``transform`` and ``provenance`` (a JSON-safe
+        dict that holds, among others, ``weights``, ``weights_sha256`` of the values, and of a file ``file_sha256``).
 
     Raises
     ------
     SpecError
-        An unknown name, or pretrained weights for another image size.
+        An unknown name, or pretrained weights for another image size or number of classes.
     WeightsError
         The weights cannot be found, fetched or verified, or belong to another architecture.
 
@@ -184,30 +200,40 @@ def load_model(
     >>> model.provenance["weights"], model.provenance["seed"]
     ('untrained', 1)
     """
+    if isinstance(name, str) and in_zoo(name) and not Path(name).is_dir():
+        network = load_from_zoo(
+            name, weights, seed=seed, num_classes=num_classes, image_size=image_size, layers=layers, transform=transform
+        )
+        return network.to(device).eval()
     checkpoint = find_checkpoint(name)
     name = checkpoint.name
+    if layers is not None:
+        raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
+    if weights == "pretrained" and num_classes not in (None, checkpoint.config["num_classes"]):
+        raise SpecError(
+            f"the released weights of {name!r} have {checkpoint.config['num_classes']} classes; got num_classes={num_classes}"
+        )
     if weights == "pretrained" and image_size not in (None, checkpoint.config["image_size"]):
         raise SpecError(
             f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; got "
             f"image_size={image_size}, which needs weights='untrained' or weights=PATH of your own"
         )
-    config = {**checkpoint.config, **({} if image_size is None else {"image_size": image_size})}
+    given = {"image_size": image_size or (transform and transform.size), "num_classes": num_classes}
+    config = {**checkpoint.config, **{key: value for key, value in given.items() if value is not None}}
     provenance: dict[str, Any] = {"model": name, "architecture": "BLT_VS", "config": dict(config)}
 
     state = None
     if weights != "untrained":
         state, origin = _state_of(checkpoint, weights, cache_dir)
         provenance |= origin
-    with torch.random.fork_rng(devices=[]):
-        # Not torch.manual_seed, which would also seed every GPU.
-        torch.default_generator.manual_seed(seed)
+    with random_weights(seed):
         model = BLT_VS(**config)
     if state is None:
         log.warning("%s has untrained weights (seed %d): its activations are those of a random network", name, seed)
         provenance |= {"weights": "untrained", "seed": seed, "torch": str(torch.__version__)}
     else:
         fill(model, state, str(provenance["file"]), f"model {name!r} at {config['image_size']} pixels")
-    transform = Transform(config["image_size"])
+    transform = fitting(transform or Transform(config["image_size"]), model)
     provenance |= {"weights_sha256": weights_sha256(model), "transform": transform.describe()}
     model.checkpoint = checkpoint  # type: ignore[assignment]
     model.transform = transform
@@ -248,14 +274,7 @@ def _state_of(
             "verified": fetched.verified,
         }
         return read_weights(fetched.content, checkpoint.filename), origin
-    path = Path(weights)
-    if not path.is_file():
-        raise WeightsError(
-            f"weights={str(weights)!r}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
-            f"file ({', '.join(SUFFIXES)})"
-        )
-    origin = {"weights": "file", "origin": str(path), "file": path.name, "file_sha256": datasets.sha256_file(path)}
-    return read_weights(path, path.name), origin
+    return own_weights(weights)
 
 
 def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
@@ -265,7 +284,7 @@ def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
     ----------
     checkpoint : str, Path or Checkpoint
         ``"imagenet"``: from torchvision's metadata. ``"ecoset"``: a file, fetched at its first use. An exported model
-        holds the names itself.
+        holds the names itself. A comparison model is taken to know ImageNet's classes, or Ecoset's where it has 565.
 
     Returns
     -------
@@ -278,19 +297,22 @@ def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
     DataError
         The file cannot be fetched or is not what it should be.
     """
+    if isinstance(checkpoint, str) and in_zoo(checkpoint) and not Path(checkpoint).is_dir():
+        trained_on_ecoset = checkpoint in ZOO and ZOO[checkpoint].config.get("num_classes") == 565
+        return _names_of("ecoset" if trained_on_ecoset else "imagenet")
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = find_checkpoint(checkpoint)
-    names: Sequence[str]
-    if isinstance(checkpoint.classes, tuple):
-        names = checkpoint.classes
-    elif checkpoint.classes == "imagenet":
-        from torchvision.models import ResNet18_Weights  # takes seconds to import
-
-        names = ResNet18_Weights.IMAGENET1K_V1.meta["categories"]
-    else:
-        names = json.loads(datasets.fetch("classes/ecoset.json").read_text("utf-8"))
+    names = checkpoint.classes if isinstance(checkpoint.classes, tuple) else _names_of(checkpoint.classes)
     if len(names) != checkpoint.config["num_classes"]:
         raise DataError(
             f"{len(names)} class names for {checkpoint.config['num_classes']} logits of {checkpoint.name!r}"
         )
     return tuple(str(class_name) for class_name in names)
+
+
+def _names_of(classes: Classes) -> tuple[str, ...]:
+    if classes == "imagenet":
+        from torchvision.models import ResNet18_Weights  # takes seconds to import
+
+        return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+    return tuple(str(name) for name in json.loads(datasets.fetch("classes/ecoset.json").read_text("utf-8")))

@@ -1,25 +1,31 @@
-"""The checkpoint's own transform: short side to ``size`` with antialias, centre crop, to [-1, 1].
+"""The checkpoint's own transform: short side resized with antialias, centre crop, normalisation per colour channel.
 
 It is cut in two so that worker processes send uint8 (a quarter of the bytes) and the scaling runs where the model is.
-Both halves together are bit for bit torchvision's ``Resize(size, antialias=True)``, ``CenterCrop(size)``,
-``ToTensor()`` and ``2 * x - 1`` on the same RGB picture.
+Both halves together are bit for bit torchvision's ``Resize(resize, antialias=True)``, ``CenterCrop(size)``,
+``ToTensor()`` and ``Normalize(mean, std)`` on the same RGB picture; with mean and std 0.5, BLT_VS's ``2 * x - 1``.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 from PIL import Image
 
-from ..errors import StimulusError
+from ..errors import SpecError, StimulusError, unknown
 
 if TYPE_CHECKING:
     import torch
 
 MAX_RESIZED_PIXELS = 80_000_000
 """A picture of extreme proportions would grow without bound when its short side is enlarged."""
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+"""Of red, green and blue, as most models trained on ImageNet expect them."""
+
+Interpolation = Literal["bilinear", "bicubic"]
+RESAMPLING = {"bilinear": Image.Resampling.BILINEAR, "bicubic": Image.Resampling.BICUBIC}
 
 
 @dataclass(frozen=True)
@@ -30,9 +36,40 @@ class Transform:
     ----------
     size : int
         Height and width of the model's input, pixels.
+    resize : int or None
+        Short side before the centre crop, pixels, at least ``size``; None means ``size``.
+    mean, std : tuple of float
+        Of red, green and blue in [0, 1]: subtracted, then divided by. 0.5 maps to [-1, 1].
+    interpolation : {"bilinear", "bicubic"}
+
+    Raises
+    ------
+    SpecError
+        A size below 1, a short side below the size, or a mean and std that are not three numbers (std above 0).
     """
 
     size: int = 224
+    resize: int | None = None
+    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
+    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    interpolation: Interpolation = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.size < 1 or self.short < self.size:
+            raise SpecError(f"a transform resizes to at least the size it crops; got {self.resize} and {self.size}")
+        if self.interpolation not in RESAMPLING:
+            raise unknown("interpolation", self.interpolation, list(RESAMPLING))
+        if len(self.mean) != 3 or len(self.std) != 3 or not all(0 < s < float("inf") for s in self.std):
+            raise SpecError(f"mean and std are three numbers each, std above 0; got {self.mean} and {self.std}")
+
+    @property
+    def short(self) -> int:
+        """Short side before the crop, pixels."""
+        return self.size if self.resize is None else self.resize
+
+    def at(self, size: int) -> Transform:
+        """The same for another input size: the short side keeps its ratio to the crop."""
+        return self if size == self.size else replace(self, size=size, resize=round(size * self.short / self.size))
 
     def crop(self, rgb: np.ndarray) -> np.ndarray:
         """Resize and crop one picture; needs no torch.
@@ -49,29 +86,41 @@ class Transform:
             raise StimulusError(f"a picture is uint8 (height, width, 3); got {rgb.dtype} {rgb.shape}")
         height, width = rgb.shape[:2]
         short, long = min(height, width), max(height, width)
-        stretched = self.size * long // short  # truncated, as torchvision does: int(size * long / short)
-        if stretched * self.size > MAX_RESIZED_PIXELS:
+        stretched = self.short * long // short  # truncated, as torchvision does: int(size * long / short)
+        if stretched * self.short > MAX_RESIZED_PIXELS:
             raise StimulusError(
-                f"a picture of {width} x {height} is too narrow to be resized to {self.size} on its short side"
+                f"a picture of {width} x {height} is too narrow to be resized to {self.short} on its short side"
             )
-        wide, high = (stretched, self.size) if width >= height else (self.size, stretched)
+        wide, high = (stretched, self.short) if width >= height else (self.short, stretched)
         if (high, wide) != (height, width):
-            image = Image.fromarray(np.ascontiguousarray(rgb)).resize((wide, high), Image.Resampling.BILINEAR)
+            image = Image.fromarray(np.ascontiguousarray(rgb)).resize((wide, high), RESAMPLING[self.interpolation])
             rgb = np.asarray(image)
         top, left = round((high - self.size) / 2), round((wide - self.size) / 2)  # half to even, as torchvision does
         window = rgb[top : top + self.size, left : left + self.size]
         return np.ascontiguousarray(window.transpose(2, 0, 1))  # (H, W, 3) -> (3, H, W)
 
     def scale(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Map uint8 to float32 in [-1, 1], of any shape, on the tensor's device: 0 to -1, 255 to 1.
+        """Normalise uint8 to float32 on the tensor's device.
 
-        The division is a true one and happens before the rest; ``x / 127.5 - 1`` would round differently.
+        Parameters
+        ----------
+        pixels : Tensor, uint8 (..., 3, H, W)
+            Of any shape where mean and std are the same for all colours.
+
+        Returns
+        -------
+        Tensor, float32
+            ``(pixels / 255 - mean) / std``, in this order; another one would round differently.
         """
         import torch
 
         if pixels.dtype != torch.uint8:
             raise StimulusError(f"the transform scales uint8 pixels; got {pixels.dtype}")
-        return pixels.to(torch.float32).div_(255).mul_(2).sub_(1)
+        scaled = pixels.to(torch.float32).div_(255)
+        if len(set(self.mean)) == 1 and len(set(self.std)) == 1:
+            return scaled.sub_(self.mean[0]).div_(self.std[0])
+        mean, std = (scaled.new_tensor(values).view(3, 1, 1) for values in (self.mean, self.std))
+        return scaled.sub_(mean).div_(std)
 
     def __call__(self, rgb: np.ndarray) -> torch.Tensor:
         """Both halves for one picture: uint8 (height, width, 3) to float32 (3, size, size)."""
@@ -81,9 +130,11 @@ class Transform:
 
     def describe(self) -> dict[str, Any]:
         """The transform in words and numbers, JSON-safe, for a store's provenance."""
-        return {
-            "resize_short_side": self.size,
-            "interpolation": "bilinear, antialiased",
+        described: dict[str, Any] = {
+            "resize_short_side": self.short,
+            "interpolation": f"{self.interpolation}, antialiased",
             "centre_crop": self.size,
-            "range": [-1.0, 1.0],
         }
+        if set(self.mean) == set(self.std) == {0.5}:
+            return described | {"range": [-1.0, 1.0]}
+        return described | {"mean": list(self.mean), "std": list(self.std)}

@@ -5,18 +5,21 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import torch
 from torch import Tensor, nn
 
+from .. import datasets
 from ..errors import WeightsError, listed
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 STRAY = ("total_ops", "total_params")
 """Keys that a profiler left in the released files; they are no parameters."""
+STATE_DICT = "state_dict"
 
 
 def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
@@ -49,7 +52,8 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
     Parameters
     ----------
     source : Path or bytes
-        A file written by ``torch.save(model.state_dict(), ...)`` or safetensors, or the content of one.
+        A file written by ``torch.save(model.state_dict(), ...)`` or safetensors, or the content of one. A training
+        checkpoint that has its state dict under ``"state_dict"`` is read as well.
     name : str
         What errors call it; its suffix decides between the two formats.
 
@@ -77,6 +81,8 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
             f"{name} is no file of weights that can be read without running code from it ({first_line}); "
             "write one with torch.save(model.state_dict(), PATH)"
         ) from error
+    if isinstance(content, Mapping) and isinstance(content.get(STATE_DICT), Mapping):
+        content = content[STATE_DICT]  # type: ignore[assignment]
     if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
         held = f"a dict with {listed(content)}" if isinstance(content, Mapping) else f"a {type(content).__name__}"
         raise WeightsError(
@@ -134,3 +140,36 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str
     if problems:
         raise WeightsError(f"{name} does not fit {expected}: {'; '.join(problems)}")
     model.load_state_dict(dict(state), strict=True)
+
+
+def own_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file of one's own.
+
+    Returns
+    -------
+    state : dict of str to Tensor
+    origin : dict
+        What the provenance says of it: ``weights``, ``origin``, ``file``, ``file_sha256``.
+
+    Raises
+    ------
+    WeightsError
+        There is no such file, or it holds no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"weights={str(path)!r}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
+            f"file ({', '.join(SUFFIXES)})"
+        )
+    origin = {"weights": "file", "origin": str(path), "file": path.name, "file_sha256": datasets.sha256_file(path)}
+    return read_weights(path, path.name), origin
+
+
+@contextmanager
+def random_weights(seed: int) -> Iterator[None]:
+    """Draw from ``seed`` what is constructed here; global random states are as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also seed every GPU.
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -10,7 +10,7 @@ import pytest
 import torch
 from PIL import Image
 
-from bltvs_neuro.errors import StimulusError
+from bltvs_neuro.errors import SpecError, StimulusError
 from bltvs_neuro.model.transform import Transform
 
 transforms = pytest.importorskip("torchvision.transforms")
@@ -95,3 +95,40 @@ def test_describe_is_json_and_the_transform_can_be_sent():
     transform = Transform(128)
     assert json.loads(json.dumps(transform.describe()))["resize_short_side"] == 128
     assert pickle.loads(pickle.dumps(transform)) == transform
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+def test_normalisation_of_other_models_equals_torchvision_bit_for_bit(interpolation):
+    from bltvs_neuro.model.transform import IMAGENET_MEAN, IMAGENET_STD
+
+    theirs = transforms.Compose(
+        [
+            transforms.Resize(73, interpolation=transforms.InterpolationMode(interpolation), antialias=True),
+            transforms.CenterCrop(64),
+            transforms.ToTensor(),
+            transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        ]
+    )
+    ours = Transform(64, 73, IMAGENET_MEAN, IMAGENET_STD, interpolation)
+    rng = np.random.default_rng(1)
+    for _ in range(20):
+        height, width = rng.integers(20, 300, 2)
+        rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+        assert torch.equal(ours(rgb), theirs(Image.fromarray(rgb))), (height, width)
+    batch = torch.from_numpy(np.stack([ours.crop(rgb), ours.crop(rgb[::-1])]))
+    assert torch.equal(ours.scale(batch)[0], ours(rgb))
+    assert ours.describe()["mean"] == list(IMAGENET_MEAN)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(size=64, resize=60), "at least the size it crops"),
+        (dict(std=(1.0, 0.0, 1.0)), "std above 0"),
+        (dict(mean=(0.5,)), "three numbers"),
+        (dict(interpolation="nearest"), "unknown interpolation"),
+    ],
+)
+def test_transforms_that_make_no_sense(options, message):
+    with pytest.raises(SpecError, match=message):
+        Transform(**options)

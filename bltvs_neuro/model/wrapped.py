@@ -1,0 +1,219 @@
+"""Any image classifier as a network with one timestep: named layers are its areas."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import SpecError, listed, unknown
+from ..schema import Site
+from .feedforward import FeedForward
+from .grids import GRID, follow_grids
+from .network import Grid, State, as_site
+
+LOGITS = "logits"
+
+
+class Wrapped(FeedForward):
+    """A module that maps images to logits, with some of its layers as areas.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Put into eval mode.
+    layers : sequence of str, optional
+        Names of its submodules in the order in which they are computed; see :func:`usual_layers` for the default.
+        The area ``logits``, what the network returns, is added at the end.
+    image_size : int
+
+    Raises
+    ------
+    SpecError
+        A layer that does not exist, is never called or more than once, or gives anything but one tensor; a network
+        that does not take such images or does not return logits.
+
+    Notes
+    -----
+    A layer's activations are (channel, y, x), (channel, token) for a transformer's (B, tokens, channels), or
+    (channel,); maps with the channels last (Swin transformers) are recognised by their two equal sizes. What is
+    recorded is a copy, as networks change their activations in place. Positions of a map follow from the kernels,
+    strides and paddings on the way to it (:mod:`.grids`); where they do not, units are taken to be the centres of
+    equal cells.
+    """
+
+    def __init__(self, network: nn.Module, layers: Sequence[str] | None = None, image_size: int = 224) -> None:
+        network = network.eval()
+        chosen = usual_layers(network) if layers is None else tuple(layers)
+        known = dict(network.named_modules())
+        for name in chosen:
+            if name not in known or not name:
+                raise unknown("layer", name, [name for name in known if name])
+        if len(set(chosen)) != len(chosen) or LOGITS in chosen or not chosen:
+            raise SpecError(f"layers must be named once each, and none may be called {LOGITS!r}; got {listed(chosen)}")
+        seen = _try(network, chosen, image_size)
+        if layers is None:
+            chosen = tuple(name for name in chosen if seen.calls[name] == 1 and name in seen.shapes)
+            if len(chosen) > 1 and seen.shapes[chosen[-1]] == (seen.classes,):
+                chosen = chosen[:-1]  # the logits have an area of their own
+        bad = [f"{name!r} is called {seen.calls[name]} times" for name in chosen if seen.calls[name] != 1]
+        bad += [f"{name!r} gives no single tensor" for name in chosen if seen.calls[name] and name not in seen.shapes]
+        if bad:
+            raise SpecError(
+                f"an area is a layer that is called once in a forward pass and gives one tensor; {'; '.join(bad)}: "
+                "name the block that contains it, or another layer"
+            )
+        order = [name for name in seen.shapes if name in chosen]
+        super().__init__((*order, LOGITS), f"{order[0]}:{order[-1]}", seen.classes, image_size)
+        self.network = network
+        self.config: dict[str, Any] = {"num_classes": seen.classes, "image_size": image_size}
+        self.shapes = {name: _arranged(seen.shapes[name]) for name in order}
+        self.shapes[LOGITS] = (seen.classes,)
+        self.grids = {name: self._grid(name, seen.grids.get(name)) for name in order}
+        self.add_taps()
+
+    def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
+        """Compute up to the last layer that is hooked or among ``outputs``; see :meth:`Network.run`."""
+        self.check_images(images)
+        wanted = self.wanted(outputs)
+        left = {state.area for state in wanted}
+        kept: dict[State, Tensor] = {}
+        handles = []
+
+        def attach(name: str) -> None:
+            def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
+                # what follows may change its input in place, so what is recorded is a copy
+                seen = output.permute(_FORTH[_order(output)]).clone(memory_format=torch.contiguous_format)
+                result = self._passed(State(name, "bu", 0), seen, outputs, kept)
+                left.discard(name)
+                if not left:
+                    raise _Enough
+                return None if result is seen else result.permute(_BACK[_order(output)])
+
+            handles.append(self.network.get_submodule(name).register_forward_hook(hook))
+
+        try:
+            for name in left - {LOGITS}:
+                attach(name)
+            if left:
+                logits = self.network(images)
+                if LOGITS in left:
+                    self._passed(State(LOGITS, "bu", 0), logits, outputs, kept)
+        except _Enough:
+            pass
+        finally:
+            for handle in handles:
+                handle.remove()
+        return kept
+
+    def shape(self, site: Site | str) -> tuple[int, ...]:
+        """Shape of one stimulus's activations: (channel, y, x), (channel, token) or (channel,)."""
+        return self.shapes[as_site(site).area]
+
+    def grid(self, site: Site | str) -> Grid:
+        """Where the units of a site's map are."""
+        return self.grids.get(as_site(site).area, Grid(self.image_size))
+
+    def _passed(
+        self, state: State, value: Tensor, outputs: Collection[State], kept: dict[State, Tensor]
+    ) -> Tensor:  # fmt: skip
+        result = self.tap(state)(value)
+        if state in outputs:
+            kept[state] = result
+        return result
+
+    def _grid(self, name: str, found: Grid | None) -> Grid:
+        shape = self.shapes[name]
+        if found is not None or len(shape) < 3:
+            return found or Grid(self.image_size)
+        cell = self.image_size / shape[1]
+        return Grid(cell, (cell - 1) / 2)
+
+
+class _Enough(Exception):
+    """Not an error: everything that was asked for has been computed."""
+
+
+class _Seen:
+    """What a trial pass shows of a network's layers."""
+
+    def __init__(self) -> None:
+        self.calls: Counter[str] = Counter()
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self.grids: dict[str, Grid] = {}
+        self.classes = 0
+
+
+def _try(network: nn.Module, layers: Sequence[str], image_size: int) -> _Seen:
+    """Run one empty image and note each layer's calls, shape and grid."""
+    seen, handles = _Seen(), []
+
+    def attach(name: str) -> None:
+        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
+            seen.calls[name] += 1
+            if isinstance(output, Tensor) and 2 <= output.ndim <= 4:
+                seen.shapes.setdefault(name, tuple(output.shape[1:]))
+                if (grid := getattr(output, GRID, None)) is not None:
+                    seen.grids[name] = grid
+
+        handles.append(network.get_submodule(name).register_forward_hook(hook))
+
+    parameter = next(network.parameters(), torch.empty(0))
+    images = torch.zeros(1, 3, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
+    try:
+        for name in layers:
+            attach(name)
+        with torch.no_grad(), follow_grids(images):
+            logits = network(images)
+    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
+        first = (str(error).strip() or type(error).__name__).splitlines()[0]
+        raise SpecError(f"the network does not take images of {image_size} x {image_size} px: {first}") from None
+    finally:
+        for handle in handles:
+            handle.remove()
+    if not isinstance(logits, Tensor) or logits.ndim != 2:
+        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
+        raise SpecError(f"a network must return logits (batch, classes); this one returns {got}")
+    seen.classes = int(logits.shape[1])
+    return seen
+
+
+def usual_layers(network: nn.Module) -> tuple[str, ...]:
+    """The parts that a network is made of.
+
+    Its children; in place of a sequence its members, and in place of a child that holds more than half of the weights
+    (the encoder of a transformer) that child's parts.
+    """
+    total = sum(p.numel() for p in network.parameters())
+    names: list[str] = []
+    for name, child in network.named_children():
+        parts = [part for part, _ in child.named_children()]
+        if isinstance(child, nn.Sequential | nn.ModuleList) and parts:
+            names += [f"{name}.{part}" for part in parts]
+        elif parts and 2 * sum(p.numel() for p in child.parameters()) > total:
+            names += [f"{name}.{part}" for part in usual_layers(child)]
+        else:
+            names.append(name)
+    return tuple(names)
+
+
+_FORTH = {"vector": (0, 1), "tokens": (0, 2, 1), "map": (0, 1, 2, 3), "map, channels last": (0, 3, 1, 2)}
+"""Order of a layer's dimensions -> the permutation that puts channels after the batch."""
+_BACK = {"vector": (0, 1), "tokens": (0, 2, 1), "map": (0, 1, 2, 3), "map, channels last": (0, 2, 3, 1)}
+
+
+def _order(output: Tensor) -> str:
+    """What a layer's dimensions are: (B, C), (B, tokens, C), (B, C, H, W) or (B, H, W, C)."""
+    if output.ndim < 4:
+        return "vector" if output.ndim == 2 else "tokens"
+    _, first, second, third = output.shape
+    return "map, channels last" if first == second != third else "map"
+
+
+def _arranged(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Shape of one stimulus's activations, channels first."""
+    output = torch.empty(1, *shape, device="meta")
+    return tuple(output.permute(_FORTH[_order(output)]).shape[1:])

@@ -1,0 +1,278 @@
+"""The models beside BLT_VS: published counts, plain reimplementations, and wrapped networks that overwrite themselves."""
+
+from __future__ import annotations
+
+import hashlib
+
+import pytest
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional as F
+
+from bltvs_neuro import load_model, record
+from bltvs_neuro.errors import SpecError, WeightsError
+from bltvs_neuro.model import State, fetched
+from bltvs_neuro.model.cornet_s import CORnet_S
+from bltvs_neuro.model.feedforward import B_VS, VNet
+from bltvs_neuro.model.transform import IMAGENET_MEAN, Transform
+from bltvs_neuro.model.weights import weights_sha256
+from bltvs_neuro.model.wrapped import Wrapped
+from bltvs_neuro.model.zoo import ZOO, build
+
+IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
+
+
+def randomised(model):
+    """Norms that do something: weights, biases and statistics away from 1 and 0."""
+    generator = torch.Generator().manual_seed(1)
+    for name, value in model.state_dict().items():
+        if value.ndim == 1 and value.is_floating_point():
+            value.copy_(
+                torch.rand(value.shape, generator=generator) + (0.5 if "var" in name or "weight" in name else 0)
+            )
+    return model.eval()
+
+
+@pytest.mark.parametrize("name", [*ZOO, "torchvision:mobilenet_v3_small", "timm:test_vit"])
+def test_every_model_is_a_network(name):
+    if name.startswith("timm"):
+        pytest.importorskip("timm")
+    size = {"resnet50": 64, "timm:test_vit": 160}.get(name, 128)
+    model = load_model(name, "untrained", seed=2, image_size=size)
+    assert model.transform.size == size
+    assert model.provenance["weights"] == "untrained"
+    images = torch.randn(1, 3, size, size, generator=torch.Generator().manual_seed(0))
+    got = record(model, images)
+    assert list(got) == list(model.states())
+    for (area, stream, _), value in got.items():
+        assert value.shape[1:] == model.shape(f"{area}/{stream}"), area
+        assert value.is_contiguous()
+    with torch.no_grad():
+        (logits,) = model(images)
+    assert torch.equal(logits, list(got.values())[-1])
+    assert logits.shape == (1, model.num_classes)
+    assert record(model, images, areas=model.usual_areas).keys() <= got.keys()
+    assert weights_sha256(load_model(name, "untrained", seed=2, image_size=size)) == model.provenance["weights_sha256"]
+    with pytest.raises(SpecError, match="unknown stream 'td'"):
+        record(model, images, streams="td")
+
+
+@pytest.mark.parametrize(("model", "pooled"), [(B_VS(7, 128), ()), (VNet(7, 64), (2, 3, 6, 7, 8, 9))])
+def test_feedforward_models_are_their_plain_loops(model, pooled):
+    state = randomised(model).state_dict()
+    images = torch.randn(1, 3, model.image_size, model.image_size, generator=torch.Generator().manual_seed(0))
+    got, x = record(model, images), images
+    for at, (key, area) in enumerate(zip(model.connections, model.areas, strict=True)):
+        weight, bias = state[f"connections.{key}.weight"], state[f"connections.{key}.bias"]
+        if key == "Readout" and weight.ndim == 2:
+            x = F.adaptive_avg_pool2d(x, 1).flatten(1) @ weight.T + bias
+        else:
+            stride = 2 if area in ("Retina", "LGN", "V1", "LOC", "Readout") else 1
+            x = F.conv2d(F.max_pool2d(x, 2) if at in pooled else x, weight, bias, stride, weight.shape[-1] // 2)
+            norm = f"layernorms.norm_{key}"
+            x = F.group_norm(F.relu(x), 1, state[f"{norm}.weight"], state[f"{norm}.bias"])
+            x = x.mean((2, 3)) if key == "Readout" else x
+        torch.testing.assert_close(got[area, "bu", 0], x)
+
+
+def test_cornet_s_is_its_plain_loop():
+    model = randomised(CORnet_S(5, 64))
+    w = model.state_dict()
+
+    def norm(name, x):
+        stats = (w[f"{name}.{kind}"] for kind in ("running_mean", "running_var", "weight", "bias"))
+        return F.batch_norm(x, *stats)
+
+    def conv(name, x, stride=1):
+        kernel = w[f"{name}.weight"]
+        return F.conv2d(x, kernel, None, stride, kernel.shape[-1] // 2)
+
+    got = record(model, IMAGES)
+    assert [(area, t) for area, _, t in got] == [
+        ("V1", 0), *(("V2", t) for t in range(2)), *(("V4", t) for t in range(4)), *(("IT", t) for t in range(2)),
+        ("decoder", 0),
+    ]  # fmt: skip
+    x = F.max_pool2d(F.relu(norm("V1.norm1", conv("V1.conv1", IMAGES, 2))), 3, 2, 1)
+    x = F.relu(norm("V1.norm2", conv("V1.conv2", x)))
+    torch.testing.assert_close(got["V1", "bu", 0], x)
+    for area, times in (("V2", 2), ("V4", 4), ("IT", 2)):
+        x = conv(f"{area}.conv_input", x)
+        for t in range(times):
+            skip = norm(f"{area}.norm_skip", conv(f"{area}.skip", x, 2)) if t == 0 else x
+            x = F.relu(norm(f"{area}.norm1_{t}", conv(f"{area}.conv1", x)))
+            x = F.relu(norm(f"{area}.norm2_{t}", conv(f"{area}.conv2", x, 2 if t == 0 else 1)))
+            x = F.relu(norm(f"{area}.norm3_{t}", conv(f"{area}.conv3", x)) + skip)
+            torch.testing.assert_close(got[area, "bu", t], x)
+    logits = F.adaptive_avg_pool2d(x, 1).flatten(1) @ w["decoder.linear.weight"].T + w["decoder.linear.bias"]
+    torch.testing.assert_close(got["decoder", "bu", 0], logits)
+
+
+def test_a_training_checkpoint_of_cornet_s_is_read(tmp_path):
+    model = randomised(CORnet_S(5, 64))
+    state = {f"module.{key}": value for key, value in model.state_dict().items() if "num_batches" not in key}
+    torch.save({"epoch": 43, "state_dict": state, "optimizer": {"lr": 0.1}}, tmp_path / "w.pth")
+    loaded = load_model("cornet_s", tmp_path / "w.pth", num_classes=5, image_size=64)
+    assert torch.equal(record(loaded, IMAGES)["IT", "bu", 1], record(model, IMAGES)["IT", "bu", 1])
+    assert loaded.provenance["file_sha256"] == hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    with pytest.raises(WeightsError, match=r"decoder\.linear\.weight \(5, 512\) instead of \(1000, 512\)"):
+        load_model("cornet_s", tmp_path / "w.pth")
+
+
+def test_what_is_recorded_of_a_network_is_not_overwritten_by_what_follows():
+    model = build("torchvision:resnet18", image_size=64, layers=("layer1.0.bn2", "layer1.0", "conv1", "bn1"))
+    assert model.areas == ("conv1", "bn1", "layer1.0.bn2", "layer1.0", "logits")  # as they are computed
+    network = randomised(model.network)
+    got = record(model, IMAGES)
+    conv = network.conv1(IMAGES)
+    torch.testing.assert_close(got["conv1", "bu", 0], conv)
+    before = network.bn1(conv)
+    assert (before < 0).any()
+    torch.testing.assert_close(got["bn1", "bu", 0], before)  # a rectification in place follows
+    block, x = network.layer1[0], F.max_pool2d(F.relu(before), 3, 2, 1)
+    inner = block.bn2(block.conv2(F.relu(block.bn1(block.conv1(x)))))
+    torch.testing.assert_close(got["layer1.0.bn2", "bu", 0], inner)  # the skip is added in place
+    torch.testing.assert_close(got["layer1.0", "bu", 0], F.relu(inner + x))
+
+
+def test_nothing_beyond_the_last_layer_that_is_wanted_is_computed_and_no_hook_stays():
+    model = build("torchvision:resnet18", image_size=64, layers=("layer1", "layer3"))
+    calls = []
+    model.network.layer2.register_forward_hook(lambda *_: calls.append("layer2"))
+    record(model, IMAGES, areas="layer1")
+    assert calls == []
+    record(model, IMAGES, areas="layer3")
+    assert calls == ["layer2"]
+    assert sum(len(m._forward_hooks) for m in model.modules()) == 1
+
+
+def test_what_a_hook_returns_is_what_the_network_goes_on_with():
+    for model, area, last in (
+        (build("torchvision:resnet18", image_size=64), "layer2.0", "logits"),
+        (B_VS(7, 128), "V1", "Readout"),
+        (CORnet_S(5, 64), "V4", "decoder"),
+    ):
+        images = torch.randn(1, 3, model.image_size, model.image_size)
+        handle = model.tap(State(area, "bu", 0)).register_forward_hook(
+            lambda module, inputs, out: torch.zeros_like(out)
+        )
+        silent = record(model, images)
+        handle.remove()
+        assert not torch.equal(silent[last, "bu", 0], record(model, images)[last, "bu", 0])
+        assert not silent[area, "bu", 0].any()
+
+
+def test_tokens_and_channels_last():
+    class Odd(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.tokens, self.nhwc, self.back, self.head = nn.Identity(), nn.Identity(), nn.Identity(), nn.Linear(5, 3)
+            self.embed = nn.Conv2d(3, 5, 8, 8)
+
+        def forward(self, x):
+            x = self.embed(x)  # (B, 5, 8, 8)
+            x = self.nhwc(x.permute(0, 2, 3, 1))
+            x = self.tokens(x.flatten(1, 2))
+            return self.head(self.back(x.transpose(1, 2)).mean(2))
+
+    model = Wrapped(Odd(), ("embed", "nhwc", "tokens"), 64)
+    got = record(model, IMAGES)
+    assert [model.shape(f"{a}/bu") for a in model.areas] == [(5, 8, 8), (5, 8, 8), (5, 64), (3,)]
+    assert torch.equal(got["embed", "bu", 0], got["nhwc", "bu", 0])
+    assert torch.equal(got["embed", "bu", 0].flatten(2), got["tokens", "bu", 0])
+    assert tuple(model.grid("embed/bu")) == tuple(model.grid("nhwc/bu")) == (8, 3.5)
+    handle = model.tap(State("tokens", "bu", 0)).register_forward_hook(lambda module, inputs, out: 2 * out)
+    torch.testing.assert_close(
+        record(model, IMAGES)["logits", "bu", 0] - model.network.head.bias,
+        2 * (got["logits", "bu", 0] - model.network.head.bias),
+    )
+    handle.remove()
+
+
+def test_positions_follow_from_kernels_strides_and_paddings():
+    known = {"features.0": (4, 3), "features.2": (8, 7), "features.4": (8, 7), "features.12": (32, 31)}
+    model = build("torchvision:alexnet", layers=tuple(known))
+    assert {a: tuple(model.grid(f"{a}/bu")) for a in known} == known
+    torch.manual_seed(0)
+    network = nn.Sequential(
+        nn.ZeroPad2d((2, 1, 2, 1)), nn.Conv2d(3, 2, 4, stride=2), nn.ReLU(), nn.AvgPool2d(3, 2, 1),
+        nn.Conv2d(2, 2, 3, dilation=2, padding="same"), nn.Flatten(), nn.LazyLinear(3),
+    )  # fmt: skip
+    network(torch.zeros(1, 3, 48, 48))
+    model = Wrapped(network, ("1", "3", "4"), 48)
+    images = torch.rand(1, 3, 48, 48, requires_grad=True)
+    for weights in (network[1].weight, network[4].weight):
+        nn.init.constant_(weights, 0.1)
+    for area in model.areas[:-1]:
+        (value,) = model.run(images, [State(area, "bu", 0)]).values()
+        grid, at = model.grid(f"{area}/bu"), value.shape[-1] // 2
+        (gradient,) = torch.autograd.grad(value[0, 0, at, at], images)
+        rows = gradient[0, 0].sum(1).nonzero().flatten()
+        assert (rows[0] + rows[-1]).item() / 2 == grid.centres(at + 1)[-1]
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: build("resnet51"), r"unknown model 'resnet51' \(did you mean 'resnet50'\?\)"),
+        (lambda: build("torchvision:resnet19"), "unknown torchvision model 'resnet19'"),
+        (lambda: build("torchvision:fcn_resnet50"), "unknown torchvision model"),
+        (lambda: build("torchvision:resnet18", layers=("layer1.0.relu",)), "'layer1.0.relu' is called 2 times"),
+        (lambda: build("torchvision:resnet18", layers=("layer9",)), "unknown layer 'layer9'"),
+        (lambda: build("torchvision:resnet18", layers=("fc", "fc")), "named once each"),
+        (lambda: build("torchvision:vit_b_32", image_size=100), "does not take images of 100 x 100 px"),
+        (lambda: build("b_vs", layers=("V1",)), "b_vs has areas"),
+        (lambda: build("b_vs", image_size=100), "unknown image_size 100"),
+        (lambda: build("vnet", num_classes=0), "num_classes must be at least 1"),
+        (lambda: build("vnet", image_size=32), "too small"),
+        (lambda: load_model("ecoset", "untrained", layers=("V1",)), "ecoset has areas"),
+        (lambda: load_model("ecoset", num_classes=5), "have 565 classes"),
+        (lambda: build("b_vs", image_size=224, transform=Transform(128)), "gives 128 px, and the model takes 224 px"),
+        (lambda: load_model("resnet50", num_classes=5), "have 1000 classes"),
+    ],
+)
+def test_errors(call, message):
+    with pytest.raises(SpecError, match=message):
+        call()
+
+
+@pytest.mark.parametrize("name", ["cornet_s", "b_vs", "vnet"])
+def test_weights_that_do_not_come_by_name_are_never_random(name):
+    with pytest.raises(WeightsError, match=f"weights of {name} do not come by name"):
+        load_model(name)
+
+
+def test_torchvision_s_weights_are_checked_against_the_hash_in_their_name(tmp_path, monkeypatch):
+    source = randomised(torchvision.models.resnet18(num_classes=1000))
+    torch.save({k: v for k, v in source.state_dict().items() if "num_batches" not in k}, tmp_path / "w.pth")
+    digest = hashlib.sha256((tmp_path / "w.pth").read_bytes()).hexdigest()
+    (tmp_path / f"resnet18-{digest[:8]}.pth").write_bytes((tmp_path / "w.pth").read_bytes())
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "home"))
+
+    class Released:
+        name, url = "IMAGENET1K_V1", (tmp_path / f"resnet18-{digest[:8]}.pth").as_uri()
+        transforms = torchvision.models.ResNet18_Weights.IMAGENET1K_V1.transforms
+
+    Released.DEFAULT = Released()
+    monkeypatch.setattr(torchvision.models, "get_model_weights", lambda name: Released)
+    model = load_model("torchvision:resnet18", image_size=64)
+    assert model.provenance["file_sha256"] == digest
+    assert model.provenance["verified"]
+    assert model.transform == Transform(64, 73, IMAGENET_MEAN, model.transform.std)
+    torch.testing.assert_close(record(model, IMAGES)["logits", "bu", 0], source(IMAGES))
+    cached = tmp_path / "home/hub/checkpoints" / f"resnet18-{digest[:8]}.pth"
+    cached.write_bytes(cached.read_bytes()[:-1] + b"x")
+    with pytest.raises(WeightsError, match=f"is damaged: its sha256 begins with .*, not {digest[:8]}"):
+        load_model("torchvision:resnet18", image_size=64)
+    cached.unlink()
+    (tmp_path / f"resnet18-{digest[:8]}.pth").write_bytes(b"something else")
+    with pytest.raises(WeightsError, match="cannot be fetched"):
+        load_model("torchvision:resnet18", image_size=64)
+    assert not list(cached.parent.iterdir())
+
+
+def test_densenet_s_old_names_are_those_of_today():
+    today = list(torchvision.models.densenet121().state_dict())
+    old = [k.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.") if "denselayer" in k else k for k in today]
+    assert old != today
+    assert [fetched._DENSENET.sub(r"\1\2.", key) for key in old] == today
