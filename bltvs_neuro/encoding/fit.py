@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..cluster import Cluster
 from ..errors import SpecError, listed
 from ..schema import STIMULUS_ID
 from .ceiling import CeilingMethod, noise_ceiling
@@ -58,6 +59,7 @@ def fit_encoding(
     on_edge: OnEdge = "warn",
     progress: Callable[[Progress], None] | None = None,
     resume_path: str | os.PathLike[str] | None = None,
+    cluster: Cluster | None = None,
 ) -> EncodingResult:
     """Predict responses from feature spaces of a store, cross-validated over stimuli.
 
@@ -120,6 +122,9 @@ def fit_encoding(
         Called after each feature space, with the time left.
     resume_path : path, optional
         A folder for finished feature spaces: the same call goes on where it stopped, another call is refused.
+    cluster : str or distributed.Client, optional
+        A Dask cluster (:data:`bltvs_neuro.cluster.Cluster`) whose workers fit a feature space each; they must see the
+        store under the same name.
 
     Returns
     -------
@@ -148,7 +153,7 @@ def fit_encoding(
     spaces = single_spaces(members) if bands is None else banded_spaces(members, bands)
     sweep = prepare(acts, responses, members, spaces, left_out, choices)
     limits = _ceiling(responses, ceiling, sweep.plan.targets, repetitions, sweep.ids)
-    arrays = sweep.run(progress, resume_path)
+    arrays = sweep.run(progress, resume_path, cluster)
     return build_result(sweep.spaces, arrays, sweep.plan, sweep.attrs, ceiling=limits, ids=sweep.ids)
 
 
@@ -163,6 +168,7 @@ def partition_encoding(
     n_iter: int = 20,
     progress: Callable[[Progress], None] | None = None,
     resume_path: str | os.PathLike[str] | None = None,
+    cluster: Cluster | None = None,
     **options: Any,
 ) -> PartitionResult:
     """Unique and shared variance of streams, areas or timesteps, by commonality of cross-validated R2.
@@ -172,7 +178,7 @@ def partition_encoding(
 
     Parameters
     ----------
-    acts, responses, sites, streams, timesteps, progress, resume_path
+    acts, responses, sites, streams, timesteps, progress, resume_path, cluster
         As :func:`fit_encoding`.
     over : {"stream", "area", "timestep"}
         What is told apart; at most 8 of them.
@@ -195,7 +201,7 @@ def partition_encoding(
     members, left_out = choose_members(acts, sites, timesteps, streams)
     spaces = banded_spaces(members, over, subsets=True)
     sweep = prepare(acts, responses, members, spaces, left_out, choices)
-    arrays = sweep.run(progress, resume_path)
+    arrays = sweep.run(progress, resume_path, cluster)
     grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
     labels: dict[tuple[Any, ...], dict[str, Any]] = {}
     for space, result in zip(spaces, arrays, strict=True):
@@ -219,11 +225,14 @@ class Sweep(NamedTuple):
     """The store's stimuli."""
 
     def run(
-        self, progress: Callable[[Progress], None] | None, resume_path: str | os.PathLike[str] | None
+        self,
+        progress: Callable[[Progress], None] | None,
+        resume_path: str | os.PathLike[str] | None,
+        cluster: Cluster | None = None,
     ) -> list[dict[str, np.ndarray]]:
         """Fit every space."""
         parts = None if resume_path is None else Parts(resume_path, self.spec)
-        return run_spaces(self.acts, self.spaces, self.plan, parts=parts, progress=progress)
+        return run_spaces(self.acts, self.spaces, self.plan, parts=parts, progress=progress, cluster=cluster)
 
 
 def prepare(

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..cluster import Cluster, map_tasks
 from .inputs import Inputs, Source, load_inputs
 from .parts import Parts
 from .plan import Plan
@@ -34,24 +35,42 @@ def run_spaces(
     *,
     parts: Parts | None = None,
     progress: Callable[[Progress], None] | None = None,
+    cluster: Cluster | None = None,
 ) -> list[dict[str, np.ndarray]]:
-    """Fit every space; each gives a dict of arrays (see :func:`_fit_space`)."""
-    source = Source(acts, plan)
-    start, fresh, out = time.monotonic(), 0, []
-    for i, space in enumerate(spaces):
-        arrays = parts.read(space.name) if parts is not None else None
-        if arrays is None:
-            arrays = _fit_space(space, source, plan)
-            fresh += 1
-            if parts is not None:
-                parts.write(space.name, arrays)
-        out.append(arrays)
+    """Fit every space, here or on a cluster; each gives a dict of arrays (see :func:`_fit_space`)."""
+    start = time.monotonic()
+    found: dict[int, dict[str, np.ndarray]] = {}
+    if parts is not None:
+        stored = ((i, parts.read(space.name)) for i, space in enumerate(spaces))
+        found = {i: arrays for i, arrays in stored if arrays is not None}
+    fresh = [i for i in range(len(spaces)) if i not in found]
+    before = len(found)
+
+    def done(position: int, arrays: dict[str, np.ndarray]) -> None:
+        i = fresh[position]
+        found[i] = arrays
+        if parts is not None:
+            parts.write(spaces[i].name, arrays)
         if progress is not None:
-            each = (time.monotonic() - start) / max(fresh, 1)
-            progress(Progress(i + 1, len(spaces), space.name, each * (len(spaces) - i - 1)))
+            each = (time.monotonic() - start) / (len(found) - before)
+            progress(Progress(len(found), len(spaces), spaces[i].name, each * (len(spaces) - len(found))))
+
+    todo = [spaces[i] for i in fresh]
+    if cluster is None:
+        map_tasks(_fit_space, todo, shared=(Source(acts, plan), plan), done=done)
+    else:
+        map_tasks(_fit_elsewhere, todo, shared=(acts, plan), cluster=cluster, done=done)
+    if progress is not None and not fresh:
+        progress(Progress(len(spaces), len(spaces), spaces[-1].name, 0.0))
+    out = [found[i] for i in range(len(spaces))]
     if plan.choices.on_edge == "warn":
         _warn(out, plan)
     return out
+
+
+def _fit_elsewhere(space: Space, acts: Mapping[str, Any], plan: Plan) -> dict[str, np.ndarray]:
+    """In another process, which has no Grams to share between spaces."""
+    return _fit_space(space, Source(acts, plan), plan)
 
 
 def _warn(arrays: Sequence[dict[str, np.ndarray]], plan: Plan) -> None:

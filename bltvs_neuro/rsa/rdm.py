@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, cast
 
 import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
+from ..cluster import Cluster, map_tasks
 from ..errors import DataError, SpecError, listed, unknown
 from ..neural.labelled import make_rdms
 from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
@@ -36,6 +38,7 @@ def compute_rdms(
     noise_precision: ArrayLike | Mapping[str, ArrayLike] | None = None,
     device: str = "cpu",
     memory: int = 2**28,
+    cluster: Cluster | None = None,
 ) -> xr.DataArray:
     """Compute RDMs, reading features in tiles so that sites of any size fit.
 
@@ -67,6 +70,9 @@ def compute_rdms(
         ``"cpu"`` (BLAS) or a torch device such as ``"cuda"``. Kernels are summed in float64 on either.
     memory : int
         Bytes for one tile of features. The RDM itself (8 bytes times stimuli squared) comes on top.
+    cluster : str or distributed.Client, optional
+        A Dask cluster (:data:`bltvs_neuro.cluster.Cluster`) whose workers compute a site and timestep each; they must
+        see the store under the same name.
 
     Returns
     -------
@@ -100,7 +106,7 @@ def compute_rdms(
             f"metric {metric!r} is cross-validated: pass folds=, the name of a presentation coordinate "
             "('run', 'session', 'repetition') or one label per row"
         )
-    rows, ids = [], None
+    tasks, ids = [], None
     for job in jobs:
         grouping = Folds(
             job.stimulus_ids, _fold_labels(job, folds) if METRICS[metric].crossvalidated == "yes" else None
@@ -111,16 +117,31 @@ def compute_rdms(
             ids = grouping.stimulus_ids
         elif ids != grouping.stimulus_ids:
             raise DataError(f"{job.name} has other stimuli, or another order, than {jobs[0].name}")
-        features = Features(job.parts, job.name)
         precision = noise_precision.get(job.site) if isinstance(noise_precision, Mapping) else noise_precision
-        checked = check_precision(cast(Any, precision), metric, features.n_features)
-        square = METRICS[metric].compute(Request(features, grouping, checked, device, memory))
-        rows.append(_condensed(square, ids, job.name))
+        n_features = Features(job.parts, job.name).n_features
+        tasks.append(_Task(job, grouping, check_precision(cast(Any, precision), metric, n_features)))
+    rows = map_tasks(_rdm, tasks, shared=(metric, device, memory), cluster=cluster)
     assert ids is not None
     names = {key for job in jobs for key in job.coords}
     coords = {key: _column([job.coords.get(key) for job in jobs]) for key in sorted(names)}
     attrs = {"combine": combine or "none", "n_features": [Features(j.parts, j.name).n_features for j in jobs]}
     return make_rdms(np.stack(rows), ids, metric=metric, attrs=attrs, name=[job.name for job in jobs], **coords)
+
+
+@dataclass(frozen=True)
+class _Task:
+    """One RDM to compute."""
+
+    job: Job
+    grouping: Folds
+    precision: Any
+
+
+def _rdm(task: _Task, metric: MetricName, device: str, memory: int) -> NDArray[np.float64]:
+    """Dissimilarities of all pairs, (n_pairs,)."""
+    features = Features(task.job.parts, task.job.name)
+    square = METRICS[metric].compute(Request(features, task.grouping, task.precision, device, memory))
+    return _condensed(square, task.grouping.stimulus_ids, task.job.name)
 
 
 def _jobs(

@@ -55,7 +55,7 @@ class Handle:
         self._file = None
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path, "_closed": self._closed}
+        return {"path": self.path.absolute(), "_closed": self._closed}  # another process may be in another folder
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)

@@ -1,0 +1,66 @@
+"""RDMs and encoding models by the workers of a cluster have the bits of one machine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import bltvs_neuro as bn
+from bltvs_neuro.encoding import fit_encoding, partition_encoding
+
+from ..store import made
+
+
+@pytest.fixture(scope="module")
+def acts(tmp_path_factory) -> Path:
+    return made.write(tmp_path_factory.mktemp("store") / "acts.h5", made.spec())
+
+
+@pytest.fixture(scope="module")
+def responses() -> xr.DataArray:
+    rng = np.random.default_rng(0)
+    ids = list(made.spec().stimulus_ids)
+    return xr.DataArray(
+        rng.standard_normal((len(ids), 6)),
+        dims=("presentation", "neuroid"),
+        coords={
+            "stimulus_id": ("presentation", ids),
+            "repetition": ("presentation", [0] * len(ids)),
+            "neuroid_id": ("neuroid", [f"n{i}" for i in range(6)]),
+        },
+    )
+
+
+def test_rdms(client, acts, monkeypatch):
+    monkeypatch.chdir(acts.parent)  # workers are in another folder
+    with bn.open_store("acts.h5") as store:
+        here = bn.compute_rdms(store)
+        there = bn.compute_rdms(store, cluster=client)
+        assert here.identical(there)
+        assert here.values.tobytes() == there.values.tobytes()
+        by_euclid = bn.compute_rdms(store, metric="euclidean", combine="mean_timesteps", cluster=client)
+        assert by_euclid.identical(bn.compute_rdms(store, metric="euclidean", combine="mean_timesteps"))
+
+
+def test_encoding(client, acts, responses, tmp_path):
+    with bn.open_store(acts) as store:
+        options = dict(cv=3, seed=0, on_edge="ignore", n_permutations=20)
+        here = fit_encoding(store, responses, **options).dataset
+        seen = []
+        there = fit_encoding(
+            store, responses, **options, cluster=client, progress=seen.append, resume_path=tmp_path / "parts"
+        ).dataset
+        assert here.identical(there)
+        assert [p.done for p in seen] == [1, 2, 3, 4]
+        seen.clear()
+        again = fit_encoding(
+            store, responses, **options, cluster=client, progress=seen.append, resume_path=tmp_path / "parts"
+        ).dataset
+        assert again.identical(here)
+        assert [(p.done, p.total) for p in seen] == [(4, 4)]  # nothing was fitted again
+        one = partition_encoding(store, responses, over="timestep", cv=3, sites="V1/bu", n_iter=3)
+        two = partition_encoding(store, responses, over="timestep", cv=3, sites="V1/bu", n_iter=3, cluster=client)
+        assert one.dataset.identical(two.dataset)
