@@ -77,3 +77,29 @@ def round_mantissa(values: np.ndarray, keep_bits: int | None) -> np.ndarray:
     if kept is not None:
         bits[special] = kept
     return bits.view(np.float32)
+
+
+def round_scratch(values: np.ndarray, keep_bits: int, spare: np.ndarray) -> bool:
+    """Round as :func:`round_mantissa`, in place; False, with ``values`` spoilt, where something is or becomes infinite.
+
+    Parameters
+    ----------
+    values : array of float32, shape (n,)
+    keep_bits : int
+    spare : array of uint32, shape (n,)
+        Overwritten.
+    """
+    drop = np.uint32(_MANTISSA - keep_bits)
+    bits = values.view(np.uint32)
+    np.right_shift(bits, drop, out=spare)
+    spare &= np.uint32(1)
+    spare += np.uint32((1 << (int(drop) - 1)) - 1)
+    bits += spare
+    bits &= np.uint32(0xFFFFFFFF ^ ((1 << int(drop)) - 1))
+    return bool(np.isfinite(total_of(values)))
+
+
+def total_of(values: np.ndarray) -> float:
+    """Sum that is finite only if every value is: one pass, far cheaper than ``isfinite``."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return float(values.sum())

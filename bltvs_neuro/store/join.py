@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
@@ -96,27 +97,37 @@ def _virtual(file: h5py.File, path: Path, layout: SiteLayout, parts: Sequence[Pa
 
 def _copy(file: h5py.File, sink: Sink, spec: StoreSpec, parts: Iterable[PartHeader]) -> None:
     row = 0
+    buffer = bytearray()
     for part in (p for p in parts if p.ids):
-        with h5py.File(part.path, "r") as source_file:
+        with open(part.path, "rb", buffering=0) as raw, h5py.File(part.path, "r") as source_file:
             for layout in spec.sites:
                 source = source_file[f"{layout.site}/{ACTIVATIONS}"]
                 target = file[f"{layout.site}/{ACTIVATIONS}"]
                 # Chunks only line up while all parts before this one hold whole chunks.
                 if row % CHUNK_ROWS == 0 and source.chunks == target.chunks:
-                    _copy_chunks(source, target, row)
+                    _copy_chunks(raw, source, target, row, buffer)
                 else:
                     _copy_values(source, target, row)
                 sink.check()
         row += len(part.ids)
 
 
-def _copy_chunks(source: h5py.Dataset, target: h5py.Dataset, row: int) -> None:
-    """Encoded chunks as they are, checksum included: what was damaged in the part stays found."""
-    offsets: list[tuple[int, ...]] = []
-    source.id.chunk_iter(lambda chunk: offsets.append(chunk.chunk_offset))
-    for offset in offsets:
-        mask, data = source.id.read_direct_chunk(offset)
-        target.id.write_direct_chunk((offset[0] + row, *offset[1:]), data, mask)
+def _copy_chunks(raw: io.FileIO, source: h5py.Dataset, target: h5py.Dataset, row: int, buffer: bytearray) -> None:
+    """Encoded chunks as they are, checksum included: what was damaged in the part stays found.
+
+    They are read past HDF5 into one ``buffer``, which grows as needed: fresh memory for each costs more than the copy.
+    """
+    chunks: list[h5py.h5d.StoreInfo] = []
+    source.id.chunk_iter(chunks.append)
+    for chunk in chunks:
+        if len(buffer) < chunk.size:
+            buffer.extend(bytes(chunk.size - len(buffer)))
+        with memoryview(buffer) as whole, whole[: chunk.size] as data:
+            raw.seek(chunk.byte_offset)
+            if raw.readinto(data) != chunk.size:
+                raise StoreError(f"{raw.name!r} is cut off; remove it and run the same command again")
+            first, *rest = chunk.chunk_offset
+            target.id.write_direct_chunk((first + row, *rest), data, chunk.filter_mask)
 
 
 def _copy_values(source: h5py.Dataset, target: h5py.Dataset, row: int) -> None:

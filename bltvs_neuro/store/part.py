@@ -16,7 +16,8 @@ import numpy as np
 
 from ..errors import SpecError, StoreError, listed
 from ..schema import STIMULUS_ID
-from .encode import CHUNK_ROWS, chunk_shape, filters, round_mantissa
+from .chunks import ChunkWriter
+from .encode import CHUNK_ROWS, chunk_shape, filters, total_of
 from .sink import Sink, new_hdf5
 from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, Block, SiteLayout, StoreSpec
 
@@ -54,8 +55,8 @@ class PartHeader:
 class Part:
     """Accepts the rows of one block; see :meth:`bltvs_neuro.store.write.Writer.part`."""
 
-    def __init__(self, file: h5py.File, sink: Sink, spec: StoreSpec, block: Block) -> None:
-        self._file, self._sink, self._spec, self._block = file, sink, spec, block
+    def __init__(self, file: h5py.File, sink: Sink, spec: StoreSpec, block: Block, chunks: ChunkWriter) -> None:
+        self._file, self._sink, self._spec, self._block, self.chunks = file, sink, spec, block, chunks
         self._rows = block.stop - block.start
         self._columns: dict[tuple[str, int], _Column] = {}
         for layout in spec.sites:
@@ -86,7 +87,8 @@ class Part:
         site : str
         timestep : int
         rows : array of float32, shape (k, *unit shape)
-            The next ``k`` stimuli of the block at this site and timestep, in stimulus order.
+            The next ``k`` stimuli of the block at this site and timestep, in stimulus order. It must not be changed
+            afterwards: it may be encoded later.
 
         Raises
         ------
@@ -114,7 +116,13 @@ class Part:
             raise SpecError(
                 f"{site} at timestep {timestep}: {column.count + len(array)} rows for a block of {self._rows} stimuli"
             )
-        column.append(array.astype(np.float32, copy=False))
+        array = array.astype(np.float32, copy=False)
+        if not np.isfinite(total_of(array)):
+            count = int(array.size - np.count_nonzero(np.isfinite(array)))
+            if count:
+                name = f"{site}@{timestep}"
+                self.nonfinite[name] = self.nonfinite.get(name, 0) + count
+        column.append(array)
 
     def stimuli(self, ids: Sequence[str], sha256s: Sequence[str]) -> None:
         """Append the ids of the stimuli that were read, and the sha256 of each one's pixels."""
@@ -155,6 +163,7 @@ class Part:
                     f"{column.count} of {len(expected)} rows"
                 )
             column.flush()
+        self.chunks.drain()
         for site in self._spec.layouts:
             dataset = self._file[f"{site}/{ACTIVATIONS}"]
             if dataset.shape[0] != len(expected):
@@ -207,16 +216,7 @@ class _Column:
         self._buffer = None
 
     def _put(self, rows: np.ndarray) -> None:
-        # A sum costs far less than isfinite: it is finite unless something in it is not (or it overflows).
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = rows.sum()
-        if not np.isfinite(total):
-            count = int(rows.size - np.count_nonzero(np.isfinite(rows)))
-            if count:
-                name = f"{self.layout.site}@{self.layout.timesteps[self.index]}"
-                self.part.nonfinite[name] = self.part.nonfinite.get(name, 0) + count
-        rows = round_mantissa(rows, self.part._spec.keep_bits)
-        self.dataset[self._written : self._written + len(rows), self.index] = rows
+        self.part.chunks.put(self.dataset, self._written, self.index, rows)
         self._written += len(rows)
         self.part.flush_check()
 
@@ -226,8 +226,8 @@ def new_part(
     folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[str, Any] | None = None
 ) -> Iterator[Part]:
     """Write a part; it has its name only when all of it is on disk."""
-    with new_hdf5(part_path(folder, block)) as (file, sink):
-        part = Part(file, sink, spec, block)
+    with new_hdf5(part_path(folder, block)) as (file, sink), ChunkWriter(spec.keep_bits) as chunks:
+        part = Part(file, sink, spec, block, chunks)
         yield part
         part.finish(attributes or {})
 

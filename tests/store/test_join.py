@@ -232,7 +232,8 @@ def test_memory_does_not_grow_with_the_block(tmp_path):
                         part.stimuli(spec.stimulus_ids[start : start + 4], ["0" * 64] * 4)
             peaks.append(tracemalloc.get_traced_memory()[1])
             tracemalloc.stop()
-    assert max(peaks) < 4 * 8 * rows[0].nbytes
+    # two columns gather a chunk each, one chunk is encoded, and the checksum has its tiles
+    assert max(peaks) < 5 * 8 * rows[0].nbytes
     assert peaks[1] < 1.2 * peaks[0]
 
 
