@@ -18,7 +18,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from ..errors import BltvsError
 
 if TYPE_CHECKING:
-    from ..extraction.run import Progress as Done
+    from ..extraction.loop import Progress as Done
     from ..model import Network
 
 INTERRUPTED = 130

@@ -14,6 +14,7 @@ from ..errors import StoreError
 from ..model import Network, State
 from ..schema import Site
 from ..store import SiteLayout
+from .background import WAITING_BYTES
 from .reduce import Bound, Mean, Pool, Project, Reduction
 from .sites import by_site
 
@@ -66,7 +67,7 @@ class Plan:
     seconds : float or None
         Of computing, from one measured batch; None if nothing was measured.
     memory_bytes : int
-        Of recorded activations held at once: about three batches, and the rows of unfinished chunks.
+        Of recorded activations held at once: what waits to be written, at most two batches, and unfinished chunks.
     """
 
     n_stimuli: int
@@ -89,9 +90,8 @@ def make_plan(
     """Plan an extraction of ``n_stimuli`` to ``path``; ``measure`` runs one batch of noise on the model's device."""
     each = bytes_per_stimulus(model, states, reduction)
     seconds = measured_seconds(model, states, batch_size) * n_stimuli if measure else None
-    return Plan(
-        n_stimuli, each * n_stimuli, 2 * each * n_stimuli, free_bytes(path), seconds, each * (3 * batch_size + 8)
-    )
+    memory = min(2 * each * batch_size, WAITING_BYTES) + 8 * each
+    return Plan(n_stimuli, each * n_stimuli, 2 * each * n_stimuli, free_bytes(path), seconds, memory)
 
 
 def measured_seconds(model: Network, states: tuple[State, ...], batch_size: int) -> float:

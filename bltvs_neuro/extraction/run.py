@@ -2,70 +2,36 @@
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
 import platform
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import numpy as np
 import torch
-from torch import Tensor
 
-from ..errors import SpecError, StimulusError, StoreError, unknown
+from ..errors import SpecError, StimulusError, unknown
 from ..model import Network, State
 from ..model.checkpoints import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
-from ..store import Block, Shard, StoreSpec, default_block, open_writer
+from ..store import Shard, StoreSpec, default_block, open_writer
 from ..store.shards import block_for
-from .background import Background
-from .batches import Batch, decoded
-from .hooks import hooked
+from .batches import decoded
+from .loop import Loop, OnError, Progress
 from .pca import Pca, fit_or_load, parse_pca
 from .plan import Plan, bind_all, check_disk, layouts, make_plan
-from .precision import MemoryFormat, Precision, as_laid_out, computing, deviation, placed
+from .precision import MemoryFormat, Precision, deviation, placed
 from .reduce import Bound, Reduction, parse_reduction
 from .sites import Selection, Timesteps, require_states, select_states
 
 log = logging.getLogger(__name__)
 
-OnError = Literal["stop", "skip"]
 CPU_BATCH = 8
 VERSIONS = ("bltvs_neuro", "torch", "torchvision", "numpy", "h5py", "pillow")
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an extraction is.
-
-    Attributes
-    ----------
-    done, total : int
-        Stimuli, those of earlier runs included.
-    computed : int
-        Stimuli of this run.
-    bytes_written : int
-        Of this run, before compression.
-    seconds : float
-        Since the first batch of this run was asked for.
-    """
-
-    done: int
-    total: int
-    computed: int
-    bytes_written: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Stimuli per second."""
-        return self.computed / self.seconds if self.seconds > 0 else 0.0
 
 
 def extract(
@@ -221,7 +187,7 @@ def extract_share(
                 if choices.precision != "float32":
                     found = _deviation(model, states, stimuli, where, choices.precision)
                     writer.attributes["deviation_from_float32"] = found
-                loop = _Loop(
+                loop = Loop(
                     model, states, bound, stimuli, writer, size, where, choices.precision, choices.on_error, progress
                 )
                 loop.run(pending, choices.workers)
@@ -246,90 +212,6 @@ def make_spec(
         identity=identity(model, reduction, choices.precision, choices.memory_format), keep_bits=choices.keep_bits,
         block=block, shards=shards,
     )  # fmt: skip
-
-
-class _Loop:
-    """One run over the pending blocks of a writer."""
-
-    def __init__(
-        self, model: Network, states: tuple[State, ...], bound: dict[Site, Bound], stimuli: StimulusSet, writer: Any,
-        batch_size: int, device: torch.device, precision: Precision, on_error: OnError,
-        progress: Callable[[Progress], None] | None,
-    ) -> None:  # fmt: skip
-        self.model, self.states, self.bound, self.stimuli, self.writer = model, states, bound, stimuli, writer
-        self.batch_size, self.device, self.precision = batch_size, device, precision
-        self.on_error, self.progress = on_error, progress
-        self.bytes_written = self.computed = 0
-
-    def run(self, pending: Sequence[Block], workers: int | Literal["auto"]) -> None:
-        """Compute and write every pending block; batches never reach across blocks, so that resuming repeats them."""
-        rows = [
-            list(range(start, min(start + self.batch_size, block.stop)))
-            for block in pending
-            for start in range(block.start, block.stop, self.batch_size)
-        ]
-        total = len(self.stimuli)
-        before = total - sum(block.stop - block.start for block in pending)
-        started = time.perf_counter()
-        batches = decoded(self.stimuli, self.model.transform, rows, workers)
-        for block in pending:
-            count = -(-(block.stop - block.start) // self.batch_size)
-            with self.writer.part(block) as part, Background() as background:
-                for batch in itertools.islice(batches, count):
-                    for row, reason in batch.failed:
-                        self._failed(row, reason)
-                        part.skip(self.stimuli.ids[row], reason)
-                    if batch.rows:
-                        self._write(part, background, batch, self.compute(batch))
-                    self.computed += len(batch.rows) + len(batch.failed)
-                    if self.progress:
-                        elapsed = time.perf_counter() - started
-                        self.progress(
-                            Progress(before + self.computed, total, self.computed, self.bytes_written, elapsed)
-                        )
-
-    def compute(self, batch: Batch) -> dict[State, Tensor]:
-        """Run the model on one batch; returns the reduced activations on the CPU."""
-        reduced: dict[State, Tensor] = {}
-
-        def receive(state: State, activations: Tensor) -> None:
-            values = self.bound[Site(state.area, state.stream)].apply(activations)
-            reduced[state] = values if values.device.type == "cpu" else values.to("cpu", non_blocking=True)
-
-        images = self.model.transform.scale(batch.pixels.to(self.device, non_blocking=True))
-        images = as_laid_out(self.model, images)
-        with computing(self.device, self.precision), hooked(self.model, self.states, receive):
-            self.model.run(images)
-        if self.device.type == "cuda":
-            torch.cuda.synchronize(self.device)
-        return reduced
-
-    def _write(self, part: Any, background: Background, batch: Batch, reduced: dict[State, Tensor]) -> None:
-        part.stimuli([self.stimuli.ids[row] for row in batch.rows], list(batch.digests))
-        arrays = {state: np.ascontiguousarray(values.numpy()) for state, values in reduced.items()}
-        self.bytes_written += sum(array.nbytes for array in arrays.values())
-
-        def task() -> None:
-            for state, array in arrays.items():
-                # a sum is not finite exactly if one of its terms is not, and reads every value once
-                if not np.isfinite(array.sum(dtype=np.float64)):
-                    raise StoreError(self._not_finite(state, array, batch))
-                part.write(f"{state.area}/{state.stream}", state.timestep, array)
-
-        background.submit(task)
-
-    def _not_finite(self, state: State, array: np.ndarray, batch: Batch) -> str:
-        bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
-        names = [self.stimuli.ids[row] for row, wrong in zip(batch.rows, bad, strict=True) if wrong]
-        hint = "; try precision='bfloat16' or 'float32'" if self.precision == "float16" else "; are the weights sound?"
-        return f"{state.area}/{state.stream} at timestep {state.timestep} is not finite for {', '.join(names)}{hint}"
-
-    def _failed(self, row: int, reason: str) -> None:
-        if self.on_error == "stop":
-            raise StimulusError(
-                f"{reason}; what was finished is kept: mend it and run the same again, or use on_error='skip'"
-            )
-        log.warning("skipped: %s", reason)
 
 
 def read_reduction(spec: str | Reduction | None) -> Reduction:

@@ -76,6 +76,8 @@ class BLT_VS(Network):
     (6, (1, 10))
     """
 
+    overwrites = False
+
     def __init__(
         self, timesteps: int = 12, num_classes: int = 565, add_feats: int = 100, lateral_connections: bool = True,
         topdown_connections: bool = True, skip_connections: bool = True, bio_unroll: bool = True,

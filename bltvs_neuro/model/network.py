@@ -74,6 +74,8 @@ class Network(nn.Module, ABC):
     taps : nn.ModuleDict
         One module per state that passes it on unchanged; forward hooks attach to them. A state is computed if it is
         hooked or something that is asked for needs it.
+    overwrites : bool
+        Whether what passed a tap may be changed in place afterwards, so that who keeps it must copy it.
     """
 
     areas: tuple[str, ...]
@@ -87,6 +89,7 @@ class Network(nn.Module, ABC):
     transform: Transform
     provenance: dict[str, Any]
     taps: nn.ModuleDict
+    overwrites: bool = True
 
     @abstractmethod
     def states(self) -> Iterator[State]:

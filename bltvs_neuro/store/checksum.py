@@ -56,7 +56,7 @@ def fletcher32(data: np.ndarray) -> int:
         even += odd
         row_sums[start : start + _TILE] = even.sum(axis=1)
     even_columns, odd_columns = _halves(even_sums), _halves(odd_sums)
-    rows, columns = sum(_halves(row_sums)), sum((*even_columns, *odd_columns))
+    rows, columns = np.add(*_halves(row_sums)), np.sum([*even_columns, *odd_columns], axis=0)
     first, third = (int(half.sum()) for half in even_columns)
     second, fourth = (int(half.sum()) for half in odd_columns)
     total = first + second + third + fourth

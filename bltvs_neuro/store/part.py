@@ -60,7 +60,7 @@ class Part:
         self._rows = block.stop - block.start
         self._columns: dict[tuple[str, int], _Column] = {}
         for layout in spec.sites:
-            chunks = chunk_shape(len(spec.stimulus_ids), layout.shape)
+            chunk = chunk_shape(len(spec.stimulus_ids), layout.shape)
             rest = (len(layout.timesteps), *layout.shape)
             # The room is a multiple of the chunk, so that the last part's chunks have the shape of all others.
             room = max(CHUNK_ROWS, -(-self._rows // CHUNK_ROWS) * CHUNK_ROWS)
@@ -69,11 +69,11 @@ class Part:
                 shape=(self._rows, *rest),
                 maxshape=(room, *rest),
                 dtype="<f4",
-                chunks=chunks,
+                chunks=chunk,
                 **filters(spec.keep_bits),
             )
             for index, timestep in enumerate(layout.timesteps):
-                self._columns[layout.site, timestep] = _Column(dataset, index, layout, chunks[0], self)
+                self._columns[layout.site, timestep] = _Column(dataset, index, layout, chunk[0], self)
         self._ids: list[str] = []
         self._sha256s: list[str] = []
         self._skipped: dict[str, str] = {}
