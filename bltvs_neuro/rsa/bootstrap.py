@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,40 +10,22 @@ from numpy.typing import NDArray
 from ..errors import DataError, SpecError, unknown
 from ..neural.condensed import n_from_pairs
 from ..stats import bootstrap_counts, corrected_dual_variance, corrected_variance
-from .ceiling import NoiseCeiling, ceiling_of_vectors
+from .ceiling import ceiling_of_vectors
 from .similarity import SIMILARITIES, compare_vectors, similarity_name
+from .spread import OVER, Over, Spread, contrasts, spread_fields
 from .weighted import Array, Counts, SampleScores, linear_scores
 from .weighted_ranks import expanded_scores, rank_scores
 
-Over = Literal["both", "stimuli", "subjects"]
-OVER: tuple[Over, ...] = ("both", "stimuli", "subjects")
-
 
 @dataclass(frozen=True)
-class Bootstrap:
-    """Scores of models with the variances that a bootstrap gives them."""
+class Bootstrap(Spread):
+    """Scores of models with the variances that a bootstrap gives them, corrected for the sizes of the samples.
 
-    scores: Array
-    """(models, subjects), on the data itself."""
-    ceiling: NoiseCeiling
-    variance: Array
-    """(models,) of the mean score over subjects, corrected for the sizes of the samples."""
-    difference_variance: Array
-    """(models, models) of the difference of two models."""
-    ceiling_difference_variance: Array
-    """(models, 2) of the difference from the lower and the upper ceiling."""
-    ceiling_variance: Array
-    """(2,) of the lower and the upper ceiling."""
-    dof: int
-    """Degrees of freedom for t statistics: one less than the smaller bootstrapped factor."""
-    over: Over
+    All degrees of freedom are one less than the smaller bootstrapped factor.
+    """
+
     samples: dict[Over, Array]
     """Per kind of bootstrap, (samples, models + 2): mean scores, lower and upper ceiling."""
-
-    @property
-    def mean(self) -> Array:
-        """(models,) mean score over subjects."""
-        return np.asarray(self.scores.mean(axis=1))
 
 
 def bootstrap_rsa(
@@ -123,12 +104,36 @@ def bootstrap_rsa(
         once = sample_scores(models, data, name, np.ones((1, n), dtype=np.int64), unique[None])
         mean = _over_subjects(np.broadcast_to(scores, (len(v), *scores.shape)), v)
         samples["subjects"] = _columns(mean, once.ceilings[0][np.ravel(back)])
-    factors = {key: _variances(columns, len(models)) for key, columns in samples.items()}
-    variance, difference, to_ceiling, of_ceiling = (
-        _correct({key: part[i] for key, part in factors.items()}, over, k, n) for i in range(4)
-    )
+    factors = {key: contrasts(_covariance(columns), len(models)) for key, columns in samples.items()}
+    variances = [_correct({key: part[i] for key, part in factors.items()}, over, k, n) for i in range(4)]
     dof = {"both": min(n, k), "stimuli": n, "subjects": k}[over] - 1
-    return Bootstrap(scores, ceiling, variance, difference, to_ceiling, of_ceiling, dof, over, samples)
+    dofs = [np.full(v.shape, float(dof)) for v in variances]
+    return Bootstrap(scores=scores, ceiling=ceiling, over=over, samples=samples, **spread_fields(variances, dofs))
+
+
+def bootstrap_scores(
+    models: Array, data: Array, similarity: str, *, over: Over = "both", n_samples: int = 1000, seed: int = 0
+) -> Array:
+    """Mean scores over subjects in bootstrap samples, without noise ceilings: (samples, models).
+
+    The samples are those of :func:`bootstrap_rsa` with the same seed.
+    """
+    n, k = n_from_pairs(models.shape[1]), len(data)
+    rng = np.random.default_rng(seed)
+    w, v = bootstrap_counts(n, n_samples, rng), bootstrap_counts(k, n_samples, rng)
+    none = np.zeros((n_samples, 0, k), dtype=np.int64)
+    if over == "subjects":
+        whole = compare_vectors(models, data, similarity)
+        return _over_subjects(np.broadcast_to(whole, (n_samples, *whole.shape)), v)
+    found = sample_scores(models, data, similarity, w, none).scores
+    return np.asarray(found.mean(axis=2)) if over == "stimuli" else _over_subjects(found, v)
+
+
+def best_share(samples: Array) -> Array:
+    """In which share of samples (samples, models) each model has the highest score; samples that are NaN do not count."""
+    there = samples[np.isfinite(samples).any(axis=1)]
+    best = np.nanargmax(there, axis=1) if len(there) else np.zeros(0, dtype=np.int64)
+    return np.bincount(best, minlength=samples.shape[1]) / max(len(there), 1)
 
 
 def sample_scores(
@@ -159,14 +164,6 @@ def _over_subjects(scores: NDArray[np.float64], counts: Counts) -> Array:
 
 def _columns(means: Array, ceilings: Array) -> Array:
     return np.concatenate([means, ceilings], axis=1)
-
-
-def _variances(columns: Array, m: int) -> tuple[Array, Array, Array, Array]:
-    """Variances of models, of their differences, of differences from the ceilings, and of the ceilings."""
-    cov = _covariance(columns)
-    own = np.diag(cov)
-    spread = own[:, None] + own[None, :] - 2 * cov
-    return own[:m], spread[:m, :m], spread[:m, m:], own[m:]
 
 
 def _covariance(columns: Array) -> Array:

@@ -11,8 +11,8 @@ from scipy import stats as sps
 from ..errors import DataError, SpecError, unknown
 from ..neural.condensed import n_from_pairs
 from ..stats import sign_flip_test
-from .bootstrap import Bootstrap
 from .similarity import SIMILARITIES, compare_vectors, embed, similarity_name
+from .spread import Spread
 
 Array = NDArray[np.float64]
 TestName = Literal["t", "sign_flip"]
@@ -30,15 +30,15 @@ class ModelTests(NamedTuple):
     """(models, models) two-sided: two scores differ; 1 on the diagonal."""
 
 
-def model_tests(found: Bootstrap, test: TestName = "t", *, n_flips: int = 10_000, seed: int = 0) -> ModelTests:
-    """Test models with the variances of a bootstrap, or by flipping the signs of subjects.
+def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, seed: int = 0) -> ModelTests:
+    """Test models with their variances, or by flipping the signs of subjects.
 
     Parameters
     ----------
-    found : Bootstrap
+    found : Spread
     test : {"t", "sign_flip"}
-        ``"t"``: score over corrected standard error, t-distributed with ``found.dof`` degrees of freedom; generalises to what the
-        bootstrap resampled. ``"sign_flip"``: generalises to subjects; with k subjects no p value is below 1/2**k.
+        ``"t"``: score over standard error, t-distributed with ``found.dof`` degrees of freedom; generalises to what
+        ``found.over`` names. ``"sign_flip"``: generalises to subjects; with k subjects no p value is below 1/2**k.
     n_flips, seed : int
         For ``"sign_flip"``.
 
@@ -57,9 +57,10 @@ def model_tests(found: Bootstrap, test: TestName = "t", *, n_flips: int = 10_000
         zero = _t(mean, found.variance)
         below = _t(mean - found.ceiling.lower, found.ceiling_difference_variance[:, 0])
         differ = _t(mean[:, None] - mean[None, :], found.difference_variance)
-        pairwise = 2 * sps.t.sf(np.abs(differ), found.dof)
+        pairwise = 2 * sps.t.sf(np.abs(differ), found.difference_dof)
         np.fill_diagonal(pairwise, 1.0)
-        return ModelTests(sps.t.sf(zero, found.dof), 2 * sps.t.sf(np.abs(below), found.dof), pairwise)
+        ceiling = 2 * sps.t.sf(np.abs(below), found.ceiling_difference_dof[:, 0])
+        return ModelTests(sps.t.sf(zero, found.dof), ceiling, pairwise)
     m, k = found.scores.shape
     if k < 2:
         raise SpecError('a sign-flip test needs at least 2 subjects; with one subject use test="t" over stimuli')

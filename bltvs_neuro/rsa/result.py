@@ -19,13 +19,15 @@ from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..schema import RDM
 from ..stats import adjust_p_values, t_interval
 from ..stats.multiple import CORRECTIONS, Correction
-from .bootstrap import OVER, Bootstrap, Over, bootstrap_rsa
+from .bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
 from .ceiling import average_rdms
 from .convert import as_rdms
 from .inference import TESTS, TestName, model_tests
+from .jackknife import jackknife_rsa
 from .missing import Missing, drop_missing
 from .provenance import describe, versions
 from .similarity import SIMILARITIES, similarity_name
+from .spread import OVER, Over, Spread
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -34,7 +36,9 @@ log = logging.getLogger(__name__)
 
 TARGET_COORDS = ("roi", "time")
 MODEL_COORDS = ("area", "stream", "timestep")
-FORMAT = "bltvs_neuro.rsa.result/1"
+FORMAT = "bltvs_neuro.rsa.result/2"
+Variance = Literal["jackknife", "bootstrap"]
+VARIANCES: tuple[Variance, ...] = ("jackknife", "bootstrap")
 
 
 def compare_rdms(
@@ -43,6 +47,7 @@ def compare_rdms(
     *,
     similarity: str = "corr_cov",
     bootstrap: int = 1000,
+    variance: Variance = "jackknife",
     over: Literal["auto", "both", "stimuli", "subjects"] = "auto",
     test: TestName = "t",
     correction: Correction = "fdr",
@@ -64,10 +69,15 @@ def compare_rdms(
     similarity : str
         A name in :data:`SIMILARITIES`.
     bootstrap : int
-        Samples.
+        Bootstrap samples: for ``best_share``, how often each model is the best of all (0 leaves it out; tau-a has none), and
+        for ``variance="bootstrap"``.
+    variance : {"jackknife", "bootstrap"}
+        Where standard errors, intervals and t tests come from. ``"jackknife"``: leaving stimuli and subjects out, with the
+        surplus of pairs removed (:mod:`~bltvs_neuro.rsa.jackknife`); exact to repeat, and calibrated (README). ``"bootstrap"``:
+        rsatoolbox's corrected dual bootstrap, the same numbers; conservative for models that are unrelated to the brain.
     over : {"auto", "both", "stimuli", "subjects"}
-        What is resampled, and so what intervals and t tests generalise to. ``"auto"``: both, or stimuli where a roi has one
-        subject only; its results then hold for that subject.
+        What intervals and t tests generalise to. ``"auto"``: both, or stimuli where a roi has one subject only; its results
+        then hold for that subject.
     test : {"t", "sign_flip"}
         See :func:`~bltvs_neuro.rsa.inference.model_tests`.
     correction : {"fdr", "fdr_by", "holm", "bonferroni", "none"}
@@ -96,13 +106,14 @@ def compare_rdms(
     """
     kind = similarity_name(similarity)
     for what, got, valid in (
+        ("variance", variance, VARIANCES),
         ("bootstrap factor", over, ("auto", *OVER)),
         ("test", test, TESTS),
         ("correction", correction, tuple(CORRECTIONS)),
     ):
         if got not in valid:
             raise unknown(what, got, valid)
-    if bootstrap < 2:
+    if bootstrap < (2 if variance == "bootstrap" else 0):
         raise SpecError(f"a variance needs at least 2 bootstrap samples; got {bootstrap}")
     models, brains = as_rdms(rdms), as_rdms(brain)
     inputs = {"models": describe(models), "brain": describe(brains)}
@@ -114,10 +125,20 @@ def compare_rdms(
         chosen: Over = ("both" if len(subjects) > 1 else "stimuli") if over == "auto" else over
         if over == "auto" and len(subjects) == 1:
             log.warning(
-                "%s: one subject; the bootstrap is over stimuli only and there is no noise ceiling", coords or "data"
+                "%s: one subject; inference is over stimuli only and there is no noise ceiling", coords or "data"
             )
-        found = bootstrap_rsa(models.values, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
-        tables.append(_table(found, names, [str(s) for s in subjects["subject"].values], test, level, seed))
+        found: Spread
+        if variance == "bootstrap":
+            found = bootstrap_rsa(models.values, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
+        else:
+            found = jackknife_rsa(models.values, subjects.values, kind, over=chosen)
+        undefined = np.flatnonzero(np.isnan(found.scores).any(axis=1))
+        if len(undefined):
+            log.warning(
+                "%s is undefined (NaN) for RDMs without variance: %s", kind, listed(names[i] for i in undefined)
+            )
+        share = _best_share(found, models.values, subjects.values, kind, bootstrap, seed)
+        tables.append(_table(found, share, names, [str(s) for s in subjects["subject"].values], test, level, seed))
         target_coords.append(coords)
     data = xr.concat(tables, dim="target", join="outer")
     for key in TARGET_COORDS:
@@ -128,15 +149,15 @@ def compare_rdms(
             data = data.assign_coords({key: ("model", models[key].values)})
     data = _correct(data, correction)
     options = {
-        "similarity": kind, "bootstrap": bootstrap, "over": over, "test": test, "correction": correction, "level": level,
-        "missing": missing, "on_mismatch": on_mismatch, "seed": seed,
+        "similarity": kind, "bootstrap": bootstrap, "variance": variance, "over": over, "test": test, "correction": correction,
+        "level": level, "missing": missing, "on_mismatch": on_mismatch, "seed": seed,
     }  # fmt: skip
     provenance = {
         "format": FORMAT,
         "options": options,
         "inputs": inputs,
         "n_stimuli": len(rdm_stimulus_ids(models)),
-        "interval": f"score ± t(dof) × standard error from the corrected bootstrap variance, level {level}",
+        "interval": f"score ± t(dof) × standard error ({variance}), level {level}",
         "versions": versions(),
     }
     data.attrs = {"provenance": json.dumps(provenance, default=str)}
@@ -166,8 +187,24 @@ def _targets(brain: xr.DataArray) -> Iterator[tuple[dict[str, Any], xr.DataArray
         yield dict(zip(keys, key, strict=True)), average_rdms(part, over=within)
 
 
+def _best_share(
+    found: Spread, models: np.ndarray[Any, Any], data: np.ndarray[Any, Any], kind: str, n_samples: int, seed: int
+) -> np.ndarray[Any, Any]:
+    if isinstance(found, Bootstrap):
+        return best_share(found.samples[found.over][:, : len(models)])
+    if n_samples == 0 or SIMILARITIES[kind].family == "order":
+        return np.full(len(models), np.nan)
+    return best_share(bootstrap_scores(models, data, kind, over=found.over, n_samples=n_samples, seed=seed))
+
+
 def _table(
-    found: Bootstrap, names: list[str], subjects: list[str], test: TestName, level: float, seed: int
+    found: Spread,
+    share: np.ndarray[Any, Any],
+    names: list[str],
+    subjects: list[str],
+    test: TestName,
+    level: float,
+    seed: int,
 ) -> xr.Dataset:
     se, ceiling_se = np.sqrt(found.variance), np.sqrt(found.ceiling_variance)
     low, high = t_interval(found.mean, se, found.dof, level)
@@ -186,7 +223,8 @@ def _table(
             "ceiling_upper": ((), found.ceiling.upper),
             "ceiling_lower_se": ((), ceiling_se[0]),
             "ceiling_upper_se": ((), ceiling_se[1]),
-            "dof": ((), found.dof),
+            "dof": ("model", found.dof),
+            "best_share": ("model", share),
             "n_subjects": ((), len(subjects)),
         },
         coords={"model": names, "model_b": names, "subject": subjects},
@@ -214,8 +252,9 @@ class RsaResult:
     ----------
     data : xarray.Dataset
         Dimensions ``target`` (coordinates roi, time), ``model`` (area, stream, timestep), ``subject``. ``score`` is the mean over
-        subjects of the raw similarity on the data itself; ``se``, ``ci_low`` and ``ci_high`` come from the corrected
-        bootstrap variance; ``p_*`` are single tests, ``p_*_corrected`` hold for the family.
+        subjects of the raw similarity on the data itself; ``se``, ``dof``, ``ci_low`` and ``ci_high`` say how it would vary
+        over new stimuli and subjects; ``p_*`` are single tests, ``p_*_corrected`` hold for the family; ``best_share`` is how
+        often a model was the best in bootstrap samples.
     """
 
     data: xr.Dataset

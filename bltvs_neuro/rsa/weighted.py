@@ -2,7 +2,7 @@
 
 A stimulus drawn w_i times makes every pair (i, j) occur w_i w_j times; pairs of a stimulus with its own copy are left out.
 A sample is therefore a comparison with pair weights, and all models × subjects × samples are a few matrix products. For
-the whitened similarities the centring of a sample is least squares with the matrix diag(n + 2 - 2w) + 1 w', solved by the
+the whitened similarities the centring of a sample is least squares with the matrix diag(Σw + 2 - 2w) + 1 w', solved by the
 Sherman–Morrison formula.
 """
 
@@ -77,7 +77,7 @@ def _linear_block(models: Array, data: Array, kind: Similarity, counts: Counts, 
     if kind.whitened:
         m_sums, d_sums = _row_sums(models, counts), _row_sums(data, counts)  # (s, m, n), (s, k, n)
         if kind.centered:
-            rest = (counts.shape[1] - counts)[:, None, :]
+            rest = (counts.sum(axis=1, keepdims=True) - counts)[:, None, :]
             m_sums -= m_mean[:, :, None] * rest
             d_sums -= d_mean[:, :, None] * rest
         cross = (cross - _explained(m_sums, d_sums, counts)) / 2
@@ -131,9 +131,8 @@ def _row_sums(vectors: Array, counts: Counts) -> Array:
 
 def _explained(a: Array, b: Array | None, counts: Counts) -> Array:
     """Weighted inner product of what row and column effects explain, times 2: (s, m, k), or (s, m, 1) of a with itself."""
-    n = counts.shape[1]
     w = counts.astype(np.float64)
-    d = n + 2.0 - 2.0 * w
+    d = w.sum(axis=1, keepdims=True) + 2.0 - 2.0 * w
     singular = (d == 0).any(axis=1)  # one stimulus makes up half of the sample; the formula divides by d
     q = w / np.where(d == 0, 1.0, d)
     t_a = np.einsum("smn,sn->sm", a, q)

@@ -144,7 +144,8 @@ def expanded_scores(
         if (count > 0).sum() < 3:
             continue
         drawn = np.repeat(np.arange(n), count)
-        i, j = drawn[row], drawn[column]
+        first, second = np.triu_indices(len(drawn), 1)
+        i, j = drawn[first], drawn[second]
         own = i == j
         m, d = (np.where(own, np.nan, v[:, index[i, j]]) for v in (models, data))
         scores[s] = compare_vectors(m, d, similarity)

@@ -67,7 +67,7 @@ def corrected_dual_variance(
 
 
 def t_interval(
-    estimate: ArrayLike, standard_error: ArrayLike, dof: float, level: float = 0.95
+    estimate: ArrayLike, standard_error: ArrayLike, dof: ArrayLike, level: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Two-sided interval ``estimate ± t(dof) * standard_error`` at ``level``."""
     if not 0 < level < 1:

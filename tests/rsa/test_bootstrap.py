@@ -34,7 +34,7 @@ def test_dual_bootstrap_is_rsatoolboxs_on_its_own_samples(similarity):
     np.testing.assert_allclose(ours.variance, theirs.model_var, atol=1e-12)
     np.testing.assert_allclose(ours.difference_variance[np.triu_indices(M, 1)], theirs.diff_var, atol=1e-12)
     np.testing.assert_allclose(ours.ceiling_difference_variance, theirs.noise_ceil_var, atol=1e-12)
-    assert ours.dof == theirs.dof
+    assert (ours.dof == theirs.dof).all()
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
@@ -94,7 +94,7 @@ def test_seed_decides_everything(over):
     a, b, c = (bootstrap_rsa(models, data, "cosine", over=over, n_samples=20, seed=s) for s in (1, 1, 2))
     np.testing.assert_array_equal(a.variance, b.variance)
     assert (a.variance != c.variance).all()
-    assert a.dof == {"both": K - 1, "stimuli": N - 1, "subjects": K - 1}[over]
+    assert (a.dof == {"both": K - 1, "stimuli": N - 1, "subjects": K - 1}[over]).all()
 
 
 def test_subject_bootstrap_of_scores_is_the_standard_error_of_a_mean():

@@ -25,10 +25,10 @@ def test_t_tests_are_rsatoolboxs():
     found = bootstrap_rsa(*world(), "pearson", n_samples=50)
     ours = model_tests(found)
     evaluations = found.mean[None]
-    np.testing.assert_allclose(ours.zero, t_test_0(evaluations, found.variance, found.dof), atol=1e-12)
-    theirs = t_test_nc(evaluations, found.ceiling_difference_variance[:, 0], found.ceiling.lower, found.dof)
+    np.testing.assert_allclose(ours.zero, t_test_0(evaluations, found.variance, K - 1), atol=1e-12)
+    theirs = t_test_nc(evaluations, found.ceiling_difference_variance[:, 0], found.ceiling.lower, K - 1)
     np.testing.assert_allclose(ours.ceiling, theirs, atol=1e-12)
-    pairs = t_tests(evaluations, found.difference_variance[np.triu_indices(4, 1)], found.dof)
+    pairs = t_tests(evaluations, found.difference_variance[np.triu_indices(4, 1)], K - 1)
     off = ~np.eye(4, dtype=bool)
     np.testing.assert_allclose(ours.pairwise[off], pairs[off], atol=1e-12)
 

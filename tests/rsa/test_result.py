@@ -11,6 +11,7 @@ from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
 from bltvs_neuro.rsa.bootstrap import bootstrap_rsa
 from bltvs_neuro.rsa.convert import to_rsatoolbox
 from bltvs_neuro.rsa.inference import model_tests
+from bltvs_neuro.rsa.jackknife import jackknife_rsa
 from bltvs_neuro.rsa.result import compare_rdms, load_result
 from bltvs_neuro.stats import adjust_p_values
 
@@ -47,18 +48,23 @@ def result():
     return compare_rdms(models(), brain(), similarity="corr_cov", bootstrap=60, seed=2)
 
 
-def test_scores_are_those_of_subject_means_per_roi(result):
+@pytest.mark.parametrize("variance", ["jackknife", "bootstrap"])
+def test_scores_are_those_of_subject_means_per_roi(variance):
+    result = compare_rdms(models(), brain(), similarity="corr_cov", bootstrap=60, seed=2, variance=variance)
     b = brain()
     for t, roi in enumerate(("EVC", "IT")):
         data = np.stack([b.values[(b["roi"].values == roi) & (b["subject"].values == s)].mean(axis=0) for s in "abcd"])
-        found = bootstrap_rsa(models().values, data, "corr_cov", n_samples=60, seed=2)
+        boot = bootstrap_rsa(models().values, data, "corr_cov", n_samples=60, seed=2)
+        found = boot if variance == "bootstrap" else jackknife_rsa(models().values, data, "corr_cov")
         row = result.data.isel(target=t)
         np.testing.assert_allclose(row["score"], found.mean, rtol=1e-12)
         np.testing.assert_allclose(row["se"], np.sqrt(found.variance), rtol=1e-12)
         np.testing.assert_allclose(row["p_zero"], model_tests(found).zero, rtol=1e-12)
         np.testing.assert_allclose(row["ceiling_lower"], found.ceiling.lower, rtol=1e-12)
         np.testing.assert_allclose(row["score_subject"].transpose("model", "subject"), found.scores, rtol=1e-12)
-        assert float(row["dof"]) == 3
+        np.testing.assert_allclose(row["dof"], found.dof)
+        wins = np.bincount(boot.samples["both"][:, :4].argmax(axis=1), minlength=4) / 60
+        np.testing.assert_allclose(row["best_share"], wins)
     assert result.data["roi"].values.tolist() == ["EVC", "IT"]
     assert result.best()["model"].tolist() == ["V1/bu@t1", "IT/bu@t1"]
 
@@ -112,12 +118,13 @@ def test_other_files_are_refused(tmp_path):
 def test_one_subject_is_bootstrapped_over_stimuli(caplog):
     with caplog.at_level(logging.WARNING):
         result = compare_rdms(models(), brain(subjects=("a",)), bootstrap=20)
-    assert "one subject; the bootstrap is over stimuli only" in caplog.text
+    assert "one subject; inference is over stimuli only" in caplog.text
     assert np.isnan(result.data["ceiling_lower"]).all()
-    assert (result.data["dof"] == N - 1).all()
+    assert (result.data["dof"] <= 2 * (N - 1)).all()
     assert np.isfinite(result.data["ci_low"]).all()
-    with pytest.raises(SpecError, match="one subject cannot be resampled"):
-        compare_rdms(models(), brain(subjects=("a",)), bootstrap=20, over="both")
+    for variance, text in (("bootstrap", "one subject cannot be resampled"), ("jackknife", "one subject says nothing")):
+        with pytest.raises(SpecError, match=text):
+            compare_rdms(models(), brain(subjects=("a",)), bootstrap=20, over="both", variance=variance)
 
 
 def test_nan_rows_raise_or_are_dropped(caplog):
@@ -144,7 +151,9 @@ def test_unequal_sets_and_wrong_choices_raise():
         ({"test": "z"}, "unknown test"),
         ({"correction": "bh"}, "unknown correction"),
         ({"similarity": "r"}, "unknown similarity"),
-        ({"bootstrap": 1}, "at least 2 bootstrap samples"),
+        ({"bootstrap": 1, "variance": "bootstrap"}, "at least 2 bootstrap samples"),
+        ({"bootstrap": -1}, "at least 2 bootstrap samples"),
+        ({"variance": "dual"}, "unknown variance 'dual'"),
         ({"missing": "skip"}, "unknown missing"),
     ):
         with pytest.raises(SpecError, match=text):
