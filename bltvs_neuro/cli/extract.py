@@ -53,7 +53,7 @@ def extract(
     ] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Images per forward pass; chosen if left out.")] = None,
     keep_bits: Annotated[int | None, typer.Option(help="10 or 7: round mantissas and compress.")] = None,
-    precision: Annotated[str, typer.Option(help="'float32', 'bfloat16' or 'float16'.")] = "float32",
+    precision: Annotated[str, typer.Option(help="'float32', 'fast' (on a CPU), 'bfloat16' or 'float16'.")] = "float32",
     channels_last: Annotated[
         bool, typer.Option("--channels-last", help="Compute in channels-last memory format.")
     ] = False,

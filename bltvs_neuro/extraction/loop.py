@@ -22,7 +22,7 @@ from ..store.part import Part
 from .background import Background
 from .batches import Batch, decoded
 from .hooks import hooked
-from .precision import Precision, as_laid_out, computing
+from .precision import Precision, as_laid_out, computing, kernels
 from .reduce import Bound
 
 log = logging.getLogger(__name__)
@@ -71,6 +71,7 @@ class Loop:
         self.model, self.states, self.bound, self.stimuli, self.writer = model, states, bound, stimuli, writer
         self.batch_size, self.device, self.precision = batch_size, device, precision
         self.on_error, self.progress = on_error, progress
+        self.kernels = kernels(model, precision)
         self.bytes_written = self.computed = 0
 
     def run(self, pending: Sequence[Block], workers: int | Literal["auto"]) -> None:
@@ -125,7 +126,7 @@ class Loop:
 
         images = self.model.transform.scale(batch.pixels.to(self.device, non_blocking=True))
         images = as_laid_out(self.model, images)
-        with computing(self.device, self.precision), hooked(self.model, self.states, receive):
+        with computing(self.device, self.precision), self.kernels(), hooked(self.model, self.states, receive):
             self.model.run(images)
 
     def _failed(self, batch: Batch, background: Background[Task | None]) -> None:

@@ -1,18 +1,19 @@
-"""How numbers are computed: float32 by default, the same on every run; half precisions as a measured choice."""
+"""How numbers are computed: float32 by default, the same on every run; faster and half precisions as a measured choice."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..model import Network, State
+from ..model.fast import Fast
 from .hooks import hooked
 
-Precision = Literal["float32", "bfloat16", "float16"]
+Precision = Literal["float32", "fast", "bfloat16", "float16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
@@ -24,12 +25,23 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
     saved = cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32
     cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark = False, True, False
     torch.backends.cuda.matmul.allow_tf32 = False
-    half = nullcontext() if precision == "float32" else torch.autocast(device.type, dtype=HALVES[precision])
+    half = torch.autocast(device.type, dtype=HALVES[precision]) if precision in HALVES else nullcontext()
     try:
         with torch.no_grad(), half:
             yield
     finally:
         cudnn.allow_tf32, cudnn.deterministic, cudnn.benchmark, torch.backends.cuda.matmul.allow_tf32 = saved
+
+
+def kernels(model: Network, precision: Precision) -> Callable[[], AbstractContextManager[None]]:
+    """Prepare, once for a run, the kernels of a precision; what is returned makes the context they are used in.
+
+    Raises
+    ------
+    SpecError
+        ``"fast"`` for a model that is not on a CPU.
+    """
+    return Fast(model).active if precision == "fast" else nullcontext
 
 
 @contextmanager
@@ -63,7 +75,7 @@ def deviation(model: Network, states: tuple[State, ...], images: Tensor, precisi
     states : tuple of State
     images : Tensor, (B, 3, size, size)
         A few real stimuli, scaled.
-    precision : {"float32", "bfloat16", "float16"}
+    precision : {"float32", "fast", "bfloat16", "float16"}
 
     Returns
     -------
@@ -85,6 +97,6 @@ def deviation(model: Network, states: tuple[State, ...], images: Tensor, precisi
 
     with computing(images.device, "float32"), hooked(model, states, keep):
         model.run(images)
-    with computing(images.device, precision), hooked(model, states, compare):
+    with computing(images.device, precision), kernels(model, precision)(), hooked(model, states, compare):
         model.run(images)
     return worst

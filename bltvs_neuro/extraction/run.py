@@ -75,8 +75,9 @@ def extract(
         Stimuli per forward pass; auto is 8 on a CPU and measured on a GPU.
     keep_bits : {10, 7}, optional
         Round mantissas to float16's (10) or bfloat16's (7) precision and compress; None stores float32 as computed.
-    precision : {"float32", "bfloat16", "float16"}
-        A half precision's deviation from float32 is measured on the first stimuli and written into the store.
+    precision : {"float32", "fast", "bfloat16", "float16"}
+        ``"fast"`` is float32 on a CPU with fewer multiplications, channels last (:class:`bltvs_neuro.model.fast.Fast`).
+        Any other's deviation from float32 is measured on the first stimuli and written into the store.
     memory_format : {"contiguous", "channels_last"}
     device : str
         ``"auto"`` takes the first GPU, else the CPU; ``"all"`` every GPU, ``"cuda:0,cuda:1"`` these, with a process
@@ -128,6 +129,8 @@ def extract(
     states = select_states(model, areas, streams, timesteps)
     require_states(model, states, areas, timesteps)
     reduction = read_reduction(reduce)
+    if precision == "fast":
+        memory_format = "channels_last"
     choices = Choices(states, reduction, keep_bits, precision, memory_format, workers, on_error)
     if cluster is not None or len(devices(device)) > 1:
         from .several import extract_in_tasks

@@ -272,6 +272,11 @@ class BLT_VS(Network):
 
     def compile_cells(self) -> None:
         """Let ``torch.compile`` fuse every area's rectification, gate and normalisation; the convolutions stay."""
+        from torch._dynamo import config  # slow to import
+
+        limit = "recompile_limit" if hasattr(config, "recompile_limit") else "cache_size_limit"
+        # all areas share one code, which is compiled for the shapes of each: the usual limit would stop after eight
+        setattr(config, limit, max(64, getattr(config, limit)))
         for cell in self.connections.values():
             cell.compile()
 

@@ -260,7 +260,7 @@ def _refuse_untouched(model: BLT_VS, one: Lesion) -> None:
         when = (
             f"is used at timesteps {_ranges(times)}"
             if times
-            else f"is never used in the {model.schedule.name} schedule"
+            else f"is never used within {model.timesteps} timesteps of the {model.schedule.name} schedule"
         )
         phrases.append(f"{name} {when}")
     raise SpecError(f"nothing to lesion at timesteps {_ranges(one.timesteps)}: {'; '.join(phrases[:8])}")

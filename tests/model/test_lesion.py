@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -319,6 +320,16 @@ def test_text_says_the_same_again(simultaneous, text):
     assert described(written) == (written, meant)
 
 
+def test_lesions_travel_with_a_model_that_is_sent_to_another_process(simultaneous):
+    with simultaneous.lesion("td:LOC->V4@5:=0.5", "V1/bu=noise(0.1)", "V4/td@6=freeze"):
+        expected = record(simultaneous, IMAGES, "V4")
+        sent = pickle.loads(pickle.dumps(simultaneous))
+    assert len(sent.provenance["lesions"]) == 3
+    assert_same(record(sent, IMAGES, "V4"), expected)
+    sent.lesions = ()
+    assert_same(record(sent, IMAGES, "V4"), record(simultaneous, IMAGES, "V4"))
+
+
 def test_what_is_described_does_not_depend_on_how_it_was_written(simultaneous):
     model = simultaneous
     with model.lesion("lateral:V1", timesteps="3:"):
@@ -357,7 +368,7 @@ def test_actions_are_read():
         ("V4/up", "unknown stream 'up'"),
         ("td:LOC->V4@9:", "not a range within 0:7"),
         ("td:LOC->V4@0:4", r"nothing to lesion at timesteps 0:4: td:LOC->V4 is used at timesteps 5:7"),
-        ("Retina/td", "never used in the simultaneous schedule"),
+        ("Retina/td", "never used within 7 timesteps of the simultaneous schedule"),
         ("td:LOC->V4=", "ends with '='"),
         ("td:LOC->V4=nan", "finite number"),
         ("td:LOC->V4=off", "unknown action 'off'"),
@@ -390,7 +401,7 @@ def test_more_errors(simultaneous):
     ):
         simultaneous.lesion("td:LOC->V4@4:=freeze")
     sweep = golden_model(timesteps=2, bio_unroll=False)
-    with pytest.raises(SpecError, match="skip:V4->V1 is never used in the sweep schedule"):
+    with pytest.raises(SpecError, match="skip:V4->V1 is never used within 2 timesteps of the sweep schedule"):
         sweep.lesion("skip:V4->V1")
     without = golden_model(timesteps=2, lateral_connections=False)
     with pytest.raises(SpecError, match="unknown connection 'lateral:V1'"):
