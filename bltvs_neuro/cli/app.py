@@ -1,4 +1,4 @@
-"""The commands of the main job: extract, info, verify, classify, models, demo."""
+"""The commands of the main job: extract, info, verify, rsa, neural, classify, models, demo."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import demo, extract, models
+from . import demo, extract, models, neural, rsa
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -44,6 +44,8 @@ app.command("extract")(extract.extract)
 app.command("join")(extract.join)
 app.command("info")(extract.info)
 app.command("verify")(extract.verify)
+app.command("rsa")(rsa.rsa)
+app.command("neural")(neural.neural)
 app.command("classify")(models.classify)
 app.command("models")(models.models)
 

@@ -15,9 +15,20 @@ from .labelled import (
 )
 from .netcdf import from_netcdf, to_netcdf
 from .nifti import to_volume
-from .registry import RDM_READERS, RESPONSE_READERS, load_rdms, load_responses
+from .registry import (
+    NAMED_RDMS,
+    RDM_READERS,
+    RESPONSE_READERS,
+    is_named,
+    kind_of,
+    load_rdms,
+    load_responses,
+    readers_table,
+    recognise,
+)
 
 __all__ = [
+    "NAMED_RDMS",
     "RDM_READERS",
     "RESPONSE_READERS",
     "align_rdms",
@@ -25,11 +36,15 @@ __all__ = [
     "check_rdms",
     "check_responses",
     "from_netcdf",
+    "is_named",
+    "kind_of",
     "load_rdms",
     "load_responses",
     "make_rdms",
     "make_responses",
     "rdm_stimulus_ids",
+    "readers_table",
+    "recognise",
     "select_stimuli",
     "to_netcdf",
     "to_square",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
@@ -113,8 +113,7 @@ def load_rdms(
     """
     common = {"stimuli": stimuli, "subject": subject, "session": session, "roi": roi, "allow_pickle": allow_pickle}
     name = os.fspath(path_or_name)
-    families = {known.split(":")[0] for known in NAMED_RDMS}
-    if format is None and isinstance(path_or_name, str) and name.split(":")[0] in families:
+    if format is None and is_named(path_or_name):
         if name not in NAMED_RDMS:
             raise unknown("data set", name, list(NAMED_RDMS))
         if options:
@@ -171,6 +170,54 @@ def load_responses(
     responses = _load(Path(path), RESPONSE_READERS, format, common, options, [])
     check_responses(responses)
     return responses
+
+
+def recognise(path: str | os.PathLike[str]) -> list[Reader]:
+    """Readers of either kind that fit a file or folder best; none if no reader knows it.
+
+    Raises
+    ------
+    DataError
+        There is no such file.
+    """
+    place = Path(path)
+    if not place.exists():
+        raise DataError(f"{place} does not exist; data sets known by name: {listed(NAMED_RDMS)}")
+    scores = [reader.sniff(place) for reader in _ALL]
+    return [reader for reader, score in zip(_ALL, scores, strict=True) if score == max(scores) > 0]
+
+
+def kind_of(path_or_name: str | os.PathLike[str], format: str | None = None) -> Literal["rdms", "responses"]:
+    """Whether a file, or a data set known by name, holds RDMs or responses.
+
+    Raises
+    ------
+    DataError
+        No reader recognises the file, or readers of both kinds do.
+    SpecError
+        An unknown format.
+    """
+    both = {**RDM_READERS, **RESPONSE_READERS}
+    if format is not None and format not in both:
+        raise unknown("format", format, list(both))
+    if format is None and is_named(path_or_name):
+        return "rdms"
+    fits = [r for r in _ALL if r.name == format] if format is not None else recognise(path_or_name)
+    if len({reader.kind for reader in fits}) > 1:  # a name that both kinds have
+        scores = [reader.sniff(Path(path_or_name)) for reader in fits]
+        fits = [reader for reader, score in zip(fits, scores, strict=True) if score == max(scores)]
+    if len({reader.kind for reader in fits}) == 1:
+        return fits[0].kind
+    path = Path(path_or_name)
+    names = listed(f"{reader.name} ({reader.kind})" for reader in fits)
+    why = f"{names} would all read it" if fits else "no reader recognises it"
+    raise DataError(f"{path} is {describe(path)}: {why}. Name one with format=. Readers:\n{readers_table(both)}")
+
+
+def is_named(path_or_name: str | os.PathLike[str]) -> bool:
+    """Whether a text names a data set that is fetched by name."""
+    families = {known.split(":")[0] for known in NAMED_RDMS}
+    return isinstance(path_or_name, str) and path_or_name.split(":")[0] in families
 
 
 def readers_table(readers: Mapping[str, Reader]) -> str:

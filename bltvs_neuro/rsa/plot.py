@@ -12,14 +12,19 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..errors import DataError, SpecError, unknown
-from .style import CEILING_COLOUR, PAGE, RC, SCORE_MAP, STREAM_COLOURS, new_figure
+from .style import CEILING_COLOUR, PAGE, RC, SCORE_MAP, STREAM_COLOURS, STREAM_LINES, STREAM_MARKERS, new_figure
 
 if TYPE_CHECKING:
     from .result import RsaResult
 
 
 def plot_time_course(
-    result: RsaResult, *, stream: str | Sequence[str] | None = None, target: int = 0, level: float = 0.05
+    result: RsaResult,
+    *,
+    stream: str | Sequence[str] | None = None,
+    target: int = 0,
+    level: float = 0.05,
+    ceiling: bool = True,
 ) -> Figure:
     """Draw scores over timesteps, one panel per area, one line per stream.
 
@@ -33,26 +38,28 @@ def plot_time_course(
         Which roi and time, by position.
     level : float
         Filled points: corrected p against zero at most this.
+    ceiling : bool
+        Whether to show the noise ceiling.
 
     Returns
     -------
     matplotlib.figure.Figure
-        Bars: bootstrap interval. Grey band: noise ceiling, lower to upper.
+        Bars: intervals. Grey band: noise ceiling, lower to upper.
     """
     frame = _of_target(result, target, ("area", "stream", "timestep"))
     streams = _chosen(stream, list(dict.fromkeys(frame["stream"])))
     frame = frame[frame["stream"].isin(streams)]
     areas = list(dict.fromkeys(frame["area"]))
-    columns = min(len(areas), 4)
+    columns = len(areas) if len(areas) <= 5 else 4
     rows = -(-len(areas) // columns)
     with mpl.rc_context(RC):
-        figure = new_figure(max(1.75 * columns, 2.6) + 0.2, 1.55 * rows + 0.5)
+        figure = new_figure(min(max(1.75 * columns, 2.6) + 0.2, PAGE), 1.6 * rows + 0.6)
         axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
         for axis in axes.ravel()[len(areas) :]:
             axis.set_visible(False)
         steps = np.sort(frame["timestep"].astype(int).unique())
         for axis, area in zip(axes.ravel(), areas, strict=False):
-            ceiling = _ceiling(axis, frame)
+            shown = ceiling and _ceiling(axis, frame)
             axis.axhline(0, color="black", linewidth=0.5, zorder=1)
             for i, name in enumerate(streams):
                 part = frame[(frame["area"] == area) & (frame["stream"] == name)].sort_values("timestep")
@@ -67,9 +74,28 @@ def plot_time_course(
             axis.set_ylabel(result.label)
         figure.supxlabel("model timestep", fontsize=8)
         handles: list[Any] = [
-            mpl.lines.Line2D([], [], color=STREAM_COLOURS.get(s, "black"), marker="o", label=s) for s in streams
+            mpl.lines.Line2D(
+                [],
+                [],
+                color=STREAM_COLOURS.get(s, "black"),
+                marker=STREAM_MARKERS.get(s, "o"),
+                linestyle=STREAM_LINES.get(s, "-"),
+                label=s,
+            )
+            for s in streams
         ]
-        if ceiling:
+        handles.append(
+            mpl.lines.Line2D(
+                [],
+                [],
+                color="black",
+                marker="o",
+                markerfacecolor="white",
+                linestyle="",
+                label=f"not above 0 (p > {level:g})",
+            )
+        )
+        if shown:
             handles.append(mpl.patches.Patch(color=CEILING_COLOUR, alpha=0.6, label="noise ceiling"))
         figure.legend(
             handles=handles, loc="outside upper center", ncols=len(handles), title=_target_title(result, target)
@@ -190,10 +216,20 @@ def _cells(
 def _line(axis: Axes, part: pd.DataFrame, x: Any, colour: str, name: str, level: float) -> None:
     if part.empty:
         return
-    axis.plot(x, part["score"], color=colour, zorder=3)
+    axis.plot(x, part["score"], color=colour, linestyle=STREAM_LINES.get(name, "-"), zorder=3)
     axis.vlines(x, part["ci_low"], part["ci_high"], color=colour, linewidth=0.8, zorder=2)
     face = [colour if p <= level else "white" for p in part["p_zero_corrected"]]
-    axis.scatter(x, part["score"], s=12, c=face, edgecolors=colour, linewidths=0.8, zorder=4, label=name)
+    axis.scatter(
+        x,
+        part["score"],
+        s=12,
+        c=face,
+        marker=STREAM_MARKERS.get(name, "o"),
+        edgecolors=colour,
+        linewidths=0.8,
+        zorder=4,
+        label=name,
+    )
 
 
 def _ceiling(axis: Axes, frame: pd.DataFrame, across: str = "y") -> bool:

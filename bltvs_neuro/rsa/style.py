@@ -13,6 +13,9 @@ from matplotlib.figure import Figure
 
 STREAM_COLOURS = {"bu": "#0072B2", "td": "#D55E00", "bu+td": "#009E73"}
 """Okabe and Ito (2008)."""
+STREAM_MARKERS = {"bu": "o", "td": "s", "bu+td": "^"}
+STREAM_LINES: dict[str, Any] = {"bu": "-", "td": (0, (3, 1.5)), "bu+td": ":"}
+"""So that streams are told apart in grey as well."""
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 CEILING_COLOUR = "#BDBDBD"
 RDM_MAP, SCORE_MAP = "cividis", "viridis"

@@ -1,0 +1,171 @@
+"""``bltvs rsa`` and ``bltvs neural`` on a small store and made-up brains."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+import xarray as xr
+
+from bltvs_neuro.neural import make_rdms, make_responses, rdm_stimulus_ids, to_netcdf
+from bltvs_neuro.rsa import compute_rdms, load_result
+from bltvs_neuro.store import open_store
+
+N = 8
+
+
+def bltvs(*arguments):
+    """Run a command in this process: it needs no new interpreter and no torch."""
+    from typer.testing import CliRunner
+
+    from bltvs_neuro.cli.app import app
+
+    done = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
+    if done.exception is not None and not isinstance(done.exception, SystemExit):
+        raise done.exception
+    return done
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    from bltvs_neuro import StimulusSet, extract, load_model, pool
+
+    path = tmp_path_factory.mktemp("store") / "acts.h5"
+    model = load_model("imagenet", weights="untrained", image_size=128)
+    extract(
+        model, StimulusSet.synthetic(N), path, areas="V1,V4", timesteps="0:3", reduce=pool(2), workers=0, device="cpu"
+    )
+    return path
+
+
+@pytest.fixture(scope="module")
+def brain(store, tmp_path_factory):
+    """RDMs of three subjects and two rois that are V4/bu at timestep 2 with noise, stimuli in another order."""
+    with open_store(store) as acts:
+        true = compute_rdms(acts, sites="V4/bu", timesteps=2)
+    rng = np.random.default_rng(0)
+    ids = np.array(rdm_stimulus_ids(true))
+    from bltvs_neuro.neural import select_stimuli
+
+    noise = 0.05 * true.values.std()
+    values = np.concatenate([true.values + rng.normal(0, noise, true.shape) for _ in range(6)])
+    rdms = make_rdms(values, ids, metric="correlation", subject=list("abcabc"), roi=["IT"] * 3 + ["EVC"] * 3)
+    return to_netcdf(select_stimuli(rdms, rng.permutation(ids)), tmp_path_factory.mktemp("brain") / "brain.nc")
+
+
+def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, brain, tmp_path):
+    done = bltvs(
+        "rsa", store, "--neural", brain, "--roi", "IT", "--similarity", "pearson", "--bootstrap", 20, "-o", tmp_path
+    )
+    assert done.exit_code == 0, done.stderr
+    assert "the store's weights are untrained" in done.stderr
+    assert "V4/bu@t2" in done.stdout
+    result = load_result(tmp_path / "rsa.nc")
+    assert result.best()["model"].tolist() == ["V4/bu@t2"]
+    from bltvs_neuro.rsa import compare_rdms
+    from bltvs_neuro.rsa.brain import brain_rdms
+
+    with open_store(store) as acts:
+        again = compare_rdms(compute_rdms(acts), brain_rdms(brain, roi="IT"), similarity="pearson", bootstrap=20)
+    np.testing.assert_allclose(result.data["score"], again.data["score"], rtol=1e-12)
+    np.testing.assert_allclose(result.data["ci_low"], again.data["ci_low"], rtol=1e-12)
+    of_models = result.provenance["inputs"]["models"]["attrs"]
+    assert of_models["weights"] == "untrained" and len(of_models["weights_sha256"]) == 64
+    frame = pd.read_csv(tmp_path / "rsa.csv")
+    assert len(frame) == 2 * 2 * 3
+    names = {p.name for p in tmp_path.iterdir()}
+    assert {"rsa_time_course.png", "rsa_matrix.png", "rsa_rdms.png", "rsa_trajectories.png", "rsa_pairs.csv"} <= names
+
+
+def test_choices_of_the_model_side(store, brain, tmp_path):
+    common = ["--neural", brain, "--bootstrap", 0, "--figures", "none"]
+    done = bltvs("rsa", store, *common, "--choose", "mean", "--areas", "V4", "--streams", "bu", "-o", tmp_path / "m")
+    assert done.exit_code == 0, done.stderr
+    assert pd.read_csv(tmp_path / "m.csv")["model"].unique().tolist() == ["V4/bu"]
+    assert not list(tmp_path.glob("*.png"))
+    done = bltvs("rsa", store, *common, "--choose", "streams", "--timesteps", "1:3", "-o", tmp_path / "s")
+    assert done.exit_code == 0, done.stderr
+    models = pd.read_csv(tmp_path / "s.csv")["model"].unique().tolist()
+    assert sorted(models) == ["V1/bu+td@t1", "V1/bu+td@t2", "V4/bu+td@t1", "V4/bu+td@t2"]
+
+
+def test_responses_become_rdms_per_subject_and_roi(store, tmp_path):
+    rng = np.random.default_rng(0)
+    with open_store(store) as acts:
+        ids = list(acts.stimulus_ids)
+    values = rng.normal(size=(2 * N, 12))
+    responses = make_responses(
+        values, ids * 2, neuroid_coords={"subject": ["a"] * 6 + ["b"] * 6, "roi": "V1"}, run=[1] * N + [2] * N
+    )
+    file = to_netcdf(responses, tmp_path / "responses.nc")
+    done = bltvs(
+        "rsa", store, "--neural", file, "--neural-metric", "crossnobis", "--folds", "run", "--bootstrap", 0,
+        "--figures", "none", "-o", tmp_path / "r",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    result = load_result(tmp_path / "r.nc")
+    assert result.data.sizes["subject"] == 2
+    assert result.provenance["inputs"]["brain"]["attrs"]["metric"] == "crossnobis"
+
+
+def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
+    with open_store(store) as acts:
+        true = compute_rdms(acts, sites="V4/bu", timesteps=2)
+    rng = np.random.default_rng(0)
+    times = np.arange(0, 0.3, 0.05)
+    rows = [(s, t) for s in "abcdef" for t in times]
+    values = np.stack([(t >= 0.15) * true.values[0] + rng.normal(0, true.values.std(), true.shape[1]) for _, t in rows])
+    movie = make_rdms(
+        values, rdm_stimulus_ids(true), metric="x", subject=[s for s, _ in rows], time=[t for _, t in rows]
+    )
+    file = to_netcdf(movie, tmp_path / "meg.nc")
+    done = bltvs("rsa", store, "--neural", file, "--similarity", "pearson", "--bootstrap", 50, "-o", tmp_path / "m")
+    assert done.exit_code == 0, done.stderr
+    peaks = pd.read_csv(tmp_path / "m_peaks.csv").set_index("site")
+    assert peaks.loc["V4/bu", "latency"] >= 0.15
+    data = xr.open_dataset(tmp_path / "m_time.nc", engine="h5netcdf")
+    late = data["p_cluster"].sel(site="V4/bu", timestep=2).values
+    assert (late[3:] <= 0.05).all() and (late[:2] > 0.05).all()
+    assert json.loads(data.attrs["provenance"])["options"]["seed"] == 0
+    assert (tmp_path / "m_time_matrix.png").stat().st_size > 10_000
+    assert len(pd.read_csv(tmp_path / "m_clusters.csv"))
+    early = bltvs("rsa", store, "--neural", file, "--window", "400:500", "-o", tmp_path / "w")
+    assert early.exit_code == 1 and "no neural time lies in 400:500 ms; there are 0 to 250" in early.stderr
+
+
+def test_what_cannot_be_compared_is_one_sentence(store, brain, tmp_path):
+    other = make_rdms(np.ones((2, 28)), [f"x{i}" for i in range(N)], metric="m", subject=["a", "b"])
+    cases = (
+        (["--neural", to_netcdf(other, tmp_path / "o.nc")], "8 stimuli are in the models but not in the neural data"),
+        (["--neural", tmp_path / "nothing.nc"], "does not exist; data sets known by name"),
+        (["--neural", brain, "--areas", "V7"], "unknown area 'V7'"),
+        (["--neural", brain, "--roi", "MT"], "unknown roi 'MT'"),
+        (["--neural", brain, "--similarity", "r2"], "unknown similarity"),
+        (["--neural", brain, "--choose", "all"], "unknown choice of model RDMs"),
+        (["--neural", brain, "--option", "x"], "an option is written name=value"),
+        (["--neural", brain, "--window", "0:100"], "these neural data have no time"),
+        (["--neural", brain, "--folds", "run"], "folds are for responses"),
+        (["--neural", brain, "--figures", "gif"], "unknown figure format 'gif'"),
+        (["--neural", brain, "--categories", "kind"], "unknown column of the stimuli 'kind'"),
+    )
+    for arguments, said in cases:
+        failed = bltvs("rsa", store, *arguments, "-o", tmp_path / "x")
+        assert failed.exit_code == 1, arguments
+        assert said in " ".join(failed.stderr.split()), failed.stderr
+        assert "Traceback" not in failed.stderr
+
+
+def test_neural_lists_readers_and_describes_files(brain, tmp_path):
+    listed = bltvs("neural")
+    assert listed.exit_code == 0
+    for name in ("meadows", "nsd", "kriegeskorte92:monkey"):
+        assert name in listed.stdout
+    described = bltvs("neural", brain)
+    assert described.exit_code == 0, described.stderr
+    for text in ("6 rdm", "3: a, b, c", "2: IT, EVC", "none"):
+        assert text in described.stdout, described.stdout
+    (tmp_path / "notes.txt").write_text("hello")
+    failed = bltvs("neural", tmp_path / "notes.txt")
+    assert failed.exit_code == 1 and "Readers:" in failed.stderr
