@@ -11,6 +11,7 @@ from typing import Any
 
 PUBLIC: dict[str, str] = {
     "BLT_VS": "model",
+    "Network": "model",
     "CHECKPOINTS": "model.checkpoints",
     "load_model": "model.checkpoints",
     "lesion": "model.lesion",

@@ -13,47 +13,41 @@ from .common import Device, ImageSize, ModelName, Seed, Weights, chosen_model, e
 
 
 @guarded
-def models() -> None:
+def models(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(help="Which: a checkpoint, a comparison model, 'torchvision:NAME', 'timm:NAME'."),
+    ] = None,
+    measure: Annotated[
+        bool, typer.Option("--measure", help="Count multiply-accumulates in three ways; measure receptive fields.")
+    ] = False,
+    weights: Annotated[
+        str, typer.Option(help="For receptive fields: 'untrained' (stamped as such), 'pretrained' or a file.")
+    ] = "untrained",
+    csv: Annotated[Path | None, typer.Option(help="Folder for the measured tables as CSV.")] = None,
+    seed: Seed = 0,
+    device: Device = "auto",
+) -> None:
     """List the models: parameters, multiply-accumulates, receptive fields.
 
-    MACs are those of one image: of the logits alone, and of every bottom-up and top-down site from Retina to LOC.
+    MACs are those of one image, as this package computes it: of the logits alone, and of every site of every area.
+
+    Examples
+    --------
+    `bltvs models`
+
+    `bltvs models --measure`
+
+    `bltvs models --measure b_vs torchvision:resnet18 --csv measured/`
     """
-    import torch
+    from .measure import all_names, areas_tables, list_models, measured
 
-    from ..model import BLT_VS, receptive_fields
-    from ..model.checkpoints import CHECKPOINTS
-    from ..model.macs import count_macs
-
-    table = Table(title="checkpoints")
-    for column in ("model", "timesteps", "schedule", "classes", "parameters", "GMAC logits", "GMAC all sites"):
-        table.add_column(column, justify="left" if column in ("model", "schedule") else "right")
-    for name, checkpoint in CHECKPOINTS.items():
-        with torch.device("meta"):
-            model = BLT_VS(**checkpoint.config)
-        parameters = sum(p.numel() for p in model.parameters())
-        table.add_row(
-            name, str(model.timesteps), model.schedule.name, str(model.num_classes), f"{parameters:,}",
-            f"{count_macs(model) / 1e9:.1f}", f"{count_macs(model, 'Retina:LOC') / 1e9:.1f}",
-        )  # fmt: skip
-    out.print(table)
-    for size in (224, 128):
-        fields = receptive_fields(size)
-        table = Table(title=f"areas for images of {size} px (5 degrees of visual angle)")
-        for column in ("area", "receptive field (px)", "(deg)", "stride (px)", "map", "onset (simultaneous)"):
-            table.add_column(column, justify="left" if column == "area" else "right")
-        with torch.device("meta"):
-            simultaneous = BLT_VS(image_size=size)
-        for field in fields:
-            onset = simultaneous.onset(f"{field.area}/bu")
-            table.add_row(
-                field.area,
-                str(field.size),
-                f"{field.degrees:.2f}",
-                str(field.stride),
-                f"{field.units} x {field.units}",
-                str(onset),
-            )
-        out.print(table)
+    if measure:
+        measured(names or all_names(), weights, seed, device, csv)
+        return
+    list_models(names or all_names())
+    if not names:
+        areas_tables()
 
 
 @guarded

@@ -27,7 +27,8 @@ class Wrapped(FeedForward):
         Put into eval mode.
     layers : sequence of str, optional
         Names of its submodules in the order in which they are computed; see :func:`usual_layers` for the default.
-        The area ``logits``, what the network returns, is added at the end.
+        The area ``logits``, what the network returns, is added at the end. An extraction's usual areas end with the
+        last one that is spread over space.
     image_size : int
 
     Raises
@@ -67,11 +68,12 @@ class Wrapped(FeedForward):
                 "name the block that contains it, or another layer"
             )
         order = [name for name in seen.shapes if name in chosen]
-        super().__init__((*order, LOGITS), f"{order[0]}:{order[-1]}", seen.classes, image_size)
+        shapes = {name: _arranged(seen.shapes[name]) for name in order}
+        spread = [name for name in order if shapes[name][1:] not in ((), (1, 1))] or order
+        super().__init__((*order, LOGITS), f"{spread[0]}:{spread[-1]}", seen.classes, image_size)
         self.network = network
         self.config: dict[str, Any] = {"num_classes": seen.classes, "image_size": image_size}
-        self.shapes = {name: _arranged(seen.shapes[name]) for name in order}
-        self.shapes[LOGITS] = (seen.classes,)
+        self.shapes = {**shapes, LOGITS: (seen.classes,)}
         self.grids = {name: self._grid(name, seen.grids.get(name)) for name in order}
         self.add_taps()
 

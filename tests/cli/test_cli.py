@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 import bltvs_neuro as bn
+from bltvs_neuro import open_store
 
 ROOT_COMMAND = [sys.executable, "-c", "from bltvs_neuro.cli import main; main()"]
 MODEL = ["--weights", "untrained", "--image-size", "128", "--areas", "V1", "--timesteps", "2", "--reduce", "mean"]
@@ -91,6 +92,7 @@ def test_plan(folder, tmp_path):
         (["extract", "{folder}", "-o", "{tmp}/x.h5", *MODEL, "--areas", "V7"], "unknown area 'V7'"),
         (["extract", "{folder}", "-o", "{tmp}/x.h5", "--model", "ecosett"], "did you mean 'ecoset'"),
         (["extract", "{folder}", "-o", "{tmp}/x.h5", "--weights", "w.pth"], "w.pth"),
+        (["models", "b_vss"], "did you mean 'b_vs'"),
         (["info", "{tmp}/nothing.h5"], "there is no store"),
     ],
 )
@@ -118,6 +120,30 @@ def test_help_and_models():
     table = bltvs("models").stdout
     assert "34,989,732" in table
     assert "27,332,427" in table
+    assert "cornet_s" in table
+    assert "111.1" in table  # pixels that LOC needs
+
+
+def test_models_are_measured(tmp_path):
+    done = bltvs("models", "--measure", "b_vs", "--csv", tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "5.144e+09" in done.stdout
+    assert "untrained weights (seed 0)" in done.stdout
+    counts, fields = ((tmp_path / f"{name}.csv").read_text().splitlines() for name in ("counts", "fields"))
+    assert counts[1].startswith("b_vs,565,11618111,5144418272,")
+    assert fields[1].startswith("b_vs,Retina,0,112,7.0,")
+    assert len(fields) == 1 + 7
+
+
+def test_extract_from_another_network(folder, tmp_path):
+    store = tmp_path / "acts.h5"
+    options = ["--weights", "untrained", "--image-size", "64", "--reduce", "mean"]
+    chosen = ["--model", "torchvision:resnet18", "--layers", "layer1, layer2.0"]
+    done = bltvs("extract", folder, "-o", store, *chosen, *options)
+    assert done.returncode == 0, done.stderr
+    with open_store(store) as acts:
+        assert list(acts) == ["layer1/bu", "layer2.0/bu"]
+        assert acts.provenance["model"] == "torchvision:resnet18"
 
 
 def test_classify_says_that_untrained_weights_mean_nothing(folder, tmp_path):

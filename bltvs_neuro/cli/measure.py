@@ -1,0 +1,192 @@
+"""The tables of ``bltvs models``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rich.table import Table
+
+from .common import err, out
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..model import Network
+
+COUNTS = (
+    "Multiply-accumulates of one image's logits. here: exact, of what this package computes. original: exact, of what the "
+    "released code computes; in the sweep schedule it evaluates every area on the way up and again on the way down. "
+    "published: how the table that compares these models counts the original: as if a transposed convolution "
+    "multiplied its kernel at every output position, zeros included, and with four operations per unit of a batch "
+    "normalisation."
+)
+FIELDS = (
+    "size: side of the square with the area of the pixels that move the middle unit by over 4.55 % of the most, noise "
+    "images; deg: at 5 degrees per image. From the gradients of {weights}: other weights have other fields."
+)
+
+
+def all_names() -> list[str]:
+    """The models that have names of their own."""
+    from ..model.checkpoints import CHECKPOINTS
+    from ..model.zoo import ZOO
+
+    return [*CHECKPOINTS, *ZOO]
+
+
+def on_meta(name: str, num_classes: int | None = None) -> Network:
+    """A model without storage, to be counted."""
+    import torch
+
+    from ..model import BLT_VS
+    from ..model.checkpoints import find_checkpoint
+    from ..model.zoo import build, in_zoo
+
+    with torch.device("meta"):
+        return build(name, num_classes=num_classes) if in_zoo(name) else BLT_VS(**find_checkpoint(name).config)
+
+
+def list_models(names: Sequence[str]) -> None:
+    """Print one row per model."""
+    from ..model.macs import count_macs
+
+    table = Table(title="models", caption="and any classifier of torchvision or timm: 'torchvision:NAME', 'timm:NAME'")
+    for column in (
+        "model",
+        "areas",
+        "px",
+        "timesteps",
+        "schedule",
+        "classes",
+        "parameters",
+        "GMAC logits",
+        "GMAC all sites",
+    ):
+        table.add_column(column, justify="left" if column in ("model", "areas", "schedule") else "right")
+    for name in names:
+        model = on_meta(name)
+        table.add_row(
+            name, f"{model.areas[0]} … {model.areas[-1]}", str(model.image_size), str(model.timesteps),
+            model.schedule_name, str(model.num_classes), f"{parameters(model):,}", f"{count_macs(model) / 1e9:.1f}",
+            f"{count_macs(model, 'all') / 1e9:.1f}",
+        )  # fmt: skip
+    out.print(table)
+
+
+def parameters(model: Network) -> int:
+    """Count the parameters."""
+    return sum(p.numel() for p in model.parameters())
+
+
+def areas_tables() -> None:
+    """Print BLT_VS's areas for both image sizes, with what they were designed to."""
+    import torch
+
+    from ..model import BLT_VS
+    from ..model.design import design_table
+
+    for size in (224, 128):
+        with torch.device("meta"):
+            simultaneous = BLT_VS(image_size=size)
+        design = design_table(size)
+        design["onset"] = [simultaneous.onset(f"{area}/bu") for area in design["area"]]
+        out.print(_area_table(design, f"areas of BLT_VS for images of {size} px (5 degrees of visual angle)"))
+
+
+def _area_table(design: pd.DataFrame, title: str) -> Table:
+    table = Table(
+        title=title,
+        caption="neurons: pyramidal, central 5 degrees, rough; relative: half of them per 150,000; channels: 32 times the "
+        "rounded square root; the original's notes list 93 px as needed by LOC at 224 px, which is not its 2.48 degrees",
+    )
+    heads = {
+        "area": "area", "neurons": "neurons", "relative": "relative", "scale": "√", "channels": "channels",
+        "needed": "field needed (px)", "got": "got (px)", "degrees": "(deg)", "stride": "stride (px)", "units": "map",
+        "onset": "onset (simultaneous)",
+    }  # fmt: skip
+    for name, head in heads.items():
+        table.add_column(head, justify="left" if name == "area" else "right")
+    formats = {
+        "neurons": "{:,.0f}", "relative": "{:.0f}", "scale": "{:.0f}", "channels": "{:.0f}", "needed": "{:.1f}",
+        "degrees": "{:.2f}", "units": "{0} x {0}",
+    }  # fmt: skip
+    for row in design.to_dict("records"):
+        table.add_row(*("" if row[name] != row[name] else formats.get(name, "{}").format(row[name]) for name in heads))
+    return table
+
+
+def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Path | None) -> None:
+    """Print counts, and effective receptive fields at the onset and at the last timestep of every map."""
+    import pandas as pd
+
+    from ..model.checkpoints import CHECKPOINTS
+    from ..model.macs import measure_macs
+
+    counts: list[dict[str, Any]] = []
+    for name in names:
+        model = on_meta(name, 565 if name in ("resnet50", "cornet_s") else None)
+        counts.append(
+            {
+                "model": name,
+                "classes": model.num_classes,
+                "parameters": parameters(model),
+                **measure_macs(model)._asdict(),
+            }
+        )
+    table = Table(title="parameters and multiply-accumulates")
+    for column in ("model", "classes", "parameters", "here", "original", "published"):
+        table.add_column(column, justify="left" if column == "model" else "right")
+    for row in counts:
+        table.add_row(
+            row["model"], str(row["classes"]), f"{row['parameters']:,}",
+            *(f"{row[key]:.4g}" for key in ("exact", "original", "published")),
+        )  # fmt: skip
+    out.print(table)
+    out.print(COUNTS, highlight=False)
+    if set(names) & set(CHECKPOINTS):
+        areas_tables()
+    fields = pd.concat([_measured_fields(name, weights, seed, device) for name in names], ignore_index=True)
+    if csv is not None:
+        csv.mkdir(parents=True, exist_ok=True)
+        pd.DataFrame(counts).to_csv(csv / "counts.csv", index=False)
+        fields.to_csv(csv / "fields.csv", index=False)
+        out.print(f"wrote {csv / 'counts.csv'} and {csv / 'fields.csv'}", highlight=False, soft_wrap=True)
+
+
+def _measured_fields(name: str, weights: str, seed: int, device: str) -> pd.DataFrame:
+    import pandas as pd
+
+    from ..extraction.run import pick_device
+    from ..model import State
+    from ..model.fields import effective_fields
+    from .common import chosen_model
+
+    model = chosen_model(name, weights, seed, None, str(pick_device(device)))
+    states = []
+    for area in model.areas:
+        steps = model.timesteps_of(f"{area}/bu")
+        if steps and len(model.shape(f"{area}/bu")) == 3:
+            states += [State(area, "bu", t) for t in dict.fromkeys((steps[0], steps[-1]))]
+    rows = []
+    with err.status(f"receptive fields of {name}") as status:
+        for state in states:
+            status.update(f"receptive fields of {name}: {state.area} at timestep {state.timestep}")
+            (field,) = effective_fields(model, [state], seed=seed)
+            rows.append(
+                (name, state.area, state.timestep, model.shape(f"{state.area}/bu")[1], field.size, field.degrees)
+            )
+    frame = pd.DataFrame(rows, columns=["model", "area", "timestep", "units", "size", "degrees"])
+    about = {"untrained": f"untrained weights (seed {seed})", "pretrained": "the released weights"}
+    frame = frame.assign(weights=about.get(weights, weights), weights_sha256=model.provenance["weights_sha256"])
+    table = Table(title=f"effective receptive fields of {name}, bottom-up, {about.get(weights, weights)}")
+    for column in ("area", "map", "timestep", "size (px)", "(deg)"):
+        table.add_column(column, justify="left" if column == "area" else "right")
+    for row in frame.itertuples():
+        table.add_row(
+            str(row.area), f"{row.units} x {row.units}", str(row.timestep), f"{row.size:.1f}", f"{row.degrees:.2f}"
+        )
+    out.print(table)
+    out.print(FIELDS.format(weights=about.get(weights, f"the weights {weights}")), highlight=False)
+    return frame
