@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import demo, extract, models, neural, rsa
+from . import demo, extract, models, neural, report, rsa
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -46,6 +46,7 @@ app.command("info")(extract.info)
 app.command("verify")(extract.verify)
 app.command("rsa")(rsa.rsa)
 app.command("neural")(neural.neural)
+app.command("report")(report.report)
 app.command("classify")(models.classify)
 app.command("models")(models.models)
 
