@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import SpecError, unknown
-from .common import err, guarded, out
+from .common import Cluster, err, guarded, out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,7 @@ def rsa(
     folds: Annotated[str | None, typer.Option(help="Responses, cross-validated metrics: 'run', 'session', ...")] = None,
     option: Annotated[list[str] | None, typer.Option(help="name=value for the reader; may be repeated.")] = None,
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read a pickle that you trust.")] = False,
+    cluster: Cluster = None,
 ) -> None:
     """Compare every site and timestep of a store with neural data: scores, noise ceiling, intervals, tests, figures.
 
@@ -110,7 +111,7 @@ def rsa(
         with err.status(f"computing the RDMs of {len(sites)} sites"):
             models = compute_rdms(
                 acts, metric=metric, sites="all" if set(sites) == set(acts.sites) else sites, timesteps=timesteps,  # type: ignore[arg-type]
-                combine=CHOICES[choose],  # type: ignore[arg-type]
+                combine=CHOICES[choose], cluster=cluster,  # type: ignore[arg-type]
             )  # fmt: skip
         about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
         bars = _categories(acts.stimuli, categories)
@@ -129,7 +130,7 @@ def rsa(
         with err.status(f"comparing {len(models)} RDMs with {len(brain)} of {neural}"):
             result = compare_rdms(
                 models, brain, bootstrap=bootstrap, variance=variance, over=over, test=test, correction=correction,  # type: ignore[arg-type]
-                level=level, on_mismatch=on_mismatch, missing=missing, **options,  # type: ignore[arg-type]
+                level=level, on_mismatch=on_mismatch, missing=missing, cluster=cluster, **options,  # type: ignore[arg-type]
             )  # fmt: skip
             written = save_comparison(
                 result, models, brain, prefix, categories=bars, formats=formats, ceiling=noise_ceiling

@@ -8,12 +8,13 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..cluster import Cluster, map_tasks
 from ..errors import DataError, SpecError, listed, unknown
 from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..schema import RDM
@@ -55,6 +56,7 @@ def compare_rdms(
     missing: Missing = "raise",
     on_mismatch: Literal["raise", "intersect"] = "raise",
     seed: int = 0,
+    cluster: Cluster | None = None,
 ) -> RsaResult:
     """Compare model RDMs with the RDMs of brains.
 
@@ -90,6 +92,8 @@ def compare_rdms(
         What to do when the sets of stimuli differ.
     seed : int
         The same samples serve every target, so that targets can be compared.
+    cluster : str or distributed.Client, optional
+        A Dask cluster (:data:`bltvs_neuro.cluster.Cluster`) whose workers compare and bootstrap a roi and time each.
 
     Returns
     -------
@@ -120,26 +124,10 @@ def compare_rdms(
     models, brains = align_rdms(models, brains, on_mismatch=on_mismatch, names=("the models", "the neural data"))
     models, brains = drop_missing(models, brains, missing)
     names = _model_names(models)
-    tables, target_coords = [], []
-    for coords, subjects in _targets(brains):
-        chosen: Over = ("both" if len(subjects) > 1 else "stimuli") if over == "auto" else over
-        if over == "auto" and len(subjects) == 1:
-            log.warning(
-                "%s: one subject; inference is over stimuli only and there is no noise ceiling", coords or "data"
-            )
-        found: Spread
-        if variance == "bootstrap":
-            found = bootstrap_rsa(models.values, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
-        else:
-            found = jackknife_rsa(models.values, subjects.values, kind, over=chosen)
-        undefined = np.flatnonzero(np.isnan(found.scores).any(axis=1))
-        if len(undefined):
-            log.warning(
-                "%s is undefined (NaN) for RDMs without variance: %s", kind, listed(names[i] for i in undefined)
-            )
-        share = _best_share(found, models.values, subjects.values, kind, bootstrap, seed)
-        tables.append(_table(found, share, names, [str(s) for s in subjects["subject"].values], test, level, seed))
-        target_coords.append(coords)
+    targets = list(_targets(brains))
+    chosen = _Choices(kind, bootstrap, variance, over, test, level, seed)
+    tables = map_tasks(_compare, targets, shared=(models.values, names, chosen), cluster=cluster)
+    target_coords = [coords for coords, _ in targets]
     data = xr.concat(tables, dim="target", join="outer")
     for key in TARGET_COORDS:
         if key in brains.coords:
@@ -162,6 +150,39 @@ def compare_rdms(
     }
     data.attrs = {"provenance": json.dumps(provenance, default=str)}
     return RsaResult(data)
+
+
+class _Choices(NamedTuple):
+    """What the comparison with every target shares."""
+
+    similarity: str
+    bootstrap: int
+    variance: Variance
+    over: Literal["auto", "both", "stimuli", "subjects"]
+    test: TestName
+    level: float
+    seed: int
+
+
+def _compare(
+    target: tuple[dict[str, Any], xr.DataArray], models: np.ndarray[Any, Any], names: list[str], choices: _Choices
+) -> xr.Dataset:
+    """Compare the models with the subjects of one roi and time."""
+    coords, subjects = target
+    kind, bootstrap, variance, over, test, level, seed = choices
+    chosen: Over = ("both" if len(subjects) > 1 else "stimuli") if over == "auto" else over
+    if over == "auto" and len(subjects) == 1:
+        log.warning("%s: one subject; inference is over stimuli only and there is no noise ceiling", coords or "data")
+    found: Spread
+    if variance == "bootstrap":
+        found = bootstrap_rsa(models, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
+    else:
+        found = jackknife_rsa(models, subjects.values, kind, over=chosen)
+    undefined = np.flatnonzero(np.isnan(found.scores).any(axis=1))
+    if len(undefined):
+        log.warning("%s is undefined (NaN) for RDMs without variance: %s", kind, listed(names[i] for i in undefined))
+    share = _best_share(found, models, subjects.values, kind, bootstrap, seed)
+    return _table(found, share, names, [str(s) for s in subjects["subject"].values], test, level, seed)
 
 
 def _model_names(models: xr.DataArray) -> list[str]:

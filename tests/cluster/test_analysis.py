@@ -10,6 +10,7 @@ import xarray as xr
 
 import bltvs_neuro as bn
 from bltvs_neuro.encoding import fit_encoding, partition_encoding
+from bltvs_neuro.neural.labelled import make_rdms
 
 from ..store import made
 
@@ -43,6 +44,23 @@ def test_rdms(client, acts, monkeypatch):
         assert here.values.tobytes() == there.values.tobytes()
         by_euclid = bn.compute_rdms(store, metric="euclidean", combine="mean_timesteps", cluster=client)
         assert by_euclid.identical(bn.compute_rdms(store, metric="euclidean", combine="mean_timesteps"))
+
+
+@pytest.mark.parametrize("variance", ["jackknife", "bootstrap"])
+def test_comparisons(client, acts, variance):
+    rng = np.random.default_rng(1)
+    ids = list(made.spec().stimulus_ids)
+    brain = make_rdms(
+        rng.random((6, len(ids) * (len(ids) - 1) // 2)), ids, metric="correlation", subject=["a", "b", "c"] * 2,
+        roi=["V1"] * 3 + ["IT"] * 3,
+    )  # fmt: skip
+    with bn.open_store(acts) as store:
+        rdms = bn.compute_rdms(store)
+    options = dict(similarity="corr_cov", bootstrap=50, variance=variance, seed=3)
+    here = bn.compare_rdms(rdms, brain, **options).data
+    there = bn.compare_rdms(rdms, brain, **options, cluster=client).data
+    assert here.identical(there)
+    assert here["roi"].values.tolist() == ["V1", "IT"]
 
 
 def test_encoding(client, acts, responses, tmp_path):
