@@ -1,4 +1,4 @@
-"""The commands of the main job: extract, info, verify, rsa, neural, classify, models, demo."""
+"""The commands of the main job: extract, info, verify, rsa, neural, classify, models, demo, brainscore."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import demo, extract, models, neural, report, rsa
+from . import brainscore, demo, extract, models, neural, report, rsa
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -49,6 +49,7 @@ app.command("neural")(neural.neural)
 app.command("report")(report.report)
 app.command("classify")(models.classify)
 app.command("models")(models.models)
+app.add_typer(brainscore.app, name="brainscore")
 
 
 def main() -> None:

@@ -1,0 +1,182 @@
+"""The texts of a plugin's files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+MODEL_PY = '''"""{title}, written by bltvs_neuro {version} (`bltvs brainscore package`)."""
+
+from pathlib import Path
+
+from {package}.brainscore.plugin import build
+
+MODELS = {models}
+
+
+def get_model(identifier):
+    return build(identifier, MODELS[identifier], Path(__file__).parent)
+
+
+def get_bibtex(model_identifier):
+    return """{bibtex}"""
+'''
+
+TEST_PY = '''"""What these models promise: their regions, their time, their weights and their tasks."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brainscore_vision import load_model
+from brainscore_vision.model_interface import BrainModel
+
+EXPECTED = {expected}
+REGIONS = ('V1', 'V2', 'V4', 'IT')
+
+
+@pytest.fixture(scope='module', params=sorted(EXPECTED))
+def model(request):
+    return load_model(request.param)
+
+
+@pytest.fixture(scope='module')
+def images(tmp_path_factory):
+    folder, paths = tmp_path_factory.mktemp('images'), []
+    for seed in range(2):
+        pixels = np.random.RandomState(seed).randint(0, 256, (96, 128, 3)).astype('uint8')
+        Image.fromarray(pixels).save(folder / f'{{seed}}.png')
+        paths.append(str(folder / f'{{seed}}.png'))
+    return paths
+
+
+def test_identity(model):
+    expected = EXPECTED[model.identifier]
+    assert model.visual_degrees() == expected['visual_degrees']
+    if expected['weights_sha256']:
+        assert model.describe()['weights_sha256'] == expected['weights_sha256']
+
+
+def test_region_layer_map(model):
+    path = Path(__file__).parent / 'region_layer_map' / f'{{model.identifier}}.json'
+    stated = json.loads(path.read_text())
+    assert set(stated) == set(REGIONS)
+    assert {{region: model.layer_model.region_layer_map[region] for region in REGIONS}} == stated
+
+
+@pytest.mark.parametrize('region', ['V1', 'IT'])
+def test_recordings_tell_stimuli_apart_and_are_repeatable(model, images, region):
+    model.start_recording(region, time_bins=[(70, 170)])
+    recorded, again = model.look_at(images), model.look_at(images)
+    assert recorded.dims == ('presentation', 'neuroid')
+    assert np.isfinite(recorded.values).all()
+    assert not np.allclose(recorded.values[0], recorded.values[1])
+    np.testing.assert_array_equal(recorded.values, again.values)
+
+
+def test_time_course(model, images):
+    model.start_recording('IT', time_bins=[(start, start + 20) for start in range(70, 250, 20)])
+    recorded = model.look_at(images)
+    assert recorded.sizes['time_bin'] == 9
+    changes = np.abs(np.diff(recorded.transpose('presentation', 'neuroid', 'time_bin').values, axis=-1)).max()
+    assert (changes > 0) == EXPECTED[model.identifier]['recurrent']
+
+
+def test_labels(model, images):
+    if not EXPECTED[model.identifier]['imagenet']:
+        with pytest.raises(ValueError, match='1000'):
+            model.start_task(BrainModel.Task.label, 'imagenet')
+        return
+    model.start_task(BrainModel.Task.label, 'imagenet')
+    labels = model.look_at(images)
+    assert all(str(label).startswith('n') for label in labels.values.flatten())
+'''
+
+README_MD = """# {title}
+
+A plugin for [Brain-Score](https://www.brain-score.org), written by bltvs_neuro {version} (`bltvs brainscore package`).
+
+{table}
+
+Regions: {regions}
+
+Time: {timeline}
+
+{carried}
+"""
+
+
+def init_py(identifiers: list[str]) -> str:
+    """Register models, one literal line each: Brain-Score finds them by searching this text."""
+    lines = ["from brainscore_vision import model_registry", "", "from .model import get_model", ""]
+    lines += [f"model_registry[{i!r}] = lambda: get_model({i!r})" for i in identifiers]
+    return "\n".join(lines) + "\n"
+
+
+def bibtex(identifier: str) -> str:
+    """What to cite for BLT_VS."""
+    return """@misc{blt_vs,
+  title = {BLT_VS: a bottom-up, lateral and top-down model of the ventral stream},
+  author = {{KietzmannLab}},
+  howpublished = {Zenodo},
+  doi = {10.5281/zenodo.14223659},
+  url = {https://github.com/KietzmannLab/BLT-VS}
+}"""
+
+
+def python(value: Any) -> str:
+    """A JSON-like value as Python text over several lines."""
+    text = json.dumps(value, indent=4, sort_keys=True)
+    # the literals that differ; no string of ours holds them
+    for theirs, ours in ((": true", ": True"), (": false", ": False"), (": null", ": None")):
+        text = text.replace(theirs, ours)
+    return text
+
+
+def metadata(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
+    """Brain-Score's metadata, schema 2.0."""
+    entries = {}
+    for identifier, about in models.items():
+        imagenet = about["classes"] == "imagenet"
+        entry: dict[str, Any] = {
+            "sources": {
+                "repository": {
+                    "kind": "other",
+                    "url": "https://github.com/KietzmannLab/BLT-VS",
+                    "citation": "KietzmannLab/BLT-VS",
+                }
+            },
+            "assertions": [
+                {"path": "/model/visual_degrees", "status": "verified", "sources": ["repository"]},
+                {"path": "/model/recurrent", "status": "verified", "sources": ["repository"]},
+            ],
+            "model": {
+                "display_name": identifier,
+                "architecture": {
+                    "family": "recurrent_convolutional_neural_network",
+                    "description": about["description"],
+                },
+                "parameter_count": about["parameters"],
+                "parameter_count_exact": True,
+                "recurrent": about["recurrent"],
+                "input_resolution": {"channels": 3, "height": about["image_size"], "width": about["image_size"]},
+                "visual_degrees": about["visual_degrees"],
+                "visual_degrees_description": "by design: receptive fields follow from an image of 5 degrees",
+                "supervision": {"type": "supervised", "description": "image classification"},
+            },
+            "training": {"preprocessing": "resize of the short side, centre crop, scaled to [-1, 1]"},
+            "io": {"modality": "image", "output_format": f"{about['num_classes']} logits per timestep"},
+        }
+        if about["trained"] and about["classes"] in ("imagenet", "ecoset"):
+            name = "ImageNet (ILSVRC-2012)" if imagenet else "Ecoset"
+            key = "imagenet-ilsvrc2012" if imagenet else "ecoset"
+            entry["data"] = {"training_datasets": [{"identifier": key, "name": name, "role": "training"}]}
+        if not about["trained"]:
+            entry["model"]["supervision"] = {"type": "none", "description": "random weights, as initialised"}
+            entry["training"] = {"process": "none"}
+        entries[identifier] = entry
+    return {"schema_version": "2.0", "domain": "vision", "models": entries}
