@@ -83,7 +83,9 @@ def requirements_of(modules: dict[str, Path]) -> list[str]:
         else:
             needed.add(stated[owner])
     extras = {_normal(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in requires(PACKAGE) or [] if "extra" in line}
-    unknown = [name for name in unknown if name not in OPTIONAL and not ({name, *map(_normal, owners.get(name, []))} & extras)]
+    unknown = [
+        name for name in unknown if name not in OPTIONAL and not ({name, *map(_normal, owners.get(name, []))} & extras)
+    ]
     if unknown:
         raise BltvsError(f"the plugin would import {', '.join(unknown)}, which bltvs_neuro does not require")
     return sorted(needed)
