@@ -29,6 +29,7 @@ PUBLIC: dict[str, str] = {
     "compare_rdms": "rsa.result",
     "load_rdms": "neural",
     "load_responses": "neural",
+    "make_responses": "neural",
     "write_report": "report",
     "fit_encoding": "encoding",
     "partition_encoding": "encoding",

@@ -1,4 +1,4 @@
-"""The commands of the main job: extract, info, verify, rsa, neural, classify, models, demo, brainscore."""
+"""The commands of the main job: extract, info, verify, rsa, encode, neural, classify, models, demo, brainscore."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import brainscore, demo, extract, models, neural, report, rsa
+from . import brainscore, demo, encode, extract, models, neural, report, rsa
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -45,6 +45,7 @@ app.command("join")(extract.join)
 app.command("info")(extract.info)
 app.command("verify")(extract.verify)
 app.command("rsa")(rsa.rsa)
+app.command("encode")(encode.encode)
 app.command("neural")(neural.neural)
 app.command("report")(report.report)
 app.command("classify")(models.classify)

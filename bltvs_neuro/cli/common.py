@@ -6,6 +6,7 @@ import functools
 import logging
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -89,6 +90,24 @@ def set_up_logging(verbose: int) -> None:
     logger.handlers[:] = [handler]
     logger.setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)])
     logger.propagate = False
+    warnings.showwarning = _say
+
+
+def _say(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """The package's warnings as one sentence; others as Python words them."""
+    from .. import errors
+
+    if category.__module__.startswith(errors.__name__.rpartition(".")[0]):
+        err.print(f"[yellow]warning:[/] {_plain(str(message))}", highlight=False, soft_wrap=True)
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 
 
 def chosen_model(

@@ -8,7 +8,8 @@ from .fit import fit_encoding, partition_encoding
 from .folds import group_folds
 from .gram import gram
 from .partition import best_space, commonality
-from .plot import plot_best_timestep, plot_map, plot_scores, plot_time_matrix
+from .plot import plot_best, plot_best_timestep, plot_map, plot_scores, plot_time_matrix
+from .plot_partition import plot_partition
 from .result import EncodingResult, PartitionResult
 from .ridge import GridEdgeWarning, PrecisionWarning
 from .saved import load_estimator, save_estimator
@@ -42,8 +43,10 @@ __all__ = [
     "partition_encoding",
     "pearson",
     "permutation_test",
+    "plot_best",
     "plot_best_timestep",
     "plot_map",
+    "plot_partition",
     "plot_scores",
     "plot_time_matrix",
     "r2",

@@ -92,7 +92,7 @@ def fit_encoding(
     by : {"auto", "gcv", "loo", "kfold"}
         How ridge chooses alpha. ``"auto"``: generalised cross-validation, or k-fold where groups have several rows.
     alphas : sequence of positive floats, ascending, optional
-        Default: 21 from 1e-4 to 1e6 times the features' variance per training row. Banded solvers scale each band by
+        Default: 27 from 1e-7 to 1e6 times the features' variance per training row. Banded solvers scale each band by
         that variance; their alphas are in its units.
     n_components : int
         Of PLS.

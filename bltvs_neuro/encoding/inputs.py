@@ -113,7 +113,11 @@ def _transformed(matrix: np.ndarray, fold: Fold, y: np.ndarray, transform: Any) 
     from sklearn.base import clone
 
     targets = y[fold.train]
-    fitted = clone(transform).fit(matrix[fold.train], targets[:, 0] if targets.shape[1] == 1 else targets)
+    try:
+        fitted = clone(transform).fit(matrix[fold.train], targets[:, 0] if targets.shape[1] == 1 else targets)
+    except ValueError as error:
+        shape = matrix[fold.train].shape
+        raise SpecError(f"{transform} cannot be fitted on training rows of shape {shape}: {error}") from error
     x = np.asarray(fitted.transform(matrix), np.float64)
     if x.ndim != 2 or len(x) != len(matrix) or not np.isfinite(x).all():
         raise SpecError(

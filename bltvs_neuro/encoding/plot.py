@@ -1,4 +1,4 @@
-"""Figures of encoding results: scores by area, timestep and stream; the best timestep; maps of the brain; time matrices."""
+"""Figures of encoding results: scores by area, timestep and stream; what is best; shared variance; maps; time matrices."""
 
 from __future__ import annotations
 
@@ -7,21 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..errors import SpecError
+from .figures import COLOURS, SCORE_NAMES, make_figure, mean_of_finite
+from .maps import draw_volume
 from .result import EncodingResult
 
 if TYPE_CHECKING:
     import xarray as xr
     from matplotlib.figure import Figure
-
-COLOURS = {"bu": "#0072B2", "td": "#D55E00"}
-"""Of the streams; told apart with every common colour vision."""
-
-SCORE_NAMES = {
-    "r": "Pearson r",
-    "r2": "$R^2$",
-    "r_normalised": "Pearson r / ceiling",
-    "r2_normalised": "$R^2$ / ceiling",
-}
 
 
 def plot_scores(result: EncodingResult, score: str = "r", *, neuroids: np.ndarray | None = None) -> Figure:
@@ -44,7 +36,7 @@ def plot_scores(result: EncodingResult, score: str = "r", *, neuroids: np.ndarra
     values = _per_space(result, score, neuroids)
     area, stream, step = (_labels(result, key) for key in ("area", "stream", "timestep"))
     areas = list(dict.fromkeys(area))
-    figure, axes = _figure(1, len(areas), width=2.1, height=2.6, sharey=True)
+    figure, axes = make_figure(1, len(areas), width=2.1, height=2.6, sharey=True)
     for axis, name in zip(axes, areas, strict=True):
         for which in dict.fromkeys(stream):
             at = np.flatnonzero((area == name) & (stream == which))
@@ -86,7 +78,7 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
     names = list(dict.fromkeys(panels))
     steps = np.unique(_labels(result, "timestep"))
     streams = list(dict.fromkeys(_labels(result, "stream")))
-    figure, axes = _figure(1, len(names), width=2.6, height=2.6)
+    figure, axes = make_figure(1, len(names), width=2.6, height=2.6)
     width = 0.8 / len(streams)
     for axis, name in zip(axes, names, strict=True):
         here = panels == name
@@ -101,6 +93,66 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
         axis.set(title=f"{name} (n = {here.sum()})" if by else "", xlabel="best timestep", xticks=steps)
     axes[0].set_ylabel("targets (filled: margin > 0)")
     axes[-1].legend(frameon=False, title="stream", fontsize=8, title_fontsize=8)
+    return figure
+
+
+def plot_best(result: EncodingResult, score: str = "r2", *, neuroids: np.ndarray | None = None) -> Figure:
+    """Draw how many targets each area and timestep explains best: one panel per stream.
+
+    Parameters
+    ----------
+    result : EncodingResult
+    score : {"r", "r2"}
+    neuroids : array of positions or bool, optional
+        Which to count; default all with a score.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Per cent of targets whose best feature space lies there; a cell that was not fitted is grey.
+    """
+    area, stream, step = (
+        _labels(result, key).astype(str if key != "timestep" else int) for key in ("area", "stream", "timestep")
+    )
+    winner = result.best(score)["space"].values
+    winner = (winner if neuroids is None else winner[neuroids]).ravel()
+    winner = winner[winner >= 0]
+    if not len(winner):
+        raise SpecError(f"{score} has no value for these neuroids")
+    areas, streams, steps = list(dict.fromkeys(area)), list(dict.fromkeys(stream)), np.unique(step)
+    table = np.full((len(streams), len(areas), len(steps)), np.nan)
+    for i, count in enumerate(np.bincount(winner, minlength=len(area))):
+        table[streams.index(stream[i]), areas.index(area[i]), np.searchsorted(steps, step[i])] = (
+            100 * count / len(winner)
+        )
+    figure, axes = make_figure(
+        1, len(streams), width=0.45 * len(steps) + 0.8, height=0.35 * len(areas) + 0.9, sharey=True
+    )
+    mesh = None
+    for axis, name, panel in zip(axes, streams, table, strict=True):
+        axis.set_facecolor("0.85")
+        mesh = axis.imshow(panel, cmap="Greens", vmin=0, vmax=np.nanmax(table), aspect="auto")
+        for (i, j), value in np.ndenumerate(panel):
+            if value >= 0.5:
+                axis.text(
+                    j,
+                    i,
+                    f"{value:.0f}",
+                    ha="center",
+                    va="center",
+                    fontsize=7,
+                    color="k" if value < 0.6 * np.nanmax(table) else "w",
+                )
+        axis.set(
+            title=name,
+            xlabel="timestep",
+            xticks=range(len(steps)),
+            xticklabels=steps,
+            yticks=range(len(areas)),
+            yticklabels=areas,
+        )
+    if mesh is not None:
+        figure.colorbar(mesh, ax=list(axes), label=f"% of {len(winner)} targets", shrink=0.9)
     return figure
 
 
@@ -122,15 +174,8 @@ def plot_map(result: EncodingResult, name: str = "r2", *, title: str | None = No
     matplotlib.figure.Figure
     """
     image = result.to_volume(name, **choice)
-    label = title if title is not None else SCORE_NAMES.get(name, name)
-    try:
-        from nilearn.plotting import plot_glass_brain
-    except ImportError:
-        return _slices(image, label)
-    figure, axes = _figure(1, 1, width=9, height=3)
-    axes[0].axis("off")
-    plot_glass_brain(image, figure=figure, axes=axes[0], colorbar=True, title=label, plot_abs=False)
-    return figure
+    label = SCORE_NAMES.get(name, name)
+    return draw_volume(image, label, title="" if title is None else title)
 
 
 def plot_time_matrix(matrix: xr.DataArray) -> Figure:
@@ -159,7 +204,7 @@ def plot_time_matrix(matrix: xr.DataArray) -> Figure:
             f"a time matrix has dims (site, timestep, time) or (time_train, time_test); got {matrix.dims}: average neuroids"
         )
     columns = min(4, len(panels))
-    figure, axes = _figure(-(-len(panels) // columns), columns, width=2.6, height=2.3, sharey=True)
+    figure, axes = make_figure(-(-len(panels) // columns), columns, width=2.6, height=2.3, sharey=True)
     values = matrix.values[np.isfinite(matrix.values)]
     limit = float(np.abs(values).max()) if len(values) else 1.0
     mesh = None
@@ -181,50 +226,13 @@ def plot_time_matrix(matrix: xr.DataArray) -> Figure:
     return figure
 
 
-def _figure(rows: int, columns: int, *, width: float, height: float, sharey: bool = False) -> tuple[Figure, np.ndarray]:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    # not through pyplot: no global state, no window, nothing to close
-    figure = Figure(figsize=(max(3.2, width * columns + 0.8), height * rows + 0.3), layout="constrained")
-    FigureCanvasAgg(figure)
-    axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
-    for axis in axes.ravel():
-        axis.spines[["top", "right"]].set_visible(False)
-    return figure, axes.ravel()
-
-
-def _slices(image: Any, title: str) -> Figure:
-    values = np.asarray(image.dataobj, dtype=np.float64)
-    filled = np.flatnonzero(np.isfinite(values).any(axis=(0, 1)))
-    if not len(filled):
-        raise SpecError("there is no value to draw on the map")
-    some = filled[np.unique(np.linspace(0, len(filled) - 1, 8).astype(int))]
-    columns = min(4, len(some))
-    figure, axes = _figure(-(-len(some) // columns), columns, width=1.8, height=1.9)
-    finite = values[np.isfinite(values)]
-    low, high = min(0.0, float(finite.min())), float(finite.max())
-    mesh = None
-    for axis, k in zip(axes, some, strict=False):
-        axis.set_facecolor("0.92")
-        mesh = axis.imshow(
-            values[:, :, k].T, origin="lower", vmin=low, vmax=high, cmap="viridis", interpolation="nearest"
-        )
-        axis.set(title=f"slice {k}", xticks=[], yticks=[])
-        axis.title.set_fontsize(8)
-    for axis in axes[len(some) :]:
-        axis.axis("off")
-    if mesh is not None:
-        figure.colorbar(mesh, ax=list(axes), label=title, shrink=0.8)
-    return figure
-
-
 def _per_space(result: EncodingResult, score: str, neuroids: np.ndarray | None) -> np.ndarray:
     array = result[score]
     if array.dims[:2] != ("space", "neuroid"):
         raise SpecError(f"scores over space and neuroid can be drawn; {score} has {array.dims}")
     values = array.values if neuroids is None else array.values[:, neuroids]
-    values = values.reshape(len(values), -1)
+    if values.ndim == 3:  # (space, neuroid, time) -> (space, neuroid)
+        values = mean_of_finite(values)
     if not np.isfinite(values).any():
         raise SpecError(f"{score} has no value for these neuroids")
     return values

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -43,19 +44,9 @@ class _Saved:
 
     def save(self, path: str | os.PathLike[str]) -> Path:
         """Write as netCDF-4, which HDF5 tools read too; the file appears only when complete."""
-        target = Path(path)
         dataset = self.dataset.copy()
         dataset.attrs["kind"] = self.kind
-        for name in dataset.variables:
-            if dataset[name].dtype.kind == "O":
-                dataset[name] = dataset[name].astype(str)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            dataset.to_netcdf(part, engine="h5netcdf", encoding={n: {"zlib": True} for n in dataset.data_vars})
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
-        return target
+        return _write(dataset, Path(path))
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:
@@ -97,19 +88,6 @@ class _Saved:
         """Where features and responses come from, and how they were fitted."""
         return {k: json.loads(v) for k, v in self.dataset.attrs.items() if k in ("spec", "responses", "left_out")}
 
-    def _map(self, name: str, **choice: Any) -> tuple[np.ndarray, xr.DataArray]:
-        array = self[name].isel(choice)
-        if array.dims != (NEUROID,):
-            raise SpecError(f"a map has one value per neuroid; {name} still has {array.dims}: choose with isel")
-        attrs = {k: json.loads(self.dataset.attrs[k]) for k in ("volume_shape", "affine") if k in self.dataset.attrs}
-        if len(attrs) < 2:
-            raise DataError(
-                "these responses came without a volume (i, j, k, affine and volume_shape): no map can be made"
-            )
-        return array.values.astype(np.float64), array.copy(data=np.zeros(array.shape)).expand_dims(
-            "presentation"
-        ).assign_attrs(attrs)
-
     def to_volume(self, name: str, **choice: Any) -> Any:
         """One quantity as a nibabel image in the space of the responses' volume.
 
@@ -120,10 +98,23 @@ class _Saved:
         **choice : int
             Positions in further dims: ``space=3``, ``time=0``.
         """
+        array = self[name].isel(choice)
+        if array.dims != (NEUROID,):
+            raise SpecError(f"a map has one value per neuroid; {name} still has {array.dims}: choose with isel")
+        return self.place(array.values)
+
+    def place(self, values: np.ndarray) -> Any:
+        """One value per neuroid as a nibabel image in the space of the responses' volume."""
         from ..neural.nifti import to_volume
 
-        values, like = self._map(name, **choice)
-        return to_volume(values, like)
+        attrs = {k: json.loads(self.dataset.attrs[k]) for k in ("volume_shape", "affine") if k in self.dataset.attrs}
+        if len(attrs) < 2:
+            raise DataError(
+                "these responses came without a volume (i, j, k, affine and volume_shape): no map can be made"
+            )
+        coords = {k: v for k, v in self.dataset.coords.items() if v.dims == (NEUROID,)}
+        like = xr.DataArray(np.zeros((1, len(values))), dims=("presentation", NEUROID), coords=coords, attrs=attrs)
+        return to_volume(np.asarray(values, np.float64), like)
 
     def to_nifti(self, path: str | os.PathLike[str], name: str, **choice: Any) -> Path:
         """Write :meth:`to_volume` as ``.nii`` or ``.nii.gz``."""
@@ -131,6 +122,35 @@ class _Saved:
 
         nibabel.save(self.to_volume(name, **choice), path)
         return Path(path)
+
+
+def save_array(array: xr.DataArray, path: str | os.PathLike[str]) -> Path:
+    """Write a labelled matrix of scores as netCDF-4 (HDF5); :func:`xarray.open_dataarray` reads it."""
+    dataset = array.to_dataset(name=str(array.name or "values"))
+    dataset.attrs = {key: str(value) for key, value in array.attrs.items()}
+    dataset[str(array.name or "values")].attrs = {}
+    return _write(dataset, Path(path))
+
+
+def _write(dataset: xr.Dataset, target: Path) -> Path:
+    dataset = dataset.copy()
+    dataset.attrs |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": json.dumps(_versions())}
+    for name in dataset.variables:
+        if dataset[name].dtype.kind == "O":
+            dataset[name] = dataset[name].astype(str)
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    try:
+        dataset.to_netcdf(part, engine="h5netcdf", encoding={n: {"zlib": True} for n in dataset.data_vars})
+        os.replace(part, target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _versions() -> dict[str, str]:
+    from importlib.metadata import version
+
+    return {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "xarray", "h5netcdf")}
 
 
 class EncodingResult(_Saved):

@@ -19,7 +19,7 @@ from .ridge import By, Dtype, Edges, fit_ridge
 from .score import split_r2
 from .spectrum import Spectrum, feature_spectrum, gram_spectrum
 
-RELATIVE_ALPHAS = np.logspace(-4, 6, 21)
+RELATIVE_ALPHAS = np.logspace(-7, 6, 27)
 """The default grid, times the mean of the training Gram's diagonal (the features' variance per row)."""
 
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from ..errors import SpecError, listed
 from ..schema import NEUROID, TIMESTEP
+from .figures import mean_of_finite
 from .fit import PLAIN_SWEEP, prepare
 from .plan import Choices
 from .result import SPACE, EncodingResult, spread
@@ -51,7 +52,7 @@ def score_matrix(result: EncodingResult, score: str = "r", *, per_neuroid: bool 
     if per_neuroid:
         kept = {k: v for k, v in array.coords.items() if v.dims == (NEUROID,)}
         return xr.DataArray(out, dims=dims, coords={**coords, **kept}, name=score)
-    return xr.DataArray(_nanmean(out), dims=dims[:3], coords=coords, name=score)
+    return xr.DataArray(mean_of_finite(out), dims=dims[:3], coords=coords, name=score)
 
 
 def temporal_generalisation(
@@ -117,9 +118,3 @@ def _unit(values: np.ndarray) -> np.ndarray:
     size = np.sqrt((values**2).sum(axis=0))
     # a constant prediction tells nothing (0); what was not fitted stays NaN
     return (values / np.where(size > 0, size, 1)).transpose(1, 0, 2)
-
-
-def _nanmean(values: np.ndarray) -> np.ndarray:
-    good = np.isfinite(values)
-    count = good.sum(axis=-1)
-    return np.where(count > 0, np.where(good, values, 0).sum(axis=-1) / np.maximum(count, 1), np.nan)

@@ -125,7 +125,8 @@ def label_names(
     family: str, labels: NDArray[np.integer], names: Mapping[int, str] | None = None
 ) -> NDArray[np.object_]:
     """Region of each voxel from its label ("" outside); atlases without a table are named ``atlas-3``."""
-    table = dict(names) if names is not None else ATLASES.get(family, {})
+    # JSON writes whole numbers as text
+    table = {int(key): name for key, name in names.items()} if names is not None else ATLASES.get(family, {})
     found = {int(label): table.get(int(label), f"{family}-{int(label)}") for label in np.unique(labels) if label > 0}
     out = np.full(len(labels), "", dtype=object)
     for label, name in found.items():

@@ -1,0 +1,96 @@
+"""Figures of unique and shared variance."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..schema import TIMESTEP
+from .figures import COLOURS, make_figure
+from .result import PartitionResult
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+def plot_partition(result: PartitionResult, *, neuroids: np.ndarray | None = None) -> Figure:
+    """Draw what each band explains uniquely and what is shared, over model timesteps.
+
+    Parameters
+    ----------
+    result : PartitionResult
+    neuroids : array of positions or bool, optional
+        Which to average over; default all that were fitted.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        One panel per area (streams apart), stream (areas apart) or site (timesteps apart). Means over neuroids with
+        two standard errors (neuroids share stimuli: a rough guide). ``shared`` sums all parts of more than one band.
+    """
+    parts = [str(part) for part in result["part"].values]
+    bands = [part for part in parts if " & " not in part]
+    values = result["variance"].values
+    values = values if neuroids is None else values[:, :, neuroids]
+    values = values.reshape(*values.shape[:2], -1)  # (space, part, target)
+    single = np.array([part in bands for part in parts])
+    lines = {f"unique {band}": values[:, parts.index(band)] for band in bands}
+    if not single.all():
+        lines["shared"] = np.nansum(values[:, ~single], axis=1) + 0 * values[:, 0]
+    lines["all together"] = (
+        result["total"].values.reshape(len(values), -1) if neuroids is None else np.sum(list(lines.values()), axis=0)
+    )
+    coords = result.dataset.coords
+    names = np.array(
+        [
+            "/".join(str(coords[key].values[i]) for key in ("area", "stream") if key in coords)
+            for i in range(len(values))
+        ]
+    )
+    panels = list(dict.fromkeys(names.tolist()))
+    figure, axes = make_figure(1, len(panels), width=2.2, height=2.7, sharey=True)
+    for axis, panel in zip(axes, panels, strict=True):
+        at = np.flatnonzero(names == panel)
+        for k, (label, every) in enumerate(lines.items()):
+            mean, error = _mean_and_error(every[at])
+            style = {"color": _colour(label, k, len(lines)), "label": label}
+            if TIMESTEP in coords:
+                step = coords[TIMESTEP].values[at]
+                axis.fill_between(
+                    step, mean - 2 * error, mean + 2 * error, alpha=0.15, linewidth=0, color=style["color"]
+                )
+                axis.plot(step, mean, "o--" if label == "all together" else "o-", markersize=3.5, **style)
+            else:
+                axis.bar(k, mean[0], yerr=2 * error[0], width=0.7, **style)
+        axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
+        axis.set_title(panel or "all")
+        if TIMESTEP in coords:
+            axis.set(xlabel="timestep", xticks=sorted(set(coords[TIMESTEP].values[at].tolist())))
+            axis.margins(x=0.1)
+        else:
+            axis.set_xticks(range(len(lines)), list(lines), rotation=90, fontsize=7)
+    axes[0].set_ylabel("cross-validated $R^2$")
+    if TIMESTEP in coords:
+        figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside right center")
+    return figure
+
+
+def _mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Over the targets that were fitted, (space,); NaN for a part that a space does not have."""
+    mean, error = np.full((2, len(values)), np.nan)
+    for i, row in enumerate(values):
+        good = row[np.isfinite(row)]
+        if len(good):
+            mean[i], error[i] = good.mean(), good.std() / np.sqrt(len(good))
+    return mean, error
+
+
+def _colour(label: str, k: int, n: int) -> str:
+    if label in ("shared", "all together"):
+        return {"shared": "0.45", "all together": "0.0"}[label]
+    from matplotlib import colormaps
+    from matplotlib.colors import to_hex
+
+    known = COLOURS.get(label.removeprefix("unique "))
+    return known if known is not None else to_hex(colormaps["viridis"](k / max(1, n - 2)))
