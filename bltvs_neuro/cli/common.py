@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import json
 import logging
 import os
 import sys
@@ -16,7 +17,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ..errors import BltvsError
+from ..errors import BltvsError, SpecError
 
 if TYPE_CHECKING:
     from ..extraction.loop import Progress as Done
@@ -141,3 +142,17 @@ def extraction_progress(what: str) -> Iterator[Callable[[Done], None]]:
             )  # fmt: skip
 
         yield show
+
+
+def reader_options(pairs: list[str] | None) -> dict[str, Any]:
+    """Options of a reader from ``name=value``; values are JSON where they can be, else text."""
+    found: dict[str, Any] = {}
+    for pair in pairs or []:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise SpecError(f"an option is written name=value; got {pair!r}")
+        try:
+            found[name.replace("-", "_")] = json.loads(value)
+        except ValueError:
+            found[name.replace("-", "_")] = {"True": True, "False": False}.get(value, value)
+    return found

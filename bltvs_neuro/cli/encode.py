@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from ..errors import DataError, SpecError, unknown
-from .common import INTERRUPTED, err, guarded, out
+from .common import INTERRUPTED, err, guarded, out, reader_options
 
 if TYPE_CHECKING:
     from ..encoding import EncodingResult
@@ -135,7 +135,7 @@ def encode(
     with open_store(store) as acts, threadpool_limits(threads) if threads else nullcontext():
         with err.status("reading the responses"):
             responses = read_responses(
-                neural, dict(format=format, roi=roi, subject=subject, session=session, stimuli=stimuli), option or (),
+                neural, dict(format=format, roi=roi, subject=subject, session=session, stimuli=stimuli), option,
                 allow_pickle=allow_pickle, time=time,
             )  # fmt: skip
         _start(folder, parts, fresh=fresh)
@@ -170,20 +170,12 @@ def encode(
 
 
 def read_responses(
-    path: Path, common: dict[str, Any], options: list[str] | tuple[()], *, allow_pickle: bool, time: str | None
+    path: Path, common: dict[str, Any], options: list[str] | None, *, allow_pickle: bool, time: str | None
 ) -> Any:
-    """Responses as the options choose them; values of the reader's options are JSON, or text."""
+    """Responses as the options choose them."""
     from ..neural import load_responses
 
-    own: dict[str, Any] = {}
-    for text in options:
-        name, equals, value = text.partition("=")
-        if not name or not equals:
-            raise SpecError(f"a reader's option is written NAME=VALUE; got {text!r}")
-        try:
-            own[name] = json.loads(value)
-        except ValueError:
-            own[name] = value
+    own = reader_options(options)
     names = common["stimuli"]
     if names is not None and names.suffix == ".json":
         common["stimuli"] = _renaming(names) or names

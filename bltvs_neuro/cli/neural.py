@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from .common import err, guarded, out
+from .common import err, guarded, out, reader_options
 
 
 @guarded
@@ -33,9 +33,13 @@ def neural(
         _list()
         return
     from ..neural import kind_of, load_rdms, load_responses
-    from .rsa import _options
 
-    options: dict[str, Any] = {"format": format, "stimuli": stimuli, "allow_pickle": allow_pickle, **_options(option)}
+    options: dict[str, Any] = {
+        "format": format,
+        "stimuli": stimuli,
+        "allow_pickle": allow_pickle,
+        **reader_options(option),
+    }
     kind = kind_of(file, format)
     with err.status(f"reading {file}"):
         array = load_rdms(file, missing="keep", **options) if kind == "rdms" else load_responses(file, **options)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import SpecError, unknown
-from .common import Cluster, err, guarded, out
+from .common import Cluster, err, guarded, out, reader_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -103,7 +103,7 @@ def rsa(
     with err.status("reading the neural data"):
         brain = brain_rdms(
             neural, format=format, metric=neural_metric, folds=folds, stimuli=stimuli, subject=subject, roi=roi,  # type: ignore[arg-type]
-            session=session, allow_pickle=allow_pickle, **_options(option),
+            session=session, allow_pickle=allow_pickle, **reader_options(option),
         )  # fmt: skip
     brain = _within(brain, window)
     with open_store(store) as acts:
@@ -145,16 +145,6 @@ def _prefix(output: Path | None, store: Path) -> Path:
     if output.is_dir() or (not output.suffix and not output.parent.name):
         return output / "rsa"
     return output
-
-
-def _options(pairs: list[str] | None) -> dict[str, Any]:
-    found = {}
-    for pair in pairs or []:
-        name, equals, value = pair.partition("=")
-        if not equals:
-            raise SpecError(f"an option is written name=value; got {pair!r}")
-        found[name.replace("-", "_")] = {"true": True, "false": False}.get(value.lower(), value)
-    return found
 
 
 def _sites(available: tuple[str, ...], areas: str, streams: str) -> list[str]:

@@ -52,7 +52,8 @@ def plot_scores(result: EncodingResult, score: str = "r", *, neuroids: np.ndarra
         axis.set(title=name, xlabel="timestep", xticks=sorted(set(step.tolist())))
         axis.margins(x=0.1)
     axes[0].set_ylabel(SCORE_NAMES.get(score, score))
-    axes[-1].legend(frameon=False, title="stream", fontsize=8, title_fontsize=8)
+    if any(stream):  # other networks have none
+        axes[-1].legend(frameon=False, title="stream", fontsize=8, title_fontsize=8)
     return figure
 
 
@@ -92,7 +93,8 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
             axis.bar(x, every, width, facecolor="none", edgecolor=colour, linewidth=1)
         axis.set(title=f"{name} (n = {here.sum()})" if by else "", xlabel="best timestep", xticks=steps)
     axes[0].set_ylabel("targets (filled: margin > 0)")
-    axes[-1].legend(frameon=False, title="stream", fontsize=8, title_fontsize=8)
+    if any(streams):
+        axes[-1].legend(frameon=False, title="stream", fontsize=8, title_fontsize=8)
     return figure
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from ..errors import SpecError, StoreError, listed, unknown
-from ..schema import STATUSES, STIMULUS, STIMULUS_ID, STREAMS, TIMESTEP, Site, parse_names, parse_timesteps
+from ..schema import STATUSES, STIMULUS, STIMULUS_ID, STREAMS, TIMESTEP, parse_names, parse_timesteps
 
 Over = Literal["area", "stream", "timestep"]
 log = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ def choose_members(
     if not known:
         raise StoreError("the store holds no sites")
     kept = parse_names(streams, STREAMS, "stream")
-    chosen = [site for site in _choose_sites(known, sites) if Site.parse(site).stream in kept]
+    chosen = [site for site in _choose_sites(known, sites) if _split(site)[1] in (*kept, "")]
     if not chosen:
         raise SpecError(f"no chosen site has stream {listed(kept)}; sites: {listed(known, most=24)}")
     steps_of = {site: _steps(acts[site], site) for site in chosen}
@@ -83,13 +83,12 @@ def choose_members(
     wanted = set(parse_timesteps(timesteps, last + 1))
     members, left_out = [], []
     for site in chosen:
-        area_stream = Site.parse(site)
         picked = {step: status for step, status in steps_of[site].items() if step in wanted}
         constant = [f"{site} t{step}" for step, status in picked.items() if status == "constant"]
         if sites != "all" and picked and len(constant) == len(picked):
             raise SpecError(f"{site} is the same for every stimulus at every chosen timestep: it predicts nothing")
         left_out += constant
-        members += [Member(str(area_stream), step, "") for step, status in picked.items() if status == "active"]
+        members += [Member(site, step, "") for step, status in picked.items() if status == "active"]
     if not members:
         raise SpecError(
             f"no site is active at the chosen timesteps; constant: {listed(left_out) or 'none'}; sites: {listed(chosen)}"
@@ -159,22 +158,26 @@ def stimulus_ids(acts: Mapping[str, Any], members: Sequence[Member]) -> np.ndarr
 
 
 def _labels(members: Sequence[Member]) -> dict[str, Any]:
-    every = [
-        {"area": Site.parse(m.site).area, "stream": Site.parse(m.site).stream, "timestep": m.timestep} for m in members
-    ]
+    every = [dict(zip(("area", "stream", "timestep"), (*_split(m.site), m.timestep), strict=True)) for m in members]
     return {key: every[0][key] for key in every[0] if len({labels[key] for labels in every}) == 1}
+
+
+def _split(site: str) -> tuple[str, str]:
+    """Area and stream; the sites of other networks are layers, without a stream ("")."""
+    area, _, stream = site.partition("/")
+    return area, stream
 
 
 def _choose_sites(known: tuple[str, ...], sites: str | Iterable[str]) -> tuple[str, ...]:
     items = sites.split(",") if isinstance(sites, str) else list(sites)
-    areas = list(dict.fromkeys(Site.parse(site).area for site in known))
+    areas = list(dict.fromkeys(_split(site)[0] for site in known))
     picked: set[str] = set()
     for item in (str(i).strip() for i in items):
         if item == "all" or "/" in item:
             picked.update(parse_names([item], known, "site"))
         else:
             of = parse_names([item], areas, "area")
-            picked.update(site for site in known if Site.parse(site).area in of)
+            picked.update(site for site in known if _split(site)[0] in of)
     return tuple(site for site in known if site in picked)
 
 

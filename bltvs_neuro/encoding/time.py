@@ -42,7 +42,7 @@ def score_matrix(result: EncodingResult, score: str = "r", *, per_neuroid: bool 
     missing = [key for key in ("area", "stream", "timestep") if key not in array.coords]
     if missing:
         raise SpecError(f"a score matrix needs a space per site and timestep; these join their {listed(missing)}")
-    names = [f"{a}/{s}" for a, s in zip(array["area"].values, array["stream"].values, strict=True)]
+    names = [f"{a}/{s}" if s else str(a) for a, s in zip(array["area"].values, array["stream"].values, strict=True)]
     sites, steps = list(dict.fromkeys(names)), sorted({int(t) for t in array["timestep"].values})
     out = np.full((len(sites), len(steps), array.sizes["time"], array.sizes[NEUROID]), np.nan)
     for i, (name, step) in enumerate(zip(names, array["timestep"].values, strict=True)):

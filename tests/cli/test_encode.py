@@ -273,7 +273,7 @@ def test_mne_layout(store, ids, signal_of, tmp_path) -> None:
         (["--ceiling", "guess"], "unknown noise ceiling 'guess'"),
         (["--generalise", "V4"], "written 'V4/td:3'"),
         (["--time", "0:1"], "these have none"),
-        (["--option", "mask"], "NAME=VALUE"),
+        (["--option", "mask"], "name=value"),
         (["--option", "mask=1"], "has no option mask"),
         (["--roi", "V9"], "unknown roi 'V9'"),
         (["--cv", "61"], "cannot be split into 61 folds"),

@@ -16,6 +16,7 @@ from bltvs_neuro.encoding.ceiling import noise_ceiling
 from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
 from bltvs_neuro.encoding.folds import group_folds
 from bltvs_neuro.encoding.plan import parse_memory
+from bltvs_neuro.encoding.plot import plot_best_timestep, plot_scores
 from bltvs_neuro.encoding.result import EncodingResult, PartitionResult
 from bltvs_neuro.encoding.ridge import GridEdgeWarning
 from bltvs_neuro.encoding.score import pearson
@@ -312,6 +313,18 @@ def test_streams_are_chosen_and_constant_sites_left_out(acts, responses) -> None
         fit_encoding(acts, responses, streams="up")
     with pytest.raises(SpecError, match="no chosen site has stream td"):
         fit_encoding(acts, responses, sites="LGN", streams="td")
+
+
+def test_layers_of_other_networks_have_no_stream(acts, responses) -> None:
+    layers = {"conv1": acts["V1/bu"], "conv2": acts["V4/td"]}
+    found = fit_encoding(layers, responses, sites="conv1:conv2", streams="bu", on_edge="ignore")
+    assert found["area"].values.tolist() == ["conv1"] * 3 + ["conv2"] * 2
+    assert set(found["stream"].values) == {""}
+    assert found["name"].values[-1] == "conv2 t2"
+    same = fit_encoding(acts, responses, sites="V4/td", on_edge="ignore")
+    np.testing.assert_array_equal(found["r2"].values[3:], same["r2"].values)
+    plot_scores(found)
+    plot_best_timestep(found)
 
 
 def test_a_sweep_warns_once_of_the_grids_edge_with_numbers(acts, responses) -> None:
