@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from .bootstrap import Bootstrap, bootstrap_rsa
+from .brain import brain_rdms
 from .ceiling import NoiseCeiling, average_rdms, noise_ceiling, session_reliability, spearman_brown
 from .commonality import Commonality, commonality
 from .convert import from_rsatoolbox, to_rsatoolbox
 from .inference import LabelTest, ModelTests, label_permutation_test, model_tests
+from .jackknife import jackknife_rsa
 from .metrics import METRICS
 from .rdm import compute_rdms
 from .regression import WeightedModel, fit_weights, partial_correlation, weighted_model
 from .result import RsaResult, compare_rdms, load_result
+from .save import save_comparison, save_time_matrix
 from .similarity import SIMILARITIES, compare
+from .spread import Spread
 from .time import TimeMatrix, peak_latency, time_matrix
 
 __all__ = [
@@ -23,22 +27,27 @@ __all__ = [
     "ModelTests",
     "NoiseCeiling",
     "RsaResult",
+    "Spread",
     "TimeMatrix",
     "WeightedModel",
     "average_rdms",
     "bootstrap_rsa",
+    "brain_rdms",
     "commonality",
     "compare",
     "compare_rdms",
     "compute_rdms",
     "fit_weights",
     "from_rsatoolbox",
+    "jackknife_rsa",
     "label_permutation_test",
     "load_result",
     "model_tests",
     "noise_ceiling",
     "partial_correlation",
     "peak_latency",
+    "save_comparison",
+    "save_time_matrix",
     "session_reliability",
     "spearman_brown",
     "time_matrix",

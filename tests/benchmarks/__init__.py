@@ -30,5 +30,6 @@ from __future__ import annotations
 BENCHMARKS: dict[str, str] = {
     "forward": "the model's forward pass against a plain loop in the original's order",
     "precisions": "fast, half precision, channels last and torch.compile on a CPU: speed, and how far off",
+    "rsa": "RDMs, crossnobis and the dual bootstrap against rsatoolbox, and how far the numbers differ",
 }
 """Name of a module of this package -> what it measures, in one line."""
