@@ -71,8 +71,8 @@ class Transform:
         """The same for another input size: the short side keeps its ratio to the crop."""
         return self if size == self.size else replace(self, size=size, resize=round(size * self.short / self.size))
 
-    def crop(self, rgb: np.ndarray) -> np.ndarray:
-        """Resize and crop one picture; needs no torch.
+    def resized(self, rgb: np.ndarray) -> np.ndarray:
+        """Resize one picture so that its short side has :attr:`short` pixels; needs no torch.
 
         Parameters
         ----------
@@ -80,7 +80,8 @@ class Transform:
 
         Returns
         -------
-        uint8 array of shape (3, size, size), contiguous
+        uint8 array of shape (height, width, 3)
+            The same array if it has that size already.
         """
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise StimulusError(f"a picture is uint8 (height, width, 3); got {rgb.dtype} {rgb.shape}")
@@ -95,6 +96,21 @@ class Transform:
         if (high, wide) != (height, width):
             image = Image.fromarray(np.ascontiguousarray(rgb)).resize((wide, high), RESAMPLING[self.interpolation])
             rgb = np.asarray(image)
+        return rgb
+
+    def crop(self, rgb: np.ndarray) -> np.ndarray:
+        """Resize and crop one picture; needs no torch.
+
+        Parameters
+        ----------
+        rgb : uint8 array of shape (height, width, 3)
+
+        Returns
+        -------
+        uint8 array of shape (3, size, size), contiguous
+        """
+        rgb = self.resized(rgb)
+        high, wide = rgb.shape[:2]
         top, left = round((high - self.size) / 2), round((wide - self.size) / 2)  # half to even, as torchvision does
         window = rgb[top : top + self.size, left : left + self.size]
         return np.ascontiguousarray(window.transpose(2, 0, 1))  # (H, W, 3) -> (3, H, W)

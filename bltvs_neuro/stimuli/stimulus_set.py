@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..datasets import KRIEGESKORTE92_IDS, sha256_file
 from ..errors import StimulusError, difference, listed, unknown
-from . import bricks, listing, synthetic
+from . import bricks, listing, shapes, synthetic
 from .decode import GREY, IMAGE_FORMATS, Background, Pixels, pixel_sha256
 from .sources import ArraySource, FileSource, Hdf5Source, PixelSource
 
@@ -72,14 +72,18 @@ class StimulusSet:
         ----------
         path : str or Path
             A folder of images, one image, a table (.csv, .tsv), an HDF5 brick (.h5, .hdf5), the 92 objects' .mat file,
-            or one of the names ``"kriegeskorte92"`` (fetched) and ``"synthetic"`` (made by the package).
+            or one of the names ``"kriegeskorte92"`` (fetched), ``"synthetic"`` and ``"shapes"`` (made by the package).
 
         Raises
         ------
         StimulusError
             There is no such thing, or it is of another kind.
         """
-        named: dict[str, Callable[[], StimulusSet]] = {"kriegeskorte92": cls.from_mat92, "synthetic": cls.synthetic}
+        named: dict[str, Callable[[], StimulusSet]] = {
+            "kriegeskorte92": cls.from_mat92,
+            "synthetic": cls.synthetic,
+            "shapes": cls.shapes,
+        }
         if str(path) in named:
             return named[str(path)]()
         path = Path(path)
@@ -240,6 +244,27 @@ class StimulusSet:
         ids, images, metadata = synthetic.make_pictures(n, size, seed)
         source = {"kind": "synthetic", "n": n, "size": size, "seed": seed}
         return cls(ids, ArraySource(images), metadata=metadata, source=source)
+
+    @classmethod
+    def shapes(cls, n: int = 100, *, split: shapes.Split = "test", seed: int = 0, size: int = 128) -> StimulusSet:
+        """Objects of ten drawn categories among clutter and partly covered, see :mod:`bltvs_neuro.stimuli.shapes`.
+
+        Parameters
+        ----------
+        n : int
+            How many, drawn when they are asked for; the categories in turn.
+        split : {"train", "val", "test"}
+            The checkpoint ``shapes`` was trained on pictures of ``"train"``.
+        seed, size : int
+            Another seed is another data set; height and width in pixels.
+        """
+        pixels = shapes.DrawnSource(n, split, seed, size)
+        ids = bricks.brick_ids(np.arange(n), max(n, 10**6), f"shapes_{split}_")
+        category = [shapes.CATEGORIES[shapes.label_of(index)] for index in range(n)]
+        source = {
+            "kind": "shapes", "n": n, "split": split, "seed": seed, "size": size, "drawing_version": shapes.VERSION,
+        }  # fmt: skip
+        return cls(ids, pixels, metadata={"category": category}, source=source)
 
     @property
     def metadata(self) -> pd.DataFrame:
