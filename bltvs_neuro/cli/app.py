@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import brainscore, demo, encode, extract, models, neural, report, rsa
+from . import brainscore, demo, encode, evaluate, extract, models, neural, report, rsa, training
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -51,6 +51,10 @@ app.command("report")(report.report)
 app.command("classify")(models.classify)
 app.command("models")(models.models)
 app.add_typer(brainscore.app, name="brainscore")
+app.command("evaluate")(evaluate.evaluate)
+app.command("train")(training.train)
+app.command("export")(training.export)
+app.command("upload")(training.upload)
 
 
 def main() -> None:

@@ -10,7 +10,8 @@ import torch
 
 from ..errors import SpecError, unknown
 from ..model import BLT_VS
-from ..model.exported import ARCHITECTURES
+from ..model.exported import ARCHITECTURES, read_checkpoint, read_exported_weights
+from ..model.weights import fill, random_weights
 
 
 def build_model(table: Mapping[str, Any], num_classes: int, seed: int) -> BLT_VS:
@@ -25,12 +26,28 @@ def build_model(table: Mapping[str, Any], num_classes: int, seed: int) -> BLT_VS
     name = keywords.pop("architecture")
     if name not in ARCHITECTURES:
         raise unknown("model.architecture", name, list(ARCHITECTURES))
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(seed)
+    with random_weights(seed):
         try:
             return ARCHITECTURES[name](num_classes=num_classes, **keywords)
         except TypeError as error:
             raise SpecError(f"the table [model] does not fit {name}: {error}") from None
+
+
+def start_from(model: BLT_VS, folder: str) -> dict[str, Any]:
+    """Fill a model with the weights of an exported one, and say which they were.
+
+    Raises
+    ------
+    WeightsError
+        The folder holds no model, or one of another shape.
+    """
+    checkpoint = read_checkpoint(folder)
+    fill(model, read_exported_weights(checkpoint), f"the model in {folder}", "the table [model]")
+    return {
+        "model": checkpoint.name,
+        "file_sha256": checkpoint.file_sha256,
+        "training": dict(checkpoint.about)["training"],
+    }
 
 
 def freeze_unused(model: BLT_VS) -> list[str]:

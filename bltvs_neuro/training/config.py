@@ -124,6 +124,9 @@ class RunConfig:
         A checkpoint is written after every epoch and whenever so much time has passed.
     export : {"best", "last"}
         The weights that are exported: those of the lowest validation loss, or the last.
+    start_from : str
+        Folder of an exported model of the same shape, with any number of timesteps, whose weights are the first ones; random
+        ones if empty.
     """
 
     batch_size: int = 256
@@ -137,6 +140,7 @@ class RunConfig:
     workers: int = 4
     save_minutes: float = 10.0
     export: Literal["best", "last"] = "best"
+    start_from: str = ""
 
 
 @dataclass(frozen=True)

@@ -6,15 +6,56 @@ import platform
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any, Literal
 
 import torch
 
+from ..errors import DataError
 from ..model import BLT_VS
 from ..model.exported import export_model
-from .config import TrainingConfig
+from .build import build_model
+from .config import TrainingConfig, make_config
 from .data import open_split
 from .evaluate import evaluate
 from .logs import Row
+from .saved import BEST, read_checkpoint
+
+
+def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], overwrite: bool = False) -> Path:
+    """Export a run that may not have ended, without evaluating it.
+
+    Parameters
+    ----------
+    folder : path
+        Of the run.
+    target : path
+        Where the model goes.
+    weights : {"best", "last"}
+        Those of the epoch with the lowest validation loss, or of the last checkpoint.
+
+    Raises
+    ------
+    DataError
+        There is no checkpoint, or no epoch has ended yet.
+    """
+    from safetensors.torch import load
+
+    state = read_checkpoint(folder)
+    config = make_config(state["config"])
+    classes = list(state["data"][2])
+    model = build_model(config.model, len(classes), config.seed)
+    values = state["model"]
+    if weights == "best":
+        if not (folder / BEST).is_file():
+            raise DataError(f"no epoch of the run in {folder} has ended yet; weights='last' takes the last checkpoint")
+        values = load((folder / BEST).read_bytes())
+    model.load_state_dict(values)
+    history = [dict(row) for row in state["history"]]
+    training = _described(config, history, weights, "", None, dict(state["started_from"]))
+    return export_model(
+        model, target, name=config.name, classes=classes, description=config.description, training=training,
+        overwrite=overwrite,
+    )  # fmt: skip
 
 
 def finish(
@@ -24,6 +65,7 @@ def finish(
     model: BLT_VS,
     classes: Sequence[str],
     device: torch.device,
+    started_from: dict[str, Any],
 ) -> None:
     """Evaluate a trained model on the test split and export it into ``folder / "model"``."""
     model.to(device)
@@ -35,19 +77,31 @@ def finish(
         result.save(folder / "evaluation")
         accuracies = [round(float(value), 4) for value in result.table["top1"]]
         test = {"split": config.data.test, "pictures": len(data), "top1": accuracies}
-    training = {
-        "config": config.to_json(),
-        "epochs": len(history),
-        "images": int(history[-1]["images"]) if history else 0,
-        "weights_of": config.run.export,
-        "log": [dict(row) for row in history],
-        "test": test,
-        "versions": {
-            package: version(package) for package in ("bltvs_neuro", "torch", "torchvision", "numpy", "pillow")
-        },
-        "computed_on": f"{device.type}, {platform.machine()}",
-    }
+    training = _described(
+        config, history, config.run.export, f"{device.type}, {platform.machine()}", test, started_from
+    )
     export_model(
         model.cpu(), folder / "model", name=config.name, classes=classes, description=config.description,
         accuracies=accuracies, training=training, overwrite=True,
     )  # fmt: skip
+
+
+def _described(
+    config: TrainingConfig,
+    history: Sequence[Row],
+    weights: str,
+    device: str,
+    test: dict[str, Any] | None,
+    started_from: dict[str, Any],
+) -> dict[str, Any]:
+    return {
+        "config": config.to_json(),
+        "epochs": len(history),
+        "images": int(history[-1]["images"]) if history else 0,
+        "weights_of": weights,
+        "started_from": started_from,
+        "log": [dict(row) for row in history],
+        "test": test,
+        "versions": {name: version(name) for name in ("bltvs_neuro", "torch", "torchvision", "numpy", "pillow")},
+        "computed_on": device,
+    }

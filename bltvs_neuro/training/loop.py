@@ -25,7 +25,7 @@ from ..model import BLT_VS
 from ..model.durable import write_durably
 from .accuracy import Scores, measure
 from .augment import Augment
-from .build import build_model, freeze_unused
+from .build import build_model, freeze_unused, start_from
 from .clipping import clip_gradients, unit_axes
 from .config import TrainingConfig
 from .data import TrainingPictures, open_split
@@ -34,13 +34,12 @@ from .logs import Board, Row, write_log
 from .loss import Criterion, class_weights
 from .order import Order
 from .processes import Processes, joined
-from .saved import CHECKPOINT, check_same_run, read_checkpoint, save_checkpoint
+from .saved import BEST, CHECKPOINT, check_same_run, read_checkpoint, save_checkpoint
 from .schedule import LearningRate
 
 log = logging.getLogger(__name__)
 
 CONFIG = "config.json"
-BEST = "best.safetensors"
 LOOK_EVERY = 10
 """Steps between looks at the loss and at whether to stop: each look waits for the GPU."""
 
@@ -114,7 +113,15 @@ def train(
         run = Run(config, folder, processes, resume=resume)
         run.go(stop, progress)
         if processes.first:
-            finish(config, folder, run.history, run.best_model(), run.train_data.classes, processes.device)
+            finish(
+                config,
+                folder,
+                run.history,
+                run.best_model(),
+                run.train_data.classes,
+                processes.device,
+                run.started_from,
+            )
         processes.wait()
     return folder / "model"
 
@@ -144,6 +151,9 @@ class Run:
         self.criterion = Criterion(weights.to(device), config.optimizer.label_smoothing)
 
         self.model = build_model(config.model, len(self.train_data.classes), config.seed)
+        self.started_from: dict[str, Any] = {}
+        if options.start_from and state is None:
+            self.started_from = start_from(self.model, options.start_from)
         freeze_unused(self.model)
         self.model.to(device)
         if options.channels_last:
@@ -234,7 +244,7 @@ class Run:
                     "config": self.config.to_json(), "step": self.step, "history": self.history, "best": self.best,
                     "model": self.model.state_dict(), "optimizer": self.optimizer.state_dict(),
                     "rate": self.rate.state_dict(), "scaler": self.scaler.state_dict(), "sums": sums.cpu(),
-                    "torch_rng": generators, "data": self._data_spec(),
+                    "torch_rng": generators, "data": self._data_spec(), "started_from": self.started_from,
                     "cuda_rng": torch.cuda.get_rng_state() if self.processes.device.type == "cuda" else None,
                 },
             )  # fmt: skip
@@ -285,6 +295,7 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.rate.load_state_dict(state["rate"])
+        self.started_from = dict(state["started_from"])
         self.scaler.load_state_dict(state["scaler"])
         self.step, self.best, self.history = state["step"], state["best"], [dict(row) for row in state["history"]]
         if self.processes.first:

@@ -64,7 +64,7 @@ def joined(device: str) -> Iterator[Processes]:
         ``"auto"`` takes the first GPU, else the CPU; with torchrun, the GPU of the local rank.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    here = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
+    here = pick_device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
     if world == 1:
         yield Processes(0, 1, here)
         return
@@ -77,7 +77,8 @@ def joined(device: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def _device(name: str, local_rank: int | None) -> torch.device:
+def pick_device(name: str, local_rank: int | None = None) -> torch.device:
+    """Return the device that ``name`` means; SpecError if there is none."""
     if name == "auto":
         name = "cuda" if torch.cuda.is_available() else "cpu"
     try:

@@ -13,6 +13,7 @@ from ..model.durable import write_durably
 from .config import FREE, TrainingConfig, flatten
 
 CHECKPOINT = "checkpoint.pt"
+BEST = "best.safetensors"
 VERSION = 1
 
 

@@ -1,0 +1,5 @@
+"""``python -m bltvs_neuro`` is the command ``bltvs``."""
+
+from .cli import main
+
+main()

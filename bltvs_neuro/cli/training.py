@@ -1,0 +1,123 @@
+"""``bltvs train``, ``bltvs export`` and ``bltvs upload``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from .common import INTERRUPTED, err, guarded, out
+
+if TYPE_CHECKING:
+    from ..training.loop import Progress as Done
+
+
+@guarded
+def train(
+    config: Annotated[str, typer.Argument(help="A TOML file, or a recipe: shapes, imagenet, ecoset.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NAME if left out.")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    show: Annotated[bool, typer.Option("--show", help="Only print the config, to start your own from.")] = False,
+) -> None:
+    """Train a model as a config says.
+
+    Stopped (Ctrl-C) or killed at any moment, the same command with `--resume` goes on to the same numbers. At the end the
+    run's folder holds `log.csv`, `evaluation/` and `model/`, which `--model` of every command and `load_model` take.
+
+    Examples
+    --------
+    `bltvs train shapes -o runs/shapes`
+
+    `bltvs train imagenet --show > mine.toml` and then `torchrun --nproc-per-node 8 $(which bltvs) train mine.toml`
+    """
+    from ..training.config import read_config
+    from ..training.loop import train as run
+    from ..training.recipes import RECIPES
+
+    path = RECIPES.get(config, Path(config))
+    if show:
+        read_config(path)
+        out.print(path.read_text("utf-8"), highlight=False, soft_wrap=True, markup=False, end="")
+        return
+    read = read_config(path)
+    folder = output or Path("runs") / read.name
+    try:
+        with _shown() as progress:
+            model = run(read, folder, resume=resume, progress=progress)
+    except KeyboardInterrupt:
+        err.print(f"[bold]interrupted[/]; `bltvs train {config} -o {folder} --resume` goes on", highlight=False)
+        raise typer.Exit(INTERRUPTED) from None
+    out.print(
+        f"model   {model}\nlog     {folder / 'log.csv'}\nnext    bltvs evaluate DATA --model {model}",
+        highlight=False, soft_wrap=True,
+    )  # fmt: skip
+
+
+@guarded
+def export(
+    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
+    weights: Annotated[str, typer.Option(help="'best' (lowest validation loss) or 'last'.")] = "best",
+) -> None:
+    """Export the weights of a run as a folder that `load_model` and `--model` take.
+
+    Example: `bltvs export runs/shapes -o shapes-so-far --weights last`
+    """
+    from ..errors import unknown
+    from ..training.finish import export_run
+
+    if weights not in ("best", "last"):
+        raise unknown("weights", weights, ["best", "last"])
+    folder = export_run(run, output, weights=weights)  # type: ignore[arg-type]
+    out.print(f"wrote {folder}; `bltvs evaluate DATA --model {folder}` scores it", highlight=False, soft_wrap=True)
+
+
+@guarded
+def upload(
+    model: Annotated[Path, typer.Argument(help="Folder of an exported model.")],
+    repo: Annotated[str, typer.Argument(help="Repository of the hub, 'user/name'; made if it does not exist.")],
+    private: Annotated[bool, typer.Option("--private", help="Make it a private one.")] = False,
+) -> None:
+    """Send an exported model to the Hugging Face hub, as the user of `hf auth login`.
+
+    Example: `bltvs upload runs/shapes/model someone/blt_vs_shapes`
+    """
+    from ..training.upload import upload_model
+
+    with err.status(f"uploading to {repo}"):
+        address = upload_model(model, repo, private=private)
+    out.print(address, highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Done], None]]:
+    """Steps, loss, learning rate, images per second and time left of the epoch; one line for every epoch that ended."""
+    columns = (
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[said]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
+    )  # fmt: skip
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task("starting", total=None, said="")
+
+        def show(done: Done) -> None:
+            if done.row is not None:
+                tops = " ".join(f"{value:.1f}" for key, value in done.row.items() if key.startswith("val_top1"))
+                err.print(
+                    f"epoch {done.epoch}: loss {done.row['train_loss']:.3f}, validation {done.row['val_loss']:.3f}, top-1 "
+                    f"over time {tops} %, learning rate {done.row['learning_rate']:.2g}",
+                    highlight=False, soft_wrap=True,
+                )  # fmt: skip
+                return
+            of = f" of {done.epochs}" if done.epochs else ""
+            bar.update(
+                task, description=f"epoch {done.epoch}{of}", completed=done.step, total=done.steps,
+                said=f"loss {done.loss:.3f}, {done.rate:.1f} images/s",
+            )  # fmt: skip
+
+        yield show
