@@ -27,6 +27,8 @@ PUBLIC: dict[str, str] = {
     "open_store": "store",
     "compute_rdms": "rsa.rdm",
     "compare_rdms": "rsa.result",
+    "decode": "probes",
+    "drive": "probes",
     "load_rdms": "neural",
     "load_responses": "neural",
     "make_responses": "neural",

@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import brainscore, demo, encode, evaluate, extract, models, neural, report, rsa, training
+from . import brainscore, demo, encode, evaluate, extract, models, neural, probes, report, rsa, training
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -50,6 +50,8 @@ app.command("neural")(neural.neural)
 app.command("report")(report.report)
 app.command("classify")(models.classify)
 app.command("models")(models.models)
+app.command("decode")(probes.decode)
+app.command("drive")(probes.drive)
 app.add_typer(brainscore.app, name="brainscore")
 app.command("evaluate")(evaluate.evaluate)
 app.command("train")(training.train)

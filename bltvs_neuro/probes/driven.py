@@ -1,0 +1,102 @@
+"""Images that drive units, with how they came to be."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..errors import SpecError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+@dataclass(frozen=True)
+class Driven:
+    """What :func:`bltvs_neuro.probes.drive` found.
+
+    Attributes
+    ----------
+    images : array of float, (n, size, size, 3)
+        Red, green and blue in [0, 1], one image for each channel.
+    activations : array of float, (n, steps + 1)
+        Before every step, of the jittered image; last, of the image as it is.
+    provenance : dict
+        Model, weights, lesions, site, timestep, options, versions; JSON-safe.
+    """
+
+    images: np.ndarray
+    activations: np.ndarray
+    provenance: dict[str, Any]
+
+    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+        """Write one PNG for each channel, its provenance in the PNG's text; returns the paths.
+
+        A stimulus set of one's own can be made of the folder: ``StimulusSet.from_folder``.
+        """
+        from PIL import Image
+        from PIL.PngImagePlugin import PngInfo
+
+        target = Path(folder)
+        target.mkdir(parents=True, exist_ok=True)
+        info = PngInfo()
+        info.add_text("provenance", json.dumps(self.provenance, sort_keys=True))
+        site = self.provenance["site"].replace("/", "_")
+        paths = []
+        for image, channel in zip(self.images, self.provenance["channels"], strict=True):
+            path = target / f"{site}_t{self.provenance['timestep']}_c{channel}.png"
+            Image.fromarray(np.round(255 * image).astype(np.uint8)).save(path, pnginfo=info)
+            paths.append(path)
+        return paths
+
+    def plot(self) -> Figure:
+        """Draw the images and the course of their activations; see :func:`plot_driven`."""
+        return plot_driven([self])
+
+
+def plot_driven(results: list[Driven]) -> Figure:
+    """Draw several results, a row each (for instance one for each timestep), a column for each channel.
+
+    Parameters
+    ----------
+    results : list of Driven
+        With the same number of channels.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Below each image the activation that it drives, in the units of the site.
+    """
+    import matplotlib as mpl
+
+    from ..rsa.style import PAGE, RC, new_figure
+
+    counts = {len(result.images) for result in results}
+    if len(counts) != 1:
+        raise SpecError(f"results in one figure need the same number of channels; got {sorted(counts) or 'none'}")
+    (columns,) = counts
+    untrained = any(result.provenance["model"].get("weights") in ("untrained", "as constructed") for result in results)
+    with mpl.rc_context(RC):
+        side = min(1.25, (PAGE - 0.6) / columns)
+        figure = new_figure(0.6 + side * columns, 0.35 + (side + 0.22) * len(results) + 0.15 * untrained)
+        axes = figure.subplots(len(results), columns, squeeze=False)
+        for row, result in zip(axes, results, strict=True):
+            about = result.provenance
+            for axis, image, channel, trace in zip(
+                row, result.images, about["channels"], result.activations, strict=True
+            ):
+                axis.imshow(image, interpolation="nearest")
+                axis.set(xticks=[], yticks=[])
+                axis.spines[:].set_visible(False)
+                axis.set_xlabel(f"{trace[-1]:.1f}", labelpad=2)
+                if row is axes[0]:
+                    axis.set_title(f"channel {channel}")
+            row[0].set_ylabel(f"{about['site']}\ntimestep {about['timestep']}")
+        if untrained:
+            figure.suptitle("untrained weights", fontsize=8, color="#B00020")
+    return figure
