@@ -113,7 +113,7 @@ def decode(
     if groups is not None:
         together.append(_column(store, groups, "groups").tolist())
     group = join_groups(*together)
-    split = stratified_folds(y, group, folds, seed=seed, names=classes)
+    split = stratified_folds(y, group, folds, seed=seed, names=classes.tolist())
     rng = np.random.default_rng(seed)
     shuffles = [_shuffled(y, group, rng) for _ in range(permutations)]
 

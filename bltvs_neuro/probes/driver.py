@@ -71,8 +71,8 @@ def drive(
     Notes
     -----
     For the first quarter of the steps the mean over the map is driven, since a rectified unit that is silent has no
-    gradient of its own. The image is the sigmoid of a Fourier sum whose amplitudes fall with frequency, as those of natural images do, so
-    that all frequencies are learnt equally fast and every value stays within black and white.
+    gradient of its own. The image is the sigmoid of a Fourier sum whose amplitudes fall with frequency, as those of
+    natural images do, so that all frequencies are learnt equally fast and every value stays within black and white.
 
     References
     ----------
@@ -139,7 +139,7 @@ def _activity(maps: Tensor, position: tuple[int, ...] | None) -> Tensor:
     """One value of each map (N, *): of a unit, or the mean."""
     if position is None:
         return maps.flatten(1).mean(1) if maps.ndim > 1 else maps
-    return maps[(slice(None), *position)]
+    return maps[(slice(None), *position)]  # type: ignore[index]
 
 
 def _position(where: Where, shape: tuple[int, ...], site: Site) -> tuple[int, ...] | None:
