@@ -66,7 +66,7 @@ def relative_scale(design: AreaDesign) -> tuple[float, int]:
     Examples
     --------
     >>> relative_scale(DESIGN[2])
-    (326.6..., 18)
+    (326.6666666666667, 18)
     """
     if design.area in ("Retina", "LGN"):
         return 1.0, 1

@@ -47,7 +47,7 @@ def measure_macs(model: Network) -> Macs:
     >>> with torch.device("meta"):
     ...     model = BLT_VS(timesteps=6, num_classes=1000, bio_unroll=False)
     >>> [f"{count:.4g}" for count in measure_macs(model)]
-    ['6.36e+10', '1.254e+11', '1.582e+11']
+    ['6.363e+10', '1.254e+11', '1.582e+11']
     """
     exact = count_macs(model)
     if isinstance(model, BLT_VS):

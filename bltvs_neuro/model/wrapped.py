@@ -14,6 +14,8 @@ from ..schema import Site
 from .feedforward import FeedForward
 from .grids import GRID, follow_grids
 from .network import Grid, State, as_site
+from .transform import Transform
+from .weights import weights_sha256
 
 LOGITS = "logits"
 
@@ -133,6 +135,44 @@ class Wrapped(FeedForward):
             return found or Grid(self.image_size)
         cell = self.image_size / shape[1]
         return Grid(cell, (cell - 1) / 2)
+
+
+def wrap(network: nn.Module, layers: Sequence[str], transform: Transform, name: str) -> Wrapped:
+    """Make a network of your own one that can be recorded from.
+
+    Parameters
+    ----------
+    network : nn.Module
+        Maps images (B, 3, size, size) to logits (B, classes); put into eval mode.
+    layers : sequence of str
+        Names of the submodules that are its areas.
+    transform : Transform
+        From decoded pictures to what the network was trained on; its ``size`` is the images'.
+    name : str
+        What stores call it.
+
+    Returns
+    -------
+    Wrapped
+
+    Raises
+    ------
+    SpecError
+        As :class:`Wrapped`.
+
+    Examples
+    --------
+    >>> network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 32 * 32, 10))
+    >>> wrap(network, ["1"], Transform(32), "small").areas
+    ('1', 'logits')
+    """
+    wrapped = Wrapped(network, layers, transform.size)
+    wrapped.transform = transform
+    wrapped.provenance = {
+        "model": name, "weights": "as given", "weights_sha256": weights_sha256(wrapped), "config": dict(wrapped.config),
+        "transform": transform.describe(),
+    }  # fmt: skip
+    return wrapped
 
 
 class _Enough(Exception):

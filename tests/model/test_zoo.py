@@ -17,7 +17,7 @@ from bltvs_neuro.model.cornet_s import CORnet_S
 from bltvs_neuro.model.feedforward import B_VS, VNet
 from bltvs_neuro.model.transform import IMAGENET_MEAN, Transform
 from bltvs_neuro.model.weights import weights_sha256
-from bltvs_neuro.model.wrapped import Wrapped
+from bltvs_neuro.model.wrapped import Wrapped, wrap
 from bltvs_neuro.model.zoo import ZOO, build
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
@@ -189,6 +189,16 @@ def test_tokens_and_channels_last():
         2 * (got["logits", "bu", 0] - model.network.head.bias),
     )
     handle.remove()
+
+
+def test_a_network_of_one_s_own_says_what_it_is():
+    network = torchvision.models.resnet18(num_classes=4)
+    transform = Transform(64, 70, IMAGENET_MEAN)
+    model = wrap(network, ["layer2"], transform, "mine")
+    assert (model.transform, model.image_size, model.num_classes) == (transform, 64, 4)
+    assert model.provenance["model"] == "mine"
+    assert model.provenance["weights_sha256"] == weights_sha256(model)
+    torch.testing.assert_close(model(IMAGES)[0], network.eval()(IMAGES))
 
 
 def test_positions_follow_from_kernels_strides_and_paddings():
