@@ -162,9 +162,12 @@ def _plugin(root: Path, plugin: Path) -> Iterator[Finding]:
 
     name = plugin.name
     identifiers = get_plugin_ids("models", [name], str(root))
-    yield Finding(
-        f"{name}: registrations", bool(identifiers), listed(identifiers) or "no line model_registry['...'] was found"
-    )
+    text = (plugin / "__init__.py").read_text("utf-8").replace('"', "'")
+    garbled = [identifier for identifier in identifiers if f"model_registry['{identifier}']" not in text]
+    said = listed(identifiers) or "no line model_registry['...'] was found"
+    if garbled:
+        said = f"Brain-Score reads the names {listed(garbled)}: write model_registry['name'] = lambda: ... with the name in it"
+    yield Finding(f"{name}: registrations", bool(identifiers) and not garbled, said)
     for identifier in identifiers:
         try:
             taken = ImportPlugin("brainscore_vision", "models", identifier).plugin_dirname

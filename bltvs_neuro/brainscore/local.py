@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -200,7 +201,6 @@ class ChoiceBenchmark(BenchmarkBase):
         unfit = objects - set(self._fitting["image_label"])
         if unfit:
             raise DataError(f"no fitting stimulus shows {listed(sorted(unfit))}, which the choices are about")
-        self._fitting = self._fitting  # the classifier knows exactly the labels that these have
         self._assembly = BehavioralAssembly(
             table["choice"].to_numpy(dtype=object),
             coords={
@@ -213,10 +213,8 @@ class ChoiceBenchmark(BenchmarkBase):
         )
         with no_installing():
             self._metric = load_metric("i2n")
-        digest = pd.util.hash_pandas_object(table, index=False).to_numpy().tobytes().hex()
-        import hashlib
-
-        short = hashlib.sha256((digest + self._stimuli.identifier + self._fitting.identifier).encode()).hexdigest()[:12]
+        content = table.to_csv(index=False) + self._stimuli.identifier + self._fitting.identifier
+        short = hashlib.sha256(content.encode()).hexdigest()[:12]
         super().__init__(
             identifier=f"{name[:MAX_IDENTIFIER]}.{short}-i2n", version=1, parent="behavior",
             ceiling_func=lambda: self._metric.ceiling(self._assembly),

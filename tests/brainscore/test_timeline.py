@@ -102,5 +102,5 @@ def test_the_package_is_imported_by_nobody_else():
     import subprocess
     import sys
 
-    code = "import sys, bltvs_neuro.cli, bltvs_neuro.extraction.run; print('brainscore_vision' in sys.modules)"
+    code = "import sys, bltvs_neuro.cli, bltvs_neuro.neural; print('bltvs_neuro.brainscore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
