@@ -112,13 +112,10 @@ def make_rdms(
     for name, value in rdm_coords.items():
         if value is not None:
             coords[name] = (RDM, _spread(name, value, len(values), "RDM"))
-    return xr.DataArray(
-        np.array(values),
-        dims=(RDM, PAIR),
-        coords=coords,
-        name="dissimilarity",
-        attrs={"metric": metric, **(attrs or {})},
+    rdms = xr.DataArray(
+        np.array(values), dims=(RDM, PAIR), name="dissimilarity", attrs={"metric": metric, **(attrs or {})}
     )
+    return rdms.assign_coords(coords)  # given at once, xarray copies the ids of all pairs one by one
 
 
 def make_responses(

@@ -14,6 +14,7 @@ theirs, to first order.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -47,9 +48,13 @@ class Prepared:
     power_influence: Array | None = None
     """(rdm, pair): its derivative."""
 
+    def take(self, rows: Sequence[int]) -> Prepared:
+        """Some of the RDMs."""
+        return Prepared(*(None if part is None else part[list(rows)] for part in vars(self).values()))  # type: ignore[arg-type]
+
     def one(self, i: int) -> Prepared:
         """RDM ``i`` alone."""
-        return Prepared(*(None if part is None else part[i : i + 1] for part in vars(self).values()))  # type: ignore[arg-type]
+        return self.take([i])
 
 
 def prepare(vectors: Array, kind: Similarity) -> Prepared:
@@ -80,8 +85,8 @@ def prepare(vectors: Array, kind: Similarity) -> Prepared:
     return Prepared(ranks, None, order, below, upto, power, ranks**2 + _sign_sums(found, ranks))
 
 
-def influence(models: Prepared, one: Prepared, kind: Similarity) -> tuple[Array, Array]:
-    """Influence values of each model's similarity with one RDM.
+def influence(models: Prepared, others: Prepared, kind: Similarity) -> tuple[Array, Array]:
+    """Influence values of each model's similarity with one RDM, or with its own of as many RDMs.
 
     Returns
     -------
@@ -89,36 +94,41 @@ def influence(models: Prepared, one: Prepared, kind: Similarity) -> tuple[Array,
         With mean zero over pairs.
     similarity : array (models,)
     """
-    x, y = models.values, one.values[0]
-    n_pairs = len(y)
+    x, y = models.values, others.values
+    n_pairs = x.shape[1]
     if kind.family == "order":
-        return _tau_influence(models, one)
+        return _tau_influence(models, others)
     if kind.family == "rank":
         moved = _sign_sums(models, np.broadcast_to(y, x.shape))
-        moved += _sign_sums(one, x)
-        g, cross = x * y + moved / 2, x @ y
+        moved += _sign_sums(others, x)
+        g, cross = x * y + moved / 2, _products(x, y)
         if not kind.tie_corrected:
             scale = 12.0 / (float(n_pairs) ** 3 - n_pairs)
             g *= scale * n_pairs
             return g - g.mean(axis=1, keepdims=True), cross * scale
-        assert models.power is not None and one.power is not None
-        assert models.power_influence is not None and one.power_influence is not None
-        norm = np.sqrt(models.power * one.power)
+        assert models.power is not None and others.power is not None
+        assert models.power_influence is not None and others.power_influence is not None
+        norm = np.sqrt(models.power * others.power)
         s = cross / norm
         g *= (n_pairs / norm)[:, None]
         g -= (n_pairs / 2) * s[:, None] * (models.power_influence / models.power[:, None])
-        g -= (n_pairs / 2) * s[:, None] * (one.power_influence / one.power)
+        g -= (n_pairs / 2) * s[:, None] * (others.power_influence / others.power[:, None])
         return g, s
     if kind.whitened:
-        assert models.diagonal is not None and one.diagonal is not None
-        a, b = models.diagonal, one.diagonal[0]
-        s = x @ y + a @ b
+        assert models.diagonal is not None and others.diagonal is not None
+        a, b = models.diagonal, others.diagonal
+        s = _products(x, y) + _products(a, b)
         off, on = _own(x, y, s), _own(a, b, s)
         n = n_from_pairs(n_pairs)
         row, column = np.triu_indices(n, 1)
         return n_pairs * (off + (on[:, row] + on[:, column]) / (n - 1)), s
-    s = x @ y / n_pairs
+    s = _products(x, y) / n_pairs
     return _own(x, y, s), s
+
+
+def _products(x: Array, y: Array) -> Array:
+    """Inner product of each row of x with its row of y, or with the only one."""
+    return np.asarray(x @ y[0] if len(y) == 1 else np.einsum("ij,ij->i", x, y))
 
 
 def _own(x: Array, y: Array, s: Array) -> Array:
@@ -135,16 +145,17 @@ def _sign_sums(ranked: Prepared, values: Array) -> Array:
     return np.asarray(above - np.take_along_axis(cumulated, below, axis=1))
 
 
-def _tau_influence(models: Prepared, one: Prepared) -> tuple[Array, Array]:
+def _tau_influence(models: Prepared, others: Prepared) -> tuple[Array, Array]:
     assert models.order is not None and models.below is not None and models.upto is not None
-    assert one.below is not None and one.upto is not None and one.order is not None
-    n = one.values.shape[1]
-    place = np.empty(n, dtype=np.int64)
-    place[one.order[0]] = np.arange(n)
+    assert others.below is not None and others.upto is not None and others.order is not None
+    n = models.values.shape[1]
     concordance = np.empty(models.values.shape)
     for m, order in enumerate(models.order):
+        o = min(m, len(others.order) - 1)
+        place = np.empty(n, dtype=np.int64)
+        place[others.order[o]] = np.arange(n)
         counts = _Dominance(place[order])
-        x, y = (models.below[m], models.upto[m]), (one.below[0], one.upto[0])
+        x, y = (models.below[m], models.upto[m]), (others.below[o], others.upto[o])
         both_below, both_upto = counts(x[0], y[0]), counts(x[1], y[1])
         against = (x[0] - counts(x[0], y[1])) + (y[0] - counts(x[1], y[0]))
         concordance[m] = both_below + (n - x[1] - y[1] + both_upto) - against

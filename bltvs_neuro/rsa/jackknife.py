@@ -202,11 +202,10 @@ def _ceiling_influences(data: Array, prepared: Prepared, kind: Similarity, draws
         if len(members) < 2:
             continue
         pool = ready[members].sum(axis=0)
-        pools = prepare(np.stack([*(pool - ready[members]), pool]), kind)
-        out[r] = 0.0
-        for i, s in enumerate(members):
-            out[r, 0] += influence(pools.one(i), prepared.one(s), kind)[0][0] / len(members)
-            out[r, 1] += influence(pools.one(len(members)), prepared.one(s), kind)[0][0] / len(members)
+        own = prepared.take(members)
+        lower, _ = influence(prepare(pool - ready[members], kind), own, kind)
+        upper, _ = influence(own, prepare(pool[None], kind), kind)
+        out[r] = lower.mean(axis=0), upper.mean(axis=0)
     return out
 
 
