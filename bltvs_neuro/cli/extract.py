@@ -172,7 +172,7 @@ def _show_plan(
     network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, areas: str | None, streams: str,
     timesteps: str, reduce: Any,
 ) -> None:  # fmt: skip
-    from ..extraction.plan import bytes_per_stimulus, human_bytes, make_plan, usual_reductions
+    from ..extraction.plan import bytes_per_stimulus, check_disk, human_bytes, make_plan, usual_reductions
     from ..extraction.run import auto_batch_size, pick_device, read_reduction
     from ..extraction.sites import require_states, select_states
 
@@ -198,6 +198,7 @@ def _show_plan(
         total = bytes_per_stimulus(network, states, other) * len(stimuli)
         table.add_row(other.name, human_bytes(total), "yes" if 2 * total <= plan.free_bytes else "no")
     out.print(table)
+    check_disk(plan, network, states, output)
 
 
 def show_description(described: dict[str, Any]) -> None:

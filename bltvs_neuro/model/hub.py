@@ -183,17 +183,19 @@ def _advice(error: Exception, repo: str, filename: str, revision: str, url: str,
 
 
 def _from_archive(name: str, filename: str, offline: bool) -> Fetched:
-    """Read the member called ``filename`` (in any folder), or else the only file of weights, of a known zip."""
+    """Read the member called ``filename`` (in any folder) of a known zip; weights of another name are never taken."""
     path = datasets.fetch(name, offline=offline)
     try:
         with zipfile.ZipFile(path) as archive:
             members = [member for member in archive.infolist() if PurePosixPath(member.filename).suffix in SUFFIXES]
             members = [member for member in members if not member.filename.startswith("__MACOSX/")]
-            exact = [member for member in members if PurePosixPath(member.filename).name == filename]
-            chosen = exact or members
+            chosen = [member for member in members if PurePosixPath(member.filename).name == filename]
             if len(chosen) != 1:
                 held = listed(member.filename for member in members) or "no weights"
-                raise WeightsError(f"{path} does not hold {filename} once; it holds {held}")
+                raise WeightsError(
+                    f"{path} does not hold {filename} once; it holds {held}: unpack it and pass weights=PATH if one of "
+                    "these is meant"
+                )
             # The header may lie about the size, so the bound also holds for what is read.
             with archive.open(chosen[0]) as stream:
                 content = b"" if chosen[0].file_size > MAX_BYTES else stream.read(MAX_BYTES + 1)

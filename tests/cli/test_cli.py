@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -12,14 +15,13 @@ from PIL import Image
 
 import bltvs_neuro as bn
 from bltvs_neuro import open_store
+from bltvs_neuro.store import describe, verify
 
 ROOT_COMMAND = [sys.executable, "-c", "from bltvs_neuro.cli import main; main()"]
 MODEL = ["--weights", "untrained", "--image-size", "128", "--areas", "V1", "--timesteps", "2", "--reduce", "mean"]
 
 
 def bltvs(*arguments, **environment) -> subprocess.CompletedProcess:
-    import os
-
     env = {**os.environ, "HF_HUB_OFFLINE": "1", "COLUMNS": "200", **environment}
     return subprocess.run([*ROOT_COMMAND, *map(str, arguments)], capture_output=True, text=True, env=env)
 
@@ -83,6 +85,54 @@ def test_plan(folder, tmp_path):
     assert planned.returncode == 0, planned.stderr
     assert "hours on" in planned.stdout
     assert not (tmp_path / "acts.h5").exists()
+
+
+def test_a_disk_that_is_too_small_is_planned_for_and_refused(folder, tmp_path, monkeypatch):
+    """Full maps of V1 do not fit, means do; --plan says so, and the run ends before it starts."""
+    from typer.testing import CliRunner
+
+    from bltvs_neuro.cli.app import app
+    from bltvs_neuro.extraction import plan
+
+    monkeypatch.setattr(plan, "free_bytes", lambda path: 90_000)
+    command = ["extract", str(folder), "-o", str(tmp_path / "acts.h5"), *MODEL[:-2]]
+    planned = CliRunner().invoke(app, [*command, "--plan"], env={"COLUMNS": "200"})
+    assert planned.exit_code == 1
+    rows = {
+        line.split("│")[1].strip(): line.split("│")[3].strip() for line in planned.stdout.splitlines() if "│" in line
+    }
+    assert (rows["project:2048"], rows["mean"]) == ("no", "yes")
+    assert "free; reductions that would fit: mean" in " ".join(planned.output.split())
+    refused = CliRunner().invoke(app, command)
+    assert refused.exit_code == 1
+    assert "reductions that would fit" in refused.output
+    assert "mean" in refused.output
+    assert not (tmp_path / "acts.h5").exists()
+
+
+def test_ctrl_c_leaves_a_store_that_the_same_command_finishes(tmp_path):
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    for i in range(400):
+        Image.new("RGB", (16, 16), (i % 256, i // 256, 0)).save(pictures / f"{i}.bmp")
+    store = tmp_path / "acts.h5"
+    command = [*ROOT_COMMAND, "extract", str(pictures), "-o", str(store), *MODEL]
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not list(tmp_path.glob("acts.h5.parts/part-*")) and time.monotonic() < deadline:
+        time.sleep(0.005)
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the decoding processes as well
+    said = process.communicate(timeout=60)[1]
+    assert process.returncode == 130, said
+    assert "interrupted; what was finished is kept: the same command goes on from there" in " ".join(said.split())
+    assert "Traceback" not in said
+    described = describe(store)
+    assert not described["finished"]
+    assert 256 <= described["n_stimuli"] < 400
+    assert not list(tmp_path.glob("acts.h5.parts/.*.tmp"))
+    assert bltvs(*command[3:]).returncode == 0
+    assert describe(store)["n_stimuli"] == 400
+    assert verify(store).ok
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,8 @@ import hashlib
 import io
 import logging
 import os
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -135,6 +137,21 @@ def test_offline_without_a_cache_is_an_error_that_helps(hub, tmp_path, monkeypat
     assert str(tmp_path) in str(caught.value)
 
 
+def test_the_endpoint_counts_whether_it_is_set_before_the_import_or_after(hub, tmp_path):
+    code = (
+        "import os, sys\n"
+        "if sys.argv[1] == 'after':\n    endpoint = os.environ.pop('HF_ENDPOINT')\n"
+        "from bltvs_neuro.model.hub import fetch_weights\n"
+        "if sys.argv[1] == 'after':\n    os.environ['HF_ENDPOINT'] = endpoint\n"
+        "print(fetch_weights('some/repo', 'weights.pth', cache_dir=sys.argv[2]).sha256)\n"
+    )
+    for when in ("before", "after"):
+        command = [sys.executable, "-c", code, when, str(tmp_path / when)]
+        environment = {**os.environ, "HF_HUB_OFFLINE": "0"}
+        done = subprocess.run(command, capture_output=True, text=True, env=environment)
+        assert done.stdout.strip() == hashlib.sha256(CONTENT).hexdigest(), done.stderr
+
+
 @pytest.fixture(scope="module")
 def small() -> BLT_VS:
     return load_model("imagenet", weights="untrained", seed=3, image_size=128)
@@ -164,6 +181,18 @@ def test_weights_of_one_s_own(small, tmp_path):
     del damaged["connections.V1.bu_conv.weight"]
     torch.save(damaged, path)
     with pytest.raises(WeightsError, match=r"connections\.V1\.bu_conv\.weight"):
+        load_model("imagenet", weights=path, image_size=128)
+
+
+def test_safetensors_are_the_same_weights(small, tmp_path):
+    from safetensors.torch import save_file
+
+    path = tmp_path / "w.safetensors"
+    save_file({key: value.contiguous() for key, value in small.state_dict().items()}, path)
+    loaded = load_model("imagenet", weights=path, image_size=128)
+    assert weights_sha256(loaded) == weights_sha256(small)
+    path.write_bytes(path.read_bytes()[:-10])
+    with pytest.raises(WeightsError, match=r"w\.safetensors"):
         load_model("imagenet", weights=path, image_size=128)
 
 
