@@ -83,7 +83,7 @@ def plot_driven(results: list[Driven]) -> Figure:
     untrained = any(result.provenance["model"].get("weights") in ("untrained", "as constructed") for result in results)
     with mpl.rc_context(RC):
         side = min(1.25, (PAGE - 0.6) / columns)
-        figure = new_figure(0.6 + side * columns, 0.35 + (side + 0.22) * len(results) + 0.15 * untrained)
+        figure = new_figure(0.6 + side * columns, 0.2 + (side + 0.16) * len(results) + 0.15 * untrained)
         axes = figure.subplots(len(results), columns, squeeze=False)
         for row, result in zip(axes, results, strict=True):
             about = result.provenance
@@ -94,7 +94,7 @@ def plot_driven(results: list[Driven]) -> Figure:
                 axis.set(xticks=[], yticks=[])
                 axis.spines[:].set_visible(False)
                 axis.set_xlabel(f"{trace[-1]:.1f}", labelpad=2)
-                if row is axes[0]:
+                if result is results[0]:
                     axis.set_title(f"channel {channel}")
             row[0].set_ylabel(f"{about['site']}\ntimestep {about['timestep']}")
         if untrained:

@@ -53,7 +53,6 @@ def measure(full: bool) -> Table:
         "fast, compiled": _run(fused, states, turned, Fast(fused).active),
         "bfloat16": _run(model, states, images, half),
         "bfloat16, channels last": _run(last, states, turned, half),
-        "bfloat16, channels last, compiled": _run(fused, states, turned, half),
     }
     if not full:
         cases = {name: case for name, case in cases.items() if "compiled" not in name}
