@@ -105,7 +105,7 @@ def extract(
         network.lesion(*lesion)
     choices: dict[str, Any] = dict(areas=areas, streams=streams, timesteps=timesteps, reduce=reduce)
     if plan:
-        _show_plan(network, stimuli, output, device, batch_size, **choices)
+        _show_plan(network, stimuli, output, device, batch_size, precision, channels_last, **choices)
         return
     try:
         with extraction_progress(f"{network.provenance['model']}, {len(stimuli)} images") as show:
@@ -169,10 +169,11 @@ def verify(store: Annotated[Path, typer.Argument(help="A store, finished or not.
 
 
 def _show_plan(
-    network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, areas: str | None, streams: str,
-    timesteps: str, reduce: Any,
+    network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, precision: Any, channels_last: bool,
+    areas: str | None, streams: str, timesteps: str, reduce: Any,
 ) -> None:  # fmt: skip
     from ..extraction.plan import bytes_per_stimulus, check_disk, human_bytes, make_plan, usual_reductions
+    from ..extraction.precision import computing, kernels, placed
     from ..extraction.run import auto_batch_size, pick_device, read_reduction
     from ..extraction.sites import require_states, select_states
 
@@ -183,7 +184,11 @@ def _show_plan(
     require_states(network, states, areas, timesteps)
     reduction = read_reduction(reduce)
     size = batch_size or auto_batch_size(network, states, where)
-    with err.status("measuring one batch"):
+    layout: Any = "channels_last" if channels_last or precision == "fast" else "contiguous"
+    with (
+        err.status("measuring one batch"), placed(network, where, layout), computing(where, precision),
+        kernels(network, precision)(),
+    ):  # fmt: skip
         plan = make_plan(network, states, reduction, len(stimuli), output, size, measure=True)
     table = Table(title=f"{len(stimuli)} images, {reduction.name}", show_header=False)
     table.add_row("store", human_bytes(plan.store_bytes))

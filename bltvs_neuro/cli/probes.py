@@ -64,6 +64,8 @@ def decode(
         }
         table.add_row(str(site), *(cells.get(int(t), "-") for t in timesteps))
     out.print(table)
+    if result.provenance["store"].get("weights") == "untrained":
+        err.print("[yellow]the weights are untrained: this is what a random network lets decode[/]")
     if permutations:
         out.print(f"* p < 0.05, {permutations} permutations, not corrected for the number of sites and timesteps")
     for path in (output, figure, matrices):

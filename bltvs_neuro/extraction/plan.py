@@ -15,6 +15,7 @@ from ..model import Network, State
 from ..schema import Site
 from ..store import SiteLayout
 from .background import WAITING_BYTES
+from .precision import as_laid_out
 from .reduce import Bound, Mean, Pool, Project, Reduction
 from .sites import by_site
 
@@ -97,7 +98,7 @@ def make_plan(
 def measured_seconds(model: Network, states: tuple[State, ...], batch_size: int) -> float:
     """Seconds per stimulus of the forward pass that ``states`` need, from one batch after a warm-up of one image."""
     device = next(model.parameters()).device
-    images = torch.zeros(batch_size, 3, model.image_size, model.image_size, device=device)
+    images = as_laid_out(model, torch.zeros(batch_size, 3, model.image_size, model.image_size, device=device))
     with torch.no_grad():
         for batch in (images[:1], images):
             start = time.perf_counter()

@@ -80,8 +80,40 @@ def in_process(*arguments) -> str:
     return str(result.exception or "")
 
 
+def test_decode_and_drive(tmp_path):
+    model = bn.BLT_VS(timesteps=2, num_classes=5, bio_unroll=False, image_size=128, width=0.1).eval()
+    stimuli = bn.StimulusSet.synthetic(16, size=64)
+    store, wanted = tmp_path / "acts.h5", [tmp_path / name for name in ("d.csv", "t.png", "m.png")]
+    bn.extract(model, stimuli, store, areas="V1", reduce="mean")
+    folds = min(stimuli.metadata["category"].value_counts())
+    options = ["--labels", "category", "--folds", folds, "--classifier", "ridge"]
+    said = in_process("decode", store, *options, "-o", wanted[0], "--figure", wanted[1], "--matrices", wanted[2])
+    assert said == ""
+    assert all(path.stat().st_size > 100 for path in wanted)
+    assert "did you mean 'category'" in in_process("decode", store, "--labels", "catgory")
+    assert "unknown ending of results '.txt'" in in_process("decode", store, *options, "-o", tmp_path / "d.txt")
+    command = [
+        "drive",
+        "LGN/bu",
+        "-o",
+        tmp_path / "driven",
+        "--timesteps",
+        "1",
+        "--steps",
+        "1",
+        "--weights",
+        "untrained",
+    ]
+    command += ["--image-size", "128"]
+    assert in_process(*command, "--channels", "0,3") == ""
+    assert sorted(path.name for path in (tmp_path / "driven").iterdir()) == [
+        "LGN_bu_t1_c0.png", "LGN_bu_t1_c3.png", "figure.png",
+    ]  # fmt: skip
+    assert "channels are written '0,7,20'" in in_process(*command, "--channels", "x")
+
+
 def test_plan(folder, tmp_path):
-    planned = bltvs("extract", folder, "-o", tmp_path / "acts.h5", *MODEL, "--plan")
+    planned = bltvs("extract", folder, "-o", tmp_path / "acts.h5", *MODEL, "--plan", "--precision", "fast")
     assert planned.returncode == 0, planned.stderr
     assert "hours on" in planned.stdout
     assert not (tmp_path / "acts.h5").exists()
