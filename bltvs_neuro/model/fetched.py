@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import re
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,7 @@ import torch
 from torch import Tensor
 
 from .. import datasets
-from ..errors import SpecError, WeightsError
+from ..errors import SpecError, WeightsError, unknown
 from .hub import fetch_weights
 from .transform import Transform
 from .weights import read_weights
@@ -49,10 +50,10 @@ def fetch_torchvision(name: str, weights: str) -> tuple[dict[str, Tensor], dict[
     from torchvision import models
 
     if name not in models.list_models(module=models):
-        from ..errors import unknown
-
         raise unknown("torchvision model", name, models.list_models(module=models))
     released = models.get_model_weights(name)
+    if weights != "pretrained" and weights not in released.__members__:
+        raise unknown("weights", weights, ["pretrained", "untrained", *released.__members__, "the path of a file"])
     chosen = released.DEFAULT if weights == "pretrained" else released[weights]
     path, sha256 = fetch_url(chosen.url, Path(torch.hub.get_dir()) / "checkpoints")
     # torchvision's first DenseNets were saved with other names
@@ -110,8 +111,7 @@ def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], d
     WeightsError
         They cannot be fetched or verified.
     """
-    import timm
-
+    timm = known_to_timm(name)
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
         raise SpecError(f"timm has no released weights of {name}; use weights='untrained' or weights=PATH")
@@ -128,6 +128,18 @@ def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], d
         "timm": version("timm"),
     }
     return read_weights(fetched.content, "model.safetensors"), origin
+
+
+def known_to_timm(name: str) -> Any:
+    """Return the package timm; SpecError if it is not there or has no such model."""
+    try:
+        import timm
+    except ImportError:
+        raise SpecError(f"timm:{name} needs the package timm: pip install 'bltvs_neuro[models]'") from None
+    if not timm.is_model(name.partition(".")[0]):
+        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+        raise SpecError(f"timm has no model {name!r}" + (f" (did you mean {', '.join(near)}?)" if near else ""))
+    return timm
 
 
 def from_torchvision(preset: Any) -> Transform:

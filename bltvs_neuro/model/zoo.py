@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -15,7 +16,7 @@ from torch import Tensor, nn
 from ..errors import SpecError, WeightsError, unknown
 from .cornet_s import CORnet_S
 from .feedforward import B_VS, VNet
-from .fetched import fetch_timm, fetch_torchvision, from_torchvision
+from .fetched import fetch_timm, fetch_torchvision, from_torchvision, known_to_timm
 from .network import Network
 from .transform import Transform
 from .weights import fill, own_weights, random_weights, weights_sha256
@@ -159,7 +160,7 @@ def load_from_zoo(
     origin: dict[str, Any] = {"weights": "untrained", "seed": seed, "torch": str(torch.__version__)}
     known = ZOO[name].build if name in ZOO else name
     source, _, model_name = known.partition(":") if isinstance(known, str) else ("", "", "")
-    if source == "torchvision" and _is_torchvision_weights(model_name, weights):
+    if source == "torchvision" and _is_a_name(weights):
         if num_classes not in (None, 1000):
             raise SpecError(f"the released weights of {name} have 1000 classes; got num_classes={num_classes}")
         state, origin, usual = fetch_torchvision(model_name, str(weights))
@@ -209,15 +210,7 @@ TORCHVISION_OPTIONS: dict[str, dict[str, bool]] = {
 
 
 def _timm(name: str, num_classes: int | None) -> tuple[nn.Module, Transform]:
-    try:
-        import timm
-    except ImportError:
-        raise SpecError(f"timm:{name} needs the package timm: pip install 'bltvs_neuro[models]'") from None
-    if not timm.is_model(name.partition(".")[0]):
-        import difflib
-
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
-        raise SpecError(f"timm has no model {name!r}" + (f" (did you mean {', '.join(near)}?)" if near else ""))
+    timm = known_to_timm(name)
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     module = timm.create_model(name, pretrained=False, **options)
     config = timm.data.resolve_model_data_config(module)
@@ -231,14 +224,6 @@ def _timm(name: str, num_classes: int | None) -> tuple[nn.Module, Transform]:
     return module, Transform(size, resize, tuple(config["mean"]), tuple(config["std"]), interpolation)
 
 
-def _is_torchvision_weights(name: str, weights: str | Path) -> bool:
-    """Whether ``weights`` is "pretrained" or the name of one of the model's released weights."""
-    if weights == "pretrained":
-        return True
-    from torchvision import models
-
-    return (
-        isinstance(weights, str)
-        and name in models.list_models()
-        and weights in models.get_model_weights(name).__members__
-    )
+def _is_a_name(weights: str | Path) -> bool:
+    """Whether ``weights`` can only be the name of released weights (``"IMAGENET1K_V1"``), and no file."""
+    return isinstance(weights, str) and weights != "untrained" and re.fullmatch(r"[A-Za-z0-9_]+", weights) is not None

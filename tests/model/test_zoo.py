@@ -241,6 +241,8 @@ def test_positions_follow_from_kernels_strides_and_paddings():
         (lambda: load_model("ecoset", num_classes=5), "have 565 classes"),
         (lambda: build("b_vs", image_size=224, transform=Transform(128)), "gives 128 px, and the model takes 224 px"),
         (lambda: load_model("resnet50", num_classes=5), "have 1000 classes"),
+        (lambda: load_model("resnet50", "IMAGENET1K_V9"), r"unknown weights 'IMAGENET1K_V9'.*IMAGENET1K_V1"),
+        (lambda: load_model("timm:resnet19"), "timm has no model 'resnet19'"),
     ],
 )
 def test_errors(call, message):
