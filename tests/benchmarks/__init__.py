@@ -33,5 +33,6 @@ BENCHMARKS: dict[str, str] = {
     "rsa": "RDMs, crossnobis and the dual bootstrap against rsatoolbox, and how far the numbers differ",
     "extraction": "time of extraction against the bare forward pass and against the loop that is usual in this field",
     "memory_of_extraction": "peak memory of extraction and of the usual loop, against the number of stimuli",
+    "encoding": "an alpha per target and a sweep of feature spaces, against scikit-learn and himalaya",
 }
 """Name of a module of this package -> what it measures, in one line."""
