@@ -115,6 +115,7 @@ def fit_banded(
     seed: int = 0,
     by: By = "gcv",
     folds: Sequence[np.ndarray] | None = None,
+    window: int | None = 1,
     dtype: Dtype = "float32",
     batch_bytes: int = DEFAULT_BATCH_BYTES,
     on_edge: OnEdge = "warn",
@@ -130,7 +131,7 @@ def fit_banded(
     alphas : sequence of positive floats, ascending
     gammas : array of shape (candidates, g), optional
         Shares to try; default :func:`dirichlet_gammas` with ``n_iter`` and ``seed``.
-    by, folds, dtype, batch_bytes, on_edge, backend
+    by, folds, window, dtype, batch_bytes, on_edge, backend
         As :func:`bltvs_neuro.encoding.ridge.fit_ridge` takes them. For rows that repeat a stimulus use ``"kfold"`` with
         blocks that keep them together: GCV and leave-one-out take rows as independent.
 
@@ -169,6 +170,7 @@ def fit_banded(
             grid,
             by=by,
             folds=folds,
+            window=window,
             dtype=dtype,
             batch_bytes=batch_bytes,
             on_edge="ignore",

@@ -44,6 +44,7 @@ def fit_encoding(
     inner_cv: int = 5,
     solver: SolverName = "ridge",
     by: Choose = "auto",
+    window: int | None = 1,
     alphas: Sequence[float] | np.ndarray | None = None,
     n_components: int = 25,
     n_iter: int = 100,
@@ -91,6 +92,10 @@ def fit_encoding(
     solver : {"ridge", "banded", "banded_hyper_gradient", "pls", "ols"}
     by : {"auto", "gcv", "loo", "kfold"}
         How ridge chooses alpha. ``"auto"``: generalised cross-validation, or k-fold where groups have several rows.
+    window : int or None
+        How many alphas beside each minimum of the GCV curve ``"loo"`` and ``"kfold"`` try first; they go on while the loss
+        falls. A target whose loss has a second minimum, where GCV has none, may get the other one; None tries all alphas,
+        at several times the cost.
     alphas : sequence of positive floats, ascending, optional
         Default: 27 from 1e-7 to 1e6 times the features' variance per training row. Banded solvers scale each band by
         that variance; their alphas are in its units.
@@ -145,9 +150,9 @@ def fit_encoding(
         )
     choices = Choices(
         groups=groups, repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets, cv=cv,
-        inner_cv=inner_cv, solver=solver, by=by, alphas=alphas, n_components=n_components, n_iter=n_iter, scale=scale,
-        transform=transform, weights=weights, n_permutations=n_permutations, memory=memory, dtype=dtype, device=device,
-        seed=seed, on_edge=on_edge,
+        inner_cv=inner_cv, solver=solver, by=by, window=window, alphas=alphas, n_components=n_components, n_iter=n_iter,
+        scale=scale, transform=transform, weights=weights, n_permutations=n_permutations, memory=memory, dtype=dtype,
+        device=device, seed=seed, on_edge=on_edge,
     )  # fmt: skip
     members, left_out = choose_members(acts, sites, timesteps, streams)
     spaces = single_spaces(members) if bands is None else banded_spaces(members, bands)
@@ -185,8 +190,8 @@ def partition_encoding(
     n_iter : int
         Candidate shares of each banded ridge.
     **options
-        groups, repetitions, on_mismatch, bad_targets, cv, inner_cv, by, alphas, memory, dtype, device, seed and on_edge, as
-        :func:`fit_encoding` takes them; ``on_edge`` is ``"ignore"`` here.
+        groups, repetitions, on_mismatch, bad_targets, cv, inner_cv, by, window, alphas, memory, dtype, device, seed and
+        on_edge, as :func:`fit_encoding` takes them; ``on_edge`` is ``"ignore"`` here.
 
     Returns
     -------

@@ -37,6 +37,7 @@ class Choices:
     inner_cv: int = 5
     solver: SolverName = "ridge"
     by: Choose = "auto"
+    window: int | None = 1
     alphas: Sequence[float] | np.ndarray | None = None
     n_components: int = 25
     n_iter: int = 100
@@ -77,8 +78,8 @@ class Choices:
         ):
             if got not in valid:
                 raise unknown(what, got, valid)
-        for name, least in (("n_components", 1), ("n_iter", 1), ("n_permutations", 0)):
-            if getattr(self, name) < least:
+        for name, least in (("n_components", 1), ("n_iter", 1), ("n_permutations", 0), ("window", 0)):
+            if getattr(self, name) is not None and getattr(self, name) < least:
                 raise SpecError(f"{name} is at least {least}; got {getattr(self, name)}")
         if self.weights == "dual" and (self.solver != "ridge" or self.scale != "none" or self.transform is not None):
             raise SpecError("weights='dual' is for solver='ridge' without scale or transform")
@@ -140,6 +141,7 @@ def make_plan(targets: Targets, spaces: Sequence[Space], choices: Choices) -> Pl
     options = Options(
         alphas=None if choices.alphas is None else check_alphas(choices.alphas),
         by=by,
+        window=choices.window,
         n_components=choices.n_components,
         n_iter=choices.n_iter,
         dtype=choices.dtype,
@@ -167,6 +169,7 @@ def make_spec(plan: Plan, spaces: Sequence[Space], acts: Mapping[str, Any]) -> d
     )
     return {
         **{name: getattr(choices, name) for name in names},
+        "window": choices.window,
         "groups": choices.groups,
         "repetitions": choices.repetitions,
         "by": plan.options.by,

@@ -29,6 +29,7 @@ class Options:
 
     alphas: np.ndarray | None
     by: By
+    window: int | None
     n_components: int
     n_iter: int
     dtype: Dtype
@@ -93,6 +94,7 @@ def _ridge(
         targets[fold.train],
         grid_for(options, spectrum),
         by=options.by,
+        window=options.window,
         folds=blocks,
         readouts={"prediction": readout},
         dtype=options.dtype,
@@ -116,6 +118,7 @@ def _banded(
         n_iter=max(options.n_iter, len(grams) + 1),
         seed=options.seed,
         by=options.by,
+        window=options.window,
         folds=blocks,
         dtype=options.dtype,
         batch_bytes=options.batch_bytes,

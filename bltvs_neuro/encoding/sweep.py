@@ -156,6 +156,7 @@ def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:
         y,
         grid_for(options, spectrum),
         by=options.by,
+        window=options.window,
         folds=plan.all_blocks,
         readouts={"dual": spectrum.vectors},
         dtype=options.dtype,

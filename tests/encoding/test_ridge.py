@@ -117,7 +117,11 @@ def test_the_window_chooses_what_all_alphas_would(by, n: int, p: int) -> None:
     _, all_alphas = predict(x, y, x_test, GRID, by=by, folds=folds, window=None)
     _, windowed = predict(x, y, x_test, GRID, by=by, folds=folds)
     assert (all_alphas.position == windowed.position).mean() >= 0.995
-    assert (windowed.loss / all_alphas.loss).max() < 1.01  # a rare second minimum, nearly as low
+    # where they differ, all alphas have a second minimum that GCV does not have: the windowed loss is never the lower
+    assert (windowed.loss >= all_alphas.loss * (1 - 1e-12)).all()
+    assert (windowed.loss / all_alphas.loss).max() < 1.01
+    differ = windowed.position != all_alphas.position
+    assert (abs(windowed.position - all_alphas.position)[differ] > 1).all()  # a neighbour is always looked at
 
 
 @pytest.mark.parametrize("by", ["gcv", "loo", "kfold"])
