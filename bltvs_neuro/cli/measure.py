@@ -169,14 +169,9 @@ def _measured_fields(name: str, weights: str, seed: int, device: str) -> pd.Data
         steps = model.timesteps_of(f"{area}/bu")
         if steps and len(model.shape(f"{area}/bu")) == 3:
             states += [State(area, "bu", t) for t in dict.fromkeys((steps[0], steps[-1]))]
-    rows = []
-    with err.status(f"receptive fields of {name}") as status:
-        for state in states:
-            status.update(f"receptive fields of {name}: {state.area} at timestep {state.timestep}")
-            (field,) = effective_fields(model, [state], seed=seed)
-            rows.append(
-                (name, state.area, state.timestep, model.shape(f"{state.area}/bu")[1], field.size, field.degrees)
-            )
+    with err.status(f"receptive fields of {name}: gradients of {len(states)} maps"):
+        fields = effective_fields(model, states, seed=seed)
+    rows = [(name, s.area, s.timestep, model.shape(f"{s.area}/bu")[1], size, degrees) for s, size, degrees in fields]
     frame = pd.DataFrame(rows, columns=["model", "area", "timestep", "units", "size", "degrees"])
     about = {"untrained": f"untrained weights (seed {seed})", "pretrained": "the released weights"}
     frame = frame.assign(weights=about.get(weights, weights), weights_sha256=model.provenance["weights_sha256"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -71,42 +71,47 @@ def effective_fields(
     Luo, Li, Urtasun & Zemel 2016, Understanding the effective receptive field in deep convolutional neural networks,
     NeurIPS. doi:10.48550/arXiv.1701.04128
     """
-    return [
-        EffectiveField(state, size := _size(sensitivity(model, state, images, n_images, seed)),
-                       size * DEGREES_PER_IMAGE / model.image_size)
-        for state in states
-    ]  # fmt: skip
+    states = list(states)
+    maps = sensitivity(model, states, images, n_images, seed)
+    sizes = [_size(relative) for relative in maps]
+    degrees = DEGREES_PER_IMAGE / model.image_size
+    return [EffectiveField(state, size, size * degrees) for state, size in zip(states, sizes, strict=True)]
 
 
 def sensitivity(
-    model: Network, state: State, images: Tensor | None = None, n_images: int = 2, seed: int = 0
-) -> np.ndarray:
+    model: Network, states: Sequence[State], images: Tensor | None = None, n_images: int = 2, seed: int = 0
+) -> list[np.ndarray]:
     """Measure how much each pixel moves the unit in the middle of a map; parameters as :func:`effective_fields`.
 
     Returns
     -------
-    array of float32, (image_size, image_size)
-        Relative to the largest.
+    list of array of float32, (image_size, image_size)
+        One per state, relative to its largest.
     """
-    shape = model.shape(f"{state.area}/{state.stream}")
-    if len(shape) != 3:
-        raise SpecError(f"{state.area}/{state.stream} has no map, and so no receptive field")
+    shapes = [model.shape(f"{state.area}/{state.stream}") for state in states]
+    for state, shape in zip(states, shapes, strict=True):
+        if len(shape) != 3:
+            raise SpecError(f"{state.area}/{state.stream} has no map, and so no receptive field")
     rng = torch.Generator().manual_seed(seed)
     device = next(model.parameters()).device
     size = model.image_size
     if images is None:
         images = torch.randn(n_images, 3, size, size, generator=rng)
-    signs = (torch.randint(0, 2, (shape[0],), generator=rng) * 2 - 1).to(device)
-    power = torch.zeros(size, size, device=device)
+    signs = [(torch.randint(0, 2, (shape[0],), generator=rng) * 2 - 1).to(device) for shape in shapes]
+    power = torch.zeros(len(states), size, size, device=device)
     for image in images.to(device):
         image = image[None].detach().requires_grad_()
         with torch.enable_grad():
-            value = model.run(image, outputs=[state])[state]
-            middle = (value[0, :, shape[1] // 2, shape[2] // 2] * signs).sum()
-        (gradient,) = torch.autograd.grad(middle, image)
-        power += gradient[0].square().sum(0)
-    magnitude = power.sqrt()
-    return (magnitude / magnitude.max()).cpu().numpy()
+            values = model.run(image, outputs=states)
+            middles = [
+                (values[state][0, :, shape[1] // 2, shape[2] // 2] * sign).sum()
+                for state, shape, sign in zip(states, shapes, signs, strict=True)
+            ]
+        for at, middle in enumerate(middles):
+            (gradient,) = torch.autograd.grad(middle, image, retain_graph=True)
+            power[at] += gradient[0].square().sum(0)
+    magnitudes = power.sqrt().cpu().numpy()
+    return [magnitude / magnitude.max() for magnitude in magnitudes]
 
 
 def _size(relative: np.ndarray) -> float:

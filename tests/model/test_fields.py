@@ -23,7 +23,7 @@ def test_one_convolution_has_the_field_of_its_kernel():
     model = Wrapped(network, ("0",), 64)
     nn.init.constant_(network[0].weight, 0.1)
     state = State("0", "bu", 0)
-    seen = sensitivity(model, state, seed=1)
+    (seen,) = sensitivity(model, [state], seed=1)
     middle = int(model.grid("0/bu").centres(16)[8])
     expected = np.zeros((64, 64))
     expected[middle - 4 : middle + 5, middle - 4 : middle + 5] = 1
