@@ -63,6 +63,16 @@ class Folds:
             which = [f"{self.stimulus_ids[s]} in fold {self.labels[f]}" for f, s in missing]
             raise DataError(f"every stimulus must be in every fold; missing: {listed(which)}")
 
+    @property
+    def n_per_cell(self) -> int:
+        """Presentations of every stimulus in every fold; 0 if they differ."""
+        return int(self.counts.flat[0]) if (self.counts == self.counts.flat[0]).all() else 0
+
+    def cells(self, tile: Array) -> Array:
+        """Rows by fold and stimulus, one each: (rows, features) -> (folds, n, features); no copy if they lie so."""
+        ordered = tile if (self._order == np.arange(len(self._order))).all() else tile[self._order]
+        return ordered.reshape(self.n_folds, self.n_stimuli, -1)
+
     def sums(self, tile: Array) -> Array:
         """Sum rows per fold and stimulus: (rows, features) -> (folds, n, features)."""
         out = np.zeros((self.counts.size, tile.shape[1]))

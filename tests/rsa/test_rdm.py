@@ -11,6 +11,7 @@ from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import pdist
 
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.neural import select_stimuli
 from bltvs_neuro.neural.labelled import make_responses, rdm_stimulus_ids
 from bltvs_neuro.rsa.metrics import METRICS
 from bltvs_neuro.rsa.rdm import compute_rdms
@@ -287,3 +288,22 @@ def test_memory_stays_bounded_for_a_wide_site(metric):
 
 def test_every_metric_has_a_formula():
     assert all(m.formula for m in METRICS.values())
+
+
+def test_balanced_crossnobis_is_the_general_one_in_any_order_of_rows(monkeypatch):
+    from bltvs_neuro.rsa.folds import Folds
+
+    rng = np.random.default_rng(0)
+    n, runs = 7, 3
+    x = 50 + rng.normal(size=(n * runs, 700))
+    ids, run = np.tile([f"s{i}" for i in range(n)], runs), np.repeat(np.arange(runs), n)
+    order = rng.permutation(n * runs)
+    fast = [
+        compute_rdms(x[o], metric="crossnobis", stimulus_ids=ids[o], folds=run[o], memory=m)
+        for o, m in ((np.arange(n * runs), 2**28), (np.arange(n * runs), 5000))
+    ]
+    moved = compute_rdms(x[order], metric="crossnobis", stimulus_ids=ids[order], folds=run[order])
+    monkeypatch.setattr(Folds, "n_per_cell", 0)
+    slow = compute_rdms(x, metric="crossnobis", stimulus_ids=ids, folds=run)
+    for found in (*fast, select_stimuli(moved, [f"s{i}" for i in range(n)])):
+        np.testing.assert_allclose(found.values, slow.values, atol=1e-12)
