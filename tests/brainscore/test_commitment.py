@@ -133,6 +133,8 @@ def test_brain_score_keeps_activations_apart(model, stimuli, monkeypatch):
             subject.start_recording(region, [(70, 110), (110, 150)])
             recorded = subject.look_at(shown)
             assert np.isfinite(recorded.values).all()
+            course = subject.activations_model(shown, layers=[subject.layer_model.region_layer_map[region]])
+            assert np.isfinite(course.values).all()  # as it would not be if courses of two onsets were kept as one
             before = values.setdefault((seed, region), recorded.values)
             np.testing.assert_array_equal(before, recorded.values)
     assert not np.allclose(values[0, "V1"], values[1, "V1"])
