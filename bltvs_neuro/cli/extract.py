@@ -105,7 +105,7 @@ def extract(
         network.lesion(*lesion)
     choices: dict[str, Any] = dict(areas=areas, streams=streams, timesteps=timesteps, reduce=reduce)
     if plan:
-        _show_plan(network, stimuli, output, device, batch_size, precision, channels_last, **choices)
+        _show_plan(network, stimuli, output, device, batch_size, precision, channels_last, keep_bits, **choices)
         return
     try:
         with extraction_progress(f"{network.provenance['model']}, {len(stimuli)} images") as show:
@@ -170,40 +170,44 @@ def verify(store: Annotated[Path, typer.Argument(help="A store, finished or not.
 
 def _show_plan(
     network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, precision: Any, channels_last: bool,
-    areas: str | None, streams: str, timesteps: str, reduce: Any,
+    keep_bits: int | None, areas: str | None, streams: str, timesteps: str, reduce: Any,
 ) -> None:  # fmt: skip
-    from ..extraction.plan import bytes_per_stimulus, check_disk, human_bytes, make_plan, usual_reductions
-    from ..extraction.precision import computing, kernels, placed
-    from ..extraction.run import auto_batch_size, pick_device, read_reduction
+    from ..extraction.forecast import forecast
+    from ..extraction.plan import check_disk, human_bytes, make_plan, usual_reductions
+    from ..extraction.precision import placed
+    from ..extraction.reduce import Reduction
+    from ..extraction.run import auto_batch_size, devices, pick_device, read_reduction
     from ..extraction.sites import require_states, select_states
 
-    where = pick_device(device)
+    names = devices(device)
+    where = pick_device(names[0])
     network.to(where)
     areas = network.usual_areas if areas is None else areas
     states = select_states(network, areas, streams, timesteps)
     require_states(network, states, areas, timesteps)
-    reduction = read_reduction(reduce)
+    asked = read_reduction(reduce)
+    every = {one.name: one for one in (asked, Reduction(), *usual_reductions(network, states))}
     size = batch_size or auto_batch_size(network, states, where)
     layout: Any = "channels_last" if channels_last or precision == "fast" else "contiguous"
-    with (
-        err.status("measuring one batch"), placed(network, where, layout), computing(where, precision),
-        kernels(network, precision)(),
-    ):  # fmt: skip
-        plan = make_plan(network, states, reduction, len(stimuli), output, size, measure=True)
-    table = Table(title=f"{len(stimuli)} images, {reduction.name}", show_header=False)
-    table.add_row("store", human_bytes(plan.store_bytes))
-    table.add_row("disk while joining", f"{human_bytes(plan.disk_bytes)} ({human_bytes(plan.free_bytes)} free)")
-    table.add_row("computing", f"{plan.hours:.2f} hours on {where} (measured on one batch of {size})")
-    table.add_row("memory of recorded activations", human_bytes(plan.memory_bytes))
+    with err.status("measuring two batches"), placed(network, where, layout):
+        found = forecast(
+            network, stimuli, states, list(every.values()), output, size, precision=precision, keep_bits=keep_bits,
+        )  # fmt: skip
+    table = Table(
+        title=f"{len(stimuli)} images on {where}, {len(states)} states",
+        caption=f"measured on two batches of {min(size, len(stimuli))}; {human_bytes(found[0].free_bytes)} are free; joining by "
+        "copying needs twice the store; * is what was asked for",
+    )
+    for name in ("reduction", "store", "joining", "fits", "hours", "memory"):
+        table.add_column(name, justify="left" if name in ("reduction", "fits") else "right")
+    for one in found:
+        table.add_row(
+            one.reduction + (" *" if one.reduction == asked.name else ""), human_bytes(one.store_bytes),
+            human_bytes(one.disk_bytes), "yes" if one.fits else "no", f"{one.seconds / 3600 / len(names):.3g}",
+            human_bytes(one.memory_bytes),
+        )  # fmt: skip
     out.print(table)
-    table = Table(title="other reductions")
-    for name in ("reduction", "store", "fits"):
-        table.add_column(name)
-    for other in usual_reductions(network, states):
-        total = bytes_per_stimulus(network, states, other) * len(stimuli)
-        table.add_row(other.name, human_bytes(total), "yes" if 2 * total <= plan.free_bytes else "no")
-    out.print(table)
-    check_disk(plan, network, states, output)
+    check_disk(make_plan(network, states, asked, len(stimuli), output, size), network, states, output)
 
 
 def show_description(described: dict[str, Any]) -> None:

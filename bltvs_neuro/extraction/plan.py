@@ -1,9 +1,8 @@
-"""What an extraction will take: bytes, hours and memory, before it starts."""
+"""What an extraction will take, by arithmetic: bytes of the store and of memory."""
 
 from __future__ import annotations
 
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,6 @@ from ..model import Network, State
 from ..schema import Site
 from ..store import SiteLayout
 from .background import WAITING_BYTES
-from .precision import as_laid_out
 from .reduce import Bound, Mean, Pool, Project, Reduction
 from .sites import by_site
 
@@ -65,8 +63,6 @@ class Plan:
         Of the finished store, uncompressed.
     disk_bytes, free_bytes : int
         Needed at the end, when parts and joined file lie side by side (``join="copy"``); free where the store goes.
-    seconds : float or None
-        Of computing, from one measured batch; None if nothing was measured.
     memory_bytes : int
         Of recorded activations held at once: what waits to be written, at most two batches, and unfinished chunks.
     """
@@ -75,38 +71,16 @@ class Plan:
     store_bytes: int
     disk_bytes: int
     free_bytes: int
-    seconds: float | None
     memory_bytes: int
-
-    @property
-    def hours(self) -> float:
-        """Of computing; NaN if nothing was measured."""
-        return float("nan") if self.seconds is None else self.seconds / 3600
 
 
 def make_plan(
     model: Network, states: tuple[State, ...], reduction: Reduction, n_stimuli: int, path: Path, batch_size: int,
-    *, measure: bool = False,
 ) -> Plan:  # fmt: skip
-    """Plan an extraction of ``n_stimuli`` to ``path``; ``measure`` runs one batch of noise on the model's device."""
+    """Plan an extraction of ``n_stimuli`` to ``path``, without measuring anything (see :mod:`.forecast`)."""
     each = bytes_per_stimulus(model, states, reduction)
-    seconds = measured_seconds(model, states, batch_size) * n_stimuli if measure else None
     memory = min(2 * each * batch_size, WAITING_BYTES) + 8 * each
-    return Plan(n_stimuli, each * n_stimuli, 2 * each * n_stimuli, free_bytes(path), seconds, memory)
-
-
-def measured_seconds(model: Network, states: tuple[State, ...], batch_size: int) -> float:
-    """Seconds per stimulus of the forward pass that ``states`` need, from one batch after a warm-up of one image."""
-    device = next(model.parameters()).device
-    images = as_laid_out(model, torch.zeros(batch_size, 3, model.image_size, model.image_size, device=device))
-    with torch.no_grad():
-        for batch in (images[:1], images):
-            start = time.perf_counter()
-            model.run(batch, outputs=states)
-            if device.type == "cuda":
-                torch.cuda.synchronize(device)
-            elapsed = time.perf_counter() - start
-    return elapsed / batch_size
+    return Plan(n_stimuli, each * n_stimuli, 2 * each * n_stimuli, free_bytes(path), memory)
 
 
 def free_bytes(path: Path) -> int:

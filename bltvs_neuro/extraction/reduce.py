@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -239,9 +240,12 @@ class Project(Reduction):
             return Bound(("component",), (units,), coords, lambda maps: maps.flatten(1).float())
         rows, columns, values = sparse_projection(self.n, units, site_rng(self.seed, site, units, self.n))
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n))])
-        matrix = torch.sparse_csr_tensor(
-            torch.from_numpy(starts), torch.from_numpy(columns), torch.from_numpy(values), (self.n, units), device=device,
-        )  # fmt: skip
+        with warnings.catch_warnings():  # torch calls sparse matrices a beta feature, whatever is done with them
+            warnings.filterwarnings("ignore", message="Sparse ")
+            matrix = torch.sparse_csr_tensor(
+                torch.from_numpy(starts), torch.from_numpy(columns), torch.from_numpy(values), (self.n, units),
+                device=device,
+            )  # fmt: skip
 
         def apply(maps: Tensor) -> Tensor:
             flat = maps.flatten(1).float()  # (B, C, H, W) -> (B, units)

@@ -1,0 +1,70 @@
+"""What --plan says against what an extraction then takes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+import bltvs_neuro as bn
+from bltvs_neuro.cli.app import app
+from bltvs_neuro.errors import StimulusError
+from bltvs_neuro.extraction.forecast import forecast
+from bltvs_neuro.extraction.reduce import Reduction, mean, pool, project
+from bltvs_neuro.extraction.sites import select_states
+
+AREAS = "V1:V2"
+
+
+@pytest.fixture(scope="module")
+def brick(tmp_path_factory) -> Path:
+    """73,000 pictures like NSD's, of which only those in the middle take up room."""
+    path = tmp_path_factory.mktemp("brick") / "nsd_stimuli.hdf5"
+    with h5py.File(path, "w") as file:
+        pictures = file.create_dataset("imgBrick", (73000, 64, 64, 3), "u1", chunks=(8, 64, 64, 3))
+        pictures[36496:36520] = np.random.default_rng(0).integers(0, 255, (24, 64, 64, 3), np.uint8)
+    assert path.stat().st_size < 5e6
+    return path
+
+
+def test_a_run_of_73000_is_forecast_and_a_small_part_of_it_takes_its_share(model, brick, tmp_path):
+    every = bn.StimulusSet.open(brick)
+    states = select_states(model, AREAS)
+    reductions = [Reduction(), pool(2), project(64), mean()]
+    found = {f.reduction: f for f in forecast(model, every, states, reductions, tmp_path / "nsd.h5", 8)}
+    assert list(found) == ["full", "pool:2", "project:64", "mean"]
+    some = every.subset([every.ids[row] for row in range(36496, 36520)])
+    for reduction in (pool(2), project(64), Reduction()):
+        one = found[reduction.name]
+        seen = []
+        path = bn.extract(model, some, tmp_path / "acts.h5", areas=AREAS, reduce=reduction, progress=seen.append)
+        with bn.open_store(path) as store:
+            nbytes = sum(store[site].nbytes for site in store)
+        assert nbytes * 73000 == one.store_bytes * len(some)
+        # wall times of a busy machine: the order of magnitude is what a test can hold to
+        assert 0.2 < seen[-1].seconds / len(some) * 73000 / one.seconds < 5
+        path.unlink()
+    assert found["full"].disk_bytes == 2 * found["full"].store_bytes
+    assert not found["full"].fits and found["full"].memory_bytes > found["mean"].memory_bytes
+    assert not list(tmp_path.glob(".bltvs-plan-*"))
+
+
+def test_pictures_that_cannot_be_read_are_an_error(model, tmp_path):
+    (tmp_path / "pictures").mkdir()
+    (tmp_path / "pictures" / "a.png").write_bytes(b"nothing")
+    stimuli = bn.StimulusSet.open(tmp_path / "pictures")
+    states = select_states(model, AREAS)
+    with pytest.raises(StimulusError, match=r"none of the stimuli that were tried can be read: .*a\.png"):
+        forecast(model, stimuli, states, [mean()], tmp_path / "x.h5", 8)
+
+
+def test_the_command_shows_every_reduction(brick, tmp_path):
+    command = ["extract", str(brick), "-o", str(tmp_path / "nsd.h5"), "--weights", "untrained", "--image-size", "128"]
+    done = CliRunner().invoke(app, [*command, "--areas", "V1", "--timesteps", "0:3", "--reduce", "pool:2", "--plan"])
+    assert done.exit_code == 0, done.output
+    for text in ("73000 images", "pool:2 *", "full", "project:2048", "mean", "hours", "memory"):
+        assert text in done.output
+    assert list(tmp_path.iterdir()) == []
