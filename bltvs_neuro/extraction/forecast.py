@@ -25,11 +25,12 @@ from ..model import Network, State
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import StoreSpec, open_writer
+from . import plan
 from .background import WAITING_BYTES
 from .batches import Batch, decoded, default_workers
 from .hooks import hooked
 from .pca import Pca
-from .plan import bind_all, bytes_per_stimulus, free_bytes, layouts
+from .plan import bind_all, bytes_per_stimulus, layouts
 from .precision import Precision, as_laid_out, computing, kernels
 from .reduce import Bound, Reduction
 
@@ -138,7 +139,7 @@ def forecast(
         seconds = _seconds(forward + cost.reduce, cost.write, decode * n, device) / n * len(stimuli)
         memory = forward_memory + cost.held + min(2 * each * n, WAITING_BYTES) + 8 * each
         total_bytes = each * len(stimuli)
-        found.append(Forecast(reduction.name, total_bytes, 2 * total_bytes, free_bytes(path), seconds, memory))
+        found.append(Forecast(reduction.name, total_bytes, 2 * total_bytes, plan.free_bytes(path), seconds, memory))
     return found
 
 

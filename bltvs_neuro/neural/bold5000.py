@@ -26,7 +26,7 @@ BETAS = re.compile(r"(CSI\d)_GLMbetas-(.+)_ses-(\d+)\.nii(\.gz)?")
 
 
 def sniff(path: Path) -> Match:
-    """A folder with CSIx_GLMbetas-*_ses-SS.nii.gz."""
+    """A folder with ``CSIx_GLMbetas-*_ses-SS.nii.gz``."""
     return 2 if path.is_dir() and any(BETAS.fullmatch(file.name) for file in path.iterdir()) else 0
 
 

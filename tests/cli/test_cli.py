@@ -131,7 +131,7 @@ def test_a_disk_that_is_too_small_is_planned_for_and_refused(folder, tmp_path, m
     planned = CliRunner().invoke(app, [*command, "--plan"], env={"COLUMNS": "200"})
     assert planned.exit_code == 1
     rows = {
-        line.split("│")[1].strip(): line.split("│")[3].strip() for line in planned.stdout.splitlines() if "│" in line
+        line.split("│")[1].strip(): line.split("│")[4].strip() for line in planned.stdout.splitlines() if "│" in line
     }
     assert (rows["project:2048"], rows["mean"]) == ("no", "yes")
     assert "free; reductions that would fit: mean" in " ".join(planned.output.split())
