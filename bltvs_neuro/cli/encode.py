@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from ..errors import DataError, SpecError, unknown
-from .common import INTERRUPTED, err, guarded, out, reader_options
+from .common import INTERRUPTED, Cluster, err, guarded, out, reader_options
 
 if TYPE_CHECKING:
     from ..encoding import EncodingResult
@@ -100,6 +100,7 @@ def encode(
     seed: Annotated[int, typer.Option(help="Of folds, shares, shuffles.", rich_help_panel=RUN)] = 0,
     figures: Annotated[bool, typer.Option(help="Draw.", rich_help_panel=RUN)] = True,
     fresh: Annotated[bool, typer.Option("--fresh", help="Replace an earlier result.", rich_help_panel=RUN)] = False,
+    cluster: Cluster = None,
 ) -> None:
     """Predict voxels and electrodes from areas, timesteps and streams, cross-validated over stimuli.
 
@@ -145,14 +146,14 @@ def encode(
                     acts, responses, **spaces, **shared, bands=bands, solver=solver, n_components=components,  # type: ignore[arg-type]
                     n_iter=candidates, scale=scale, transform=read_transform(transform, seed), weights=weights,  # type: ignore[arg-type]
                     ceiling=read_ceiling(ceiling, responses), n_permutations=permutations,
-                    progress=show, resume_path=parts / "encoding",
+                    progress=show, resume_path=parts / "encoding", cluster=cluster,
                 )  # fmt: skip
             written = write_encoding(result, folder, score=score, figures=figures)
             if partition is not None:
                 with sweep_progress(f"partition by {partition}") as show:
                     shares = partition_encoding(
                         acts, responses, over=partition, **spaces, **shared, n_iter=min(candidates, 20),  # type: ignore[arg-type]
-                        progress=show, resume_path=parts / "partition",
+                        progress=show, resume_path=parts / "partition", cluster=cluster,
                     )  # fmt: skip
                 written += write_partition(shares, folder)
             for site, timestep in pairs:
