@@ -85,6 +85,9 @@ class Loop:
         before = total - sum(block.stop - block.start for block in pending)
         started = time.perf_counter()
         batches = decoded(self.stimuli, self.model.transform, rows, workers)
+        # Decoding processes are forked with the first batch: before there is a second thread, whose locks (HDF5's, say)
+        # they would find held for ever.
+        batches = itertools.chain([next(batches)], batches)
         with Background[Task | None](lambda tasks: self._write(pending, tasks)) as background:
             for block in pending:
                 count = -(-(block.stop - block.start) // self.batch_size)

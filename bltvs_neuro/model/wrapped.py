@@ -48,6 +48,8 @@ class Wrapped(FeedForward):
     equal cells.
     """
 
+    overwrites = False  # what passes a tap is a copy
+
     def __init__(self, network: nn.Module, layers: Sequence[str] | None = None, image_size: int = 224) -> None:
         network = network.eval()
         chosen = usual_layers(network) if layers is None else tuple(layers)
