@@ -9,7 +9,8 @@ from typing import Any, Literal
 
 from .layout import spec_attribute
 from .part import PartHeader, library_versions
-from .spec import STORE_VERSION, StoreSpec, canonical, plain_json, sha256_json
+from .plain import canonical, plain_json, sha256_json
+from .spec import STORE_VERSION, StoreSpec
 
 
 def finished_attributes(

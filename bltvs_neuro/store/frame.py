@@ -17,7 +17,8 @@ from ..schema import STIMULUS_ID
 from .join import refuse_too_many
 from .layout import SKIPPED
 from .part import checked_size, read_attribute, read_text
-from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, StoreSpec, sha256_json
+from .plain import sha256_json
+from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, StoreSpec
 from .specfile import PARTS_SUFFIX
 
 _CHUNK_CACHE = 16 << 20

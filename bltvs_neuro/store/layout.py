@@ -14,7 +14,8 @@ import numpy as np
 
 from ..schema import STATUSES, STIMULUS, STIMULUS_ID, TIMESTEP
 from .part import text_attribute, write_text
-from .spec import MODEL_TIMESTEP, STATUS, STIMULUS_SHA256, SiteLayout, StoreSpec, canonical
+from .plain import canonical
+from .spec import MODEL_TIMESTEP, STATUS, STIMULUS_SHA256, SiteLayout, StoreSpec
 
 SITE = "site"
 SKIPPED = "skipped"

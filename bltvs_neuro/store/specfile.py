@@ -6,8 +6,9 @@ import json
 from pathlib import Path
 
 from ..errors import StoreError
+from .plain import sha256_json
 from .sink import replacing
-from .spec import StoreSpec, sha256_json
+from .spec import StoreSpec
 
 PARTS_SUFFIX = ".parts"
 SPEC_FILE = "spec.json"

@@ -21,8 +21,9 @@ from .identity import refuse_other
 from .join import Join, choose_join, join_parts, refuse_too_many
 from .lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
 from .part import Part, PartHeader, new_part, part_path, read_header
+from .plain import plain_json
 from .shards import Shard, missing_shards, named
-from .spec import Block, StoreSpec, plain_json
+from .spec import Block, StoreSpec
 from .specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 
 log = logging.getLogger(__name__)
