@@ -93,7 +93,8 @@ def free_bytes(path: Path) -> int:
 
 def usual_reductions(model: Network, states: tuple[State, ...]) -> list[Reduction]:
     """Reductions that are possible for every site of ``states``, from the most to the least detailed."""
-    smallest = min((model.shape(site)[1] for site in by_site(states) if len(model.shape(site)) == 3), default=1)
+    shapes = [model.shape(site) for site in by_site(states)]
+    smallest = min((shape[1] if len(shape) == 3 else 0 for shape in shapes if len(shape) > 1), default=1)
     return [r for r in USUAL if not isinstance(r, Pool) or r.size <= smallest]
 
 

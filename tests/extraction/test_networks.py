@@ -10,6 +10,8 @@ import bltvs_neuro as bn
 from bltvs_neuro.encoding import fit_encoding
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction.classify import classify
+from bltvs_neuro.extraction.plan import usual_reductions
+from bltvs_neuro.extraction.sites import select_states
 from bltvs_neuro.neural.labelled import make_responses
 from bltvs_neuro.store import verify
 
@@ -91,6 +93,7 @@ def test_a_feedforward_model_has_no_other_stream_or_timestep(stores, stimuli, tm
         with pytest.raises(SpecError, match=message):
             bn.extract(model, stimuli, tmp_path / "x.h5", **options)
     tokens, _ = stores["timm:test_vit"]
+    assert [r.name for r in usual_reductions(tokens, select_states(tokens))] == ["project:2048", "mean"]
     with pytest.raises(SpecError, match="are tokens without a map"):
         bn.extract(tokens, stimuli, tmp_path / "x.h5", areas=tokens.areas[1], reduce="pool:2")
 
