@@ -22,6 +22,7 @@ import json
 import logging
 from pathlib import Path
 
+import matplotlib as mpl
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -29,7 +30,7 @@ from matplotlib.figure import Figure
 
 import bltvs_neuro as bn
 from bltvs_neuro.rsa import average_rdms, compare, compute_rdms, noise_ceiling
-from bltvs_neuro.rsa.style import PAGE, PALETTE, new_figure, save_figure
+from bltvs_neuro.rsa.style import PAGE, PALETTE, RC, new_figure, save_figure
 
 HERE = Path(__file__).parent
 
@@ -76,7 +77,8 @@ def main() -> None:
     with target.with_suffix(".csv").open("w", encoding="utf-8") as file:
         file.write(f"# {json.dumps(about, sort_keys=True, default=str)}\n")
         table.to_csv(file, index=False)
-    figure = plot(table, ceiling.lower, "" if model.provenance["weights"] != "untrained" else "untrained weights")
+    with mpl.rc_context(RC):
+        figure = plot(table, ceiling.lower, "" if model.provenance["weights"] != "untrained" else "untrained weights")
     for ending in (".png", ".pdf"):
         print(f"wrote {save_figure(figure, target.with_suffix(ending))}")
     last = table[(table["timestep"] == table["timestep"].max()) & (table["stream"] == "bu")]

@@ -149,6 +149,8 @@ def lesion(
     >>> model.onset("V4/bu")
     3
     """
+    if getattr(model, "intact", None) is None:  # another network says that it has no lesions
+        return model.lesion(*targets)
     if not targets:
         raise SpecError(f"no target to lesion; valid: {', '.join(connection_names(model))}, or a site such as 'V4/td'")
     given = Scale(strength) if action is None else action

@@ -29,7 +29,8 @@ from __future__ import annotations
 
 BENCHMARKS: dict[str, str] = {
     "forward": "the model's forward pass against a plain loop in the original's order",
-    "precisions": "fast, half precision, channels last and torch.compile on a CPU: speed, and how far off",
+    "precisions": "fast, half precision and channels last on a CPU: speed, and how far off",
+    "compiled": "torch.compile of the areas' element-wise work",
     "rsa": "RDMs, crossnobis and the dual bootstrap against rsatoolbox, and how far the numbers differ",
     "extraction": "time of extraction against the bare forward pass and against the loop that is usual in this field",
     "memory_of_extraction": "peak memory of extraction and of the usual loop, against the number of stimuli",

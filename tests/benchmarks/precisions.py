@@ -27,16 +27,13 @@ CONFIG = dict(timesteps=6, num_classes=1000, bio_unroll=False)
 
 
 def measure(full: bool) -> Table:
-    """Four images of 224 px; two of 128, and nothing compiled, unless ``full``."""
-    size, batch = (224, 4) if full else (128, 2)
+    """Two images of 224 px, of 128 unless ``full``."""
+    size, batch = (224, 2) if full else (128, 2)
     images = golden_images(size, batch)
     model = BLT_VS(**CONFIG, image_size=size).eval()  # type: ignore[arg-type]
     weights = golden_weights({key: value.shape for key, value in model.state_dict().items()})
     model.load_state_dict(weights)
     last = copy.deepcopy(model).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    fused = copy.deepcopy(last)
-    if full:  # compiling takes minutes
-        fused.compile_cells()
     states = select_states(model, "V1:LOC")
     loop = Loop(weights, CONFIG["timesteps"], CONFIG["num_classes"], False)
     turned = images.contiguous(memory_format=torch.channels_last)
@@ -46,23 +43,20 @@ def measure(full: bool) -> Table:
 
     cases: dict[str, Callable[[], dict[State, Tensor] | None]] = {
         "plain loop, float32": lambda: loop(images) and None,
-        "float32": _run(model, states, images),
-        "float32, channels last": _run(last, states, turned),
-        "float32, channels last, compiled": _run(fused, states, turned),
-        "fast": _run(last, states, turned, Fast(last).active),
-        "fast, compiled": _run(fused, states, turned, Fast(fused).active),
-        "bfloat16": _run(model, states, images, half),
-        "bfloat16, channels last": _run(last, states, turned, half),
+        "float32": run_of(model, states, images),
+        "float32, channels last": run_of(last, states, turned),
+        "fast": run_of(last, states, turned, Fast(last).active),
+        "bfloat16": run_of(model, states, images, half),
+        "bfloat16, channels last": run_of(last, states, turned, half),
     }
-    if not full:
-        cases = {name: case for name, case in cases.items() if "compiled" not in name}
     reference = cases["float32"]()
     assert reference is not None
     off = {}
     for name, case in cases.items():
         if (got := case()) is not None:
             off[name] = _deviation(reference, got)
-    assert off["fast"][1] < 1e-4
+    # rounding grows over timesteps: changing nothing but the memory format is the measure of what cannot be avoided
+    assert off["fast"][1] < 4 * off["float32, channels last"][1]
     costs = interleaved(cases, repeats=3, warm_up=False)
     baseline = "plain loop, float32"
     rows = ratio_rows(costs, baseline)
@@ -80,10 +74,12 @@ def measure(full: bool) -> Table:
     )
 
 
-def _run(
+def run_of(
     model: BLT_VS, states: tuple[State, ...], images: Tensor,
     context: Callable[[], AbstractContextManager[object]] = nullcontext,
 ) -> Callable[[], dict[State, Tensor]]:  # fmt: skip
+    """A forward pass that receives every one of ``states``."""
+
     def run() -> dict[State, Tensor]:
         received: dict[State, Tensor] = {}
         with torch.no_grad(), context(), hooked(model, states, received.__setitem__):
