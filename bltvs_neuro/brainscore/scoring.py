@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import io
 import json
+import logging
 import re
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
@@ -25,7 +26,11 @@ from ..model.durable import write_durably
 from .commitment import Commitment
 from .environment import BrainScoreError, no_installing
 
+log = logging.getLogger(__name__)
+
 VERSIONS = ("bltvs_neuro", "brainscore_vision", "brainscore_core", "torch", "numpy", "scikit-learn", "xarray")
+
+NEUROID_COLUMNS = ["benchmark", "neuroid_id", "subject", "time_bin_start", "time_bin_end", "raw"]
 
 
 @dataclass(frozen=True)
@@ -98,7 +103,8 @@ def score(
             except MemoryError as error:
                 raise BrainScoreError(f"{error} A smaller reduction such as reduce='pool:4' takes less") from error
         rows.append(score_rows(value, benchmark))
-        neuroids.append(neuroid_rows(value, benchmark))
+        if len(found := neuroid_rows(value, benchmark)):
+            neuroids.append(found)
     provenance = {
         "model": subject.describe(),
         "weights": subject.activations_model._network.provenance,
@@ -106,14 +112,20 @@ def score(
         "versions": {name: version(name) for name in VERSIONS},
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
-    return Result(pd.concat(rows, ignore_index=True), pd.concat(neuroids, ignore_index=True), provenance)
+    scored = pd.concat(neuroids, ignore_index=True) if neuroids else pd.DataFrame(columns=NEUROID_COLUMNS)
+    return Result(pd.concat(rows, ignore_index=True), scored, provenance)
 
 
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Send what Brain-Score prints to standard error, and keep its loops over time bins in this process."""
-    with redirect_stdout(sys.stderr), joblib.parallel_backend("threading"):
-        yield
+    """Send what Brain-Score prints (estimates of memory) to the log, and keep its loops over time bins in this process."""
+    printed = io.StringIO()
+    try:
+        with redirect_stdout(printed), joblib.parallel_backend("threading"):
+            yield
+    finally:
+        for line in printed.getvalue().splitlines():
+            log.info("%s", line)
 
 
 def public_benchmark(name: str) -> Any:
@@ -188,9 +200,8 @@ def neuroid_rows(value: Score, benchmark: Any) -> pd.DataFrame:
     found: Any = value
     while found is not None and "neuroid" not in found.dims:
         found = found.attrs.get("raw")
-    columns = ["benchmark", "neuroid_id", "subject", "time_bin_start", "time_bin_end", "raw"]
     if found is None:
-        return pd.DataFrame(columns=columns)
+        return pd.DataFrame(columns=NEUROID_COLUMNS)
     mean = found.mean("split") if "split" in found.dims else found
     labels = {name: mean[name].values for name in ("neuroid_id", "subject") if hasattr(mean, name)}
     bins = mean["time_bin"].values.tolist() if "time_bin" in mean.dims else [(np.nan, np.nan)]
@@ -201,4 +212,4 @@ def neuroid_rows(value: Score, benchmark: Any) -> pd.DataFrame:
         )
         for (a, b), column in zip(bins, values.T, strict=True)
     ]
-    return pd.concat(parts, ignore_index=True).reindex(columns=columns)
+    return pd.concat(parts, ignore_index=True).reindex(columns=NEUROID_COLUMNS)
