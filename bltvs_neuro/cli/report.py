@@ -27,7 +27,7 @@ def report(
     --------
     `bltvs report acts.h5 -o report.html --stimuli stimuli/`
 
-    `bltvs report acts.h5 rsa.nc encoding.nc -o report.html --stimuli kriegeskorte92`
+    `bltvs report acts.h5 acts_rsa/rsa.nc encoding/result.h5 -o report.html --stimuli kriegeskorte92`
     """
     from ..report import write_report
 
