@@ -116,7 +116,8 @@ class Loop:
         background.put(lambda part: part.stimuli(ids, list(batch.digests)))
 
         def receive(state: State, activations: Tensor) -> None:
-            values = self.bound[Site(state.area, state.stream)].apply(activations)
+            with torch.autocast(self.device.type, enabled=False):  # a reduction is float32 whatever the precision
+                values = self.bound[Site(state.area, state.stream)].apply(activations)
             if self.model.overwrites and values.data_ptr() == activations.data_ptr():
                 values = values.clone()
             ready = None

@@ -1,8 +1,8 @@
 """The repository's benchmarks: ratios measured in one run, printed as Markdown tables for the README.
 
 Run ``uv run --extra dev python -m tests.benchmarks`` for all of them, ``... -m tests.benchmarks NAME...`` for some,
-``--list`` for their names, ``--full`` for the sizes that the README's figures have (minutes). Nothing here is
-collected by pytest except ``test_benchmarks.py``, which runs the frame itself on toy cases.
+``--list`` for their names, ``--full`` for the sizes that the README's figures have (minutes); files go to ``TMPDIR``. Nothing
+here is collected by pytest except ``test_benchmarks.py``, which runs the frame itself on toy cases.
 
 To add a benchmark
 ------------------

@@ -38,7 +38,7 @@ def measure(full: bool) -> Table:
     pictures = np.random.default_rng(0).integers(0, 256, (n, size, size, 3), np.uint8)
     stimuli = bn.StimulusSet.from_arrays(pictures)
     images = torch.stack([model.transform(picture) for picture in pictures])
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
         options = dict(batch_size=BATCH, resume=False)
         cases = {"bare forward pass": lambda: bare(model, images), "usual loop": lambda: usual(model, images, path)}

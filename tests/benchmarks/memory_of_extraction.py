@@ -18,7 +18,7 @@ from .tables import Table
 
 def extract_v1(n: int, workers: int = 1) -> None:
     """Full maps of V1 at its first timestep (590 kB a stimulus at 128 px) into a store."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         pictures = Path(folder) / "pictures"
         pictures.mkdir()
         for number in range(n):
@@ -28,7 +28,7 @@ def extract_v1(n: int, workers: int = 1) -> None:
 
 def append_v1(n: int) -> None:
     """The same by the usual loop, its images in memory (0.2 MB each)."""
-    with tempfile.TemporaryDirectory(dir=".") as folder:
+    with tempfile.TemporaryDirectory() as folder:
         model = small()
         images = torch.from_numpy(np.random.default_rng(0).uniform(-1, 1, (n, 3, 128, 128)).astype(np.float32))
         usual(model, images, Path(folder), "V1")

@@ -14,6 +14,7 @@ import torch
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError, StimulusError, StoreError
 from bltvs_neuro.extraction import plan as planning
+from bltvs_neuro.schema import Site
 from bltvs_neuro.store import verify
 
 ROOT = Path(__file__).parents[2]
@@ -144,6 +145,22 @@ def test_a_half_precision_says_how_far_it_is_off(model, stimuli, tmp_path):
     assert set(worst) == {"V1/bu", "V1/td", "V2/bu", "V2/td"}
     assert 0 < max(worst.values()) < 0.5
     assert next(model.parameters()).dtype == torch.float32
+
+
+@pytest.mark.parametrize("reduce", ["project:50", "pca:4@8"])
+def test_reductions_are_float32_whatever_the_precision(model, stimuli, tmp_path, reduce):
+    """Under autocast a matrix product would be rounded to half precision."""
+    from bltvs_neuro.extraction.pca import components
+    from bltvs_neuro.extraction.reduce import parse_reduction
+
+    choice = dict(areas="V1", streams="bu", timesteps=2, precision="bfloat16")
+    path = bn.extract(model, stimuli, tmp_path / "acts.h5", **choice, reduce=reduce)
+    full = bn.extract(model, stimuli, tmp_path / "full.h5", **choice)
+    fitted = tmp_path / "acts.h5.components.npz"
+    made = components(fitted) if fitted.exists() else parse_reduction(reduce)
+    bound = made.bind(Site("V1", "bu"), model.shape("V1/bu"), model.grids["V1"], torch.device("cpu"))
+    expected = bound.apply(torch.from_numpy(arrays(full)["V1/bu"][:, 0])).numpy()
+    np.testing.assert_allclose(arrays(path)["V1/bu"][:, 0], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
 def test_components_are_fitted_once_and_reused(model, stimuli, tmp_path):
