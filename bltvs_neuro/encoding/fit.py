@@ -97,7 +97,7 @@ def fit_encoding(
         falls. A target whose loss has a second minimum, where GCV has none, may get the other one; None tries all alphas,
         at several times the cost.
     alphas : sequence of positive floats, ascending, optional
-        Default: 27 from 1e-7 to 1e6 times the features' variance per training row. Banded solvers scale each band by
+        Default: 21 from 1e-4 to 1e6 times the features' variance per training row. Banded solvers scale each band by
         that variance; their alphas are in its units.
     n_components : int
         Of PLS.

@@ -19,8 +19,12 @@ from .ridge import By, Dtype, Edges, fit_ridge
 from .score import split_r2
 from .spectrum import Spectrum, feature_spectrum, gram_spectrum
 
-RELATIVE_ALPHAS = np.logspace(-7, 6, 27)
-"""The default grid, times the mean of the training Gram's diagonal (the features' variance per row)."""
+RELATIVE_ALPHAS = np.logspace(-4, 6, 21)
+"""The default grid, times the mean of the training Gram's diagonal (the features' variance per row).
+
+It ends at 1e-4: with about as many features as rows, GCV has a minimum near alpha zero that fits noise (down to 1e-7, 300
+rows and 240 features, the mean R2 of pure noise was -0.4 where it is -0.04 with this grid).
+"""
 
 
 @dataclass(frozen=True)
