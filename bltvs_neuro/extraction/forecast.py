@@ -164,8 +164,9 @@ def _run(
     model: Network, states: tuple[State, ...], batch: Batch, device: torch.device, precision: Precision, receive: Any
 ) -> float:
     images = as_laid_out(model, model.transform.scale(batch.pixels.to(device)))
+    prepared = kernels(model, precision)  # once for a run
     start = time.perf_counter()
-    with computing(device, precision), kernels(model, precision)(), hooked(model, states, receive):
+    with computing(device, precision), prepared(), hooked(model, states, receive):
         model.run(images)
     if device.type == "cuda":
         torch.cuda.synchronize(device)
