@@ -104,3 +104,14 @@ def test_the_package_is_imported_by_nobody_else():
 
     code = "import sys, bltvs_neuro.cli, bltvs_neuro.neural; print('bltvs_neuro.brainscore' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout.strip() == "False"
+
+
+def test_cornet_s_has_the_clocks_of_its_authors():
+    from bltvs_neuro import load_model
+
+    model = load_model("cornet_s", "untrained", num_classes=5)
+    timeline = default_timeline(model)
+    assert find_layer("V1/bu", model, timeline).bins == ((50, 150),)
+    assert find_layer("IT/bu", model, timeline).bins == ((100, 200), (200, 300))
+    assert find_layer("V4/bu@70-170", model, timeline).moments[0] == pytest.approx({0: 5 / 8, 1: 3 / 8})
+    assert timeline.describe()["clocks_ms"]["V2"] == [70, 100]
