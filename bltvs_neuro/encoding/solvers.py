@@ -22,8 +22,8 @@ from .spectrum import Spectrum, feature_spectrum, gram_spectrum
 RELATIVE_ALPHAS = np.logspace(-4, 6, 21)
 """The default grid, times the mean of the training Gram's diagonal (the features' variance per row).
 
-It ends at 1e-4: with about as many features as rows, GCV has a minimum near alpha zero that fits noise (down to 1e-7, 300
-rows and 240 features, the mean R2 of pure noise was -0.4 where it is -0.04 with this grid).
+It ends at 1e-4: with about as many features as training rows, GCV has a minimum near alpha zero that fits noise: with 80
+of both, the mean R2 of pure noise is -0.11 with this grid and -1.03 with one down to 1e-7.
 """
 
 

@@ -324,6 +324,13 @@ def test_streams_are_chosen_and_constant_sites_left_out(acts, responses) -> None
         fit_encoding(acts, responses, sites="LGN", streams="td")
 
 
+def test_the_default_grid_keeps_gcv_from_fitting_noise_where_features_are_as_many_as_rows() -> None:
+    acts = make_store(100, p=80)
+    noise = simulate_responses(acts, [None], per_source=200)
+    found = fit_encoding(acts, noise, sites="V4/td", timesteps=2, on_edge="ignore")
+    assert found["r2"].values.mean() > -0.2  # -0.11; with alphas down to 1e-7 times the variance -1.03
+
+
 def test_layers_of_other_networks_have_no_stream(acts, responses) -> None:
     layers = {"conv1": acts["V1/bu"], "conv2": acts["V4/td"]}
     found = fit_encoding(layers, responses, sites="conv1:conv2", streams="bu", on_edge="ignore")
