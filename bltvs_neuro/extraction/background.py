@@ -10,8 +10,8 @@ from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
 
-WAITING_BYTES = 256 << 20
-"""What may wait to be written."""
+WAITING_BYTES = 64 << 20
+"""What may wait to be written: enough for the writing thread to be late, and less than a tenth of what torch itself takes."""
 
 
 class Dropped(Exception):
