@@ -1,4 +1,4 @@
-"""The outlines of the drawn categories: each a closed path around the origin, within a circle of radius 1."""
+"""The outlines of the drawn categories: each a closed path around the origin, of a radius of about 1."""
 
 from __future__ import annotations
 

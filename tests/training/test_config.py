@@ -1,0 +1,65 @@
+"""Configs: what is read, and what is refused with which words."""
+
+from __future__ import annotations
+
+import pytest
+
+from bltvs_neuro.errors import SpecError
+from bltvs_neuro.training.config import make_config, read_config
+from bltvs_neuro.training.recipes import RECIPES
+
+from .made import TINY, tiny, toml
+
+
+def test_a_file_says_the_same_as_its_data(tmp_path):
+    (tmp_path / "run.toml").write_text(toml(TINY))
+    config = read_config(tmp_path / "run.toml")
+    assert config == make_config(TINY)
+    assert config == make_config(config.to_json())
+
+
+@pytest.mark.parametrize("name", ["shapes", "shapes_start", "imagenet", "ecoset"])
+def test_the_recipes_are_valid(name):
+    config = read_config(RECIPES[name])
+    if name in ("imagenet", "ecoset"):  # the original's
+        optimizer = config.optimizer
+        assert (optimizer.learning_rate, optimizer.warmup_epochs, optimizer.warmup_start) == (1e-3, 5, 0.01)
+        assert (optimizer.plateau_epochs, optimizer.plateau_percent, optimizer.plateau_patience) == (5, 1.0, 3)
+        assert (optimizer.plateau_factor, optimizer.stop_at, optimizer.label_smoothing) == (0.5, 1e-6, 0.1)
+        assert (optimizer.clip, optimizer.class_weights, config.augment.blur) == (0.1, True, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(optimzer={}), r"unknown key in the config 'optimzer' \(did you mean 'optimizer'\?\); valid: name, "),
+        (dict(run={"batchsize": 3}), r"unknown key in the table \[run\] 'batchsize' \(did you mean 'batch_size'\?\)"),
+        (dict(run={"batch_size": "3"}), "run.batch_size must be of type int; got '3'"),
+        (dict(run={"batch_size": 0}), "run.batch_size must be at least 1; got 0"),
+        (dict(run={"epochs": True}), "run.epochs must be of type int; got True"),
+        (dict(run=3), r"run is a table, \[run\]; got 3"),
+        (dict(optimizer={"clip_by": "layer"}), "unknown optimizer.clip_by 'layer'; valid: tensor, unit"),
+        (dict(optimizer={"label_smoothing": float("nan")}), "optimizer.label_smoothing must be finite"),
+        (dict(optimizer={"learning_rate": 0}), "optimizer.learning_rate must be above 0"),
+        (dict(optimizer={"schedule": "cosine"}, run={"epochs": 0}), "'cosine' needs run.epochs"),
+        (dict(data={"source": "imagefolder"}), "'imagefolder' needs data.path"),
+        (dict(model={"num_classes": 10}), "the data decide it"),
+        (dict(augment={"flip": 1.5}), "augment.flip must be at most 1; got 1.5"),
+    ],
+)
+def test_what_is_refused(change, message):
+    with pytest.raises(SpecError, match=message):
+        make_config(
+            {**tiny(), **change} if not all(key in TINY for key in change) or change.get("run") == 3 else tiny(**change)
+        )
+
+
+def test_files_that_cannot_be_read(tmp_path):
+    with pytest.raises(SpecError, match="there is no config"):
+        read_config(tmp_path / "no.toml")
+    (tmp_path / "a.toml").write_text("name = ")
+    with pytest.raises(SpecError, match="cannot read the config"):
+        read_config(tmp_path / "a.toml")
+    (tmp_path / "b.toml").write_text("seed = 1\n")
+    with pytest.raises(SpecError, match=r"b\.toml: the config needs the key 'name'"):
+        read_config(tmp_path / "b.toml")
