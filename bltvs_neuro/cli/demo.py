@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from ..errors import DataError, WeightsError
+from ..errors import DataError, WeightsError, unknown
 from .common import Device, err, extraction_progress, guarded, out
 
 if TYPE_CHECKING:
     from ..model import Network
     from ..stimuli import StimulusSet
+
+DEMOS = ("imagenet", "shapes")
 
 
 @guarded
@@ -20,19 +22,27 @@ def demo(
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the store and the figure.")] = Path(
         "bltvs-demo"
     ),
+    model_name: Annotated[
+        str, typer.Option("--model", help="'imagenet', or 'shapes': a small trained model that needs no network.")
+    ] = "imagenet",
     device: Device = "auto",
 ) -> None:
     """Run the main job: V1 to LOC, both streams, all timesteps, into a store with a figure.
 
     Takes the 92 objects of Kriegeskorte et al. (2008) and the pretrained ImageNet model where they can be had (a
     download, a cache, or the folder that BLTVS_DATA names); says plainly what it falls back to where they cannot.
+
+    `bltvs demo --model shapes` takes a small model that comes with the package, trained on objects that the package
+    draws, and shows it some it has not seen.
     """
     from ..extraction.plot import activation_over_time, plot_activation
     from ..extraction.run import extract
     from ..store import open_store
 
-    stimuli, which = _stimuli()
-    model, weights = _model()
+    if model_name not in DEMOS:
+        raise unknown("model", model_name, DEMOS)
+    stimuli, which = _stimuli() if model_name == "imagenet" else _drawn()
+    model, weights = _model(model_name)
     output.mkdir(parents=True, exist_ok=True)
     # other weights or stimuli than last time make another store, so that a demo never mixes them
     name = f"{model.provenance['model']}_{weights}_{which}"
@@ -70,15 +80,24 @@ def _stimuli() -> tuple[StimulusSet, str]:
         return StimulusSet.synthetic(24), "24_made_pictures"
 
 
-def _model() -> tuple[Network, str]:
+def _drawn() -> tuple[StimulusSet, str]:
+    from ..stimuli import StimulusSet
+
+    return StimulusSet.shapes(40), "40_drawn_objects"
+
+
+def _model(name: str) -> tuple[Network, str]:
     from ..model.checkpoints import load_model
 
+    if name == "shapes":
+        return load_model("shapes"), "trained"
     try:
         return load_model("imagenet"), "pretrained"
     except WeightsError as error:
         err.print(
             f"[yellow]the pretrained weights cannot be had:[/] {error}\n[yellow]using untrained weights (seed 0), stamped "
-            "as such in every output: these activations say nothing about a trained model[/]",
+            "as such in every output: these activations say nothing about a trained model. `bltvs demo --model shapes` runs a "
+            "small trained model that comes with the package[/]",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         return load_model("imagenet", weights="untrained", seed=0), "untrained"

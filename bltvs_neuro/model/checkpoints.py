@@ -92,6 +92,9 @@ def _config(timesteps: int, num_classes: int, *, bio_unroll: bool) -> Mapping[st
     )
 
 
+SHAPES = Path(__file__).parent / "shapes"
+"""The folder of the checkpoint that comes with the package: model, training log and evaluation."""
+
 _TABLE = (
     Checkpoint(
         name="ecoset",
@@ -114,10 +117,25 @@ _TABLE = (
         accuracies=(52.77, 65.45, 69.05, 70.10, 70.29, 70.08),
         second_source="weights/blt_vs.zip",
     ),
+    # comes with the package; its model.json says more, and a test holds that it says the same
+    Checkpoint(
+        name="shapes",
+        description="small, trained on drawn objects (10 categories, 128 px), sweep schedule, 4 timesteps; no network needed",
+        repo="",
+        filename="weights.safetensors",
+        revision="",
+        config=MappingProxyType(
+            {**_config(4, 10, bio_unroll=False), "add_feats": 22, "image_size": 128, "width": 0.125}
+        ),
+        classes=("disc", "ring", "crescent", "triangle", "square", "star", "cross", "arrow", "heart", "gear"),
+        accuracies=(87.90, 93.80, 94.90, 95.20),
+        folder=SHAPES,
+        file_sha256="a95732c557a70669fd4d839f8dfb7f101fd7d6cd7aba9948e8bb2325db156a0e",
+    ),
 )
 
 CHECKPOINTS: dict[str, Checkpoint] = {checkpoint.name: checkpoint for checkpoint in _TABLE}
-"""The released models by name."""
+"""The released models by name, and the one that comes with the package."""
 
 
 def find_checkpoint(name: str | Path) -> Checkpoint:
@@ -130,12 +148,14 @@ def find_checkpoint(name: str | Path) -> Checkpoint:
     WeightsError
         A folder that does not hold an exported model.
     """
-    if isinstance(name, str) and name in CHECKPOINTS:
-        return CHECKPOINTS[name]
-    if Path(name).is_dir():
+    known = CHECKPOINTS.get(name) if isinstance(name, str) else None
+    if known is not None and known.folder is None:
+        return known
+    folder = Path(name) if known is None or known.folder is None else known.folder
+    if folder.is_dir():
         from .exported import read_checkpoint
 
-        return read_checkpoint(name)
+        return read_checkpoint(folder)
     raise unknown(
         "model", str(name), [*CHECKPOINTS, *ZOO, "torchvision:NAME", "timm:NAME", "the folder of an exported model"]
     )
@@ -158,8 +178,8 @@ def load_model(
     Parameters
     ----------
     name : str or Path
-        A name of :data:`CHECKPOINTS` (``"ecoset"``, ``"imagenet"``), or the folder of an exported model, which holds
-        ``model.json`` and ``weights.safetensors``; a comparison model (``"resnet50"``, ``"cornet_s"``, ``"b_vs"``,
+        A name of :data:`CHECKPOINTS` (``"ecoset"``, ``"imagenet"``, ``"shapes"``), or the folder of an exported model, which
+        holds ``model.json`` and ``weights.safetensors``; a comparison model (``"resnet50"``, ``"cornet_s"``, ``"b_vs"``,
         ``"vnet"``); or any classifier of torchvision or timm (``"torchvision:resnet18"``, ``"timm:convnext_tiny"``).
     weights : "pretrained", "untrained", str or Path
         The released weights, fetched at their first use; random ones; or a file (.pth, .pt, .safetensors) of your own
