@@ -36,7 +36,7 @@ def plot_evaluation(result: Evaluation, title: str = "") -> Figure:
         over_time.axhline(100 * k / len(classes), color=colour, lw=0.8, ls=":", label="chance" if k == 1 else None)
     over_time.set(xlabel="timestep", ylabel="correct (%)", ylim=(0, 102))
     over_time.xaxis.set_major_locator(MaxNLocator(integer=True))
-    over_time.legend(frameon=False, loc="lower right")
+    over_time.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.16))
     over_time.spines[["top", "right"]].set_visible(False)
     n = int(result.confusion[-1].sum())
     over_time.set_title(f"{n:,} pictures, 95 % intervals", fontsize="medium")

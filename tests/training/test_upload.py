@@ -27,6 +27,8 @@ class Hub(BaseHTTPRequestHandler):
 
     def do_POST(self):
         body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        if self.path == "/api/validate-yaml":
+            return self.answer(200, {"errors": [], "warnings": []})
         if self.refuse or self.headers.get("Authorization") != "Bearer hf_test":
             return self.answer(401, {"error": "Invalid username or password."})
         if self.path == "/api/repos/create":
