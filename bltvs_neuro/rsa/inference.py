@@ -37,7 +37,7 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
     ----------
     found : Spread
     test : {"t", "sign_flip"}
-        ``"t"``: score over standard error, t-distributed with ``found.dof`` degrees of freedom; generalises to what
+        ``"t"``: score over standard error, t-distributed with ``found.dof`` (against zero: ``found.zero_dof``) degrees of freedom; generalises to what
         ``found.over`` names. ``"sign_flip"``: generalises to subjects; with k subjects no p value is below 1/2**k.
     n_flips, seed : int
         For ``"sign_flip"``.
@@ -60,7 +60,7 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
         pairwise = 2 * sps.t.sf(np.abs(differ), found.difference_dof)
         np.fill_diagonal(pairwise, 1.0)
         ceiling = 2 * sps.t.sf(np.abs(below), found.ceiling_difference_dof[:, 0])
-        return ModelTests(sps.t.sf(zero, found.dof), ceiling, pairwise)
+        return ModelTests(sps.t.sf(zero, found.zero_dof), ceiling, pairwise)
     m, k = found.scores.shape
     if k < 2:
         raise SpecError('a sign-flip test needs at least 2 subjects; with one subject use test="t" over stimuli')

@@ -17,8 +17,12 @@ V_c² / ν_c, with ν = subjects - 1 for V_subjects, and for V_stimuli the degre
 taken as V_stimuli × (V_stimuli + surplus), because the surplus is estimated too; with the surplus twice, tests of models
 unrelated to the brain become conservative (README has what simulations gave).
 
-References: Arvesen (1969), doi:10.1214/aoms/1177697287; Hoeffding (1948), doi:10.1214/aoms/1177730196; Satterthwaite (1946),
-doi:10.2307/3002019; Schütt et al. (2023), doi:10.7554/eLife.82566.
+The test of a model against zero leaves κ out. Of a related model the score and its variance go together, which is what the wider
+intervals make up for; under the null the influences are symmetric about zero, and sums divided by their own standard
+error have lighter tails than t already, the more so the heavier the tails of the influences (Cressie 1980).
+
+References: Arvesen (1969), doi:10.1214/aoms/1177697287; Cressie (1980), Australian Journal of Statistics 22:143; Hoeffding
+(1948), doi:10.1214/aoms/1177730196; Satterthwaite (1946), doi:10.2307/3002019; Schütt et al. (2023), doi:10.7554/eLife.82566.
 """
 
 from __future__ import annotations
@@ -213,21 +217,31 @@ def _spread(scores: Array, ceiling: NoiseCeiling, parts: Parts, over: Over, n: i
     m = len(scores)
     covariances = (parts.stimuli, parts.subjects, parts.interaction, parts.jackknife)
     of = (contrasts(c, m) for c in covariances)
-    variances, dofs = [], []
+    variances, dofs, dofs_of_light_tails = [], [], []
     for stimuli, subjects, interaction, jackknife, tail in zip(*of, _tails(parts.pseudo, m), strict=True):
         floor = np.maximum(np.maximum(stimuli, subjects), np.finfo(np.float64).tiny)
         total = np.maximum(stimuli + subjects - interaction, floor)
         unsure = np.zeros_like(total)
         if over != "subjects":
-            unsure += np.maximum(stimuli, 0) * jackknife * (1 / (n - 1) + tail / (2 * n))
+            unsure += np.maximum(stimuli, 0) * jackknife / (n - 1)
         if over != "stimuli":
             unsure += subjects**2 / (k - 1)
         if over == "both":
             unsure += interaction**2 / ((n - 1) * (k - 1))
+        heavy = np.maximum(stimuli, 0) * jackknife * tail / (2 * n) if over != "subjects" else 0.0
+        usual = float(k - 1 if over == "subjects" else n - 1)
         variances.append(total)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            dofs.append(np.where(unsure > 0, total**2 / unsure, k - 1 if over == "subjects" else n - 1))
-    return Spread(scores=scores, ceiling=ceiling, over=over, **spread_fields(variances, dofs))
+        dofs.append(_satterthwaite(total, unsure + heavy, usual))
+        dofs_of_light_tails.append(_satterthwaite(total, unsure, usual))
+    return Spread(
+        scores=scores, ceiling=ceiling, over=over, zero_dof=dofs_of_light_tails[0], **spread_fields(variances, dofs)
+    )
+
+
+def _satterthwaite(total: Array, unsure: Array, usual: float) -> Array:
+    """Degrees of freedom of a variance whose own variance is ``2 unsure``; ``usual`` where nothing is unsure."""
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(unsure > 0, total**2 / unsure, usual)
 
 
 def _tails(pseudo: Array, m: int) -> tuple[Array, Array, Array, Array]:

@@ -245,6 +245,7 @@ def _table(
             "ceiling_lower_se": ((), ceiling_se[0]),
             "ceiling_upper_se": ((), ceiling_se[1]),
             "dof": ("model", found.dof),
+            "zero_dof": ("model", found.zero_dof),
             "best_share": ("model", share),
             "n_subjects": ((), len(subjects)),
         },

@@ -33,6 +33,8 @@ class Spread:
     """(2,) of the lower and the upper ceiling."""
     dof: Array
     """(models,) degrees of freedom for t statistics; so for the others."""
+    zero_dof: Array
+    """(models,) for the test of each model against zero."""
     difference_dof: Array
     ceiling_difference_dof: Array
     ceiling_dof: Array
