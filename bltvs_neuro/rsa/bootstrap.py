@@ -108,7 +108,9 @@ def bootstrap_rsa(
     variances = [_correct({key: part[i] for key, part in factors.items()}, over, k, n) for i in range(4)]
     dof = {"both": min(n, k), "stimuli": n, "subjects": k}[over] - 1
     dofs = [np.full(v.shape, float(dof)) for v in variances]
-    return Bootstrap(scores=scores, ceiling=ceiling, over=over, samples=samples, zero_dof=dofs[0], **spread_fields(variances, dofs))
+    return Bootstrap(
+        scores=scores, ceiling=ceiling, over=over, samples=samples, zero_dof=dofs[0], **spread_fields(variances, dofs)
+    )
 
 
 def bootstrap_scores(

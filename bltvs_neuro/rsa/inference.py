@@ -37,8 +37,9 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
     ----------
     found : Spread
     test : {"t", "sign_flip"}
-        ``"t"``: score over standard error, t-distributed with ``found.dof`` (against zero: ``found.zero_dof``) degrees of freedom; generalises to what
-        ``found.over`` names. ``"sign_flip"``: generalises to subjects; with k subjects no p value is below 1/2**k.
+        ``"t"``: score over standard error, t-distributed with ``found.dof`` degrees of freedom (against zero:
+        ``found.zero_dof``); generalises to what ``found.over`` names. ``"sign_flip"``: generalises to subjects; with k
+        subjects no p value is below 1/2**k.
     n_flips, seed : int
         For ``"sign_flip"``.
 
