@@ -6,11 +6,9 @@ import functools
 import json
 import logging
 import math
-import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,6 +28,7 @@ from .clipping import clip_gradients, unit_axes
 from .config import TrainingConfig
 from .data import TrainingPictures, open_split
 from .finish import finish
+from .interrupts import ignore_interrupts, stop_when_asked
 from .logs import Board, Row, write_log
 from .loss import Criterion, class_weights
 from .order import Order
@@ -109,7 +108,7 @@ def train(
         SIGINT or SIGTERM has arrived; a checkpoint was written.
     """
     folder = Path(folder)
-    with joined(config.run.device) as processes, _stopping() as stop:
+    with joined(config.run.device) as processes, stop_when_asked() as stop:
         run = Run(config, folder, processes, resume=resume)
         run.go(stop, progress)
         if processes.first:
@@ -403,29 +402,3 @@ class _Batches:
 
     def __iter__(self) -> Iterator[list[tuple[int, int]]]:
         return self._iterate()
-
-
-def ignore_interrupts(worker: int) -> None:
-    """Let a worker live through Ctrl-C, which goes to all processes of a terminal; the main process ends it."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-
-
-@contextmanager
-def _stopping() -> Iterator[threading.Event]:
-    """An event that SIGINT and SIGTERM set; a second SIGINT interrupts at once."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
