@@ -21,7 +21,7 @@ from .plan import Choices, Choose, Plan, SolverName, Weights, make_plan, make_sp
 from .result import EncodingResult, PartitionResult, build_partition, build_result
 from .ridge import Dtype, OnEdge
 from .solvers import BANDED
-from .spaces import Member, Over, Space, banded_spaces, choose_members, single_spaces, stimulus_ids
+from .spaces import Member, Over, Space, banded_spaces, choose_members, single_spaces, stimulus_ids, useless_spaces
 from .sweep import Progress, run_spaces
 from .targets import BadTargets, OnMismatch, Repetitions, Targets, prepare_targets
 
@@ -180,6 +180,8 @@ def partition_encoding(
 
     Every combination of bands is fitted by banded ridge on the same folds; see
     :func:`bltvs_neuro.encoding.partition.commonality`. Each area and timestep (``over="stream"``) is a partition of its own.
+    What a band that adds nothing would show is measured on simulated responses (:mod:`bltvs_neuro.encoding.useless`);
+    :meth:`PartitionResult.unique` gives the mean over neuroids beyond that, with an interval.
 
     Parameters
     ----------
@@ -205,16 +207,21 @@ def partition_encoding(
     choices = Choices.read({"on_edge": "ignore", **options}, fixed={"n_iter": n_iter, "n_components": 1, **PLAIN_SWEEP})
     members, left_out = choose_members(acts, sites, timesteps, streams)
     spaces = banded_spaces(members, over, subsets=True)
+    spaces += useless_spaces(spaces)
     sweep = prepare(acts, responses, members, spaces, left_out, choices)
     arrays = sweep.run(progress, resume_path, cluster)
     grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
+    useless: dict[tuple[Any, ...], dict[str, np.ndarray]] = {}
     labels: dict[tuple[Any, ...], dict[str, Any]] = {}
     for space, result in zip(spaces, arrays, strict=True):
         key = tuple(sorted(space.labels.items()))
         labels[key] = space.labels
+        if space.useless:
+            useless.setdefault(key, {})[space.useless] = result["r2"]
+            continue
         grouped.setdefault(key, {})[frozenset(member.band for member in space.members)] = result["r2"]
-    partitions = [(labels[key], commonality(r2)) for key, r2 in grouped.items()]
-    return build_partition(partitions, sweep.plan.targets, sweep.attrs)
+    partitions = [(labels[key], commonality(r2), useless.get(key, {})) for key, r2 in grouped.items()]
+    return build_partition(partitions, sweep.plan, sweep.attrs)
 
 
 class Sweep(NamedTuple):

@@ -80,11 +80,16 @@ def write_encoding(
 
 
 def write_partition(result: PartitionResult, folder: str | os.PathLike[str]) -> list[Path]:
-    """Write ``partition.h5``, ``partition.csv`` and ``figures/partition*.png`` (one per region where there are regions)."""
+    """Write ``partition.h5``, ``partition.csv``, ``unique.csv`` and ``figures/partition*.png``, by region if there are any."""
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    out = [result.save(folder / "partition.h5"), result.to_csv(folder / "partition.csv")]
-    for name, chosen in _regions(result.dataset):
+    out = [result.save(folder / "partition.h5"), result.to_csv(folder / "partition.csv"), folder / "unique.csv"]
+    import pandas as pd
+
+    regions = list(_regions(result.dataset))
+    tables = [result.unique(chosen).assign(roi=name.removeprefix("_") or "all") for name, chosen in regions]
+    pd.concat(tables).to_csv(folder / "unique.csv", index=False)
+    for name, chosen in regions:
         figure = plot_partition(result, neuroids=chosen)
         out.append(save_figure(figure, folder / "figures" / f"partition{name}.png", result, region=name))
     return out

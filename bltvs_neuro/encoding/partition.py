@@ -7,6 +7,7 @@ from itertools import combinations
 from typing import NamedTuple
 
 import numpy as np
+from scipy.stats import t as student
 
 from ..errors import SpecError, listed
 
@@ -24,7 +25,8 @@ def commonality(r2: Mapping[frozenset[str], np.ndarray]) -> dict[frozenset[str],
     dict of frozenset of names to arrays
         For each subset, the variance that exactly these spaces share and no other explains; ``{"bu"}`` alone is what bu
         explains uniquely. The entries sum to the R2 of all spaces together. With cross-validated R2 an entry can be
-        negative (a space that adds nothing costs a little); it is not clipped, which would bias the mean.
+        negative (a space that adds nothing costs a little: :mod:`bltvs_neuro.encoding.useless` measures how much); it is
+        not clipped, which would bias the mean.
 
     Raises
     ------
@@ -61,6 +63,48 @@ def commonality(r2: Mapping[frozenset[str], np.ndarray]) -> dict[frozenset[str],
                 total = total + (-1) ** (k + 1) * explained(rest | frozenset(some))
         out[subset] = np.asarray(total, np.float64)
     return out
+
+
+def corrected_interval(per_fold: np.ndarray, n_test: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+    """Interval of a mean over folds of one cross-validation, which share training rows.
+
+    Parameters
+    ----------
+    per_fold : array of shape (fold,)
+        A difference of scores in each fold, averaged over neuroids first: those share stimuli, so that their number tells
+        little of how certain the mean is.
+    n_test : array of shape (fold,)
+        Test rows of each fold.
+    level : float
+
+    Returns
+    -------
+    low, high
+        ``mean +- t(J - 1) sqrt((1 / J + n_test / n_train) s^2)`` with J folds, s^2 their variance (ddof 1) and the mean
+        numbers of rows: sqrt(1 + J / (J - 1)) times as wide as if folds were independent.
+
+    Raises
+    ------
+    SpecError
+        Fewer than 2 folds.
+
+    References
+    ----------
+    Nadeau & Bengio (2003), doi:10.1023/A:1024068626366
+
+    Examples
+    --------
+    >>> low, high = corrected_interval(np.array([0.1, 0.2, 0.3, 0.2]), np.full(4, 25))
+    >>> round(low, 3), round(high, 3)
+    (0.002, 0.398)
+    """
+    folds = len(per_fold)
+    if folds < 2:
+        raise SpecError(f"an interval over folds needs 2 or more; got {folds}")
+    tested = float(np.mean(n_test))
+    trained = float(np.sum(n_test)) - tested
+    half = student.ppf((1 + level) / 2, folds - 1) * np.sqrt((1 / folds + tested / trained) * np.var(per_fold, ddof=1))
+    return float(np.mean(per_fold) - half), float(np.mean(per_fold) + half)
 
 
 class Best(NamedTuple):

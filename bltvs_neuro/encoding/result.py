@@ -17,7 +17,7 @@ from ..errors import DataError, SpecError, unknown
 from ..schema import NEUROID
 from ..stats import adjust_p_values
 from .ceiling import normalise_r, normalise_r2
-from .partition import best_space
+from .partition import best_space, corrected_interval
 from .plan import Plan
 from .spaces import Space
 from .targets import Targets
@@ -212,10 +212,56 @@ class PartitionResult(_Saved):
     ----------
     dataset : xarray.Dataset
         ``variance`` (space, part, neuroid[, time]) and ``variance_fold``; ``part`` names what is shared by exactly these
-        bands: ``"bu"`` is unique to bu, ``"bu & td"`` shared. ``total`` is their sum, the R2 of all bands.
+        bands: ``"bu"`` is unique to bu, ``"bu & td"`` shared. ``total`` is their sum, the R2 of all bands. ``useless`` and
+        ``useless_fold`` are what a unique part shows in responses simulated without its band (NaN for shared parts).
     """
 
     kind = "partition"
+
+    def unique(self, neuroids: np.ndarray | None = None, *, level: float = 0.95) -> pd.DataFrame:
+        """Mean unique variance over neuroids, beyond that of a useless band, with an interval.
+
+        Parameters
+        ----------
+        neuroids : array of positions or bool, optional
+            Which to average over; default all that were fitted.
+        level : float
+            Of the interval.
+
+        Returns
+        -------
+        DataFrame
+            One row per partition, band (and time): ``unique`` (as cross-validated), ``useless`` (what a band that adds
+            nothing shows), ``beyond`` (their difference), ``low`` and ``high``: the interval of ``beyond``, from its
+            means over neuroids in each fold (:func:`bltvs_neuro.encoding.partition.corrected_interval`).
+
+        Raises
+        ------
+        DataError
+            The result is of an older version, without simulated responses.
+        """
+        if "useless_fold" not in self.dataset:
+            raise DataError("this partition was saved without simulated responses: run partition_encoding again")
+        raw, null = (self.dataset[k] if neuroids is None else self.dataset[k].isel({NEUROID: neuroids})
+                     for k in ("variance_fold", "useless_fold"))  # fmt: skip
+        raw, null = raw.mean(NEUROID, skipna=True), null.mean(NEUROID, skipna=True)
+        labels = [k for k in ("area", "stream", "timestep") if k in self.dataset.coords]
+        n_test = self.dataset["n_test"].values
+        rows = []
+        for i, part in np.ndindex(raw.sizes[SPACE], raw.sizes[PART]):
+            name = str(raw[PART].values[part])
+            for at in range(raw.sizes.get("time", 1)):
+                where = {SPACE: i, PART: part} | ({"time": at} if "time" in raw.dims else {})
+                one, other = raw.isel(where).values, null.isel(where).values
+                if not np.isfinite(other).all():
+                    continue
+                low, high = corrected_interval(one - other, n_test, level=level)
+                row = {k: self.dataset[k].values[i] for k in labels} | {PART: name}
+                if "time" in raw.dims:
+                    row["time"] = raw["time"].values[at]
+                row |= {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
+                rows.append({**row, "low": low, "high": high})
+        return pd.DataFrame(rows)
 
 
 def build_result(
@@ -267,24 +313,31 @@ def build_result(
 
 
 def build_partition(
-    partitions: Sequence[tuple[dict[str, Any], dict[frozenset[str], np.ndarray]]],
-    targets: Targets,
+    partitions: Sequence[tuple[dict[str, Any], dict[frozenset[str], np.ndarray], dict[str, np.ndarray]]],
+    plan: Plan,
     attrs: Mapping[str, Any],
 ) -> PartitionResult:
-    """Label commonalities: for each partition its labels and the (fold, t) variance of each part."""
+    """Label commonalities: for each partition its labels, the (fold, t) variance of each part, and of useless bands."""
+    targets = plan.targets
     tail = (NEUROID, "time")[: len(targets.shape)]
-    names = list(dict.fromkeys(" & ".join(sorted(part)) for _, parts in partitions for part in parts))
+    names = list(dict.fromkeys(" & ".join(sorted(part)) for _, parts, _ in partitions for part in parts))
     folds = len(next(iter(partitions[0][1].values())))
     every = np.full((len(partitions), len(names), folds, *targets.shape), np.nan)
+    null = every.copy()
     total = np.empty((len(partitions), *targets.shape))
-    for i, (_, parts) in enumerate(partitions):
+    for i, (_, parts, useless) in enumerate(partitions):
         total[i] = spread(np.mean(sum(parts.values()), axis=0), targets)
         for part, value in parts.items():
             every[i, names.index(" & ".join(sorted(part)))] = spread(value, targets)
+        for band, value in useless.items():
+            null[i, names.index(band)] = spread(value, targets)
     dataset = xr.Dataset(coords=_target_coords(targets), attrs=dict(attrs))
-    dataset = dataset.assign_coords(**_space_coords([labels for labels, _ in partitions]), part=(PART, names))
+    dataset = dataset.assign_coords(n_test=(FOLD, [len(fold.test) for fold in plan.folds]))
+    dataset = dataset.assign_coords(**_space_coords([labels for labels, *_ in partitions]), part=(PART, names))
     dataset["variance_fold"] = ((SPACE, PART, FOLD, *tail), every)
     dataset["variance"] = ((SPACE, PART, *tail), every.mean(axis=2))
+    dataset["useless_fold"] = ((SPACE, PART, FOLD, *tail), null)
+    dataset["useless"] = ((SPACE, PART, *tail), null.mean(axis=2))
     dataset["total"] = ((SPACE, *tail), total)
     return PartitionResult(dataset)
 

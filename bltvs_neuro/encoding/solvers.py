@@ -114,7 +114,7 @@ def _ridge(
 def _banded(
     features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
-    grams, crosses = _scaled_bands(features, fold)
+    grams, crosses = scaled_bands(features, fold)
     fit = fit_banded(
         grams,
         targets[fold.train],
@@ -137,7 +137,7 @@ def _hyper_gradient(
 ) -> Outcome:
     if blocks is None:
         raise SpecError("solver 'banded_hyper_gradient' chooses by k-fold: pass by='kfold'")
-    grams, crosses = _scaled_bands(features, fold)
+    grams, crosses = scaled_bands(features, fold)
     fit = fit_banded_hyper_gradient(grams, targets[fold.train], folds=blocks, seed=options.seed)
     return _banded_outcome(fit, crosses, targets[fold.test])
 
@@ -176,7 +176,7 @@ def _cross(features: Features, band: int, fold: Fold) -> np.ndarray:
     return centre_cross(features.grams[band], fold.test, fold.train)
 
 
-def _scaled_bands(features: Features, fold: Fold) -> tuple[list[np.ndarray], list[np.ndarray]]:
+def scaled_bands(features: Features, fold: Fold) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """Training and cross-Grams of each band over its variance per training row: shares then mean the same for all."""
     grams, crosses = [], []
     for band, k in enumerate(features.grams):

@@ -33,11 +33,19 @@ class Space(NamedTuple):
     members: tuple[Member, ...]
     labels: dict[str, Any]
     """Of area, stream and timestep, those that all members share."""
+    useless: str = ""
+    """The band that responses are simulated without, where the space is fitted to such (see :mod:`.useless`)."""
 
     @property
     def name(self) -> str:
         """For progress, files and messages, for example ``V4/td t3``."""
-        return " + ".join(str(member) for member in self.members)
+        joined = " + ".join(str(member) for member in self.members)
+        return f"{joined}, simulated without {self.useless}" if self.useless else joined
+
+    def split(self) -> tuple[Space, Space]:
+        """All bands, and all but the useless one, to be fitted to the same responses."""
+        rest = tuple(member for member in self.members if member.band != self.useless)
+        return self._replace(useless=""), Space(rest, self.labels)
 
 
 def choose_members(
@@ -130,6 +138,16 @@ def banded_spaces(members: Sequence[Member], over: Over, *, subsets: bool = Fals
         sizes = range(1, len(group) + 1) if subsets else [len(group)]
         out += [Space(some, dict(labels)) for k in sizes for some in combinations(group, k)]
     return out
+
+
+def useless_spaces(spaces: Sequence[Space]) -> list[Space]:
+    """For every partition among ``spaces`` (the widest one of each labels) and band, a space with that band useless."""
+    widest: dict[tuple[Any, ...], Space] = {}
+    for space in spaces:
+        key = tuple(sorted(space.labels.items()))
+        if key not in widest or len(space.members) > len(widest[key].members):
+            widest[key] = space
+    return [s._replace(useless=m.band) for s in widest.values() if len(s.members) > 1 for m in s.members]
 
 
 def load_features(acts: Mapping[str, Any], member: Member, rows: np.ndarray) -> Any:

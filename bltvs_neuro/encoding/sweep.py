@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
@@ -16,6 +17,7 @@ from .ridge import Edges, fit_ridge, warn_edges
 from .score import pearson, permutation_test, r2
 from .solvers import BANDED, RELATIVE_ALPHAS, SOLVERS, Outcome, decompose, grid_for
 from .spaces import Space
+from .useless import simulate_without
 
 
 class Progress(NamedTuple):
@@ -105,8 +107,15 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
     -------
     dict of arrays
         r, r2, alpha: (fold, t); gamma, share: (fold, band, t) for bands; p_value: (t,); dual, dual_alpha; n_features,
-        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen.
+        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 is its
+        unique variance in responses simulated without it.
     """
+    if space.useless:
+        whole, rest = space.split()
+        values = simulate_without(rest, source, plan, space.name)
+        simulated = dataclasses.replace(plan, targets=plan.targets._replace(values=values))
+        both, without = (_fit_space(some, source, simulated) for some in (whole, rest))
+        return {**both, "r2": both["r2"] - without["r2"]}
     y, inputs = plan.targets.values, load_inputs(space, source, plan)
     bands = len(space.members)
     t = y.shape[1]

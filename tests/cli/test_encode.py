@@ -207,6 +207,11 @@ def test_nsd_layout_with_the_ceiling_it_brings_and_maps(store, signal_of, tmp_pa
     shares = PartitionResult.load(folder / "partition.h5")
     assert {"bu", "td", "bu & td"} == set(shares["part"].values)
     assert (folder / "figures" / "partition_V1.png").exists()
+    unique = pd.read_csv(folder / "unique.csv")
+    assert set(unique["roi"]) == {"all", "V1", "hV4"}
+    here = unique[(unique["roi"] == "hV4") & (unique["area"] == "V4") & (unique["timestep"] == 2)].set_index("part")
+    assert here.loc["td", "low"] > 0.3
+    assert here.loc["bu", "low"] <= 0 <= here.loc["bu", "high"]
 
 
 def test_bids_layout_with_labels_as_an_option_of_the_reader(store, ids, signal_of, tmp_path) -> None:
