@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
@@ -121,10 +121,13 @@ def encode(
 
     from ..encoding import fit_encoding, partition_encoding, temporal_generalisation
     from ..encoding.outputs import write_encoding, write_generalisation, write_partition
+    from ..encoding.spaces import Over
     from ..store import open_store
 
     if score not in ("r2", "r"):
         raise unknown("score", score, ("r2", "r"))
+    if partition is not None and partition not in get_args(Over):
+        raise unknown("bands", partition, get_args(Over))
     pairs = [read_pair(text) for text in generalise or ()]
     shared: dict[str, Any] = dict(
         groups=tuple(groups.split(",")), repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets, cv=cv,

@@ -194,6 +194,17 @@ def centre_train(gram: np.ndarray, train: np.ndarray) -> np.ndarray:
     return block
 
 
+def centre_both(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What :func:`centre_train` and :func:`centre_cross` give, with the training block read once."""
+    block, cross = gram[np.ix_(train, train)], gram[np.ix_(test, train)]
+    means = block.mean(axis=0)
+    cross -= cross.mean(axis=1, keepdims=True)
+    cross -= means - means.mean()
+    block -= means
+    block -= means[:, None] - means.mean()
+    return block, cross
+
+
 def centre_cross(gram: np.ndarray, test: np.ndarray, train: np.ndarray) -> np.ndarray:
     """The cross-Gram test x train, with features centred over the training rows.
 

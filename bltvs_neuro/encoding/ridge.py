@@ -91,8 +91,9 @@ def fit_ridge(
     window : int or None
         How many alphas to each side of the GCV optimum are tried first by ``"loo"`` and ``"kfold"``; None tries all.
     dtype : {"float32", "float64"}
-        Of the products with targets; the decomposition is always float64. In float32, up to 8 targets are checked
-        against float64 and a :class:`PrecisionWarning` says so when they differ by more than 1e-3.
+        Of the products with targets; that of the decomposition is the spectrum's. In float32, up to 8 targets are checked
+        against float64 and a :class:`PrecisionWarning` says so when they differ by more than 1e-3; not where the spectrum
+        itself is float32.
     batch_bytes : int
         Bounds the work space; targets are taken in batches.
     on_edge : {"warn", "ignore"}
@@ -155,7 +156,9 @@ def fit_ridge(
     edges = count_edges(position, grid, spectrum.values)
     if on_edge == "warn":
         warn_edges(edges, f"{t} targets", f"alpha ({grid[0]:.3g})", f"alpha ({grid[-1]:.3g})")
-    discrepancy = _against_float64(spectrum, targets, grid[position], readouts or {}, out, dtype, backend)
+    # eigenvectors in float32 are the caller's to check, against the Gram
+    checked = {} if "float32" in str(spectrum.vectors.dtype) else dict(readouts or {})
+    discrepancy = _against_float64(spectrum, targets, grid[position], checked, out, dtype, backend)
     return RidgeFit(grid[position], position, loss, mean, out, edges, discrepancy)
 
 
@@ -236,7 +239,7 @@ def _against_float64(
         return float("nan")
     some = np.unique(np.linspace(0, targets.shape[1] - 1, 8).astype(int))
     y = targets[:, some].astype(np.float64)
-    z = backend.numpy(spectrum.vectors.T @ backend.array(y - y.mean(axis=0), "float64"))
+    z = backend.numpy(backend.array(spectrum.vectors, "float64").T @ backend.array(y - y.mean(axis=0), "float64"))
     z /= spectrum.values[:, None] + alpha[some]
     worst = 0.0
     for name, matrix in readouts.items():

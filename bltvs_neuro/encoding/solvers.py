@@ -12,10 +12,10 @@ from ..errors import SpecError
 from .backend import Backend
 from .banded import fit_banded, fit_banded_hyper_gradient
 from .folds import Fold
-from .gram import centre_cross, centre_train
+from .gram import centre_both, centre_cross, centre_train
 from .ols import fit_ols
 from .pls import fit_pls
-from .ridge import By, Dtype, Edges, fit_ridge
+from .ridge import By, Dtype, Edges, RidgeFit, fit_ridge
 from .score import split_r2
 from .spectrum import Spectrum, feature_spectrum, gram_spectrum
 
@@ -25,6 +25,9 @@ RELATIVE_ALPHAS = np.logspace(-4, 6, 21)
 It ends at 1e-4: with about as many features as training rows, GCV has a minimum near alpha zero that fits noise: with 80
 of both, the mean R2 of pure noise is -0.11 with this grid and -1.03 with one down to 1e-7.
 """
+
+FLOAT32_MARGIN = 100.0
+"""An alpha below this many roundings of the largest eigenvalue is chosen again in float64."""
 
 
 @dataclass(frozen=True)
@@ -73,30 +76,95 @@ def decompose(features: Features, train: np.ndarray, backend: Backend) -> Spectr
     return gram_spectrum(centre_train(features.grams[0], train), backend)
 
 
-def grid_for(options: Options, spectrum: Spectrum) -> np.ndarray:
-    """The alphas asked for, or the default grid in units of this training fold's variance."""
+def grid_for(options: Options, spectrum: Spectrum, variance: float | None = None) -> np.ndarray:
+    """The alphas asked for, or the default grid in units of this training fold's variance (that of the spectrum)."""
     if options.alphas is not None:
         return options.alphas
-    variance = float(spectrum.values.sum()) / spectrum.n_rows
+    variance = float(spectrum.values.sum()) / spectrum.n_rows if variance is None else variance
     return RELATIVE_ALPHAS * (variance if variance > 0 else 1.0)
 
 
 def _ridge(
     features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
-    backend = options.backend
+    backend, y = options.backend, targets[fold.train]
+    if features.matrix is None:
+        gram, cross = centre_both(features.grams[0], fold.train, fold.test)
+        if options.dtype == "float32" and options.by == "gcv":
+            fit = _fit_gram(gram, cross, y, blocks, options, "float32")
+            if fit is not None:
+                return fit
+        exact = _fit_gram(gram, cross, y, blocks, options, "float64")
+        assert exact is not None
+        return exact
     spectrum = decompose(features, fold.train, backend)
-    if spectrum.loadings is not None and features.matrix is not None:
+    if spectrum.loadings is not None:
         x = features.matrix
         new = x[fold.test] - x[fold.train].mean(axis=0)
         readout = backend.array(new @ spectrum.coefficients(), "float64")
     else:
-        cross = backend.array(_cross(features, 0, fold), "float64")
-        readout = cross @ spectrum.vectors
-    fit = fit_ridge(
+        readout = backend.array(_cross(features, 0, fold), "float64") @ spectrum.vectors
+    return _ridge_outcome(_fit_ridge(spectrum, y, readout, blocks, options))
+
+
+def _fit_gram(
+    gram: np.ndarray,
+    cross: np.ndarray,
+    y: np.ndarray,
+    blocks: list[np.ndarray] | None,
+    options: Options,
+    dtype: str,
+) -> Outcome | None:
+    """A ridge on a Gram; None where float32 is not enough for the decomposition."""
+    backend = options.backend
+    spectrum = gram_spectrum(gram, backend, dtype=dtype)
+    readout = backend.array(cross, dtype) @ spectrum.vectors
+    fit = _fit_ridge(spectrum, y, readout, blocks, options, variance=float(np.trace(gram)) / len(gram))
+    if dtype == "float32" and not _exact_enough(gram, cross, y, spectrum, fit, backend):
+        return None
+    return _ridge_outcome(fit)
+
+
+def _exact_enough(
+    gram: np.ndarray, cross: np.ndarray, y: np.ndarray, spectrum: Spectrum, fit: RidgeFit, backend: Backend
+) -> bool:
+    """Whether a float32 decomposition chose and predicted as float64 does.
+
+    Eigenvalues are off by some 1e-7 of the largest: an alpha that is not far above that is not to be trusted. Where all
+    are, up to 8 targets, those of the smallest alpha among them, are refined in float64 against the Gram itself, and the
+    predictions must be the same to 1e-4 of the largest.
+    """
+    if fit.alpha.min(initial=np.inf) < FLOAT32_MARGIN * np.finfo(np.float32).eps * spectrum.values.max(initial=0.0):
+        return False
+    order = np.argsort(fit.alpha, kind="stable")
+    some = np.unique(np.concatenate([order[:4], order[:: max(1, len(order) // 4)][:4]]))
+    target = y[:, some].astype(np.float64)
+    target -= target.mean(axis=0)
+    vectors, shrunk = backend.numpy(spectrum.vectors), (spectrum.values[:, None] + fit.alpha[some]).astype(np.float32)
+
+    def approximately(rest: np.ndarray) -> np.ndarray:
+        return (vectors @ ((vectors.T @ rest.astype(np.float32)) / shrunk)).astype(np.float64)
+
+    dual = approximately(target)
+    for _ in range(2):
+        dual += approximately(target - gram @ dual - fit.alpha[some] * dual)
+    exact = cross @ dual
+    off = np.abs(exact - fit.outputs["prediction"][:, some]).max(initial=0.0)
+    return bool(off <= 1e-4 * np.abs(exact).max(initial=np.finfo(np.float32).tiny))
+
+
+def _fit_ridge(
+    spectrum: Spectrum,
+    y: np.ndarray,
+    readout: Any,
+    blocks: list[np.ndarray] | None,
+    options: Options,
+    variance: float | None = None,
+) -> RidgeFit:
+    return fit_ridge(
         spectrum,
-        targets[fold.train],
-        grid_for(options, spectrum),
+        y,
+        grid_for(options, spectrum, variance),
         by=options.by,
         window=options.window,
         folds=blocks,
@@ -104,8 +172,11 @@ def _ridge(
         dtype=options.dtype,
         batch_bytes=options.batch_bytes,
         on_edge="ignore",
-        backend=backend,
+        backend=options.backend,
     )
+
+
+def _ridge_outcome(fit: RidgeFit) -> Outcome:
     prediction = fit.outputs["prediction"]
     prediction += fit.mean.astype(prediction.dtype)
     return Outcome(prediction, fit.alpha, edges=fit.edges)

@@ -14,7 +14,7 @@ from .inputs import Inputs, Source, load_inputs
 from .parts import Parts
 from .plan import Plan
 from .ridge import Edges, fit_ridge, warn_edges
-from .score import pearson, permutation_test, r2
+from .score import pearson_and_r2, permutation_test
 from .solvers import BANDED, RELATIVE_ALPHAS, SOLVERS, Outcome, decompose, grid_for
 from .spaces import Space
 from .useless import simulate_without
@@ -129,7 +129,7 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
         for at in range(0, t, 4096):  # scores work in float64: not for all targets at once
             columns = slice(at, at + 4096)
             truth, prediction = y[fold.test, columns], outcome.prediction[:, columns]
-            out["r"][f, columns], out["r2"][f, columns] = pearson(truth, prediction), r2(truth, prediction)
+            out["r"][f, columns], out["r2"][f, columns] = pearson_and_r2(truth, prediction)
         out["edges"] += np.array(outcome.edges)
         for key, value in (("alpha", outcome.alpha), ("gamma", outcome.gammas), ("share", outcome.shares)):
             if value is not None:

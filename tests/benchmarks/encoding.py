@@ -26,7 +26,7 @@ from .memory import peak_bytes, peak_of
 from .tables import Table
 from .timing import cpu_seconds
 
-SPACES = 2
+SPACES = 6
 """Feature spaces of the sweep that is timed; both sides are linear in their number."""
 
 

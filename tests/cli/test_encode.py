@@ -185,7 +185,9 @@ def test_solvers_and_folds(store, betas, tmp_path, options) -> None:
 def test_nsd_layout_with_the_ceiling_it_brings_and_maps(store, signal_of, tmp_path) -> None:
     root = layouts.write_nsd(tmp_path / "nsd", signal_of)
     folder = tmp_path / "out"
-    bltvs(store, "--neural", root, "-o", folder, "--roi", "V1,hV4", "--ceiling", "given", "--partition", "stream")
+    bltvs(
+        store, "--neural", root, "-o", folder, "--roi", "V1,hV4", "--ceiling", "given", "--partition", "stream", QUICK
+    )
     result = EncodingResult.load(folder / "result.h5")
     check_winners(result)
     assert result["ceiling"].values == pytest.approx(result["ceiling"].values[0])
@@ -217,7 +219,9 @@ def test_nsd_layout_with_the_ceiling_it_brings_and_maps(store, signal_of, tmp_pa
 def test_bids_layout_with_labels_as_an_option_of_the_reader(store, ids, signal_of, tmp_path) -> None:
     root = layouts.write_bids(tmp_path / "bids", signal_of, ids)
     names = json.dumps({1: "V1", 7: "hV4"})
-    bltvs(store, "--neural", root, "-o", tmp_path / "out", "--option", f"labels={names}", "--roi", "V1")
+    bltvs(
+        store, "--neural", root, "-o", tmp_path / "out", "--option", f"labels={names}", "--roi", "V1", "--areas", "V1"
+    )
     result = EncodingResult.load(tmp_path / "out" / "result.h5")
     assert set(result["roi"].values) == {"V1"}
     won = result["name"].values[result.best()["space"].values]
@@ -305,7 +309,7 @@ def test_other_stimuli_are_named(store, betas, tmp_path) -> None:
 
 
 def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_numbers(store, betas, tmp_path) -> None:
-    options = ["encode", str(store), "--neural", str(betas), "--permutations", "2000", "-o"]
+    options = ["encode", str(store), "--neural", str(betas), "--permutations", "800", "-o"]
     command = [sys.executable, "-c", "from bltvs_neuro.cli import main; main()", *options, str(tmp_path / "killed")]
     parts = tmp_path / "killed" / "parts" / "encoding"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
