@@ -270,7 +270,9 @@ def _state_of(
 
         origin = {
             "weights": "exported",
-            "origin": str(checkpoint.folder),
+            "origin": f"bltvs_neuro/model/{checkpoint.folder.name}, in the package"
+            if checkpoint.folder == SHAPES
+            else str(checkpoint.folder),
             "file": checkpoint.filename,
             "file_sha256": checkpoint.file_sha256,
             "verified": "sha256 in model.json",
