@@ -38,7 +38,7 @@ HERE = Path(__file__).parent
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--store", type=Path, help="a store of the 92 objects; made if left out")
-    parser.add_argument("--output", type=Path, default=HERE / "01_kriegeskorte92")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "01_kriegeskorte92")
     parser.add_argument("--similarity", default="corr_cov")
     parser.add_argument("--bootstrap", type=int, default=1000)
     options = parser.parse_args()

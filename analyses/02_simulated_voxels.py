@@ -37,7 +37,7 @@ REPEATS = 20
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("--output", type=Path, default=HERE / "02_simulated_voxels")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "02_simulated_voxels")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     with bn.open_store(options.store) as acts:

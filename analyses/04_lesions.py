@@ -49,7 +49,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--model", help="a checkpoint, or an exported model's folder")
     parser.add_argument("--image-size", type=int, default=128, help="of untrained weights")
-    parser.add_argument("--output", type=Path, default=HERE / "04_lesions")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "04_lesions")
     options = parser.parse_args()
     logging.basicConfig(format="%(levelname)s %(message)s")
     options.output.mkdir(parents=True, exist_ok=True)

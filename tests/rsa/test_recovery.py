@@ -73,7 +73,7 @@ def test_intervals_and_tests_generalise_to_stimuli_and_subjects(similarity, n_st
     )
     report(record_property, best=np.mean(best), reject=np.mean(rejected), **dict(zip(names, covered, strict=True)))
     assert np.mean(best) > 0.99
-    assert (np.abs(covered[:6] - 0.95) <= 0.02).all()
+    assert (np.abs(covered[:6] - 0.95) <= 0.02 + 1e-9).all()  # 0.970 counts as within
     # a model at the ceiling varies together with it; errors are on the safe side there
     assert (covered[6:] >= 0.93).all()
     if "cosine" not in similarity:  # a cosine of positive values is above zero for any model
