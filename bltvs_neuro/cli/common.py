@@ -6,16 +6,18 @@ import functools
 import json
 import logging
 import os
+import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from typer.models import OptionInfo
 
 from ..errors import BltvsError, SpecError
 
@@ -64,7 +66,7 @@ def guarded(command: Command) -> Command:
         except BltvsError as error:
             if Settings.debug:
                 raise
-            err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
+            err.print(f"[bold red]error:[/] {_plain(as_options(str(error), command))}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             if Settings.debug:
@@ -76,6 +78,16 @@ def guarded(command: Command) -> Command:
             raise typer.Exit(0) from None
 
     return run  # type: ignore[return-value]
+
+
+def as_options(text: str, command: Callable[..., Any]) -> str:
+    """Spell a keyword of Python that an error names (``on_error='skip'``) as the command's option (``--on-error skip``)."""
+    for name, hint in get_type_hints(command, include_extras=True).items():
+        if any(isinstance(extra, OptionInfo) for extra in getattr(hint, "__metadata__", ())):
+            option = f"--{name.replace('_', '-')}"
+            text = re.sub(rf"(?<![\w.]){name}=True\b", option, text)
+            text = re.sub(rf"(?<![\w.]){name}=(['\"])(.*?)\1", lambda m, o=option: f"{o} {m[2]}", text)  # type: ignore[misc]
+    return text
 
 
 def _plain(text: str) -> str:

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
 from .common import err, guarded, out, reader_options
@@ -55,7 +56,9 @@ def _list() -> None:
             table.add_column(column)
         common = ("stimuli", "subject", "session", "roi", "allow_pickle")
         for reader in readers.values():
-            table.add_row(reader.name, reader.description, ", ".join(o for o in reader.options if o not in common))
+            table.add_row(
+                reader.name, escape(reader.description), ", ".join(o for o in reader.options if o not in common)
+            )
         out.print(table)
     out.print(f"by name: {', '.join(NAMED_RDMS)}", highlight=False, soft_wrap=True)
 

@@ -87,7 +87,7 @@ def save_comparison(
     if timed and len(models) >= 3:
         # without the brain, which lies far from all of them and would leave their dynamics no room
         figures["_trajectories"] = plot_trajectories(models, similarity=result.similarity)
-    return written + _save(figures, prefix, formats)
+    return written + _save(figures, prefix, formats, _about(models.attrs))
 
 
 def save_time_matrix(
@@ -153,7 +153,8 @@ def save_time_matrix(
     if _formats(formats):
         from .plot_time import plot_time_matrix
 
-        written += _save({"_time_matrix": plot_time_matrix(matrix, clusters=tests, peaks=peaks)}, prefix, formats)
+        figure = plot_time_matrix(matrix, clusters=tests, peaks=peaks)
+        written += _save({"_time_matrix": figure}, prefix, formats, _about(provenance["inputs"]["models"]["attrs"]))
     return written
 
 
@@ -206,10 +207,21 @@ def _formats(formats: Sequence[str]) -> bool:
     return bool(formats)
 
 
-def _save(figures: Mapping[str, Figure], prefix: str | os.PathLike[str], formats: Sequence[str]) -> list[Path]:
+def _about(attributes: Mapping[str, Any]) -> dict[str, Any]:
+    keys = ("model", "weights", "weights_sha256", "spec_sha256", "store", "metric")
+    return {**{key: attributes[key] for key in keys if key in attributes}, "versions": versions()}
+
+
+def _save(
+    figures: Mapping[str, Figure], prefix: str | os.PathLike[str], formats: Sequence[str], about: Mapping[str, Any]
+) -> list[Path]:
     from .style import save_figure
 
-    return [save_figure(figure, _path(prefix, f"{end}.{form}")) for end, figure in figures.items() for form in formats]
+    return [
+        save_figure(figure, _path(prefix, f"{end}.{form}"), about=about)
+        for end, figure in figures.items()
+        for form in formats
+    ]
 
 
 def _path(prefix: str | os.PathLike[str], end: str) -> Path:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -49,11 +50,27 @@ def new_figure(width: float, height: float) -> Figure:
     return Figure(figsize=(width, height), layout="constrained")
 
 
-def save_figure(figure: Figure, path: str | os.PathLike[str], *, dpi: int = 300) -> Path:
-    """Save a figure; in PDF and SVG text stays text."""
+def save_figure(
+    figure: Figure, path: str | os.PathLike[str], *, dpi: int = 300, about: Mapping[str, Any] | None = None
+) -> Path:
+    """Save a figure with what it is of among the file's metadata; in PDF and SVG text stays text.
+
+    Where ``about`` says that the weights are untrained, the figure does so too, below its lower edge.
+    """
     target = Path(path)
+    key = "Subject" if target.suffix == ".pdf" else "Description"
+    metadata = {key: json.dumps(dict(about), default=str)} if about else None
     with mpl.rc_context(RC):
-        figure.savefig(target, dpi=dpi)
+        if about and about.get("weights") == "untrained":
+            engine = figure.get_layout_engine()
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out as it is without the stamp, which a tight box then takes in
+            stamp = figure.text(0.01, -0.01, "untrained weights", ha="left", va="top", fontsize=8, color="#B00020")
+            figure.savefig(target, dpi=dpi, metadata=metadata, bbox_inches="tight")
+            stamp.remove()
+            figure.set_layout_engine(engine)
+        else:
+            figure.savefig(target, dpi=dpi, metadata=metadata)
     return target
 
 

@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from PIL import Image
 
 from bltvs_neuro.neural import make_rdms, make_responses, rdm_stimulus_ids, to_netcdf
 from bltvs_neuro.rsa import compute_rdms, load_result
@@ -77,6 +78,11 @@ def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, 
     assert len(frame) == 2 * 2 * 3
     names = {p.name for p in tmp_path.iterdir()}
     assert {"rsa_time_course.png", "rsa_matrix.png", "rsa_rdms.png", "rsa_trajectories.png", "rsa_pairs.csv"} <= names
+    with Image.open(tmp_path / "rsa_time_course.png") as picture:
+        about = json.loads(picture.text["Description"])
+        below = np.asarray(picture.convert("RGB"))[-40:].reshape(-1, 3).tolist()
+    assert about["weights"] == "untrained" and about["weights_sha256"] == of_models["weights_sha256"]
+    assert [0xB0, 0, 0x20] in below  # the figure itself says that the weights are untrained
 
 
 def test_choices_of_the_model_side(store, brain, tmp_path):
@@ -160,7 +166,7 @@ def test_what_cannot_be_compared_is_one_sentence(store, brain, tmp_path):
 def test_neural_lists_readers_and_describes_files(brain, tmp_path):
     listed = bltvs("neural")
     assert listed.exit_code == 0
-    for name in ("meadows", "nsd", "kriegeskorte92:monkey"):
+    for name in ("meadows", "nsd", "kriegeskorte92:monkey", "bltvs_neuro[meg]"):
         assert name in listed.stdout
     described = bltvs("neural", brain)
     assert described.exit_code == 0, described.stderr
