@@ -261,6 +261,11 @@ def load_model(
     return model.to(device).eval()
 
 
+def _without_log(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What a store should say of a training: the log of its epochs stays in model.json."""
+    return {key: value for key, value in training.items() if key not in ("log", "history")}
+
+
 def _state_of(
     checkpoint: Checkpoint, weights: str | Path, cache_dir: str | Path | None
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
@@ -276,7 +281,7 @@ def _state_of(
             "file": checkpoint.filename,
             "file_sha256": checkpoint.file_sha256,
             "verified": "sha256 in model.json",
-            "about": dict(checkpoint.about),
+            "about": {**checkpoint.about, "training": _without_log(checkpoint.about["training"])},
         }
         return read_exported_weights(checkpoint), origin
     if weights == "pretrained":

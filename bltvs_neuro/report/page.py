@@ -68,7 +68,10 @@ def write_report(
         import jinja2
         from plotly.offline import get_plotlyjs
     except ImportError as error:
-        raise SpecError(f"a report needs plotly and jinja2 ({error}): pip install 'bltvs_neuro[report]'") from None
+        raise SpecError(
+            f"a report needs plotly and jinja2 ({error}): pip install '.[report]' (or uv sync --extra report) where the "
+            "project lies"
+        ) from None
     plain = [name for name, spec in METRICS.items() if spec.crossvalidated != "yes"]
     if metric not in plain:
         raise unknown("metric of a report", metric, plain)

@@ -141,6 +141,11 @@ class Writer:
                 return self
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+        except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
+            raise StoreError(
+                f"the folder {self.folder} cannot be made ({error.strerror}): write the store where you may write"
+            ) from None
+        try:
             self._open()
         except Busy:
             self._release()
