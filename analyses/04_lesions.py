@@ -20,6 +20,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+from contextlib import nullcontext
 from pathlib import Path
 
 import matplotlib as mpl
@@ -61,10 +62,8 @@ def main() -> None:
     rdms: dict[str, xr.DataArray] = {}
     for name, targets in LESIONS.items():
         path = options.output / f"{weights}_{name.replace(' ', '_')}.h5"
-        lesions = bn.lesion(model, *targets) if targets else None
-        bn.extract(model, stimuli, path, areas="V1:LOC", reduce=bn.pool(4))
-        if lesions is not None:
-            lesions.restore()
+        with bn.lesion(model, *targets) if targets else nullcontext():
+            bn.extract(model, stimuli, path, areas="V1:LOC", reduce=bn.pool(4))
         with bn.open_store(path) as acts:
             rdms[name] = compute_rdms(acts, metric="correlation")
             provenance = acts.provenance
@@ -78,7 +77,7 @@ def main() -> None:
         file.write(f"# {json.dumps(about, sort_keys=True, default=str)}\n")
         table.to_csv(file, index=False)
     with mpl.rc_context(RC):
-        figure = plot(table, ceiling.lower, "" if model.provenance["weights"] != "untrained" else "untrained weights")
+        figure = plot(table, ceiling.lower, model.provenance["model"], model.provenance["weights"])
     for ending in (".png", ".pdf"):
         print(f"wrote {save_figure(figure, target.with_suffix(ending))}")
     last = table[(table["timestep"] == table["timestep"].max()) & (table["stream"] == "bu")]
@@ -118,7 +117,7 @@ def measured(name: str, lesioned: xr.DataArray, intact: xr.DataArray, brain: xr.
     return pd.DataFrame(rows).dropna(subset=["with_it"])
 
 
-def plot(table: pd.DataFrame, ceiling: float, stamp: str) -> Figure:
+def plot(table: pd.DataFrame, ceiling: float, model: str, weights: str) -> Figure:
     """Draw what a lesion does to the geometry (above) and to its likeness to human IT (below)."""
     table = table[table["stream"] == "bu"]
     areas = list(dict.fromkeys(table["area"]))
@@ -137,8 +136,10 @@ def plot(table: pd.DataFrame, ceiling: float, stamp: str) -> Figure:
     axes[1][0].set_ylabel("RDM correlation\nwith human IT")
     axes[1][len(areas) // 2].set_xlabel("timestep")
     figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LESIONS))
-    note = f"bottom-up stream; Spearman; lower noise ceiling of human IT {ceiling:.2f}"
-    figure.suptitle(f"{stamp}; {note}" if stamp else note, fontsize=7, color="#B00020" if stamp else "black")
+    figure.suptitle(
+        f"{model}, {weights} weights; bottom-up stream; Spearman; lower noise ceiling of human IT {ceiling:.2f}",
+        fontsize=7, color="#B00020" if weights == "untrained" else "black",
+    )  # fmt: skip
     return figure
 
 
