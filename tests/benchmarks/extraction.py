@@ -33,7 +33,7 @@ CASES: dict[str, dict[str, object]] = {
 
 def measure(full: bool) -> Table:
     """V1 to LOC, both streams, all timesteps; 128 px and 16 images unless ``full``."""
-    size, n = (224, 32) if full else (128, 16)
+    size, n = (224, 16) if full else (128, 16)
     model = bn.BLT_VS(timesteps=6, num_classes=1000, bio_unroll=False, image_size=size).eval()
     pictures = np.random.default_rng(0).integers(0, 256, (n, size, size, 3), np.uint8)
     stimuli = bn.StimulusSet.from_arrays(pictures)

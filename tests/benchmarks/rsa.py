@@ -68,7 +68,7 @@ def _crossnobis(full: bool) -> dict[str, object]:
     from rsatoolbox.data import Dataset
     from rsatoolbox.rdm import calc_rdm
 
-    n, runs, p = (92, 4, 10000) if full else (40, 4, 500)
+    n, runs, p = (92, 4, 15000) if full else (40, 4, 500)
     x = np.random.default_rng(0).normal(size=(n * runs, p))
     ids, run = np.tile([f"{i:04d}" for i in range(n)], runs), np.repeat(np.arange(runs), n)
     data = Dataset(x, obs_descriptors={"stimulus": ids, "run": run})
