@@ -65,10 +65,14 @@ class Backend:
     def eigh(self, matrix: Array) -> tuple[Array, Array]:
         """Eigenvalues (ascending) and eigenvectors of a symmetric matrix, which may be overwritten."""
         if self.device is None:
-            from scipy.linalg import eigh
+            from scipy.linalg import LinAlgError, get_lapack_funcs
 
-            # divide and conquer, in place: as fast as numpy's and one copy of the matrix less
-            return eigh(matrix, driver="evd", overwrite_a=True, check_finite=False)
+            # divide and conquer, in place; the transpose is the same matrix, in the order LAPACK wants
+            (syevd,) = get_lapack_funcs(("syevd",), (matrix,))
+            values, vectors, info = syevd(matrix.T, overwrite_a=True)
+            if info:
+                raise LinAlgError(f"the eigendecomposition of {matrix.shape} did not converge (LAPACK info {info})")
+            return values, vectors
         values, vectors = self.xp.linalg.eigh(matrix)
         return values, vectors
 

@@ -72,7 +72,8 @@ class Residuals(NamedTuple):
 def gcv(batch: Residuals) -> np.ndarray:
     """Generalised cross-validation at every alpha, (a, b)."""
     backend, z = batch.backend, batch.z
-    rss = backend.numpy(backend.array(batch.weights**2, batch.dtype) @ (z * z)).astype(np.float64)
+    squares = (z * z).T  # (b, r), as z lies in memory
+    rss = backend.numpy((squares @ backend.array(batch.weights.T**2, batch.dtype)).T).astype(np.float64)
     if batch.beyond is not None:
         rss += batch.rest[:, None] ** 2 * backend.numpy((batch.beyond * batch.beyond).sum(axis=0))
     return len(batch.vectors) * rss

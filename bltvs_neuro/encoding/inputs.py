@@ -12,7 +12,7 @@ from ..errors import SpecError
 from .folds import Fold
 from .gram import FeatureGrams, feature_tiles, fold_grams
 from .plan import Plan
-from .solvers import BANDED, Features
+from .solvers import BANDED, Features, RoughGram
 from .spaces import Member, Space, load_features
 
 
@@ -81,11 +81,13 @@ class Inputs(NamedTuple):
     made: list[FeatureGrams]
     sizes: np.ndarray
     """(members, 2) number of features, and of those that are constant."""
+    rough: RoughGram | None = None
+    """Where one Gram serves every fold."""
 
     def of_fold(self, f: int, plan: Plan) -> Features:
         """The features of the f-th fold; a transform is fitted on its training rows."""
         if self.matrix is None:
-            return Features([m.grams[f] for m in self.made], None)
+            return Features([m.grams[f] for m in self.made], None, self.rough)
         if plan.choices.transform is not None:
             return _transformed(self.matrix, plan.folds[f], plan.targets.values, plan.choices.transform)
         return Features([_plain_gram(self.matrix)] if plan.choices.solver in BANDED else [], self.matrix)
@@ -103,7 +105,9 @@ def load_inputs(space: Space, source: Source, plan: Plan) -> Inputs:
     primal = few and plan.choices.solver != "pls" and (plan.choices.scale == "none" or plan.choices.solver == "ols")
     if plan.choices.transform is None and not primal:
         made = [source.grams(member) for member in space.members]
-        return Inputs(None, made, np.array([[m.n_features, m.n_constant] for m in made]))
+        shared = len(made) == 1 and made[0].grams[0] is made[0].grams[-1]
+        rough = RoughGram(made[0].grams[0]) if shared and plan.choices.solver == "ridge" else None
+        return Inputs(None, made, np.array([[m.n_features, m.n_constant] for m in made]), rough)
     matrix = source.matrix(space.members[0])
     return Inputs(matrix, [], np.array([[matrix.shape[1], int((np.ptp(matrix, axis=0) == 0).sum())]]))
 

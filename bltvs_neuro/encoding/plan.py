@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
@@ -13,8 +13,9 @@ from ..errors import SpecError, unknown
 from .backend import Backend
 from .folds import Fold, group_folds, inner_blocks
 from .gram import Scale
-from .ridge import By, Dtype, OnEdge, check_alphas
-from .solvers import BANDED, SOLVERS, Options
+from .ridge import By, Dtype, OnEdge, about_mean, check_alphas
+from .score import read_truth
+from .solvers import BANDED, SOLVERS, FoldTargets, Options
 from .spaces import Space
 from .targets import BadTargets, OnMismatch, Repetitions, Targets
 
@@ -109,6 +110,17 @@ class Plan:
     options: Options
     memory: int
     """Bytes."""
+    _kept: dict[int, FoldTargets] = field(default_factory=dict, init=False, repr=False, compare=False)
+
+    def targets_of(self, f: int) -> FoldTargets:
+        """The targets of the f-th fold, the same for every space; kept where that takes a quarter of the memory or less."""
+        if f in self._kept:
+            return self._kept[f]
+        values, fold = self.targets.values, self.folds[f]
+        made = FoldTargets(*about_mean(values[fold.train]), read_truth(values[fold.test]))
+        if len(self.folds) * values.nbytes <= self.memory // 4:
+            self._kept[f] = made
+        return made
 
     @property
     def tile_bytes(self) -> int:

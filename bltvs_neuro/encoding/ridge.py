@@ -20,6 +20,8 @@ By = Literal["gcv", "loo", "kfold"]
 Dtype = Literal["float32", "float64"]
 OnEdge = Literal["warn", "ignore"]
 DEFAULT_BATCH_BYTES = 32 * 2**20
+CACHED_TARGETS = 1024
+"""Targets at once on a CPU: what is worked out for them stays in the cache until the next step needs it."""
 _NUMPY = Backend()
 
 
@@ -69,6 +71,7 @@ def fit_ridge(
     dtype: Dtype = "float32",
     batch_bytes: int = DEFAULT_BATCH_BYTES,
     on_edge: OnEdge = "warn",
+    mean: np.ndarray | None = None,
     backend: Backend = _NUMPY,
 ) -> RidgeFit:
     """Fit a ridge with an intercept to every target, each with its own alpha.
@@ -98,6 +101,8 @@ def fit_ridge(
         Bounds the work space; targets are taken in batches.
     on_edge : {"warn", "ignore"}
         Whether a :class:`GridEdgeWarning` is given.
+    mean : array of shape (t,), optional
+        What was taken off ``targets`` when they are about their mean already; fits that share targets share that work.
     backend : Backend
 
     Returns
@@ -128,16 +133,15 @@ def fit_ridge(
     denominators = loo_denominators(spectrum, weights, rest, backend) if by == "loo" else None
     out = {name: np.empty((m.shape[0], t), dtype) for name, m in named.items()}
     position = np.zeros(t, np.intp)
-    loss, mean = np.empty(t), np.empty(t)
-    for columns in batches(n, t, batch_bytes):
+    loss, middle = np.empty(t), np.empty(t) if mean is None else np.asarray(mean, np.float64)
+    table = backend.array(1 / (spectrum.values + grid[:, None]), dtype)  # (a, r)
+    on_cpu = backend.device in (None, "cpu")
+    for columns in batches(n, t, batch_bytes, most=CACHED_TARGETS if on_cpu and by == "gcv" else None):
         y = targets[:, columns]
-        y = y if y.dtype == np.float32 else y.astype(np.float64)
-        middle = y.mean(axis=0, dtype=np.float64)
-        if not np.isfinite(middle).all():
-            raise DataError(f"{int((~np.isfinite(middle)).sum())} targets are NaN or infinite; leave them out first")
-        mean[columns] = middle
-        centred = backend.array(y - middle.astype(y.dtype), dtype)
-        z = vectors.T @ centred  # (r, b)
+        if mean is None:
+            y, middle[columns] = about_mean(y)
+        centred = backend.array(y, dtype)
+        z = (centred.T @ vectors).T  # (r, b); a target's items lie together: alphas are then picked row by row
         beyond = centred - vectors @ z if spectrum.n_left_out else None
         del centred
         batch = Residuals(vectors, weights, rest, z, beyond, backend)
@@ -146,11 +150,11 @@ def fit_ridge(
             criterion = windowed(criterion, kfold(batch, held, batch_bytes), window)
         elif len(grid) > 1 and denominators is not None:
             criterion = windowed(criterion, loo(batch, denominators), window)
-        best = np.nanargmin(criterion, axis=0)
+        best = np.nanargmin(criterion, axis=0) if len(grid) > 1 and by != "gcv" else criterion.argmin(axis=0)
         position[columns] = best
         loss[columns] = criterion[best, np.arange(len(best))]
         if named:
-            z *= backend.array((1 / (spectrum.values + grid[:, None])).T, dtype)[:, backend.index(best)]
+            z *= table[backend.index(best)].T
             for name, matrix in named.items():
                 out[name][:, columns] = backend.numpy(matrix @ z)
     edges = count_edges(position, grid, spectrum.values)
@@ -159,7 +163,16 @@ def fit_ridge(
     # eigenvectors in float32 are the caller's to check, against the Gram
     checked = {} if "float32" in str(spectrum.vectors.dtype) else dict(readouts or {})
     discrepancy = _against_float64(spectrum, targets, grid[position], checked, out, dtype, backend)
-    return RidgeFit(grid[position], position, loss, mean, out, edges, discrepancy)
+    return RidgeFit(grid[position], position, loss, middle, out, edges, discrepancy)
+
+
+def about_mean(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Targets (n, t) about their mean, and the mean (t,) in float64; a DataError where a target is NaN or infinite."""
+    y = targets if targets.dtype == np.float32 else targets.astype(np.float64)
+    mean = y.mean(axis=0, dtype=np.float64)
+    if not np.isfinite(mean).all():
+        raise DataError(f"{int((~np.isfinite(mean)).sum())} targets are NaN or infinite; leave them out first")
+    return y - mean.astype(y.dtype), mean
 
 
 def check_alphas(alphas: Sequence[float] | np.ndarray) -> np.ndarray:
@@ -184,9 +197,10 @@ def check_blocks(folds: Sequence[np.ndarray] | None, n: int) -> list[np.ndarray]
     return blocks
 
 
-def batches(n: int, t: int, batch_bytes: int) -> list[slice]:
+def batches(n: int, t: int, batch_bytes: int, most: int | None = None) -> list[slice]:
     """Cut t targets of n rows so that about six arrays of a batch fit ``batch_bytes`` (or half a Gram, if larger)."""
     size = max(1, int(batch_bytes) // (24 * n), n // 2)
+    size = size if most is None else min(size, most)
     return [slice(at, min(at + size, t)) for at in range(0, t, size)]
 
 

@@ -16,7 +16,7 @@ from .gram import centre_both, centre_cross, centre_train
 from .ols import fit_ols
 from .pls import fit_pls
 from .ridge import By, Dtype, Edges, RidgeFit, fit_ridge
-from .score import split_r2
+from .score import Truth, split_r2
 from .spectrum import Spectrum, feature_spectrum, gram_spectrum
 
 RELATIVE_ALPHAS = np.logspace(-4, 6, 21)
@@ -45,6 +45,20 @@ class Options:
     backend: Backend
 
 
+class RoughGram:
+    """A Gram in float32, with what is known of its decompositions.
+
+    Attributes
+    ----------
+    values : array of shape (n, n), float32
+    checked : float
+        The smallest alpha, in largest eigenvalues, at which a fold's predictions were found to be those of float64.
+    """
+
+    def __init__(self, gram: np.ndarray) -> None:
+        self.values, self.checked = gram.astype(np.float32), np.inf
+
+
 class Features(NamedTuple):
     """One feature space of one fold, over all rows: as Grams, or as features when they are few."""
 
@@ -52,6 +66,19 @@ class Features(NamedTuple):
     """(n, n) per band."""
     matrix: np.ndarray | None
     """(n, p), when p is smaller than the number of training rows and there is one band."""
+    rough: RoughGram | None = None
+    """The Gram of a single band in float32, the same for all folds; None where folds have each their own."""
+
+
+class FoldTargets(NamedTuple):
+    """The targets of one fold."""
+
+    train: np.ndarray
+    """(n_train, t), about their mean."""
+    mean: np.ndarray
+    """(t,), float64."""
+    truth: Truth
+    """Of the test rows."""
 
 
 class Outcome(NamedTuple):
@@ -76,27 +103,32 @@ def decompose(features: Features, train: np.ndarray, backend: Backend) -> Spectr
     return gram_spectrum(centre_train(features.grams[0], train), backend)
 
 
-def grid_for(options: Options, spectrum: Spectrum, variance: float | None = None) -> np.ndarray:
+def grid_for(options: Options, spectrum: Spectrum) -> np.ndarray:
     """The alphas asked for, or the default grid in units of this training fold's variance (that of the spectrum)."""
+    return _grid(options, lambda: float(spectrum.values.sum()) / spectrum.n_rows)
+
+
+def _grid(options: Options, variance: Callable[[], float]) -> np.ndarray:
     if options.alphas is not None:
         return options.alphas
-    variance = float(spectrum.values.sum()) / spectrum.n_rows if variance is None else variance
-    return RELATIVE_ALPHAS * (variance if variance > 0 else 1.0)
+    unit = variance()
+    return RELATIVE_ALPHAS * (unit if unit > 0 else 1.0)
 
 
 def _ridge(
-    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
-    backend, y = options.backend, targets[fold.train]
+    backend = options.backend
     if features.matrix is None:
-        gram, cross = centre_both(features.grams[0], fold.train, fold.test)
         if options.dtype == "float32" and options.by == "gcv":
-            fit = _fit_gram(gram, cross, y, blocks, options, "float32")
+            fit = _in_float32(features, fold, targets, options)
             if fit is not None:
                 return fit
-        exact = _fit_gram(gram, cross, y, blocks, options, "float64")
-        assert exact is not None
-        return exact
+        gram, cross = centre_both(features.grams[0], fold.train, fold.test)
+        spectrum = gram_spectrum(gram, backend)
+        readout = backend.array(cross, "float64") @ spectrum.vectors
+        grid = _grid(options, lambda: _variance(features.grams[0], fold.train))
+        return _ridge_outcome(_fit_ridge(spectrum, targets, readout, blocks, options, grid))
     spectrum = decompose(features, fold.train, backend)
     if spectrum.loadings is not None:
         x = features.matrix
@@ -104,67 +136,89 @@ def _ridge(
         readout = backend.array(new @ spectrum.coefficients(), "float64")
     else:
         readout = backend.array(_cross(features, 0, fold), "float64") @ spectrum.vectors
-    return _ridge_outcome(_fit_ridge(spectrum, y, readout, blocks, options))
+    return _ridge_outcome(_fit_ridge(spectrum, targets, readout, blocks, options, grid_for(options, spectrum)))
 
 
-def _fit_gram(
-    gram: np.ndarray,
-    cross: np.ndarray,
-    y: np.ndarray,
-    blocks: list[np.ndarray] | None,
-    options: Options,
-    dtype: str,
-) -> Outcome | None:
-    """A ridge on a Gram; None where float32 is not enough for the decomposition."""
-    backend = options.backend
-    spectrum = gram_spectrum(gram, backend, dtype=dtype)
-    readout = backend.array(cross, dtype) @ spectrum.vectors
-    fit = _fit_ridge(spectrum, y, readout, blocks, options, variance=float(np.trace(gram)) / len(gram))
-    if dtype == "float32" and not _exact_enough(gram, cross, y, spectrum, fit, backend):
+def _in_float32(features: Features, fold: Fold, targets: FoldTargets, options: Options) -> Outcome | None:
+    """A ridge by generalised cross-validation, decomposed in float32; None where that is not enough.
+
+    The Gram is not centred over the training rows: eigenvectors are orthogonal to the constant, which does it.
+    Eigenvalues are off by some 1e-7 of the largest: an alpha that is not far above that is not to be trusted. How far
+    predictions are off grows as the smallest alpha falls, so a fold is compared with float64 unless another fold of the
+    space was, at an alpha no more than twice as large.
+    """
+    backend, gram = options.backend, features.grams[0]
+    known = features.rough or RoughGram(gram)
+    rough = known.values
+    block = rough[fold.train].take(fold.train, axis=1)
+    spectrum = gram_spectrum(block, backend, dtype="float32")
+    cross = rough[fold.test].take(fold.train, axis=1) - block.mean(axis=0)
+    readout = backend.array(cross, "float32") @ spectrum.vectors
+    fit = _fit_ridge(spectrum, targets, readout, None, options, _grid(options, lambda: _variance(gram, fold.train)))
+    smallest = float(fit.alpha.min(initial=np.inf) / spectrum.values.max(initial=np.finfo(np.float32).tiny))
+    if smallest < FLOAT32_MARGIN * np.finfo(np.float32).eps:
         return None
+    if smallest < known.checked / 2:
+        if not _exact_enough(gram, fold, targets.train, spectrum, fit, backend):
+            return None
+        known.checked = smallest
     return _ridge_outcome(fit)
 
 
-def _exact_enough(
-    gram: np.ndarray, cross: np.ndarray, y: np.ndarray, spectrum: Spectrum, fit: RidgeFit, backend: Backend
-) -> bool:
-    """Whether a float32 decomposition chose and predicted as float64 does.
+def _variance(gram: np.ndarray, train: np.ndarray) -> float:
+    """Of the features over the training rows, per row: the mean of the centred Gram's diagonal."""
+    chosen = np.zeros(len(gram))
+    chosen[train] = 1 / len(train)
+    return float(np.diagonal(gram) @ chosen - chosen @ gram @ chosen)
 
-    Eigenvalues are off by some 1e-7 of the largest: an alpha that is not far above that is not to be trusted. Where all
-    are, up to 8 targets, those of the smallest alpha among them, are refined in float64 against the Gram itself, and the
-    predictions must be the same to 1e-4 of the largest.
+
+def _exact_enough(
+    gram: np.ndarray, fold: Fold, centred: np.ndarray, spectrum: Spectrum, fit: RidgeFit, backend: Backend
+) -> bool:
+    """Whether a float32 decomposition predicts as float64 does.
+
+    Up to 8 targets, those of the smallest alpha among them, are refined in float64 against the Gram itself; predictions
+    must be the same to 1e-4 of the largest.
     """
-    if fit.alpha.min(initial=np.inf) < FLOAT32_MARGIN * np.finfo(np.float32).eps * spectrum.values.max(initial=0.0):
-        return False
     order = np.argsort(fit.alpha, kind="stable")
     some = np.unique(np.concatenate([order[:4], order[:: max(1, len(order) // 4)][:4]]))
-    target = y[:, some].astype(np.float64)
+    target = centred[:, some].astype(np.float64)
     target -= target.mean(axis=0)
     vectors, shrunk = backend.numpy(spectrum.vectors), (spectrum.values[:, None] + fit.alpha[some]).astype(np.float32)
 
     def approximately(rest: np.ndarray) -> np.ndarray:
         return (vectors @ ((vectors.T @ rest.astype(np.float32)) / shrunk)).astype(np.float64)
 
+    def apply(dual: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        every = np.zeros((len(gram), dual.shape[1]))
+        every[fold.train] = dual - dual.mean(axis=0)
+        every = gram @ every
+        middle = every[fold.train].mean(axis=0)  # features centred over the training rows
+        return every[fold.train] - middle, every[fold.test] - middle
+
     dual = approximately(target)
-    for _ in range(2):
-        dual += approximately(target - gram @ dual - fit.alpha[some] * dual)
-    exact = cross @ dual
+    for _ in range(4):  # each step takes off two digits or more, at the alphas let through above
+        inside, exact = apply(dual)
+        rest = target - inside - fit.alpha[some] * dual
+        if np.abs(rest).max() <= 2e-5 * np.abs(exact).max(initial=np.finfo(np.float32).tiny):
+            break
+        dual += approximately(rest)
     off = np.abs(exact - fit.outputs["prediction"][:, some]).max(initial=0.0)
     return bool(off <= 1e-4 * np.abs(exact).max(initial=np.finfo(np.float32).tiny))
 
 
 def _fit_ridge(
     spectrum: Spectrum,
-    y: np.ndarray,
+    targets: FoldTargets,
     readout: Any,
     blocks: list[np.ndarray] | None,
     options: Options,
-    variance: float | None = None,
+    grid: np.ndarray,
 ) -> RidgeFit:
     return fit_ridge(
         spectrum,
-        y,
-        grid_for(options, spectrum, variance),
+        targets.train,
+        grid,
         by=options.by,
         window=options.window,
         folds=blocks,
@@ -172,6 +226,7 @@ def _fit_ridge(
         dtype=options.dtype,
         batch_bytes=options.batch_bytes,
         on_edge="ignore",
+        mean=targets.mean,
         backend=options.backend,
     )
 
@@ -183,12 +238,12 @@ def _ridge_outcome(fit: RidgeFit) -> Outcome:
 
 
 def _banded(
-    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
     grams, crosses = scaled_bands(features, fold)
     fit = fit_banded(
         grams,
-        targets[fold.train],
+        targets.train,
         RELATIVE_ALPHAS if options.alphas is None else options.alphas,
         n_iter=max(options.n_iter, len(grams) + 1),
         seed=options.seed,
@@ -200,37 +255,38 @@ def _banded(
         on_edge="ignore",
         backend=options.backend,
     )
-    return _banded_outcome(fit, crosses, targets[fold.test])
+    return _banded_outcome(fit, crosses, targets)
 
 
 def _hyper_gradient(
-    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
     if blocks is None:
         raise SpecError("solver 'banded_hyper_gradient' chooses by k-fold: pass by='kfold'")
     grams, crosses = scaled_bands(features, fold)
-    fit = fit_banded_hyper_gradient(grams, targets[fold.train], folds=blocks, seed=options.seed)
-    return _banded_outcome(fit, crosses, targets[fold.test])
+    fit = fit_banded_hyper_gradient(grams, targets.train, folds=blocks, seed=options.seed)
+    return _banded_outcome(fit, crosses, targets)
 
 
 def _pls(
-    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
-    fit = fit_pls(gram_spectrum(centre_train(features.grams[0], fold.train)), targets[fold.train], options.n_components)
-    return Outcome(fit.predict(_cross(features, 0, fold)))
+    fit = fit_pls(gram_spectrum(centre_train(features.grams[0], fold.train)), targets.train, options.n_components)
+    return Outcome(fit.predict(_cross(features, 0, fold)) + targets.mean)
 
 
 def _ols(
-    features: Features, fold: Fold, targets: np.ndarray, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
     if features.matrix is None:
         raise SpecError(
             "solver 'ols' is for fewer features than training rows; reduce them (transform=PCA(20)) or use solver='ridge'"
         )
-    return Outcome(fit_ols(features.matrix[fold.train], targets[fold.train]).predict(features.matrix[fold.test]))
+    fit = fit_ols(features.matrix[fold.train], targets.train)
+    return Outcome(fit.predict(features.matrix[fold.test]) + targets.mean)
 
 
-Solver = Callable[[Features, Fold, np.ndarray, "list[np.ndarray] | None", Options], Outcome]
+Solver = Callable[[Features, Fold, FoldTargets, "list[np.ndarray] | None", Options], Outcome]
 SOLVERS: dict[str, Solver] = {
     "ridge": _ridge,
     "banded": _banded,
@@ -259,15 +315,15 @@ def scaled_bands(features: Features, fold: Fold) -> tuple[list[np.ndarray], list
     return grams, crosses
 
 
-def _banded_outcome(fit: Any, crosses: list[np.ndarray], truth: np.ndarray) -> Outcome:
-    t = truth.shape[1]
+def _banded_outcome(fit: Any, crosses: list[np.ndarray], targets: FoldTargets) -> Outcome:
+    truth = targets.truth.values
     prediction = np.empty(truth.shape, fit.dual.dtype)
-    shares = np.empty((len(crosses), t))
-    for at in range(0, t, 1024):  # the parts of all bands at once would be several times the targets
+    shares = np.empty((len(crosses), truth.shape[1]))
+    for at in range(0, truth.shape[1], 1024):  # the parts of all bands at once would be several times the targets
         columns = slice(at, at + 1024)
         some = fit._replace(gammas=fit.gammas[:, columns], dual=fit.dual[:, columns])
-        parts = some.parts(crosses).astype(np.float64)
-        prediction[:, columns] = parts.sum(axis=0) + fit.mean[columns]
+        parts, mean = some.parts(crosses).astype(np.float64), targets.mean[columns]
+        prediction[:, columns] = parts.sum(axis=0) + mean
         # the training mean is in no band; it is shared out evenly, as the mean of the truth is
-        shares[:, columns] = split_r2(truth[:, columns], parts + fit.mean[columns] / len(crosses))
+        shares[:, columns] = split_r2(truth[:, columns], parts + mean / len(crosses))
     return Outcome(prediction, fit.alpha, fit.gammas, shares, fit.edges)

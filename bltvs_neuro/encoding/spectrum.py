@@ -77,14 +77,14 @@ def gram_spectrum(gram: Array, backend: Backend = _NUMPY, *, dtype: str = "float
     # H k H with H = I - v v' / half, as a rank-two update
     p = k @ v / half
     q = p - v * (float(v @ p) / (2 * half))
-    reduced = k[1:, 1:] - v[1:, None] * q[None, 1:]
-    reduced -= q[1:, None] * v[None, 1:]
+    reduced = k[1:, 1:] - backend.xp.stack([v[1:], q[1:]], 1) @ backend.xp.stack([q[1:], v[1:]], 0)
     values, inner = backend.eigh(reduced)
     del reduced
-    vectors = backend.xp.empty_like(k)[:, : n - 1]
-    vectors[0] = 0
-    vectors[1:] = inner
-    vectors -= v[:, None] * ((v[1:] @ inner) / half)[None, :]
+    rows = backend.xp.empty_like(k)[: n - 1]  # one eigenvector a row, as LAPACK leaves them
+    c = inner.T @ v[1:] / half
+    rows[:, 0] = -c * v[0]
+    rows[:, 1:] = inner.T - c[:, None] * v[None, 1:]
+    vectors = rows.T
     return Spectrum(vectors, np.maximum(backend.numpy(values).astype(np.float64), 0.0))
 
 

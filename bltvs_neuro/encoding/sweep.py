@@ -91,7 +91,7 @@ def outcomes(inputs: Inputs, plan: Plan) -> Iterator[Outcome]:
     solve = SOLVERS[plan.choices.solver]
     for f, fold in enumerate(plan.folds):
         blocks = None if plan.blocks is None else plan.blocks[f]
-        yield solve(inputs.of_fold(f, plan), fold, plan.targets.values, blocks, plan.options)
+        yield solve(inputs.of_fold(f, plan), fold, plan.targets_of(f), blocks, plan.options)
 
 
 def predict_folds(acts: Mapping[str, Any], space: Space, plan: Plan) -> Iterator[np.ndarray]:
@@ -126,10 +126,7 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
         out |= {key: np.full((len(plan.folds), bands, t), np.nan) for key in ("gamma", "share")}
     keep = np.empty((len(y), t), np.float32) if plan.choices.n_permutations else None
     for f, (fold, outcome) in enumerate(zip(plan.folds, outcomes(inputs, plan), strict=True)):
-        for at in range(0, t, 4096):  # scores work in float64: not for all targets at once
-            columns = slice(at, at + 4096)
-            truth, prediction = y[fold.test, columns], outcome.prediction[:, columns]
-            out["r"][f, columns], out["r2"][f, columns] = pearson_and_r2(truth, prediction)
+        out["r"][f], out["r2"][f] = pearson_and_r2(plan.targets_of(f).truth, outcome.prediction)
         out["edges"] += np.array(outcome.edges)
         for key, value in (("alpha", outcome.alpha), ("gamma", outcome.gammas), ("share", outcome.shares)):
             if value is not None:
