@@ -62,6 +62,11 @@ class Backend:
         """Positions as an index for arrays that live here."""
         return positions if self.device is None else self.xp.as_tensor(positions, device=self.device)
 
+    def pieces(self, count: int) -> list[slice]:
+        """Cut targets for work item by item: on a CPU so few at once that they stay in its cache."""
+        size = 128 if self.device in (None, "cpu") else max(1, count)
+        return [slice(at, at + size) for at in range(0, count, size)]
+
     def eigh(self, matrix: Array) -> tuple[Array, Array]:
         """Eigenvalues (ascending) and eigenvectors of a symmetric matrix, which may be overwritten."""
         if self.device is None:

@@ -72,8 +72,11 @@ class Residuals(NamedTuple):
 def gcv(batch: Residuals) -> np.ndarray:
     """Generalised cross-validation at every alpha, (a, b)."""
     backend, z = batch.backend, batch.z
-    squares = (z * z).T  # (b, r), as z lies in memory
-    rss = backend.numpy((squares @ backend.array(batch.weights.T**2, batch.dtype)).T).astype(np.float64)
+    squares = backend.array(batch.weights.T**2, batch.dtype)  # (r, a)
+    rss = np.empty((len(batch.weights), z.shape[1]))
+    for some in backend.pieces(z.shape[1]):
+        part = z[:, some].T  # (some, r), as z lies in memory
+        rss[:, some] = backend.numpy((part * part) @ squares).T
     if batch.beyond is not None:
         rss += batch.rest[:, None] ** 2 * backend.numpy((batch.beyond * batch.beyond).sum(axis=0))
     return len(batch.vectors) * rss

@@ -20,8 +20,6 @@ By = Literal["gcv", "loo", "kfold"]
 Dtype = Literal["float32", "float64"]
 OnEdge = Literal["warn", "ignore"]
 DEFAULT_BATCH_BYTES = 32 * 2**20
-CACHED_TARGETS = 1024
-"""Targets at once on a CPU: what is worked out for them stays in the cache until the next step needs it."""
 _NUMPY = Backend()
 
 
@@ -135,8 +133,7 @@ def fit_ridge(
     position = np.zeros(t, np.intp)
     loss, middle = np.empty(t), np.empty(t) if mean is None else np.asarray(mean, np.float64)
     table = backend.array(1 / (spectrum.values + grid[:, None]), dtype)  # (a, r)
-    on_cpu = backend.device in (None, "cpu")
-    for columns in batches(n, t, batch_bytes, most=CACHED_TARGETS if on_cpu and by == "gcv" else None):
+    for columns in batches(n, t, batch_bytes):
         y = targets[:, columns]
         if mean is None:
             y, middle[columns] = about_mean(y)
@@ -154,7 +151,8 @@ def fit_ridge(
         position[columns] = best
         loss[columns] = criterion[best, np.arange(len(best))]
         if named:
-            z *= table[backend.index(best)].T
+            for some in backend.pieces(len(best)):
+                z[:, some] *= table[backend.index(best[some])].T
             for name, matrix in named.items():
                 out[name][:, columns] = backend.numpy(matrix @ z)
     edges = count_edges(position, grid, spectrum.values)
@@ -197,10 +195,9 @@ def check_blocks(folds: Sequence[np.ndarray] | None, n: int) -> list[np.ndarray]
     return blocks
 
 
-def batches(n: int, t: int, batch_bytes: int, most: int | None = None) -> list[slice]:
+def batches(n: int, t: int, batch_bytes: int) -> list[slice]:
     """Cut t targets of n rows so that about six arrays of a batch fit ``batch_bytes`` (or half a Gram, if larger)."""
     size = max(1, int(batch_bytes) // (24 * n), n // 2)
-    size = size if most is None else min(size, most)
     return [slice(at, min(at + size, t)) for at in range(0, t, size)]
 
 
