@@ -35,6 +35,7 @@ class Backend:
         if device == "auto":
             device = "cuda" if _cuda() else None
         self.device = None if device in (None, "numpy") else device
+        self.place = {} if self.device is None else {"device": self.device}
         if self.device is None:
             self.xp: Any = np
             return
@@ -74,7 +75,7 @@ class Backend:
 
             # divide and conquer, in place; the transpose is the same matrix, in the order LAPACK wants
             (syevd,) = get_lapack_funcs(("syevd",), (matrix,))
-            values, vectors, info = syevd(matrix.T, overwrite_a=True)
+            values, vectors, info = syevd(matrix.T, lower=True, overwrite_a=True)
             if info:
                 raise LinAlgError(f"the eigendecomposition of {matrix.shape} did not converge (LAPACK info {info})")
             return values, vectors

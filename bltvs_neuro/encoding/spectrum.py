@@ -80,11 +80,11 @@ def gram_spectrum(gram: Array, backend: Backend = _NUMPY, *, dtype: str = "float
     reduced = k[1:, 1:] - backend.xp.stack([v[1:], q[1:]], 1) @ backend.xp.stack([q[1:], v[1:]], 0)
     values, inner = backend.eigh(reduced)
     del reduced
-    rows = backend.xp.empty_like(k)[: n - 1]  # one eigenvector a row, as LAPACK leaves them
+    vectors = backend.xp.empty((n, n - 1), dtype=k.dtype, **backend.place)
     c = inner.T @ v[1:] / half
-    rows[:, 0] = -c * v[0]
-    rows[:, 1:] = inner.T - c[:, None] * v[None, 1:]
-    vectors = rows.T
+    vectors[0] = -c * v[0]
+    vectors[1:] = inner
+    vectors[1:] -= v[1:, None] * c[None, :]
     return Spectrum(vectors, np.maximum(backend.numpy(values).astype(np.float64), 0.0))
 
 
