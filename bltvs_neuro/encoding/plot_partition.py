@@ -26,8 +26,11 @@ def plot_partition(result: PartitionResult, *, neuroids: np.ndarray | None = Non
     Returns
     -------
     matplotlib.figure.Figure
-        One panel per area (streams apart), stream (areas apart) or site (timesteps apart). Means over neuroids with
-        two standard errors (neuroids share stimuli: a rough guide). ``shared`` sums all parts of more than one band.
+        One panel per area (streams apart), stream (areas apart) or site (timesteps apart). What a band explains
+        uniquely is drawn beyond what a useless band would show, with the 95 % interval over folds of
+        :meth:`~bltvs_neuro.encoding.result.PartitionResult.unique`; all else, and results with neural time, as means
+        over neuroids with two standard errors (neuroids share stimuli: a rough guide). ``shared`` sums all parts of more
+        than one band.
     """
     parts = [str(part) for part in result["part"].values]
     bands = [part for part in parts if " & " not in part]
@@ -41,6 +44,7 @@ def plot_partition(result: PartitionResult, *, neuroids: np.ndarray | None = Non
     lines["all together"] = (
         result["total"].values.reshape(len(values), -1) if neuroids is None else np.sum(list(lines.values()), axis=0)
     )
+    known = _beyond_useless(result, neuroids)
     coords = result.dataset.coords
     names = np.array(
         [
@@ -53,16 +57,16 @@ def plot_partition(result: PartitionResult, *, neuroids: np.ndarray | None = Non
     for axis, panel in zip(axes, panels, strict=True):
         at = np.flatnonzero(names == panel)
         for k, (label, every) in enumerate(lines.items()):
-            mean, error = _mean_and_error(every[at])
+            mean, low, high = _mean_and_interval(every[at])
+            for j, space in enumerate(at):
+                mean[j], low[j], high[j] = known.get((int(space), label), (mean[j], low[j], high[j]))
             style = {"color": _colour(label, k, len(lines)), "label": label}
             if TIMESTEP in coords:
                 step = coords[TIMESTEP].values[at]
-                axis.fill_between(
-                    step, mean - 2 * error, mean + 2 * error, alpha=0.15, linewidth=0, color=style["color"]
-                )
+                axis.fill_between(step, low, high, alpha=0.15, linewidth=0, color=style["color"])
                 axis.plot(step, mean, "o--" if label == "all together" else "o-", markersize=3.5, **style)
             else:
-                axis.bar(k, mean[0], yerr=2 * error[0], width=0.7, **style)
+                axis.bar(k, mean[0], yerr=[[mean[0] - low[0]], [high[0] - mean[0]]], width=0.7, **style)
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set_title(panel or "all")
         if TIMESTEP in coords:
@@ -70,20 +74,33 @@ def plot_partition(result: PartitionResult, *, neuroids: np.ndarray | None = Non
             axis.margins(x=0.1)
         else:
             axis.set_xticks(range(len(lines)), list(lines), rotation=90, fontsize=7)
-    axes[0].set_ylabel("cross-validated $R^2$")
+    beyond = "\n(unique: beyond a useless band)" if known else ""
+    axes[0].set_ylabel(f"cross-validated $R^2${beyond}")
     if TIMESTEP in coords:
         figure.legend(*axes[0].get_legend_handles_labels(), frameon=False, fontsize=8, loc="outside right center")
     return figure
 
 
-def _mean_and_error(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Over the targets that were fitted, (space,); NaN for a part that a space does not have."""
+def _beyond_useless(
+    result: PartitionResult, neuroids: np.ndarray | None
+) -> dict[tuple[int, str], tuple[float, float, float]]:
+    """Unique variance beyond that of a useless band and its interval, by space and line; none with neural time."""
+    if "useless_fold" not in result.dataset or "time" in result["variance_fold"].dims:
+        return {}
+    return {
+        (space, f"unique {band}"): (values["beyond"], values["low"], values["high"])
+        for space, band, _, values in result.unique_by_space(neuroids)
+    }
+
+
+def _mean_and_interval(values: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Mean and two standard errors to each side over the targets fitted; NaN for a part that a space does not have."""
     mean, error = np.full((2, len(values)), np.nan)
     for i, row in enumerate(values):
         good = row[np.isfinite(row)]
         if len(good):
             mean[i], error[i] = good.mean(), good.std() / np.sqrt(len(good))
-    return mean, error
+    return mean, mean - 2 * error, mean + 2 * error
 
 
 def _colour(label: str, k: int, n: int) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -240,14 +240,23 @@ class PartitionResult(_Saved):
         DataError
             The result is of an older version, without simulated responses.
         """
+        labels = [k for k in ("area", "stream", "timestep") if k in self.dataset.coords]
+        rows = []
+        for i, name, time, values in self.unique_by_space(neuroids, level=level):
+            row = {k: self.dataset[k].values[i] for k in labels} | {PART: name}
+            rows.append(row | ({} if time is None else {"time": time}) | values)
+        return pd.DataFrame(rows)
+
+    def unique_by_space(
+        self, neuroids: np.ndarray | None = None, *, level: float = 0.95
+    ) -> Iterator[tuple[int, str, Any, dict[str, float]]]:
+        """What :meth:`unique` tabulates: number of the space, band, time (None without), and the values by name."""
         if "useless_fold" not in self.dataset:
             raise DataError("this partition was saved without simulated responses: run partition_encoding again")
         raw, null = (self.dataset[k] if neuroids is None else self.dataset[k].isel({NEUROID: neuroids})
                      for k in ("variance_fold", "useless_fold"))  # fmt: skip
         raw, null = raw.mean(NEUROID, skipna=True), null.mean(NEUROID, skipna=True)
-        labels = [k for k in ("area", "stream", "timestep") if k in self.dataset.coords]
         n_test = self.dataset["n_test"].values
-        rows = []
         for i, part in np.ndindex(raw.sizes[SPACE], raw.sizes[PART]):
             name = str(raw[PART].values[part])
             for at in range(raw.sizes.get("time", 1)):
@@ -256,12 +265,9 @@ class PartitionResult(_Saved):
                 if not np.isfinite(other).all():
                     continue
                 low, high = corrected_interval(one - other, n_test, level=level)
-                row = {k: self.dataset[k].values[i] for k in labels} | {PART: name}
-                if "time" in raw.dims:
-                    row["time"] = raw["time"].values[at]
-                row |= {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
-                rows.append({**row, "low": low, "high": high})
-        return pd.DataFrame(rows)
+                means = {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
+                time = raw["time"].values[at] if "time" in raw.dims else None
+                yield i, name, time, {**means, "low": low, "high": high}
 
 
 def build_result(

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from matplotlib.colors import to_rgb
 from sklearn.decomposition import PCA
 from sklearn.feature_selection import SelectKBest, f_regression
 from sklearn.linear_model import RidgeCV
@@ -18,6 +19,7 @@ from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
 from bltvs_neuro.encoding.folds import group_folds
 from bltvs_neuro.encoding.plan import parse_memory
 from bltvs_neuro.encoding.plot import plot_best_timestep, plot_scores
+from bltvs_neuro.encoding.plot_partition import plot_partition
 from bltvs_neuro.encoding.result import EncodingResult, PartitionResult
 from bltvs_neuro.encoding.ridge import GridEdgeWarning
 from bltvs_neuro.encoding.score import pearson, r2
@@ -274,6 +276,29 @@ def test_parts_of_a_partition_sum_to_the_joint_model_and_independent_streams_sha
         acts, responses, sites="V4", timesteps=2, solver="banded", bands="stream", n_iter=10, on_edge="ignore"
     )
     np.testing.assert_allclose(found["total"].values, both["r2"].values, atol=1e-5)
+
+
+def test_the_figure_of_a_partition_shows_what_the_table_says() -> None:
+    acts = {site: x for site, x in make_store(60, p=20).items() if site.startswith("V4")}
+    responses = simulate_responses(acts, [("V4/td", 2)], per_source=12)
+    found = partition_encoding(acts, responses, timesteps="0:3", over="stream", n_iter=4)
+    some = np.arange(6)
+    (axis,) = [a for a in plot_partition(found, neuroids=some).axes if a.lines]
+    table = found.unique(some)
+    drawn = 0
+    for line in axis.lines:
+        if not str(line.get_label()).startswith("unique "):
+            continue
+        rows = table[table["part"] == str(line.get_label()).removeprefix("unique ")].set_index("timestep")
+        (band,) = [c for c in axis.collections if c.get_facecolor()[0, :3] == pytest.approx(to_rgb(line.get_color()))]
+        corners = band.get_paths()[0].vertices
+        for step, value in zip(line.get_xdata(), line.get_ydata(), strict=True):
+            if step in rows.index:
+                assert value == pytest.approx(rows.loc[step, "beyond"])
+                edges = corners[np.isclose(corners[:, 0], step), 1]
+                assert (edges.min(), edges.max()) == pytest.approx((rows.loc[step, "low"], rows.loc[step, "high"]))
+                drawn += 1
+    assert drawn == len(table) > 2
 
 
 def test_a_sweep_goes_on_where_it_stopped_and_refuses_another(acts, responses, tmp_path) -> None:
