@@ -134,10 +134,10 @@ def fit_ridge(
     loss, middle = np.empty(t), np.empty(t) if mean is None else np.asarray(mean, np.float64)
     table = backend.array(1 / (spectrum.values + grid[:, None]), dtype)  # (a, r)
     for columns in batches(n, t, batch_bytes):
-        y = targets[:, columns]
+        centred = targets[:, columns]
         if mean is None:
-            y, middle[columns] = about_mean(y)
-        centred = backend.array(y, dtype)
+            centred, middle[columns] = about_mean(centred)
+        centred = backend.array(centred, dtype)
         z = (centred.T @ vectors).T  # (r, b); a target's items lie together: alphas are then picked row by row
         beyond = centred - vectors @ z if spectrum.n_left_out else None
         del centred
