@@ -17,16 +17,19 @@ from .spaces import Member, Space, load_features
 
 
 class Source:
-    """Features and Grams of members over the sweep's rows, the latest kept as far as memory allows."""
+    """Features and Grams of members over the sweep's rows, the latest kept as far as memory allows.
 
-    def __init__(self, acts: Mapping[str, Any], plan: Plan) -> None:
+    ``once`` says that no member comes again, so that nothing is worth keeping.
+    """
+
+    def __init__(self, acts: Mapping[str, Any], plan: Plan, *, once: bool = False) -> None:
         self.acts, self.plan = acts, plan
         # sorted store positions: what a lazy array reads best; rows then point into these
         self.stimuli, self.row = np.unique(plan.targets.stimuli, return_inverse=True)
         self.row = self.row.ravel()
         self.identity = np.array_equal(self.row, np.arange(len(self.stimuli)))
         size = 8 * len(self.row) ** 2 * (1 if plan.choices.scale == "none" else len(plan.folds))
-        self.room = max(1, plan.memory // 4 // size)
+        self.room = 0 if once else max(1, plan.memory // 4 // size)
         self.kept: OrderedDict[Member, FeatureGrams] = OrderedDict()
 
     def features(self, member: Member) -> Any:

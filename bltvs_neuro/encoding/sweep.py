@@ -59,7 +59,9 @@ def run_spaces(
 
     todo = [spaces[i] for i in fresh]
     if cluster is None:
-        map_tasks(_fit_space, todo, shared=(Source(acts, plan), plan), done=done)
+        members = [member._replace(band="") for space in todo for member in space.members]
+        once = len(set(members)) == len(members) and not any(space.useless for space in todo)
+        map_tasks(_fit_space, todo, shared=(Source(acts, plan, once=once), plan), done=done)
     else:
         map_tasks(_fit_elsewhere, todo, shared=(acts, plan), cluster=cluster, done=done)
     if progress is not None and not fresh:
