@@ -14,8 +14,8 @@ from brainscore_core.supported_data_standards.brainio.assemblies import NeuroidA
 from brainscore_core.supported_data_standards.brainio.stimuli import StimulusSet as BrainScoreStimuli
 from PIL import Image
 
+from ..durable import write_durably
 from ..errors import DataError, SpecError, difference, listed
-from ..model.durable import write_durably
 from ..neural.labelled import check_responses
 from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
 from ..stimuli import StimulusSet, pixel_sha256

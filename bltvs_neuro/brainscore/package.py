@@ -11,10 +11,10 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from ..durable import write_durably
 from ..errors import SpecError, WeightsError
 from ..model import Network
 from ..model.checkpoints import load_model
-from ..model.durable import write_durably
 from . import plugin_text
 from .closure import PACKAGE, ROOT, files_of, modules_of, requirements_of
 from .plugin import OPTIONS, build

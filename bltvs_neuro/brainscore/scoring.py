@@ -21,8 +21,8 @@ from brainscore_core.benchmarks import score_benchmark
 from brainscore_core.metrics import Score
 from brainscore_vision import load_benchmark
 
+from ..durable import write_durably
 from ..errors import BltvsError, SpecError, unknown
-from ..model.durable import write_durably
 from .commitment import Commitment
 from .environment import BrainScoreError, no_installing
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from ..durable import whole_file, write_durably
 from ..errors import StoreError
 
 
@@ -55,7 +56,7 @@ class Parts:
                     f"{self.folder} holds parts of another sweep (differs in {', '.join(changed)}): use another resume_path"
                 )
         else:
-            _write(note, json.dumps(spec, sort_keys=True, default=str).encode())
+            write_durably(note, json.dumps(spec, sort_keys=True, default=str).encode())
 
     def read(self, name: str) -> dict[str, np.ndarray] | None:
         """The arrays of a space, or None when it is not finished."""
@@ -73,23 +74,9 @@ class Parts:
 
     def write(self, name: str, arrays: dict[str, np.ndarray]) -> None:
         """Keep the arrays of a finished space."""
-        path = self._path(name)
-        part = path.with_name(f".{path.name}.{os.getpid()}.part")
-        try:
-            with part.open("wb") as file:
-                members: dict[str, Any] = {**arrays, "digest": np.array(self.digest)}
-                np.savez(file, **members)
-                file.flush()
-                os.fsync(file.fileno())
-            os.replace(part, path)
-        finally:
-            part.unlink(missing_ok=True)
+        members: dict[str, Any] = {**arrays, "digest": np.array(self.digest)}
+        with whole_file(self._path(name)) as part, part.open("wb") as file:
+            np.savez(file, **members)
 
     def _path(self, name: str) -> Path:
         return self.folder / f"{hashlib.sha256(name.encode()).hexdigest()[:24]}.npz"
-
-
-def _write(path: Path, data: bytes) -> None:
-    part = path.with_name(f".{path.name}.{os.getpid()}.part")
-    part.write_bytes(data)
-    os.replace(part, path)

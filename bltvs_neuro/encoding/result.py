@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..durable import whole_file
 from ..errors import DataError, SpecError, unknown
 from ..schema import NEUROID
 from ..stats import adjust_p_values
@@ -138,12 +139,8 @@ def _write(dataset: xr.Dataset, target: Path) -> Path:
     for name in dataset.variables:
         if dataset[name].dtype.kind == "O":
             dataset[name] = dataset[name].astype(str)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with whole_file(target) as part:
         dataset.to_netcdf(part, engine="h5netcdf", encoding={n: {"zlib": True} for n in dataset.data_vars})
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..durable import whole_file
 from ..errors import DataError, SpecError, listed
 from .estimators import PLS, BandedRidge, EncodingRidge
 
@@ -53,14 +54,9 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], *, provenance: 
     }
     target = Path(path)
     target = target if target.suffix else target.with_suffix(".npz")
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
-        with part.open("wb") as file:
-            arrays[_META] = np.array(json.dumps(meta, default=_jsonable))
-            np.savez(file, **arrays)
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
+    arrays[_META] = np.array(json.dumps(meta, default=_jsonable))
+    with whole_file(target) as part, part.open("wb") as file:
+        np.savez(file, **arrays)
     return target
 
 

@@ -20,6 +20,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from ..durable import whole_file
 from ..errors import SpecError, StimulusError, StoreError
 from ..model import Grid, Network, State
 from ..model.checkpoints import weights_sha256
@@ -122,14 +123,13 @@ def _fit_or_load(
             f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it first"
         )
     fitted = fit(n, model, train, states, path.absolute().parent, batch_size, described, workers)
-    temporary = path.with_name(path.name + ".tmp.npz")
     arrays = {
         f"{kind}:{site}": a
         for site, pair in fitted.bases.items()
         for kind, a in zip(("mean", "basis"), pair, strict=True)
     }
-    np.savez(temporary, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
-    os.replace(temporary, path)
+    with whole_file(path) as part, part.open("wb") as file:
+        np.savez(file, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
     return fitted
 
 

@@ -107,7 +107,7 @@ class BLT_VS(Network):
         self.provenance: dict[str, Any] = {"model": "BLT_VS", "weights": "as constructed"}
 
         channels = {area.name: area.channels or num_classes + add_feats for area in areas}
-        self.shapes: dict[str, tuple[int, int, int]] = {
+        self.shapes = {
             field.area: (channels[field.area], field.units, field.units) for field in receptive_fields(image_size)
         }
         self.grids = {field.area: Grid(field.stride) for field in receptive_fields(image_size)}
@@ -265,10 +265,6 @@ class BLT_VS(Network):
         """Shape of one stimulus's activations at a site: (C, H, W), or (num_classes,) for ``Readout/bu``."""
         site = as_site(site)
         return (self.num_classes,) if site == ("Readout", "bu") else self.shapes[site.area]
-
-    def grid(self, site: Site | str) -> Grid:
-        """Where the units of a site's map are."""
-        return self.grids[as_site(site).area]
 
     def compile_cells(self) -> None:
         """Let ``torch.compile`` fuse every area's rectification, gate and normalisation; the convolutions stay."""

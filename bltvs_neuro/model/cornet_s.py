@@ -8,8 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import SpecError
-from ..schema import Site
-from .network import Grid, Network, State, as_site
+from .network import Grid, Network, State
 from .transform import IMAGENET_MEAN, IMAGENET_STD, Transform
 
 CHANNELS = {"V1": 64, "V2": 128, "V4": 256, "IT": 512}
@@ -117,8 +116,8 @@ class CORnet_S(Network):
         self.V4 = Block(CHANNELS["V2"], CHANNELS["V4"], TIMES["V4"])
         self.IT = Block(CHANNELS["V4"], CHANNELS["IT"], TIMES["IT"])
         self.decoder = Decoder(CHANNELS["IT"], num_classes)
-        self.shapes: dict[str, tuple[int, ...]] = {"decoder": (num_classes,)}
-        self.grids: dict[str, Grid] = {"decoder": Grid(image_size)}
+        self.shapes = {"decoder": (num_classes,)}
+        self.grids = {}
         units, stride = (image_size + 3) // 4, 4  # halved twice, rounded up
         for area, channels in CHANNELS.items():
             self.shapes[area], self.grids[area] = (channels, units, units), Grid(stride)
@@ -155,11 +154,3 @@ class CORnet_S(Network):
             if state in outputs:
                 kept[state] = x
         return kept
-
-    def shape(self, site: Site | str) -> tuple[int, ...]:
-        """Shape of one stimulus's activations: (C, H, W), or (num_classes,) for ``decoder/bu``."""
-        return self.shapes[as_site(site).area]
-
-    def grid(self, site: Site | str) -> Grid:
-        """Where the units of a site's map are."""
-        return self.grids[as_site(site).area]

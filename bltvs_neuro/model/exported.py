@@ -18,10 +18,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..durable import write_durably
 from ..errors import SpecError, WeightsError, listed
 from .blt_vs import BLT_VS
 from .checkpoints import Checkpoint
-from .durable import write_durably
 from .hub import MAX_BYTES
 from .transform import Transform
 from .weights import read_weights, weights_sha256

@@ -10,9 +10,8 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..errors import SpecError
-from ..schema import Site
 from .areas import areas_for
-from .network import Grid, Network, State, as_site
+from .network import Grid, Network, State
 from .transform import Transform
 
 
@@ -83,8 +82,8 @@ class Chain(FeedForward):
         self.stages = stages
         self.config: dict[str, Any] = {"num_classes": num_classes, "image_size": image_size}
         self.connections, self.layernorms = nn.ModuleDict(), nn.ModuleDict()
-        self.grids: dict[str, Grid] = {}
-        self.shapes: dict[str, tuple[int, ...]] = {"Readout": (num_classes,)}
+        self.grids = {}
+        self.shapes = {"Readout": (num_classes,)}
         below, units, grid = 3, image_size, Grid(1)
         for stage in stages:
             if stage.pooled:
@@ -123,14 +122,6 @@ class Chain(FeedForward):
             if state in outputs:
                 kept[state] = x
         return kept
-
-    def shape(self, site: Site | str) -> tuple[int, ...]:
-        """Shape of one stimulus's activations: (C, H, W), or (num_classes,) for ``Readout/bu``."""
-        return self.shapes[as_site(site).area]
-
-    def grid(self, site: Site | str) -> Grid:
-        """Where the units of a site's map are."""
-        return self.grids.get(as_site(site).area, Grid(self.image_size))
 
 
 class B_VS(Chain):

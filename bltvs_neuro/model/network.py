@@ -74,6 +74,10 @@ class Network(nn.Module, ABC):
     taps : nn.ModuleDict
         One module per state that passes it on unchanged; forward hooks attach to them. A state is computed if it is
         hooked or something that is asked for needs it.
+    shapes : dict of str to tuple of int
+        Of one stimulus's activations, by area.
+    grids : dict of str to Grid
+        Of the maps, by area; an area that sees the whole image at once needs none.
     overwrites : bool
         Whether what passed a tap may be changed in place afterwards, so that who keeps it must copy it.
     """
@@ -89,19 +93,21 @@ class Network(nn.Module, ABC):
     transform: Transform
     provenance: dict[str, Any]
     taps: nn.ModuleDict
+    shapes: dict[str, tuple[int, ...]]
+    grids: dict[str, Grid]
     overwrites: bool = True
 
     @abstractmethod
     def states(self) -> Iterator[State]:
         """All states that exist, by area, stream and timestep."""
 
-    @abstractmethod
     def shape(self, site: Site | str) -> tuple[int, ...]:
         """Shape of one stimulus's activations: (channel, y, x), (channel, token) or (channel,)."""
+        return self.shapes[as_site(site).area]
 
-    @abstractmethod
     def grid(self, site: Site | str) -> Grid:
         """Where the units of a site's map are."""
+        return self.grids.get(as_site(site).area, Grid(self.image_size))
 
     @abstractmethod
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:

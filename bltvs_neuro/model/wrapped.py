@@ -10,10 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import SpecError, listed, unknown
-from ..schema import Site
 from .feedforward import FeedForward
 from .grids import GRID, follow_grids
-from .network import Grid, State, as_site
+from .network import Grid, State
 from .transform import Transform
 from .weights import weights_sha256
 
@@ -114,14 +113,6 @@ class Wrapped(FeedForward):
             for handle in handles:
                 handle.remove()
         return kept
-
-    def shape(self, site: Site | str) -> tuple[int, ...]:
-        """Shape of one stimulus's activations: (channel, y, x), (channel, token) or (channel,)."""
-        return self.shapes[as_site(site).area]
-
-    def grid(self, site: Site | str) -> Grid:
-        """Where the units of a site's map are."""
-        return self.grids.get(as_site(site).area, Grid(self.image_size))
 
     def _passed(
         self, state: State, value: Tensor, outputs: Collection[State], kept: dict[State, Tensor]

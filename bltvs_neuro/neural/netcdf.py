@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..durable import whole_file
 from ..errors import DataError
 from ..schema import PAIR, STIMULUS_ID
 from .files import kind, provenance, variables
@@ -46,13 +47,9 @@ def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str]) -> Path:
     for name in dataset.variables:
         if dataset[name].dtype.kind == "O":
             dataset[name] = dataset[name].astype(str)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
-    try:
+    with whole_file(target) as part:
         # h5netcdf, not the default engine: netCDF4 1.7.4-1.7.5 crash on half-precision variables
         dataset.to_netcdf(part, engine="h5netcdf", encoding={variable.name: {"zlib": True, "complevel": 1}})
-        os.replace(part, target)
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

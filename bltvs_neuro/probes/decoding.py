@@ -14,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..durable import whole_file
 from ..errors import DataError
 
 if TYPE_CHECKING:
@@ -73,26 +74,17 @@ class Decoding:
         ]
         frame["chance"] = self.chance
         target = Path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            with part.open("w", encoding="utf-8", newline="\n") as file:
-                file.write(f"# {json.dumps(self.provenance, sort_keys=True)}\n")
-                frame.to_csv(file, index=False)
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
+        with whole_file(target) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(f"# {json.dumps(self.provenance, sort_keys=True)}\n")
+            frame.to_csv(file, index=False)
         return target
 
     def to_netcdf(self, path: str | os.PathLike[str]) -> Path:
         """Write table and provenance as netCDF; :func:`load_decoding` reads them."""
         target = Path(path)
         data = self.table.assign_attrs(provenance=json.dumps(self.provenance), chance=self.chance)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
+        with whole_file(target) as part:
             data.to_netcdf(part, engine="h5netcdf")
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
         return target
 
     def plot_time_course(self, **options: Any) -> Figure:

@@ -14,6 +14,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+from ..durable import write_durably
 from ..errors import SpecError, StoreError, unknown
 from ..rsa import METRICS
 from ..stimuli import StimulusSet
@@ -94,14 +95,10 @@ def write_report(
         provenance=[(one.name, json.dumps(one.provenance, indent=1, default=str, sort_keys=True)) for one in inputs],
     )  # fmt: skip
     target = Path(path)
-    part = target.with_name(f".{target.name}.{os.getpid()}.part")
     try:
-        part.write_text(text, "utf-8")
-        os.replace(part, target)
+        write_durably(target, text.encode())
     except OSError as error:
         raise StoreError(f"{target} cannot be written: {error.strerror}") from None
-    finally:
-        part.unlink(missing_ok=True)
     return target
 
 

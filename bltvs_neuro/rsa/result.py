@@ -15,6 +15,7 @@ import pandas as pd
 import xarray as xr
 
 from ..cluster import Cluster, map_tasks
+from ..durable import whole_file
 from ..errors import DataError, SpecError, listed, unknown
 from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..schema import RDM
@@ -324,7 +325,8 @@ class RsaResult:
     def to_csv(self, path: str | os.PathLike[str]) -> Path:
         """Write :meth:`to_frame` as CSV."""
         target = Path(path)
-        self.to_frame().to_csv(target, index=False)
+        with whole_file(target) as part:
+            self.to_frame().to_csv(part, index=False)
         return target
 
     def to_netcdf(self, path: str | os.PathLike[str]) -> Path:
@@ -334,13 +336,9 @@ class RsaResult:
         for name in list(data.variables):
             if data[name].dtype.kind in "OUT":
                 data[name] = data[name].astype(str)
-        part = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
+        with whole_file(target) as part:
             # h5netcdf by name: the default engine differs between installations
             data.to_netcdf(part, engine="h5netcdf")
-            os.replace(part, target)
-        finally:
-            part.unlink(missing_ok=True)
         return target
 
     def plot_time_course(self, **options: Any) -> Figure:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import h5py
 
+from ..durable import sync_folder
 from .seal import seal
 
 _SMALL = 1 << 20
@@ -109,15 +110,6 @@ class Sink:
         if self.fd >= 0:
             os.close(self.fd)
             self.fd = -1
-
-
-def sync_folder(folder: Path) -> None:
-    """Make a rename in ``folder`` durable."""
-    fd = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
 
 
 def temporary_name(path: Path) -> Path:

@@ -14,8 +14,8 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
+from ..durable import write_durably
 from ..errors import DataError, SpecError
-from ..model.durable import write_durably
 from ..model.network import Network
 from .data import Labelled, PlainPictures
 

@@ -8,7 +8,7 @@ import logging
 from pathlib import Path
 from typing import Any
 
-from ..model.durable import write_durably
+from ..durable import write_durably
 
 log = logging.getLogger(__name__)
 

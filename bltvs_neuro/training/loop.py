@@ -18,9 +18,9 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from ..durable import write_durably
 from ..errors import DataError, SpecError
 from ..model import BLT_VS
-from ..model.durable import write_durably
 from .accuracy import Scores, measure
 from .augment import Augment
 from .build import build_model, freeze_unused, start_from

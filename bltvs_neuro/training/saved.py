@@ -8,8 +8,8 @@ from typing import Any
 
 import torch
 
+from ..durable import write_durably
 from ..errors import DataError, SpecError, listed
-from ..model.durable import write_durably
 from .config import FREE, TrainingConfig, flatten
 
 CHECKPOINT = "checkpoint.pt"
