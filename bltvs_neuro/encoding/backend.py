@@ -35,7 +35,6 @@ class Backend:
         if device == "auto":
             device = "cuda" if _cuda() else None
         self.device = None if device in (None, "numpy") else device
-        self.place = {} if self.device is None else {"device": self.device}
         if self.device is None:
             self.xp: Any = np
             return

@@ -28,12 +28,7 @@ def pearson(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         0 where the prediction is constant (it tells nothing), NaN where the truth is.
     """
     _same_shape(truth, prediction)
-    a, b = _centre(truth), _centre(prediction)
-    size = np.sqrt((a * a).sum(axis=0) * (b * b).sum(axis=0))
-    varies = _varies(truth, a)
-    good = varies & _varies(prediction, b)
-    r = np.where(good, (a * b).sum(axis=0) / np.where(good, size, 1), 0.0)
-    return np.where(varies, np.clip(r, -1, 1), np.nan)
+    return pearson_and_r2(read_truth(truth), prediction)[0]
 
 
 def r2(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -50,10 +45,7 @@ def r2(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
         is constant.
     """
     _same_shape(truth, prediction)
-    a = _centre(truth)
-    varies = _varies(truth, a)
-    left = ((np.asarray(truth, np.float64) - prediction) ** 2).sum(axis=0)
-    return np.where(varies, 1 - left / np.where(varies, (a * a).sum(axis=0), 1), np.nan)
+    return pearson_and_r2(read_truth(truth), prediction)[1]
 
 
 class Truth(NamedTuple):

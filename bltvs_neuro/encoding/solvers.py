@@ -183,7 +183,6 @@ def _exact_enough(
     order = np.argsort(fit.alpha, kind="stable")
     some = np.unique(np.concatenate([order[:4], order[:: max(1, len(order) // 4)][:4]]))
     target = centred[:, some].astype(np.float64)
-    target -= target.mean(axis=0)
     vectors, shrunk = backend.numpy(spectrum.vectors), (spectrum.values[:, None] + fit.alpha[some]).astype(np.float32)
 
     def approximately(rest: np.ndarray) -> np.ndarray:

@@ -80,7 +80,7 @@ def gram_spectrum(gram: Array, backend: Backend = _NUMPY, *, dtype: str = "float
     reduced = k[1:, 1:] - backend.xp.stack([v[1:], q[1:]], 1) @ backend.xp.stack([q[1:], v[1:]], 0)
     values, inner = backend.eigh(reduced)
     del reduced
-    vectors = backend.xp.empty((n, n - 1), dtype=k.dtype, **backend.place)
+    vectors = backend.xp.empty_like(k[:, 1:])
     c = inner.T @ v[1:] / half
     vectors[0] = -c * v[0]
     vectors[1:] = inner
