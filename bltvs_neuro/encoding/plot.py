@@ -93,8 +93,10 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
             axis.bar(x, every, width, facecolor="none", edgecolor=colour, linewidth=1)
         axis.set(title=f"{name} (n = {here.sum()})" if by else "", xlabel="best timestep", xticks=steps)
     axes[0].set_ylabel("targets (filled: margin > 0)")
+    axes[0].yaxis.get_major_locator().set_params(integer=True)
     if any(streams):
-        axes[-1].legend(frameon=False, title="stream", fontsize=8, title_fontsize=8)
+        handles = axes[-1].get_legend_handles_labels()
+        figure.legend(*handles, frameon=False, title="stream", fontsize=8, title_fontsize=8, loc="outside right center")
     return figure
 
 

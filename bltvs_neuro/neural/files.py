@@ -123,7 +123,7 @@ def describe(path: Path) -> str:
         with path.open(encoding="utf-8", errors="replace") as stream:
             return f"a text table of {size} bytes that begins {stream.readline(120).strip()!r}"
     with path.open("rb") as stream:
-        return f"{what} file of {size} bytes that begins {stream.read(16)!r}"
+        return f"{'an' if what[0] in 'aeiou' else 'a'} {what} file of {size} bytes that begins {stream.read(16)!r}"
 
 
 def json_keys(path: Path) -> list[str]:
