@@ -127,7 +127,7 @@ def _map(
     with warnings.catch_warnings():
         # A task, not scattered data: what a worker held can be had again when that worker is gone.
         warnings.filterwarnings("ignore", message="Sending large graph")
-        common = client.submit(_itself, shared, pure=False)
+        common = client.submit(_itself, _Packed.of(shared), pure=False)
         futures = [client.submit(_task, function, item, common, pure=False) for item in items]
     place = {future.key: index for index, future in enumerate(futures)}
     results: list[Any] = [None] * len(futures)
@@ -157,7 +157,35 @@ def _itself(value: Any) -> Any:
     return value
 
 
-def _task(function: Callable[..., Any], item: Any, shared: tuple[Any, ...]) -> tuple[Any, list[Any]]:
+class _Packed:
+    """Shared arguments as bytes, opened once by each worker.
+
+    One worker hands them to another while tasks are at work on them: as they were packed, whatever a task has done to
+    them since, such as hooks on a model, which cannot be sent at all.
+    """
+
+    def __init__(self, content: bytes) -> None:
+        self.content = content
+        self._opened: tuple[Any, ...] | None = None
+
+    @classmethod
+    def of(cls, shared: tuple[Any, ...]) -> _Packed:
+        from distributed.protocol.pickle import dumps
+
+        return cls(dumps(shared))
+
+    def open(self) -> tuple[Any, ...]:
+        from distributed.protocol.pickle import loads
+
+        if self._opened is None:
+            self._opened = loads(self.content)
+        return self._opened
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _Packed, (self.content,)
+
+
+def _task(function: Callable[..., Any], item: Any, shared: _Packed) -> tuple[Any, list[Any]]:
     """Run one item on a worker; returns its result, and its warnings and log messages."""
     handler = _Kept()
     logger = logging.getLogger("bltvs_neuro")
@@ -165,7 +193,7 @@ def _task(function: Callable[..., Any], item: Any, shared: tuple[Any, ...]) -> t
         warnings.simplefilter("always")
         logger.addHandler(handler)
         try:
-            value = function(item, *shared)
+            value = function(item, *shared.open())
         finally:
             logger.removeHandler(handler)
     return value, [*handler.messages, *((w.category, str(w.message)) for w in caught)]

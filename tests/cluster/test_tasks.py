@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,35 @@ def die_once(item: int, marker: Path) -> int:
 def always_die(item: int) -> int:
     os.kill(os.getpid(), signal.SIGKILL)
     return item
+
+
+class Box:
+    """Something that a task changes while it works on it."""
+
+
+def change(item: int, box: Box) -> tuple[int, bool]:
+    fresh = not hasattr(box, "lock")
+    box.lock = threading.Lock()  # cannot be sent to another process, as hooks on a model cannot
+    time.sleep(0.3)
+    return os.getpid(), fresh
+
+
+def test_a_worker_that_comes_later_gets_what_is_shared_as_it_was():
+    distributed = pytest.importorskip("distributed")
+    options = dict(threads_per_worker=1, host="127.0.0.1", dashboard_address=None, protocol="tcp")
+    with distributed.LocalCluster(n_workers=1, **options) as cluster, distributed.Client(cluster) as one:
+        more = []
+
+        def scale(index: int, result: tuple[int, bool]) -> None:
+            if not more:
+                more.append(index)
+                cluster.scale(2)
+                one.wait_for_workers(2, timeout=60)
+
+        found = map_tasks(change, range(30), shared=(Box(),), cluster=one, done=scale)
+    workers = {pid for pid, _ in found}
+    assert len(workers) == 2
+    assert sorted(pid for pid, fresh in found if fresh) == sorted(workers)  # opened once by each
 
 
 def test_tasks_are_in_order_and_their_warnings_arrive(client, caplog):
