@@ -6,7 +6,8 @@ Every error a user can meet derives from :class:`BltvsError`; the command line p
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 
 class BltvsError(Exception):
@@ -46,6 +47,56 @@ def unknown(what: str, got: object, valid: Sequence[object]) -> SpecError:
     near = difflib.get_close_matches(str(got), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return SpecError(f"unknown {what} {got!r}{hint}; valid: {listed(names, most=24)}")
+
+
+_flags: list[Mapping[str, str]] = []  # one command holds for all threads of a process
+
+
+@contextmanager
+def spelled_as(flags: Mapping[str, str]) -> Iterator[None]:
+    """While this lasts, :func:`argument` names the options of a command.
+
+    Parameters
+    ----------
+    flags : mapping
+        Option of the command by the name of the argument in Python. A key such as ``"resume=False"`` is an option for
+        that value. ``"*"`` is the form of every other name, with ``{name}`` in it.
+    """
+    _flags.append(flags)
+    try:
+        yield
+    finally:
+        _flags.pop()
+
+
+def argument(name: str, value: object = None) -> str:
+    """Name an argument as whoever asked would write it.
+
+    Parameters
+    ----------
+    name : str
+        The argument in Python.
+    value : object, optional
+        What to set it to. A text in capitals stands for what the user has to fill in and is written without quotes.
+
+    Examples
+    --------
+    >>> argument("format", "nsd"), argument("weights", "PATH"), argument("stimuli")
+    ("format='nsd'", 'weights=PATH', 'stimuli=')
+    >>> with spelled_as({"format": "--format", "resume=False": "--fresh", "*": "--option {name}="}):
+    ...     argument("format", "nsd"), argument("resume", False), argument("key", "rdms"), argument("key")
+    ('--format nsd', '--fresh', '--option key=rdms', '--option key=...')
+    """
+    if not _flags:
+        fill_in = isinstance(value, str) and value.isupper()
+        return f"{name}=" + ("" if value is None else str(value) if fill_in else repr(value))
+    flags = _flags[-1]
+    if f"{name}={value}" in flags:
+        return flags[f"{name}={value}"]
+    flag = flags.get(name, flags.get("*", "{name}=")).format(name=name)
+    if flag.endswith("="):
+        return flag + ("..." if value is None else str(value))
+    return flag if value is None or value is True else f"{flag} {value}"
 
 
 def difference(what: str, a: Iterable[str], b: Iterable[str], in_a: str, in_b: str) -> str:

@@ -6,7 +6,6 @@ import functools
 import json
 import logging
 import os
-import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from typer.models import OptionInfo
 
-from ..errors import BltvsError, SpecError
+from ..errors import BltvsError, SpecError, spelled_as
 
 if TYPE_CHECKING:
     from ..extraction.loop import Progress as Done
@@ -57,16 +56,20 @@ class Settings:
 
 
 def guarded(command: Command) -> Command:
-    """Turn the package's errors into one sentence and an exit code; anything else keeps its traceback."""
+    """Turn the package's errors into one sentence and an exit code; anything else keeps its traceback.
+
+    Errors name the options of this command (:func:`bltvs_neuro.errors.argument`).
+    """
 
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            return command(*args, **kwargs)
+            with spelled_as(flags_of(command)):
+                return command(*args, **kwargs)
         except BltvsError as error:
             if Settings.debug:
                 raise
-            err.print(f"[bold red]error:[/] {_plain(as_options(str(error), command))}", highlight=False, soft_wrap=True)
+            err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
         except KeyboardInterrupt:
             if Settings.debug:
@@ -80,14 +83,19 @@ def guarded(command: Command) -> Command:
     return run  # type: ignore[return-value]
 
 
-def as_options(text: str, command: Callable[..., Any]) -> str:
-    """Spell a keyword of Python that an error names (``on_error='skip'``) as the command's option (``--on-error skip``)."""
+def flags_of(command: Callable[..., Any]) -> dict[str, str]:
+    """The options of a command by the name of the argument in Python, for :func:`bltvs_neuro.errors.spelled_as`."""
+    flags: dict[str, str] = {}
     for name, hint in get_type_hints(command, include_extras=True).items():
-        if any(isinstance(extra, OptionInfo) for extra in getattr(hint, "__metadata__", ())):
-            option = f"--{name.replace('_', '-')}"
-            text = re.sub(rf"(?<![\w.]){name}=True\b", option, text)
-            text = re.sub(rf"(?<![\w.]){name}=(['\"])(.*?)\1", lambda m, o=option: f"{o} {m[2]}", text)  # type: ignore[misc]
-    return text
+        for extra in getattr(hint, "__metadata__", ()):
+            if isinstance(extra, OptionInfo):
+                declared = [part for part in extra.param_decls or () if part.startswith("--")]
+                flags[name] = declared[0].split("/")[0] if declared else f"--{name.replace('_', '-')}"
+    if "fresh" in flags:
+        flags["resume=False"] = flags["fresh"]
+    if "option" in flags:  # a reader's own options
+        flags["*"] = "--option {name}="
+    return flags
 
 
 def _plain(text: str) -> str:

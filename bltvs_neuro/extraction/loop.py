@@ -13,7 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import StimulusError, StoreError
+from ..errors import StimulusError, StoreError, argument
 from ..model import Network, State
 from ..schema import Site
 from ..stimuli import StimulusSet
@@ -137,7 +137,8 @@ class Loop:
         for row, reason in batch.failed:
             if self.on_error == "stop":
                 raise StimulusError(
-                    f"{reason}; what was finished is kept: mend it and run the same again, or use on_error='skip'"
+                    f"{reason}; what was finished is kept: mend it and run the same again, or use "
+                    f"{argument('on_error', 'skip')}"
                 )
             log.warning("skipped: %s", reason)
             name = self.stimuli.ids[row]
@@ -164,5 +165,5 @@ class _Values:
             bad = ~np.isfinite(array.reshape(len(array), -1)).all(axis=1)
             names = ", ".join(name for name, wrong in zip(self.ids, bad, strict=True) if wrong)
             half = self.precision == "float16"
-            hint = "try precision='bfloat16' or 'float32'" if half else "are the weights sound?"
+            hint = f"try {argument('precision', 'bfloat16')} or 'float32'" if half else "are the weights sound?"
             raise StoreError(f"{area}/{stream} at timestep {timestep} is not finite for {names}; {hint}")
