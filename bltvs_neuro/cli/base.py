@@ -1,0 +1,177 @@
+"""How a command runs: parameters, types and help are those of its function and option classes; an error is one sentence.
+
+A command is a function with annotations and a NumPy docstring. Option classes (:class:`bltvs_neuro.Run`, the solvers, ...)
+become flags of the same names, with the same defaults and help as in Python.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+
+from ..errors import BltvsError, SpecError, spelled_as
+
+INTERRUPTED = 130
+out = Console()
+err = Console(stderr=True)
+
+
+def _split(_: object, tokens: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(part.strip() for token in tokens for part in token.value.split(",") if part.strip())
+
+
+Names = Annotated[tuple[str, ...], Parameter(converter=_split, n_tokens=1, consume_multiple=False)]
+"""Several names: the option repeats and takes commas."""
+
+Output = Annotated[Path | None, Parameter(alias="-o")]
+"""Where to write."""
+
+
+def flat(group: str) -> Parameter:
+    """Annotation of an option class whose fields are flags of the command, under a heading of the help."""
+    return Parameter(name="*", group=Group(group, sort_key=len(group)))
+
+
+app = App(
+    name="bltvs",
+    help="Activation extraction and brain comparison for BLT_VS, a recurrent model of the human ventral stream.\n\n"
+    "Start with `bltvs demo`.",
+    version=lambda: f"bltvs_neuro {version('bltvs_neuro')}",
+    default_parameter=Parameter(negative=()),
+    help_format="markdown",
+)
+app.meta.group_parameters = Group("Always")
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    debug: bool = False,
+    verbose: Annotated[int, Parameter(alias="-v", count=True)] = 0,
+) -> Any:
+    """Run a command.
+
+    Parameters
+    ----------
+    debug : bool
+        Show tracebacks.
+    verbose : int
+        Say more; -vv says everything.
+    """
+    Settings.debug = debug
+    set_up_logging(verbose)
+    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    with spelled_as(flags_of(tokens)):
+        return command(*bound.args, **bound.kwargs)
+
+
+class Settings:
+    """What the options of every command set."""
+
+    debug = False
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run the command line and give its exit code: 0, 1 (an error), 2 (wrong usage), 130 (interrupted)."""
+    Settings.debug = False
+    try:
+        code = app.meta(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except CycloptsError as error:
+        say("[bold red]usage:[/]", f"{str(error).strip()} Help: {_asked(tokens)} --help")
+        return 2
+    except BltvsError as error:
+        if Settings.debug:
+            raise
+        say("[bold red]error:[/]", str(error))
+        return 1
+    except KeyboardInterrupt:
+        if Settings.debug:
+            raise
+        say("[bold]interrupted[/]", "")
+        return INTERRUPTED
+    except BrokenPipeError:  # the reader of our output has gone, as in `bltvs info x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+
+
+def flags_of(tokens: Sequence[str]) -> dict[str, str]:
+    """The options of the command that is asked for, by the name of the argument in Python."""
+    _, apps, _ = app.parse_commands(list(tokens))
+    flags: dict[str, str] = {}
+    if apps[-1].default_command is None:  # help, or no command at all
+        return flags
+    for argument in apps[-1].assemble_argument_collection():
+        name = argument.keys[-1] if argument.keys else argument.field_info.name
+        long = next((option for option in argument.names if option.startswith("--")), None)
+        if long is not None:
+            flags[str(name)] = long
+    if "option" in flags:  # a reader's own options
+        flags["*"] = "--option {name}="
+    return flags
+
+
+def say(head: str, text: str) -> None:
+    """One line on standard error; ``text`` is shown as it is, ``head`` may have colours."""
+    err.print(f"{head} {escape(text)}".strip(), highlight=False, soft_wrap=True)
+
+
+def read_pairs(pairs: Sequence[str], read: Callable[[str], Any]) -> dict[str, Any]:
+    """Options written ``name=value``, the values read by ``read``."""
+    found: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        if not name or not equals:
+            raise SpecError(f"an option is written name=value; got {pair!r}")
+        found[name.strip().replace("-", "_")] = read(value)
+    return found
+
+
+def set_up_logging(verbose: int) -> None:
+    """Show the package's log on standard error: warnings, and with ``-v`` what it does."""
+    handler = RichHandler(console=err, show_time=False, show_path=False, rich_tracebacks=False)
+    logger = logging.getLogger("bltvs_neuro")
+    logger.handlers[:] = [handler]
+    logger.setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)])
+    logger.propagate = False
+    warnings.showwarning = _show_warning
+
+
+@contextmanager
+def status(text: str) -> Iterator[None]:
+    """Say what is being done while it is done."""
+    with err.status(text):
+        yield
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """The package's warnings as one sentence; others as Python words them."""
+    if category.__module__.startswith(__name__.partition(".")[0]):
+        say("[yellow]warning:[/]", str(message))
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+
+
+def _asked(tokens: Sequence[str]) -> str:
+    """The command that was meant, for the hint."""
+    names, _, _ = app.parse_commands(list(tokens))
+    return " ".join(("bltvs", *names))
