@@ -221,6 +221,8 @@ def show_description(described: dict[str, Any]) -> None:
     about.add_row("state", state)
     if missing := described["missing_shards"]:
         about.add_row("shards not done", ", ".join(missing))
+    for sentence in described["damaged"]:
+        about.add_row("done again", sentence)
     about.add_row("stimuli", f"{made}" + (f", {len(described['skipped'])} skipped" if described["skipped"] else ""))
     about.add_row(
         "on disk", human_bytes(described["bytes"]) + (" in parts" if described["joined"] == "virtual" else "")

@@ -159,11 +159,13 @@ class Part:
                     f"block {self._block.index} is not whole: {site} at timestep {timestep} has "
                     f"{column.count} of {len(expected)} rows"
                 )
-            column.flush()
-        self._chunks.drain()
+        # Before the last rows are written: HDF5 encodes a chunk anew that lies across the new end.
         for target in self._new.targets:
             if target.dataset.shape[0] != len(expected):
                 target.dataset.resize(len(expected), axis=0)
+        for column in self._columns.values():
+            column.flush()
+        self._chunks.drain()
         file = self._new.file
         write_text(file, STIMULUS_ID, self._ids)
         write_text(file, STIMULUS_SHA256, self._sha256s)
@@ -242,8 +244,13 @@ def read_header(path: Path, digest: str, block: Block) -> PartHeader:
     seal.check_labels()
     with h5py.File(path, "r") as file:
         data = json.loads(read_attribute(file, "bltvs_part")) if "bltvs_part" in file.attrs else {}
-        if data.get("digest") != digest or (data["start"], data["stop"]) != (block.start, block.stop):
+        if data.get("digest") != digest:
             raise StoreError(f"{path} belongs to another extraction; remove it or write to another path")
+        if (data["start"], data["stop"]) != (block.start, block.stop):
+            raise StoreError(
+                f"{path} holds stimuli {data['start']} to {data['stop'] - 1}, not {block.start} to {block.stop - 1}: it has "
+                "the name of another part; give it its own, or remove it"
+            )
         return PartHeader(
             path=path,
             ids=tuple(read_text(file[STIMULUS_ID])),

@@ -136,9 +136,7 @@ class ChunkReader:
         """The bytes of a chunk, valid until the next call; Damaged where they are not what was written."""
         data = self.read(number)
         if data is None:
-            raise Damaged(
-                self.path, "a chunk of activations is not what was written; `bltvs verify` says which stimuli"
-            )
+            raise Damaged(self.path, "activations are not what was written; `bltvs verify` says of which stimuli")
         return data
 
     def read(self, number: int) -> memoryview | None:
@@ -260,7 +258,7 @@ def opened(path: Path) -> Iterator[int]:
     try:
         fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
-        raise StoreError(f"{path} is missing") from None
+        raise StoreError(f"{path} is missing: put it back") from None
     except OSError as error:
         raise StoreError(f"{path} cannot be read: {error.strerror}") from None
     try:

@@ -96,8 +96,7 @@ def _finished(path: Path, report: Report) -> None:
         except StoreError as error:
             reason = error.reason if isinstance(error, Damaged) else str(error)
             report.damage.append(
-                f"{source.path.name}: it is not the part that the store was made of, or is damaged: {reason} "
-                f"({_stimuli(row, ids)})"
+                f"{source.path.name}: it is no part of this store, or damaged: {reason} ({_stimuli(row, ids)})"
             )
         else:
             _chunks(seal, frame.spec, ids, row, frame.n_chunked, report)
