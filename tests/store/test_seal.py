@@ -160,7 +160,7 @@ def test_emptied_label_heaps_end_in_an_error(tmp_path):
     path = made.write(tmp_path / "acts.h5", made.spec())
     raw = path.read_bytes()
     at = raw.index(b"GCOL")
-    patch(path, at, bytes(4096))
+    patch(path, at + 16, bytes(4080))
     child = "import sys; from tests.store.test_seal import every_use; every_use(sys.argv[1])"
     root = Path(__file__).parents[2]
     done = subprocess.run(
