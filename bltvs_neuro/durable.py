@@ -61,7 +61,7 @@ def whole_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iter
         ``path`` exists, is something else than a file, or cannot be written.
     """
     with told(path):
-        target = _target(Path(path), overwrite=overwrite)
+        target = output_path(Path(path), overwrite=overwrite)
         make_folder(target.parent)
         with scratch_folder(target.parent) as scratch:
             part = scratch / target.name
@@ -76,6 +76,12 @@ def write_durably(path: str | os.PathLike[str], content: bytes, *, overwrite: bo
     """Write ``content`` as a :func:`whole_file`."""
     with whole_file(path, overwrite=overwrite) as part:
         part.write_bytes(content)
+
+
+def move_into(made: Path, path: Path) -> None:
+    """Let a file of a scratch folder become ``path``, a :func:`whole_file` that replaces what is there."""
+    with whole_file(path, overwrite=True) as part:
+        os.replace(made, part)
 
 
 def check_outputs(*paths: str | os.PathLike[str], overwrite: bool = False) -> None:
@@ -97,7 +103,7 @@ def check_outputs(*paths: str | os.PathLike[str], overwrite: bool = False) -> No
     tried: dict[Path, set[str]] = {}
     for path in map(Path, paths):
         with told(path):
-            target = _target(path, overwrite=overwrite)
+            target = output_path(path, overwrite=overwrite)
             names, folder = {target.name}, target.parent
             while not os.path.lexists(folder):
                 names.add(folder.name)
@@ -193,7 +199,7 @@ def reason(error: OSError) -> str:
     return f"{os.strerror(error.errno)}; {remedy}"
 
 
-def _target(path: Path, *, overwrite: bool) -> Path:
+def output_path(path: Path, *, overwrite: bool) -> Path:
     """Where a file goes: links followed; refused unless it is free, or a file that may be replaced."""
     _refuse_odd(path)
     if not path.exists():
@@ -226,7 +232,9 @@ def _refuse_odd(path: Path) -> None:
 
 def _exists(paths: list[Path]) -> OutputError:
     more = f" (and {len(paths) - 1} more of the files to be written)" if len(paths) > 1 else ""
-    return OutputError(f"{paths[0]} exists{more}: choose another name, or replace it with {argument('overwrite', True)}")
+    return OutputError(
+        f"{paths[0]} exists{more}: choose another name, or replace it with {argument('overwrite', True)}"
+    )
 
 
 def _move(part: Path, target: Path, *, overwrite: bool) -> None:

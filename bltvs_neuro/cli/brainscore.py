@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
+from ..durable import check_outputs
 from ..errors import SpecError
-from .common import ImageSize, ModelName, Seed, Weights, chosen_model, err, guarded, out
+from .common import ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +95,7 @@ def score(
     reduce: Reduce = "pool:7",
     timeline: TimelineText = None,
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
 ) -> None:
     """Score a model on a benchmark of Brain-Score, or on data of your own.
 
@@ -111,6 +113,8 @@ def score(
     from ..brainscore import scoring
     from ..brainscore.commitment import brain_model
 
+    if output is not None:
+        scoring.check_result(output, overwrite=overwrite)
     own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", ".csv")
     benchmarks: list[Any]
     if own:
@@ -133,7 +137,7 @@ def score(
         result = scoring.score(subject, benchmarks, described=described)
     _show(result, subject.identifier)
     if output is not None:
-        written = result.save(output)
+        written = result.save(output, overwrite=overwrite)
         out.print(f"wrote {written[0]} and {written[1]}", highlight=False, soft_wrap=True)
 
 
@@ -224,6 +228,7 @@ def package(
     reduce: Reduce = "pool:7",
     timeline: TimelineText = None,
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a submission for Brain-Score: a plugin that needs nothing but Brain-Score, in a zip.
 
@@ -237,6 +242,7 @@ def package(
     from ..brainscore.package import Entry
     from ..brainscore.package import package as run
 
+    check_outputs(output, overwrite=overwrite)
     chosen = _options(regions, streams, timestep, reduce, timeline, batch_size)
     if Path(regions).suffix == ".json":
         from ..brainscore.regions import read_map
@@ -247,7 +253,7 @@ def package(
     if len(names) > 1 and (identifier or url):
         raise SpecError("--identifier and --url are of one model; write a zip for each")
     entries = [Entry(name, weights, seed, image_size, identifier, url, chosen) for name in names]
-    path = run(output, entries, directory=directory, install=install, metadata=metadata)
+    path = run(output, entries, directory=directory, install=install, metadata=metadata, overwrite=overwrite)
     out.print(
         f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); `bltvs brainscore check {path}` runs Brain-Score's checks on it",
         highlight=False,

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import StoreError, listed
 from ..schema import STIMULUS_ID
-from .join import refuse_too_many
+from .join import refuse_too_many, source_name
 from .layout import SKIPPED
 from .part import checked_size, read_attribute, read_text
 from .plain import sha256_json
@@ -126,7 +126,7 @@ def activations_dataset(file: h5py.File, frame: Frame, site: str, path: Path) ->
         if dataset.shape != shape or dataset.dtype != np.dtype("<f4") or dataset.external:
             raise StoreError(f"{path}: {site} has shape {dataset.shape} and type {dataset.dtype}, not {shape} float32")
         if dataset.is_virtual:
-            known = {f"{frame.folder}/{name}" for name in frame.parts}
+            known = {source_name(frame.folder, name) for name in frame.parts}
             if {source.file_name for source in dataset.virtual_sources()} - known:
                 raise StoreError(f"{path}: {site} refers to files that are no parts of it")
             return dataset

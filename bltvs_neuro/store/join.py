@@ -87,12 +87,25 @@ def _virtual(file: h5py.File, path: Path, layout: SiteLayout, parts: Sequence[Pa
     for part in parts:
         if part.ids:
             # Relative to the file's own folder, so that file and parts can be moved together.
-            name = f"{part.path.parent.name}/{part.path.name}"
-            source = h5py.VirtualSource(name, f"{layout.site}/{ACTIVATIONS}", shape=(len(part.ids), *rest))
+            source = h5py.VirtualSource(
+                source_name(part.path.parent.name, part.path.name),
+                literal(f"{layout.site}/{ACTIVATIONS}"),
+                shape=(len(part.ids), *rest),
+            )
             target[start : start + len(part.ids)] = source
             start += len(part.ids)
     # Readers check for missing parts; this is the last line of defence.
     file[layout.site].create_virtual_dataset(ACTIVATIONS, target, fillvalue=np.float32("nan"))
+
+
+def source_name(folder: str, part: str) -> str:
+    """How a virtual dataset names a part: relative to the file's own folder."""
+    return literal(f"{folder}/{part}")
+
+
+def literal(name: str) -> str:
+    """A name in a virtual dataset: HDF5 takes ``%`` there for the beginning of a placeholder."""
+    return name.replace("%", "%%")
 
 
 def _copy(file: h5py.File, sink: Sink, spec: StoreSpec, parts: Iterable[PartHeader]) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..errors import StoreError
+from ..errors import StoreError, argument
 from .plain import sha256_json
 from .sink import replacing
 from .spec import StoreSpec
@@ -48,4 +48,6 @@ def read_spec(folder: Path) -> StoreSpec:
             return spec
         raise StoreError("it was changed after it was written")
     except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError) as error:
-        raise StoreError(f"{path} is damaged ({error}); restore it, or start anew with resume=False") from None
+        raise StoreError(
+            f"{path} is damaged ({error}); restore it, or start anew with {argument('resume', False)}"
+        ) from None

@@ -74,7 +74,7 @@ def finish(
     if config.data.test:
         data = open_split(config.data, config.data.test, model.image_size, classes)
         result = evaluate(model, data, batch_size=config.run.val_batch_size, workers=config.run.workers)
-        result.save(folder / "evaluation")
+        result.save(folder / "evaluation", overwrite=True)
         accuracies = [round(float(value), 4) for value in result.table["top1"]]
         test = {"split": config.data.test, "pictures": len(data), "top1": accuracies}
     training = _described(
