@@ -88,8 +88,8 @@ def classify(
     if weights == "untrained":
         err.print("[yellow]the weights are untrained: these classes mean nothing[/]")
     if csv is not None:
-        with whole_file(csv, overwrite=overwrite) as part:
-            result.assign(model=model, weights=weights).to_csv(part, index=False)
+        with whole_file(csv, overwrite=overwrite) as table_file:
+            result.assign(model=model, weights=weights).to_csv(table_file, index=False)
     for stimulus_id, part in result.groupby("stimulus_id", sort=False):
         table = Table(title=str(stimulus_id))
         table.add_column("timestep", justify="right")

@@ -44,8 +44,8 @@ def decode(
 
     if output is not None and output.suffix not in (".csv", ".nc"):
         raise unknown("ending of results", output.suffix, [".csv", ".nc"])
-    for path in filter(None, (figure, matrices)):
-        check_figure(path)
+    for drawing in filter(None, (figure, matrices)):
+        check_figure(drawing)
     check_outputs(*filter(None, (output, figure, matrices)), overwrite=overwrite)
     with open_store(store) as opened, err.status("decoding"):
         result = run(

@@ -95,13 +95,14 @@ def rsa(
     """
     from ..rsa import compute_rdms
     from ..rsa.brain import brain_rdms
-    from ..rsa.save import check_comparison, check_time_matrix, save_comparison
+    from ..rsa.save import check_comparison, check_formats, check_time_matrix, save_comparison
     from ..store import open_store
 
     if choose not in CHOICES:
         raise unknown("choice of model RDMs", choose, list(CHOICES))
     formats = () if figures == "none" else tuple(figures.split(","))
     prefix = _prefix(output, store)
+    check_formats(formats)
     check_comparison(prefix, overwrite=overwrite)
     check_time_matrix(prefix, overwrite=overwrite)
     with err.status("reading the neural data"):

@@ -76,6 +76,7 @@ def save_comparison(
         What was written.
     """
     models, brain = as_rdms(models), as_rdms(brain)
+    check_formats(formats)
     before = check_comparison(prefix, overwrite=overwrite)
     written = [
         result.to_netcdf(_path(prefix, ".nc"), overwrite=overwrite),
@@ -83,7 +84,7 @@ def save_comparison(
         _table(result.pairs_frame(), _path(prefix, "_pairs.csv"), overwrite=overwrite),
         to_netcdf(models, _path(prefix, "_rdms.nc"), overwrite=overwrite),
     ]
-    if _formats(formats):
+    if check_formats(formats):
         figures = _figures(result, models, brain, categories, ceiling=ceiling)
         written += _save(figures, prefix, formats, _about(models.attrs), overwrite=overwrite)
     remove_stale(before, written)
@@ -153,6 +154,7 @@ def save_time_matrix(
     ``*_time.nc`` holds the values per subject, t values, cluster labels and p values; ``*_clusters.csv`` a row per cluster;
     ``*_peaks.csv`` a row per site. Files that are there are replaced if ``overwrite``.
     """
+    check_formats(formats)
     before = check_time_matrix(prefix, overwrite=overwrite)
     rows, t_map = [], np.full(matrix.mean.shape, np.nan)
     p_map = np.full(matrix.mean.shape, np.nan)
@@ -202,7 +204,7 @@ def save_time_matrix(
     ]
     with whole_file(written[0], overwrite=overwrite) as part:
         data.to_netcdf(part, engine="h5netcdf")
-    if _formats(formats):
+    if check_formats(formats):
         from .plot_time import plot_time_matrix
 
         figure = plot_time_matrix(matrix, clusters=tests, peaks=peaks)
@@ -254,7 +256,8 @@ def _target_name(result: RsaResult, target: int) -> str:
     return "_" + "".join(c if c.isalnum() or c in "-._" else "-" for c in safe)
 
 
-def _formats(formats: Sequence[str]) -> bool:
+def check_formats(formats: Sequence[str]) -> bool:
+    """Whether there are to be figures; SpecError for a format that no figure has."""
     for name in formats:
         if name not in FIGURE_FORMATS:
             raise unknown("figure format", name, FIGURE_FORMATS)
