@@ -272,24 +272,25 @@ INSIDE = re.compile(r"\b(part|scratch|stream|buffer|file|archive|array)\b")
 """Names that a whole_file, a scratch folder or memory has where it is written to."""
 
 
+MODULES = {"np", "torch", "nibabel", "image", "json", "pickle", "os", "shutil"}
+"""Methods of these names that are no functions of a module belong to texts, arrays and tables."""
+
+
 def direct_writers(source: str) -> list[tuple[int, str]]:
     """Calls that write a file under a name of their own choice."""
     found = []
     for node in ast.walk(ast.parse(source)):
         if not isinstance(node, ast.Call):
             continue
-        name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+        owner, _, name = ast.unparse(node.func).rpartition(".")
         text = ast.unparse(node)
         if name not in WRITERS or INSIDE.search(text) or "overwrite=" in text:
             continue
-        if name in ("to_csv", "dump", "rename") and not _to_path(node):
-            continue
         if name in ("open", "File", "ZipFile") and not _writes(node):
             continue
-        of = ast.unparse(node.func.value) if isinstance(node.func, ast.Attribute) else ""
-        if name in ("replace", "copy") and of != "os" and of != "shutil":  # of texts, dataclasses and arrays
+        if name in ("save", "dump", "replace", "rename", "remove", "move", "link") and owner not in MODULES:
             continue
-        if name in ("save", "remove", "move") and of not in ("np", "torch", "nibabel", "image", "os", "shutil"):
+        if name == "to_csv" and not node.args:  # gives text
             continue
         found.append((node.lineno, text))
     return found
@@ -299,14 +300,6 @@ def _writes(node: ast.Call) -> bool:
     modes = [a.value for a in [*node.args, *(k.value for k in node.keywords)] if isinstance(a, ast.Constant)]
     return any(
         isinstance(mode, str) and re.fullmatch(r"[rwxab+t]{1,3}", mode) and set(mode) & set("wxa+") for mode in modes
-    )
-
-
-def _to_path(node: ast.Call) -> bool:
-    """Whether a call has what can be a path or a file: ``to_csv(index=False)`` gives text."""
-    of = ast.unparse(node.func).rpartition(".")[0]
-    return len(node.args) > (of in ("json", "pickle")) and (
-        of in ("json", "pickle", "os") or "to_csv" in ast.unparse(node)
     )
 
 
