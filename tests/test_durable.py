@@ -268,7 +268,7 @@ ALLOWED = {
     "cli/encode.py": "removes parts",
     "model/exported.py": "removes the description of a model that is being replaced",
 }
-INSIDE = re.compile(r"\b(part|scratch|stream|buffer|file|archive|array)\b")
+INSIDE = re.compile(r"\b(part|table_file|scratch|stream|buffer|file|archive|array)\b")
 """Names that a whole_file, a scratch folder or memory has where it is written to."""
 
 

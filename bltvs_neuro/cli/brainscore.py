@@ -238,11 +238,11 @@ def package(
 
     `bltvs brainscore package --model my_model/ --identifier my_model -o submission.zip`
     """
+    check_outputs(output, overwrite=overwrite)
     _prepare()
     from ..brainscore.package import Entry
     from ..brainscore.package import package as run
 
-    check_outputs(output, overwrite=overwrite)
     chosen = _options(regions, streams, timestep, reduce, timeline, batch_size)
     if Path(regions).suffix == ".json":
         from ..brainscore.regions import read_map

@@ -91,7 +91,7 @@ def export_model(
             f"a model with {model.num_classes} logits needs as many class names, each once; got {len(classes)} "
             f"({len(set(classes))} different)"
         )
-    check_outputs(folder / MODEL_JSON, folder / WEIGHTS_FILE, overwrite=overwrite)
+    check_export(folder, overwrite=overwrite)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     bad = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
     if bad:
@@ -124,6 +124,16 @@ def export_model(
     text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_durably(folder / MODEL_JSON, text.encode(), overwrite=overwrite)
     return folder
+
+
+def check_export(folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Try, before the work, whether :func:`export_model` can write.
+
+    Raises
+    ------
+    OutputError
+    """
+    check_outputs(*(Path(folder) / name for name in (MODEL_JSON, WEIGHTS_FILE)), overwrite=overwrite)
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
