@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
 from ..durable import check_outputs
 from ..errors import SpecError
@@ -284,7 +285,7 @@ def check(
         findings = run(submission, tests=tests)
     for finding in findings:
         word = "[green]ok[/]  " if finding.ok else "[yellow]note[/]" if finding.note else "[red]FAIL[/]"
-        out.print(word, finding.what, finding.detail.replace("[", "\\["), highlight=False, soft_wrap=True)
+        out.print(Text.from_markup(word), finding.what, finding.detail, highlight=False, soft_wrap=True)
     failed = [finding for finding in findings if not finding.ok and not finding.note]
     if failed:
         err.print(f"[bold red]{len(failed)} of {len(findings)} checks failed[/]", highlight=False)

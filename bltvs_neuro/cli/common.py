@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ..extraction.loop import Progress as Done
     from ..model import Network
 
-out = Console()
+out = Console(markup=False)  # names of files and labels may hold brackets
 err = Console(stderr=True)
 
 ModelName = Annotated[
@@ -76,13 +76,13 @@ def guarded(command: Command) -> Command:
                 raise
             # where a signal has come, other errors are what became of it in code that wraps all that it catches
             if isinstance(error, KeyboardInterrupt) or signals.arrived():
-                notes = "; ".join(["[bold]interrupted[/]", *map(_plain, getattr(error, "__notes__", ()))])
+                notes = "; ".join(["[bold]interrupted[/]", *map(plain, getattr(error, "__notes__", ()))])
                 err.print(notes, highlight=False, soft_wrap=True)
                 raise typer.Exit(signals.exit_code()) from None
             said = _sentence(error)
             if said is None:
                 raise
-            err.print(f"[bold red]error:[/] {_plain(said)}", highlight=False, soft_wrap=True)
+            err.print(f"[bold red]error:[/] {plain(said)}", highlight=False, soft_wrap=True)
             raise typer.Exit(1) from None
 
     return run  # type: ignore[return-value]
@@ -120,10 +120,11 @@ def flags_of(command: Callable[..., Any]) -> dict[str, str]:
     return flags
 
 
-def _plain(text: str) -> str:
+def plain(text: object) -> str:
+    """Text as it is, where the console would take brackets for markup."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(str(text))
 
 
 def set_up_logging(verbose: int) -> None:
@@ -148,7 +149,7 @@ def _say(
     from .. import errors
 
     if category.__module__.startswith(errors.__name__.rpartition(".")[0]):
-        err.print(f"[yellow]warning:[/] {_plain(str(message))}", highlight=False, soft_wrap=True)
+        err.print(f"[yellow]warning:[/] {plain(str(message))}", highlight=False, soft_wrap=True)
     else:
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 

@@ -9,7 +9,7 @@ import typer
 
 from ..durable import check_outputs, whole_file
 from ..errors import DataError, WeightsError, unknown
-from .common import Device, Overwrite, err, extraction_progress, goes_on, guarded, out
+from .common import Device, Overwrite, err, extraction_progress, goes_on, guarded, out, plain
 
 if TYPE_CHECKING:
     from ..model import Network
@@ -80,7 +80,8 @@ def _stimuli() -> tuple[StimulusSet, str]:
         return StimulusSet.from_mat92(), "92_objects"
     except DataError as error:
         err.print(
-            f"[yellow]the 92 objects cannot be had:[/] {error}\n[yellow]using 24 pictures that the package makes itself[/]",
+            f"[yellow]the 92 objects cannot be had:[/] {plain(error)}\n"
+            "[yellow]using 24 pictures that the package makes itself[/]",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         return StimulusSet.synthetic(24), "24_made_pictures"
@@ -101,7 +102,7 @@ def _model(name: str) -> tuple[Network, str]:
         return load_model("imagenet"), "pretrained"
     except WeightsError as error:
         err.print(
-            f"[yellow]the pretrained weights cannot be had:[/] {error}\n[yellow]using untrained weights (seed 0), stamped "
+            f"[yellow]the pretrained weights cannot be had:[/] {plain(error)}\n[yellow]using untrained weights (seed 0), stamped "
             "as such in every output: these activations say nothing about a trained model. `bltvs demo --model shapes` runs a "
             "small trained model that comes with the package[/]",
             highlight=False, soft_wrap=True,

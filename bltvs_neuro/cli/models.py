@@ -10,7 +10,7 @@ from rich.table import Table
 
 from ..durable import check_outputs, whole_file
 from ..errors import DataError
-from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
+from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out, plain
 
 
 @guarded
@@ -82,7 +82,7 @@ def classify(
         if len(names) != network.num_classes:
             raise DataError(f"{model} has {network.num_classes} classes, not the {len(names)} of its usual data set")
     except DataError as error:
-        err.print(f"[yellow]class numbers instead of names:[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[yellow]class numbers instead of names:[/] {plain(error)}", highlight=False, soft_wrap=True)
         names = tuple(f"class {number}" for number in range(network.num_classes))
     result = run(network, stimuli, names, top)
     if weights == "untrained":

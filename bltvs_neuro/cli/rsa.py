@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import SpecError, unknown
-from .common import Cluster, Overwrite, err, guarded, out, reader_options
+from .common import Cluster, Overwrite, err, guarded, out, plain, reader_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -131,7 +131,7 @@ def rsa(
     else:
         from ..rsa import compare_rdms
 
-        with err.status(f"comparing {len(models)} RDMs with {len(brain)} of {neural}"):
+        with err.status(f"comparing {len(models)} RDMs with {len(brain)} of {plain(neural)}"):
             result = compare_rdms(
                 models, brain, bootstrap=bootstrap, variance=variance, over=over, test=test, correction=correction,  # type: ignore[arg-type]
                 level=level, on_mismatch=on_mismatch, missing=missing, cluster=cluster, **options,  # type: ignore[arg-type]
@@ -226,7 +226,7 @@ def _over_time(
             raise SpecError("data over time need a subject per RDM; this file names none")
         others = [str(c) for c in part.coords if part[c].dims == ("rdm",) and c not in ("subject", "time")]
         part = average_rdms(part, others or "session")
-        label = f"{name or 'brain'}: "
+        label = f"{plain(name or 'brain')}: "
         with err.status(f"{label}{len(models)} model RDMs against {len(part)} over time"):
             matrix = time_matrix(models, part, similarity=similarity)
             several = matrix.values.sizes["subject"] > 1

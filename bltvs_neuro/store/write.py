@@ -123,7 +123,9 @@ def check_store_path(path: str | os.PathLike[str], *, resume: bool = True) -> Pa
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
     try:
         check_outputs(temporary_name(path))
-    except OutputError:
+    except OutputError as error:
+        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
+            raise
         raise StoreError(
             f"{path} has a name too long for the files beside it; choose one shorter by 40 bytes"
         ) from None
