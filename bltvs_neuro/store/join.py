@@ -89,7 +89,7 @@ def _virtual(file: h5py.File, path: Path, layout: SiteLayout, parts: Sequence[Pa
             # Relative to the file's own folder, so that file and parts can be moved together.
             source = h5py.VirtualSource(
                 source_name(part.path.parent.name, part.path.name),
-                literal(f"{layout.site}/{ACTIVATIONS}"),
+                f"{layout.site}/{ACTIVATIONS}",
                 shape=(len(part.ids), *rest),
             )
             target[start : start + len(part.ids)] = source
@@ -99,13 +99,8 @@ def _virtual(file: h5py.File, path: Path, layout: SiteLayout, parts: Sequence[Pa
 
 
 def source_name(folder: str, part: str) -> str:
-    """How a virtual dataset names a part: relative to the file's own folder."""
-    return literal(f"{folder}/{part}")
-
-
-def literal(name: str) -> str:
-    """A name in a virtual dataset: HDF5 takes ``%`` there for the beginning of a placeholder."""
-    return name.replace("%", "%%")
+    """How a virtual dataset names a part, relative to the file's own folder; for HDF5 ``%`` begins a placeholder there."""
+    return f"{folder}/{part}".replace("%", "%%")
 
 
 def _copy(file: h5py.File, sink: Sink, spec: StoreSpec, parts: Iterable[PartHeader]) -> None:

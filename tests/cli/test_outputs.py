@@ -107,3 +107,34 @@ def test_devices_are_no_outputs(name, out):
     said = sentence(run(name, out))
     assert "is not the name of a file" in said or "is not a file" in said
     assert os.path.exists("/dev/null") and not os.path.isfile("/dev/null")
+
+
+@pytest.mark.slow
+def test_a_second_demo_replaces_its_outputs_only_when_asked(tmp_path):
+    def demo(*more):
+        return CliRunner().invoke(app, ["demo", "--model", "shapes", "-o", str(tmp_path / "d"), *more])
+
+    assert demo().exit_code == 0
+    made = sorted(os.listdir(tmp_path / "d"))
+    assert len(made) == 3
+    assert "exists (and 1 more of the files to be written)" in " ".join(sentence(demo()).split())
+    (tmp_path / "d" / made[0]).unlink()  # as if it had been killed before it could write its table
+    assert demo("--overwrite").exit_code == 0
+    assert sorted(os.listdir(tmp_path / "d")) == made
+
+
+def test_what_an_earlier_result_had_and_the_new_one_has_not_is_removed(tmp_path):
+    import numpy as np
+
+    from bltvs_neuro.neural import make_rdms
+    from bltvs_neuro.rsa import compare_rdms, save_comparison
+
+    rng = np.random.default_rng(0)
+    ids = [f"s{i}" for i in range(8)]
+    models = make_rdms(rng.random((2, 28)), ids, metric="m", name=["a", "b"])
+    brain = make_rdms(rng.random((3, 28)), ids, metric="m", subject=["1", "2", "3"])
+    result = compare_rdms(models, brain, bootstrap=20)
+    save_comparison(result, models, brain, tmp_path / "x", formats=("png", "pdf"))
+    (tmp_path / "x_notes.png").touch()
+    save_comparison(result, models, brain, tmp_path / "x", formats=(), overwrite=True)
+    assert sorted(os.listdir(tmp_path)) == ["x.csv", "x.nc", "x_notes.png", "x_pairs.csv", "x_rdms.nc"]

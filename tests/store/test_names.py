@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from bltvs_neuro import durable
 from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import OutputError, StoreError
-from bltvs_neuro.store import SiteLayout, StoreSpec, describe, join_store, lock, open_store, open_writer, verify
+from bltvs_neuro.store import describe, join_store, lock, open_store, open_writer, verify
 
 from . import made
 
@@ -33,13 +33,6 @@ def test_a_store_of_any_name_is_written_joined_opened_and_verified(tmp_path, nam
         np.testing.assert_array_equal(store["V4/td"].values, made.expected(spec, "V4/td"))
     assert made.write(path, spec) == path
     assert sorted(os.listdir(path.parent)) == sorted([name] + ([f"{name}.parts"] if join == "virtual" else []))
-
-
-def test_a_site_with_a_percent_sign_is_joined_virtually(tmp_path):
-    spec = StoreSpec((SiteLayout("a%b/bu", (0,), ("unit",), (4,)),), 1, tuple("abcdefgh"), {}, {"model": "m"})
-    path = made.write(tmp_path / "acts.h5", spec, join="virtual")
-    with open_store(path) as store:
-        np.testing.assert_array_equal(store["a%b/bu"].values, made.expected(spec, "a%b/bu"))
 
 
 @pytest.mark.parametrize("name", ["[/red] [b] %s.h5", "-a.h5"])
