@@ -2,7 +2,7 @@
 
 Python turns Ctrl-C into an exception, which code that catches too much can swallow: an import that tries several
 libraries, a callback, a destructor. So the process ends at once while modules are imported and before and after a command is
-at work (nothing is being written then that would not be swept), and an exception that Python would ignore ends it too.
+at work (nothing is being written then that would not be swept), and an exception that Python ignores is raised again.
 Nothing here imports more than the standard library, so that it is in place early.
 """
 
@@ -12,10 +12,12 @@ import contextlib
 import os
 import signal
 import sys
+import threading
 from collections.abc import Iterator
 from types import FrameType
 from typing import Any
 
+AGAIN_SECONDS = 0.05
 _arrived: list[int] = []
 _at_work: list[bool] = []
 _owner = os.getpid()
@@ -58,10 +60,12 @@ def arrived() -> bool:
 
 def _arrive(number: int, frame: FrameType | None) -> None:
     if os.getpid() != _owner:  # a forked worker: it goes as if nobody were watching
+        if number == signal.SIGINT:
+            raise KeyboardInterrupt
         signal.signal(number, signal.SIG_DFL)
         os.kill(os.getpid(), number)
         return
-    impatient = len(_arrived) > 1
+    impatient = len(_arrived) > 2
     _arrived.append(number)
     if impatient or not _at_work or _importing(frame):
         _end()
@@ -77,9 +81,13 @@ def _importing(frame: FrameType | None) -> bool:
 
 
 def _unraisable(found: Any) -> None:
-    if issubclass(found.exc_type, KeyboardInterrupt) and os.getpid() == _owner:
-        _end()
-    sys.__unraisablehook__(found)
+    if not issubclass(found.exc_type, KeyboardInterrupt) or os.getpid() != _owner:
+        sys.__unraisablehook__(found)
+        return
+    # once more, when the destructor or callback that it fell into (a loader that waits for its workers, say) is over
+    again = threading.Timer(AGAIN_SECONDS, os.kill, (_owner, _arrived[0] if _arrived else signal.SIGINT))
+    again.daemon = True
+    again.start()
 
 
 def _end() -> None:

@@ -79,7 +79,7 @@ except Exception as error:
     "body",
     [
         "os.kill(os.getpid(), signal.SIGINT)",
-        "Deaf()",  # Python ignores exceptions in destructors
+        "Deaf(); import time; time.sleep(20)",  # Python ignores exceptions in destructors
         """try:
         os.kill(os.getpid(), signal.SIGINT)
     except BaseException as error:
