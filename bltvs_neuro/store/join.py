@@ -99,12 +99,20 @@ def _virtual(file: h5py.File, layout: SiteLayout, parts: Sequence[PartHeader], n
     for part in parts:
         if part.ids:
             # Relative to the file's own folder, so that file and parts can be moved together.
-            name = f"{part.path.parent.name}/{part.path.name}"
-            source = h5py.VirtualSource(name, f"{layout.site}/{ACTIVATIONS}", shape=(len(part.ids), *rest))
+            source = h5py.VirtualSource(
+                source_name(part.path.parent.name, part.path.name),
+                f"{layout.site}/{ACTIVATIONS}",
+                shape=(len(part.ids), *rest),
+            )
             target[start : start + len(part.ids)] = source
             start += len(part.ids)
     # Other HDF5 readers get this where a part is missing.
     file[layout.site].create_virtual_dataset(ACTIVATIONS, target, fillvalue=np.float32("nan"))
+
+
+def source_name(folder: str, part: str) -> str:
+    """How a virtual dataset names a part, relative to the file's own folder; for HDF5 ``%`` begins a placeholder there."""
+    return f"{folder}/{part}".replace("%", "%%")
 
 
 def _copy_chunks(new: NewFile, spec: StoreSpec, sources: Sequence[Sealed]) -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from ..errors import SpecError, StoreError, argument, listed
+from ..durable import check_outputs, make_folder, output_path, told
+from ..errors import OutputError, SpecError, StoreError, argument, listed
 from .attributes import finished_attributes
 from .frame import finished_frame
 from .identity import refuse_other
@@ -24,6 +25,7 @@ from .part import Part, PartHeader, new_part, part_path, read_header
 from .plain import plain_json
 from .seal import Damaged, is_ours
 from .shards import Shard, missing_shards, named
+from .sink import temporary_name
 from .spec import Block, StoreSpec
 from .specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 
@@ -84,7 +86,7 @@ def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
     StoreError
         There are no parts, shards are missing (they are named), or one is being written.
     """
-    path = Path(path)
+    path = check_store_path(path)
     if path.exists():
         finished_frame(path)
         return path
@@ -93,6 +95,42 @@ def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
         raise StoreError(f"there is nothing to join: no {folder} with parts of {path}")
     with open_writer(path, read_spec(folder)) as writer:
         return writer.finish(join=join)
+
+
+def check_store_path(path: str | os.PathLike[str], *, resume: bool = True) -> Path:
+    """Try, before the work, whether a store can be written; returns its path, links followed.
+
+    Raises
+    ------
+    StoreError
+        A folder, a file that is no store, or a name too long for what lies beside a store while it is written.
+    OutputError
+        Nothing can be written there.
+    """
+    path = Path(path)
+    with told(path):
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder; name a file, for example {path / 'acts.h5'}")
+        path = output_path(path, overwrite=True)
+        exists = path.exists()
+    if exists and not is_ours(path):
+        raise StoreError(f"{path} exists and is not an activation store; choose another path")
+    if exists and resume:
+        return path
+    check_outputs(path, overwrite=True)
+    folder = parts_folder(path)
+    with told(folder):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    try:
+        check_outputs(temporary_name(path))
+    except OutputError as error:
+        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
+            raise
+        raise StoreError(
+            f"{path} has a name too long for the files beside it; choose one shorter by 40 bytes"
+        ) from None
+    return path
 
 
 class Writer:
@@ -128,24 +166,16 @@ class Writer:
     # opening and closing
 
     def __enter__(self) -> Writer:
-        if self.path.is_dir():
-            raise StoreError(f"{self.path} is a folder; name a file, for example {self.path / 'acts.h5'}")
-        if self.path.exists():
-            if not is_ours(self.path):
-                raise StoreError(f"{self.path} exists and is not an activation store; choose another path")
-            if self._resume:
-                frame = finished_frame(self.path)
-                refuse_other(frame.spec, self.spec, self.path)
-                self._complete = True
-                if not frame.parts:
-                    self._clear_leftovers()
-                return self
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
-            raise StoreError(
-                f"the folder {self.folder} cannot be made ({error.strerror}): write the store where you may write"
-            ) from None
+        self.path = check_store_path(self.path, resume=self._resume)
+        self.folder = parts_folder(self.path)
+        if self._resume and self.path.exists():
+            frame = finished_frame(self.path)
+            refuse_other(frame.spec, self.spec, self.path)
+            self._complete = True
+            if not frame.parts:
+                self._clear_leftovers()
+            return self
+        make_folder(self.folder)
         try:
             self._open()
         except Busy:

@@ -181,7 +181,8 @@ def test_nothing_is_published_before_it_is_synced(tmp_path, monkeypatch):
         real = getattr(os, name)
         monkeypatch.setattr(sink.os, name, lambda *a, name=name, real=real: (calls.append(name), real(*a))[1])
     made.write(tmp_path / "acts.h5", made.spec(n=8))
-    assert calls == ["fsync", "replace", "fsync"] * 3  # the spec, the part, the finished file
+    # the folder of parts; then the spec, the part, the finished file
+    assert calls == ["fsync"] + ["fsync", "replace", "fsync"] * 3
 
 
 def test_a_sink_gives_back_what_it_could_not_write(tmp_path):
