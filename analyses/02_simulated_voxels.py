@@ -86,9 +86,9 @@ def which_wins(acts: bn.store.Store, folder: Path) -> tuple[xr.Dataset, pd.DataF
     values = np.concatenate([simulate(leading(acts, *source), 0.8, rng) for source in SOURCES], axis=1)
     names = [f"{site} t{step}" for site, step in SOURCES for _ in range(VOXELS)]
     voxels = responses(acts, values, names)
-    to_netcdf(voxels, folder / "simulated_voxels.nc")
+    to_netcdf(voxels, folder / "simulated_voxels.nc", overwrite=True)
     fit = bn.fit_encoding(acts, voxels, groups="stimulus_id", cv=5)
-    fit.save(folder / "simulated_result.h5")
+    fit.save(folder / "simulated_result.h5", overwrite=True)
     best = fit.best("r2")
     rows = []
     for site, step in SOURCES:

@@ -79,7 +79,7 @@ def main() -> None:
     with mpl.rc_context(RC):
         figure = plot(table, ceiling.lower, model.provenance["model"], model.provenance["weights"])
     for ending in (".png", ".pdf"):
-        print(f"wrote {save_figure(figure, target.with_suffix(ending))}")
+        print(f"wrote {save_figure(figure, target.with_suffix(ending), overwrite=True)}")
     last = table[(table["timestep"] == table["timestep"].max()) & (table["stream"] == "bu")]
     print(
         last.pivot(index="area", columns="lesion", values="with_intact").loc[list(dict.fromkeys(last["area"]))].round(3)

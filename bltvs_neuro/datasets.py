@@ -18,7 +18,8 @@ from typing import BinaryIO
 
 import pooch
 
-from .errors import DataError, unknown
+from .durable import make_folder, move_into, scratch_folder
+from .errors import DataError, OutputError, unknown
 
 log = logging.getLogger(__name__)
 
@@ -148,19 +149,20 @@ def fetch(name: str, *, offline: bool = False) -> Path:
         raise _missing(file, "it is not on this machine, and downloads are switched off")
     log.info("fetching %s from %s", file.path, file.url)
     try:
-        with _quiet_pooch():
+        with _quiet_pooch(), scratch_folder(make_folder(cached.parent)) as scratch:
             found = pooch.retrieve(
                 file.url,
                 known_hash=f"sha256:{file.sha256}",
                 fname=cached.name,
-                path=cached.parent,
+                path=scratch,
                 downloader=lambda url, target, _: _download(url, Path(target), file),
             )
+            move_into(Path(found), cached)
     except ValueError as error:  # pooch's word for a hash that does not match
         raise _missing(file, f"the bytes that came do not have the sha256 {file.sha256}") from error
-    except OSError as error:  # requests' errors are OSErrors
+    except (OSError, OutputError) as error:  # requests' errors are OSErrors
         raise _missing(file, _cause(error)) from error
-    return Path(found)
+    return cached
 
 
 def _in_data_folder(file: DataFile) -> Path | None:

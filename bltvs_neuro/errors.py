@@ -34,6 +34,10 @@ class DataError(BltvsError):
     """Neural data cannot be read, or does not fit what it is compared with."""
 
 
+class OutputError(BltvsError):
+    """An output cannot be written, or what is there would be lost."""
+
+
 def listed(items: Iterable[object], most: int = 8) -> str:
     """Join ``items`` with commas, cut after ``most`` with a count of the rest."""
     names = [str(item) for item in items]
@@ -83,9 +87,9 @@ def argument(name: str, value: object = None) -> str:
     --------
     >>> argument("format", "nsd"), argument("weights", "PATH"), argument("stimuli")
     ("format='nsd'", 'weights=PATH', 'stimuli=')
-    >>> with spelled_as({"format": "--format", "resume=False": "--fresh", "*": "--option {name}="}):
+    >>> with spelled_as({"format": "--format", "resume=False": "--overwrite", "*": "--option {name}="}):
     ...     argument("format", "nsd"), argument("resume", False), argument("key", "rdms"), argument("key")
-    ('--format nsd', '--fresh', '--option key=rdms', '--option key=...')
+    ('--format nsd', '--overwrite', '--option key=rdms', '--option key=...')
     """
     if not _flags:
         fill_in = isinstance(value, str) and value.isupper()

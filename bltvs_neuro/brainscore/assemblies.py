@@ -51,12 +51,11 @@ def to_stimulus_set(stimuli: StimulusSet, folder: Path | None = None) -> BrainSc
     name = f"bltvs_{digest.hexdigest()[:16]}"
     home = Path(os.getenv("BRAINSCORE_HOME", "~/.brain-score")).expanduser()
     folder = (folder or home / "bltvs_neuro").absolute() / name
-    folder.mkdir(parents=True, exist_ok=True)
     paths = {}
     for number, (stimulus_id, sha256) in enumerate(zip(stimuli.ids, pixels, strict=True)):
         path = folder / f"{number:06d}_{sha256[:16]}.png"
         if not path.exists():
-            write_durably(path, _png(stimuli.load(number)))
+            write_durably(path, _png(stimuli.load(number)), overwrite=True)  # another process may write the same
         paths[stimulus_id] = path
     table = stimuli.metadata.drop(columns=[c for c in RESERVED if c in stimuli.metadata], errors="ignore")
     made = BrainScoreStimuli({STIMULUS_ID: list(stimuli.ids), **{str(c): table[c].to_numpy() for c in table}})

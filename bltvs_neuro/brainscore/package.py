@@ -11,7 +11,7 @@ from importlib.metadata import version
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from ..durable import write_durably
+from ..durable import check_outputs, write_durably
 from ..errors import SpecError, WeightsError
 from ..model import Network
 from ..model.checkpoints import load_model
@@ -57,7 +57,7 @@ class Entry:
 
 def package(
     path: str | Path, entries: Sequence[Entry] = (Entry(),), *, directory: str | None = None, install: str | None = None,
-    metadata: bool = True,
+    metadata: bool = True, overwrite: bool = False,
 ) -> Path:  # fmt: skip
     """Write a submission.
 
@@ -74,6 +74,8 @@ def package(
         bltvs_neuro's files.
     metadata : bool
         Write ``metadata.yml``. Brain-Score does not merge a submission that holds one without a look at it.
+    overwrite : bool
+        Replace a file that is there.
 
     Returns
     -------
@@ -86,6 +88,8 @@ def package(
     WeightsError
         Weights of your own cannot be read.
     """
+    path = Path(path)
+    check_outputs(path, overwrite=overwrite)
     settings: dict[str, dict[str, Any]] = {}
     about: dict[str, dict[str, Any]] = {}
     files: dict[str, bytes] = {}
@@ -114,9 +118,7 @@ def package(
             f"the zip has {len(content):,} bytes, and Brain-Score takes {MAX_BYTES:,}: put the weights where they can be "
             "downloaded and pass their address as url="
         )
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_durably(path, content)
+    write_durably(path, content, overwrite=overwrite)
     return path
 
 

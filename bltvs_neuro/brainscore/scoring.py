@@ -21,7 +21,7 @@ from brainscore_core.benchmarks import score_benchmark
 from brainscore_core.metrics import Score
 from brainscore_vision import load_benchmark
 
-from ..durable import write_durably
+from ..durable import check_outputs, write_durably
 from ..errors import BltvsError, SpecError, unknown
 from .commitment import Commitment
 from .environment import BrainScoreError, no_installing
@@ -53,18 +53,33 @@ class Result:
     neuroids: pd.DataFrame
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
-    def save(self, path: str | Path) -> tuple[Path, Path]:
-        """Write ``path`` with the suffixes .json (everything but neuroids) and .csv (neuroids; scores if there are none)."""
-        path = Path(path)
-        stem = path.with_suffix("") if path.suffix in (".json", ".csv") else path
-        stem.parent.mkdir(parents=True, exist_ok=True)
+    def save(self, path: str | Path, *, overwrite: bool = False) -> tuple[Path, Path]:
+        """Write ``path`` with the suffixes .json (everything but neuroids) and .csv (neuroids; scores if there are none).
+
+        Files that are there are replaced if ``overwrite``.
+        """
         rows = json.loads(self.table.to_json(orient="records"))
         text = json.dumps({"scores": rows, "provenance": self.provenance}, indent=2, ensure_ascii=False, default=str)
-        as_json, as_csv = stem.with_name(stem.name + ".json"), stem.with_name(stem.name + ".csv")
-        write_durably(as_json, (text + "\n").encode())
+        as_json, as_csv = check_result(path, overwrite=overwrite)
+        write_durably(as_json, (text + "\n").encode(), overwrite=overwrite)
         shown = self.neuroids if len(self.neuroids) else self.table
-        write_durably(as_csv, shown.to_csv(index=False).encode())
+        write_durably(as_csv, shown.to_csv(index=False).encode(), overwrite=overwrite)
         return as_json, as_csv
+
+
+def check_result(path: str | Path, *, overwrite: bool = False) -> tuple[Path, Path]:
+    """Try, before the work, whether :meth:`Result.save` can write; returns the paths of its two files.
+
+    Raises
+    ------
+    OutputError
+        One of them is there and ``overwrite`` is False, or they cannot be written.
+    """
+    path = Path(path)
+    stem = path.with_suffix("") if path.suffix in (".json", ".csv") else path
+    as_json, as_csv = stem.with_name(stem.name + ".json"), stem.with_name(stem.name + ".csv")
+    check_outputs(as_json, as_csv, overwrite=overwrite)
+    return as_json, as_csv
 
 
 def score(

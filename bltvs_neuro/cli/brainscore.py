@@ -9,9 +9,11 @@ from typing import Annotated, Any
 
 import typer
 from rich.table import Table
+from rich.text import Text
 
+from ..durable import check_outputs
 from ..errors import SpecError
-from .common import ImageSize, ModelName, Seed, Weights, chosen_model, err, guarded, out
+from .common import ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -94,6 +96,7 @@ def score(
     reduce: Reduce = "pool:7",
     timeline: TimelineText = None,
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
 ) -> None:
     """Score a model on a benchmark of Brain-Score, or on data of your own.
 
@@ -111,6 +114,8 @@ def score(
     from ..brainscore import scoring
     from ..brainscore.commitment import brain_model
 
+    if output is not None:
+        scoring.check_result(output, overwrite=overwrite)
     own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", ".csv")
     benchmarks: list[Any]
     if own:
@@ -133,7 +138,7 @@ def score(
         result = scoring.score(subject, benchmarks, described=described)
     _show(result, subject.identifier)
     if output is not None:
-        written = result.save(output)
+        written = result.save(output, overwrite=overwrite)
         out.print(f"wrote {written[0]} and {written[1]}", highlight=False, soft_wrap=True)
 
 
@@ -224,6 +229,7 @@ def package(
     reduce: Reduce = "pool:7",
     timeline: TimelineText = None,
     batch_size: BatchSize = 8,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a submission for Brain-Score: a plugin that needs nothing but Brain-Score, in a zip.
 
@@ -233,6 +239,7 @@ def package(
 
     `bltvs brainscore package --model my_model/ --identifier my_model -o submission.zip`
     """
+    check_outputs(output, overwrite=overwrite)
     _prepare()
     from ..brainscore.package import Entry
     from ..brainscore.package import package as run
@@ -247,7 +254,7 @@ def package(
     if len(names) > 1 and (identifier or url):
         raise SpecError("--identifier and --url are of one model; write a zip for each")
     entries = [Entry(name, weights, seed, image_size, identifier, url, chosen) for name in names]
-    path = run(output, entries, directory=directory, install=install, metadata=metadata)
+    path = run(output, entries, directory=directory, install=install, metadata=metadata, overwrite=overwrite)
     out.print(
         f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); `bltvs brainscore check {path}` runs Brain-Score's checks on it",
         highlight=False,
@@ -278,7 +285,7 @@ def check(
         findings = run(submission, tests=tests)
     for finding in findings:
         word = "[green]ok[/]  " if finding.ok else "[yellow]note[/]" if finding.note else "[red]FAIL[/]"
-        out.print(word, finding.what, finding.detail.replace("[", "\\["), highlight=False, soft_wrap=True)
+        out.print(Text.from_markup(word), finding.what, finding.detail, highlight=False, soft_wrap=True)
     failed = [finding for finding in findings if not finding.ok and not finding.note]
     if failed:
         err.print(f"[bold red]{len(failed)} of {len(findings)} checks failed[/]", highlight=False)

@@ -18,14 +18,15 @@ from rich.logging import RichHandler
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from typer.models import OptionInfo
 
+from ..durable import reason
 from ..errors import BltvsError, SpecError, spelled_as
+from . import signals
 
 if TYPE_CHECKING:
     from ..extraction.loop import Progress as Done
     from ..model import Network
 
-INTERRUPTED = 130
-out = Console()
+out = Console(markup=False)  # names of files and labels may hold brackets
 err = Console(stderr=True)
 
 ModelName = Annotated[
@@ -41,6 +42,7 @@ Weights = Annotated[
 Seed = Annotated[int, typer.Option(help="Seed of untrained weights.")]
 ImageSize = Annotated[int | None, typer.Option(help="128 for the small variant (with untrained or own weights).")]
 Device = Annotated[str, typer.Option(help="'auto', 'cpu', 'cuda', 'cuda:1'; 'all' takes every GPU.")]
+Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace earlier results.")]
 Cluster = Annotated[
     str | None,
     typer.Option("--cluster", help="Dask scheduler, 'tcp://host:8786'; 'local:4' starts four processes here."),
@@ -56,7 +58,7 @@ class Settings:
 
 
 def guarded(command: Command) -> Command:
-    """Turn the package's errors into one sentence and an exit code; anything else keeps its traceback.
+    """Turn the package's and the system's errors into one sentence and an exit code; anything else keeps its traceback.
 
     Errors name the options of this command (:func:`bltvs_neuro.errors.argument`).
     """
@@ -64,23 +66,43 @@ def guarded(command: Command) -> Command:
     @functools.wraps(command)
     def run(*args: Any, **kwargs: Any) -> Any:
         try:
-            with spelled_as(flags_of(command)):
+            with signals.at_work(), spelled_as(flags_of(command)):
                 return command(*args, **kwargs)
-        except BltvsError as error:
-            if Settings.debug:
-                raise
-            err.print(f"[bold red]error:[/] {_plain(str(error))}", highlight=False, soft_wrap=True)
-            raise typer.Exit(1) from None
-        except KeyboardInterrupt:
-            if Settings.debug:
-                raise
-            err.print("[bold]interrupted[/]", highlight=False)
-            raise typer.Exit(INTERRUPTED) from None
         except BrokenPipeError:  # the reader of our output has gone, as in `bltvs info x | head`
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(0) from None
+        except (KeyboardInterrupt, Exception) as error:
+            if Settings.debug:
+                raise
+            # where a signal has come, other errors are what became of it in code that wraps all that it catches
+            if isinstance(error, KeyboardInterrupt) or signals.arrived():
+                notes = "; ".join(["[bold]interrupted[/]", *map(plain, getattr(error, "__notes__", ()))])
+                err.print(notes, highlight=False, soft_wrap=True)
+                raise typer.Exit(signals.exit_code()) from None
+            said = _sentence(error)
+            if said is None:
+                raise
+            err.print(f"[bold red]error:[/] {plain(said)}", highlight=False, soft_wrap=True)
+            raise typer.Exit(1) from None
 
     return run  # type: ignore[return-value]
+
+
+def _sentence(error: BaseException) -> str | None:
+    """An error that needs no traceback: the package's own, and the machine's, such as a full disk wherever it was met."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+    return str(error) if isinstance(error, BltvsError) else None
+
+
+@contextmanager
+def goes_on(how: str = "what was finished is kept: the same command goes on from there") -> Iterator[None]:
+    """Say, when this is interrupted, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(how)
+        raise
 
 
 def flags_of(command: Callable[..., Any]) -> dict[str, str]:
@@ -91,17 +113,18 @@ def flags_of(command: Callable[..., Any]) -> dict[str, str]:
             if isinstance(extra, OptionInfo):
                 declared = [part for part in extra.param_decls or () if part.startswith("--")]
                 flags[name] = declared[0].split("/")[0] if declared else f"--{name.replace('_', '-')}"
-    if "fresh" in flags:
-        flags["resume=False"] = flags["fresh"]
+    if "overwrite" in flags:
+        flags["resume=False"] = flags["overwrite"]
     if "option" in flags:  # a reader's own options
         flags["*"] = "--option {name}="
     return flags
 
 
-def _plain(text: str) -> str:
+def plain(text: object) -> str:
+    """Text as it is, where the console would take brackets for markup."""
     from rich.markup import escape
 
-    return escape(text)
+    return escape(str(text))
 
 
 def set_up_logging(verbose: int) -> None:
@@ -126,7 +149,7 @@ def _say(
     from .. import errors
 
     if category.__module__.startswith(errors.__name__.rpartition(".")[0]):
-        err.print(f"[yellow]warning:[/] {_plain(str(message))}", highlight=False, soft_wrap=True)
+        err.print(f"[yellow]warning:[/] {plain(str(message))}", highlight=False, soft_wrap=True)
     else:
         sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
 

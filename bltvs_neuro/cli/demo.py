@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from ..durable import check_outputs, whole_file
 from ..errors import DataError, WeightsError, unknown
-from .common import Device, err, extraction_progress, guarded, out
+from .common import Device, Overwrite, err, extraction_progress, goes_on, guarded, out, plain
 
 if TYPE_CHECKING:
     from ..model import Network
@@ -26,6 +27,7 @@ def demo(
         str, typer.Option("--model", help="'imagenet', or 'shapes': a small trained model that needs no network.")
     ] = "imagenet",
     device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Run the main job: V1 to LOC, both streams, all timesteps, into a store with a figure.
 
@@ -41,22 +43,26 @@ def demo(
 
     if model_name not in DEMOS:
         raise unknown("model", model_name, DEMOS)
+    check_outputs(output / "demo.h5", overwrite=True)
     stimuli, which = _stimuli() if model_name == "imagenet" else _drawn()
     model, weights = _model(model_name)
-    output.mkdir(parents=True, exist_ok=True)
     # other weights or stimuli than last time make another store, so that a demo never mixes them
     name = f"{model.provenance['model']}_{weights}_{which}"
-    with extraction_progress(f"{model.provenance['model']} ({weights}), {len(stimuli)} images") as show:
-        path = extract(model, stimuli, output / f"{name}.h5", reduce="pool:4", device=device, progress=show)
+    table, figure = output / f"{name}.csv", output / f"{name}.png"
+    check_outputs(table, figure, overwrite=overwrite)
+    with goes_on(), extraction_progress(f"{model.provenance['model']} ({weights}), {len(stimuli)} images") as show:
+        path = extract(
+            model, stimuli, output / f"{name}.h5", reduce="pool:4", device=device, resume=not overwrite, progress=show
+        )
     with open_store(path) as store:
         summary = activation_over_time(store)
-    summary.assign(model=model.provenance["model"], weights=weights, stimuli=which).to_csv(
-        output / f"{name}.csv", index=False
-    )
     title = f"BLT_VS {model.provenance['model']}, {weights} weights, {which.replace('_', ' ')}"
-    plot_activation(summary, title, len(stimuli)).savefig(output / f"{name}.png", dpi=150)
+    with whole_file(figure, overwrite=True) as part:
+        plot_activation(summary, title, len(stimuli)).savefig(part, dpi=150)
+    with whole_file(table, overwrite=True) as part:
+        summary.assign(model=model.provenance["model"], weights=weights, stimuli=which).to_csv(part, index=False)
     out.print(
-        f"store   {path}\nfigure  {output / f'{name}.png'}\ntable   {output / f'{name}.csv'}",
+        f"store   {path}\nfigure  {figure}\ntable   {table}",
         highlight=False,
         soft_wrap=True,
     )
@@ -74,7 +80,8 @@ def _stimuli() -> tuple[StimulusSet, str]:
         return StimulusSet.from_mat92(), "92_objects"
     except DataError as error:
         err.print(
-            f"[yellow]the 92 objects cannot be had:[/] {error}\n[yellow]using 24 pictures that the package makes itself[/]",
+            f"[yellow]the 92 objects cannot be had:[/] {plain(error)}\n"
+            "[yellow]using 24 pictures that the package makes itself[/]",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         return StimulusSet.synthetic(24), "24_made_pictures"
@@ -95,7 +102,7 @@ def _model(name: str) -> tuple[Network, str]:
         return load_model("imagenet"), "pretrained"
     except WeightsError as error:
         err.print(
-            f"[yellow]the pretrained weights cannot be had:[/] {error}\n[yellow]using untrained weights (seed 0), stamped "
+            f"[yellow]the pretrained weights cannot be had:[/] {plain(error)}\n[yellow]using untrained weights (seed 0), stamped "
             "as such in every output: these activations say nothing about a trained model. `bltvs demo --model shapes` runs a "
             "small trained model that comes with the package[/]",
             highlight=False, soft_wrap=True,

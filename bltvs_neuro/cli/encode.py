@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -13,8 +13,9 @@ import typer
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ..durable import remove_stale
 from ..errors import DataError, SpecError, unknown
-from .common import INTERRUPTED, Cluster, err, guarded, out, reader_options
+from .common import Cluster, err, goes_on, guarded, out, reader_options
 
 if TYPE_CHECKING:
     from ..encoding import EncodingResult
@@ -99,7 +100,9 @@ def encode(
     threads: Annotated[int | None, typer.Option(min=1, help="Of the algebra.", rich_help_panel=RUN)] = None,
     seed: Annotated[int, typer.Option(help="Of folds, shares, shuffles.", rich_help_panel=RUN)] = 0,
     figures: Annotated[bool, typer.Option(help="Draw.", rich_help_panel=RUN)] = True,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Replace an earlier result.", rich_help_panel=RUN)] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew, replacing earlier results.", rich_help_panel=RUN)
+    ] = False,
     cluster: Cluster = None,
 ) -> None:
     """Predict voxels and electrodes from areas, timesteps and streams, cross-validated over stimuli.
@@ -120,7 +123,7 @@ def encode(
     from threadpoolctl import threadpool_limits
 
     from ..encoding import fit_encoding, partition_encoding, temporal_generalisation
-    from ..encoding.outputs import write_encoding, write_generalisation, write_partition
+    from ..encoding.outputs import check_encoding, write_encoding, write_generalisation, write_partition
     from ..encoding.spaces import Over
     from ..store import open_store
 
@@ -136,14 +139,17 @@ def encode(
     spaces: dict[str, Any] = dict(sites=areas, streams=streams, timesteps=timesteps)
     folder = output or Path("_".join(filter(None, [store.stem, neural.name.split(".")[0], roi, "encoding"])))
     parts = folder / "parts"
+    replace = overwrite or parts.is_dir()  # an unfinished result of this very sweep: others are refused below
+    before = check_encoding(folder, overwrite=replace)
     with open_store(store) as acts, threadpool_limits(threads) if threads else nullcontext():
         with err.status("reading the responses"):
             responses = read_responses(
                 neural, dict(format=format, roi=roi, subject=subject, session=session, stimuli=stimuli), option,
                 allow_pickle=allow_pickle, time=time,
             )  # fmt: skip
-        _start(folder, parts, fresh=fresh)
-        try:
+        if overwrite:
+            _remove_parts(parts)
+        with goes_on():
             with sweep_progress("encoding") as show:
                 result = fit_encoding(
                     acts, responses, **spaces, **shared, bands=bands, solver=solver, n_components=components,  # type: ignore[arg-type]
@@ -151,24 +157,20 @@ def encode(
                     ceiling=read_ceiling(ceiling, responses), n_permutations=permutations,
                     progress=show, resume_path=parts / "encoding", cluster=cluster,
                 )  # fmt: skip
-            written = write_encoding(result, folder, score=score, figures=figures)
+            written = write_encoding(result, folder, score=score, figures=figures, overwrite=replace)
             if partition is not None:
                 with sweep_progress(f"partition by {partition}") as show:
                     shares = partition_encoding(
                         acts, responses, over=partition, **spaces, **shared, n_iter=min(candidates, 20),  # type: ignore[arg-type]
                         progress=show, resume_path=parts / "partition", cluster=cluster,
                     )  # fmt: skip
-                written += write_partition(shares, folder)
+                written += write_partition(shares, folder, overwrite=replace)
             for site, timestep in pairs:
                 with err.status(f"generalisation over time from {site} at timestep {timestep}"):
                     matrix = temporal_generalisation(acts, responses, site, timestep, **shared)
-                written += write_generalisation(matrix, folder, f"{site} t{timestep}")
-        except KeyboardInterrupt:
-            err.print(
-                "[bold]interrupted[/]; what was finished is kept: the same command goes on from there", highlight=False
-            )
-            raise typer.Exit(INTERRUPTED) from None
-    shutil.rmtree(parts, ignore_errors=True)
+                written += write_generalisation(matrix, folder, f"{site} t{timestep}", overwrite=replace)
+    remove_stale(before, written)
+    _remove_parts(parts)
     show_result(result, score)
     out.print(f"wrote {len(written)} files into {folder}", highlight=False, soft_wrap=True)
 
@@ -271,12 +273,13 @@ def read_pair(text: str) -> tuple[str, int]:
     return site, int(step)
 
 
-def _start(folder: Path, parts: Path, *, fresh: bool) -> None:
-    if fresh:
-        shutil.rmtree(parts, ignore_errors=True)
-    elif (folder / "result.h5").exists() and not parts.exists():
-        raise SpecError(f"{folder} holds a finished result: choose another folder (-o), or replace it with --fresh")
-    folder.mkdir(parents=True, exist_ok=True)
+def _remove_parts(parts: Path) -> None:
+    from ..encoding.parts import remove_parts
+
+    for name in ("encoding", "partition"):
+        remove_parts(parts / name)
+    with contextlib.suppress(OSError):  # something that is not ours lies there
+        parts.rmdir()
 
 
 @contextmanager

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import Device, ImageSize, Layers, ModelName, Seed, Weights, chosen_model, err, guarded, out
+from .common import Device, ImageSize, Layers, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
 
 
 @guarded
@@ -31,6 +31,7 @@ def evaluate(
     image_size: ImageSize = None,
     layers: Layers = None,
     device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Score a model on labelled pictures: top-1 and top-5 at every timestep, with 95 % intervals and confusions.
 
@@ -44,11 +45,17 @@ def evaluate(
     """
     from ..model.checkpoints import class_names
     from ..training.classes import read_class_file
+    from ..training.evaluate import check_evaluation
     from ..training.evaluate import evaluate as run
     from ..training.opened import open_for
     from ..training.processes import pick_device
 
+    if output is not None:
+        check_evaluation(output, overwrite=overwrite)
     network = chosen_model(model, weights, seed, image_size, str(pick_device(device)), layers)
+    name = str(network.provenance["model"])
+    folder = output or Path(f"{name.replace(':', '_')}-evaluation")
+    check_evaluation(folder, overwrite=overwrite)
     given = None if classes is None else read_class_file(classes)
     pictures = open_for(data, class_names(model), network.image_size, split=split, given=given, n=n)
     if weights == "untrained":
@@ -58,9 +65,7 @@ def evaluate(
             network, pictures, batch_size=batch_size, workers=workers, bootstrap=bootstrap,
             progress=lambda done, total: status.update(f"{done:,} of {total:,} pictures"),
         )  # fmt: skip
-    name = str(network.provenance["model"])
-    folder = output or Path(f"{name.replace(':', '_')}-evaluation")
-    result.save(folder, title=f"{name} on {Path(data).name}")
+    result.save(folder, title=f"{name} on {Path(data).name}", overwrite=overwrite)
     table = Table(title=f"{name}, {len(pictures):,} pictures, 95 % intervals over pictures")
     for column in ("timestep", "top 1 (%)", "", "top 5 (%)", ""):
         table.add_column(column, justify="right")

@@ -9,7 +9,6 @@ import typer
 from rich.table import Table
 
 from .common import (
-    INTERRUPTED,
     Cluster,
     Device,
     ImageSize,
@@ -20,6 +19,7 @@ from .common import (
     chosen_model,
     err,
     extraction_progress,
+    goes_on,
     guarded,
     out,
 )
@@ -64,7 +64,9 @@ def extract(
     workers: Annotated[int | None, typer.Option(min=0, help="Decoding processes; chosen if left out.")] = None,
     on_error: Annotated[str, typer.Option(help="'stop' at an unreadable image, or 'skip' and record it.")] = "stop",
     join: Annotated[str, typer.Option(help="'copy' parts into one file, 'virtual' refers to them, 'auto'.")] = "auto",
-    fresh: Annotated[bool, typer.Option("--fresh", help="Start anew, removing an earlier store of this name.")] = False,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Start anew, replacing an earlier store of this name.")
+    ] = False,
     shard: Annotated[
         str | None, typer.Option(help="'2/8': do the second of eight shares, as one job of a job array.")
     ] = None,
@@ -96,7 +98,10 @@ def extract(
     """
     from ..extraction.run import extract as run
     from ..stimuli import StimulusSet
+    from ..store.write import check_store_path
 
+    if not plan:
+        check_store_path(output, resume=not overwrite)
     stimuli = StimulusSet.open(images)
     network = chosen_model(model, weights, seed, image_size, layers=layers)
     if compile_cells:
@@ -107,19 +112,13 @@ def extract(
     if plan:
         _show_plan(network, stimuli, output, device, batch_size, precision, channels_last, keep_bits, **choices)
         return
-    try:
-        with extraction_progress(f"{network.provenance['model']}, {len(stimuli)} images") as show:
-            path = run(
-                network, stimuli, output, **choices, batch_size=batch_size or "auto", keep_bits=keep_bits,  # type: ignore[arg-type]
-                precision=precision, memory_format="channels_last" if channels_last else "contiguous",  # type: ignore[arg-type]
-                device=device, workers="auto" if workers is None else workers, on_error=on_error, join=join,  # type: ignore[arg-type]
-                resume=not fresh, progress=show, shard=shard, cluster=cluster,
-            )  # fmt: skip
-    except KeyboardInterrupt:
-        err.print(
-            "[bold]interrupted[/]; what was finished is kept: the same command goes on from there", highlight=False
-        )
-        raise typer.Exit(INTERRUPTED) from None
+    with goes_on(), extraction_progress(f"{network.provenance['model']}, {len(stimuli)} images") as show:
+        path = run(
+            network, stimuli, output, **choices, batch_size=batch_size or "auto", keep_bits=keep_bits,  # type: ignore[arg-type]
+            precision=precision, memory_format="channels_last" if channels_last else "contiguous",  # type: ignore[arg-type]
+            device=device, workers="auto" if workers is None else workers, on_error=on_error, join=join,  # type: ignore[arg-type]
+            resume=not overwrite, progress=show, shard=shard, cluster=cluster,
+        )  # fmt: skip
     if shard is not None and not path.exists():
         out.print(
             f"shard {shard} is done; the job that ends last joins them (or `bltvs join {path}`)",
@@ -221,6 +220,8 @@ def show_description(described: dict[str, Any]) -> None:
     about.add_row("state", state)
     if missing := described["missing_shards"]:
         about.add_row("shards not done", ", ".join(missing))
+    for sentence in described["damaged"]:
+        about.add_row("done again", sentence)
     about.add_row("stimuli", f"{made}" + (f", {len(described['skipped'])} skipped" if described["skipped"] else ""))
     about.add_row(
         "on disk", human_bytes(described["bytes"]) + (" in parts" if described["joined"] == "virtual" else "")

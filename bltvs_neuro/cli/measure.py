@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from rich.table import Table
 
+from ..durable import check_outputs, whole_file
 from .common import err, out
 
 if TYPE_CHECKING:
@@ -117,13 +118,15 @@ def _area_table(design: pd.DataFrame, title: str) -> Table:
     return table
 
 
-def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Path | None) -> None:
+def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Path | None, *, overwrite: bool) -> None:
     """Print counts, and effective receptive fields at the onset and at the last timestep of every map."""
     import pandas as pd
 
     from ..model.checkpoints import CHECKPOINTS
     from ..model.macs import measure_macs
 
+    if csv is not None:
+        check_outputs(csv / "counts.csv", csv / "fields.csv", overwrite=overwrite)
     counts: list[dict[str, Any]] = []
     for name in names:
         model = on_meta(name, 565 if name in ("resnet50", "cornet_s") else None)
@@ -149,9 +152,9 @@ def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Pa
         areas_tables()
     fields = pd.concat([_measured_fields(name, weights, seed, device) for name in names], ignore_index=True)
     if csv is not None:
-        csv.mkdir(parents=True, exist_ok=True)
-        pd.DataFrame(counts).to_csv(csv / "counts.csv", index=False)
-        fields.to_csv(csv / "fields.csv", index=False)
+        for name, frame in (("counts.csv", pd.DataFrame(counts)), ("fields.csv", fields)):
+            with whole_file(csv / name, overwrite=overwrite) as part:
+                frame.to_csv(part, index=False)
         out.print(f"wrote {csv / 'counts.csv'} and {csv / 'fields.csv'}", highlight=False, soft_wrap=True)
 
 

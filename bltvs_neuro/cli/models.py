@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
+from ..durable import check_outputs, whole_file
 from ..errors import DataError
-from .common import Device, ImageSize, ModelName, Seed, Weights, chosen_model, err, guarded, out
+from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out, plain
 
 
 @guarded
@@ -27,6 +28,7 @@ def models(
     csv: Annotated[Path | None, typer.Option(help="Folder for the measured tables as CSV.")] = None,
     seed: Seed = 0,
     device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """List the models: parameters, multiply-accumulates, receptive fields.
 
@@ -43,7 +45,7 @@ def models(
     from .measure import all_names, areas_tables, list_models, measured
 
     if measure:
-        measured(names or all_names(), weights, seed, device, csv)
+        measured(names or all_names(), weights, seed, device, csv, overwrite=overwrite)
         return
     list_models(names or all_names())
     if not names:
@@ -60,6 +62,7 @@ def classify(
     seed: Seed = 0,
     image_size: ImageSize = None,
     device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Name what the model sees, timestep by timestep.
 
@@ -70,6 +73,8 @@ def classify(
     from ..model.checkpoints import class_names
     from ..stimuli import StimulusSet
 
+    if csv is not None:
+        check_outputs(csv, overwrite=overwrite)
     stimuli = StimulusSet.open(images)
     network = chosen_model(model, weights, seed, image_size, str(pick_device(device)))
     try:
@@ -77,13 +82,14 @@ def classify(
         if len(names) != network.num_classes:
             raise DataError(f"{model} has {network.num_classes} classes, not the {len(names)} of its usual data set")
     except DataError as error:
-        err.print(f"[yellow]class numbers instead of names:[/] {error}", highlight=False, soft_wrap=True)
+        err.print(f"[yellow]class numbers instead of names:[/] {plain(error)}", highlight=False, soft_wrap=True)
         names = tuple(f"class {number}" for number in range(network.num_classes))
     result = run(network, stimuli, names, top)
     if weights == "untrained":
         err.print("[yellow]the weights are untrained: these classes mean nothing[/]")
     if csv is not None:
-        result.assign(model=model, weights=weights).to_csv(csv, index=False)
+        with whole_file(csv, overwrite=overwrite) as table_file:
+            result.assign(model=model, weights=weights).to_csv(table_file, index=False)
     for stimulus_id, part in result.groupby("stimulus_id", sort=False):
         table = Table(title=str(stimulus_id))
         table.add_column("timestep", justify="right")

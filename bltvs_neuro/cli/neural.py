@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.table import Table
 
-from .common import err, guarded, out, reader_options
+from .common import err, guarded, out, plain, reader_options
 
 
 @guarded
@@ -42,7 +41,7 @@ def neural(
         **reader_options(option),
     }
     kind = kind_of(file, format)
-    with err.status(f"reading {file}"):
+    with err.status(f"reading {plain(file)}"):
         array = load_rdms(file, missing="keep", **options) if kind == "rdms" else load_responses(file, **options)
     _describe(file, kind, array)
 
@@ -56,9 +55,7 @@ def _list() -> None:
             table.add_column(column)
         common = ("stimuli", "subject", "session", "roi", "allow_pickle")
         for reader in readers.values():
-            table.add_row(
-                reader.name, escape(reader.description), ", ".join(o for o in reader.options if o not in common)
-            )
+            table.add_row(reader.name, reader.description, ", ".join(o for o in reader.options if o not in common))
         out.print(table)
     out.print(f"by name: {', '.join(NAMED_RDMS)}", highlight=False, soft_wrap=True)
 

@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import Device, ImageSize, ModelName, Seed, Weights, chosen_model, err, guarded, out
+from ..durable import check_outputs
+from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
 
 
 @guarded
@@ -26,6 +27,7 @@ def decode(
     classifier: Annotated[str, typer.Option(help="'logistic' or 'ridge'.")] = "logistic",
     permutations: Annotated[int, typer.Option(min=0, help="Of the labels, for p values; takes as many fits.")] = 0,
     seed: Annotated[int, typer.Option(help="Of folds and permutations.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Decode a label of the stimuli from every site and timestep, by a cross-validated linear classifier.
 
@@ -37,21 +39,25 @@ def decode(
     """
     from ..errors import unknown
     from ..probes import decode as run
-    from ..rsa.style import save_figure
+    from ..rsa.style import check_figure, save_figure
     from ..store import open_store
 
     if output is not None and output.suffix not in (".csv", ".nc"):
         raise unknown("ending of results", output.suffix, [".csv", ".nc"])
+    for drawing in filter(None, (figure, matrices)):
+        check_figure(drawing)
+    check_outputs(*filter(None, (output, figure, matrices)), overwrite=overwrite)
     with open_store(store) as opened, err.status("decoding"):
         result = run(
             opened, labels, sites=sites, groups=groups, folds=folds, classifier=classifier, permutations=permutations, seed=seed
         )  # fmt: skip
     if output is not None:
-        result.to_csv(output) if output.suffix == ".csv" else result.to_netcdf(output)
+        write = result.to_csv if output.suffix == ".csv" else result.to_netcdf
+        write(output, overwrite=overwrite)
     if figure is not None:
-        save_figure(result.plot_time_course(), figure)
+        save_figure(result.plot_time_course(), figure, overwrite=overwrite)
     if matrices is not None:
-        save_figure(result.plot_generalisation(), matrices)
+        save_figure(result.plot_generalisation(), matrices, overwrite=overwrite)
     course = result.time_course()
     table = Table(title=f"balanced accuracy of {labels}, chance {result.chance:.3f}")
     timesteps = sorted(course["timestep"].unique())
@@ -92,6 +98,7 @@ def drive(
     seed: Seed = 0,
     image_size: ImageSize = None,
     device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Find images that drive channels of a site at chosen timesteps, by gradient ascent from seeded noise.
 
@@ -101,6 +108,7 @@ def drive(
     from ..extraction.run import pick_device
     from ..probes import drive as run
     from ..probes import plot_driven
+    from ..probes.driven import image_paths
     from ..rsa.style import save_figure
     from ..schema import parse_timesteps
 
@@ -108,11 +116,14 @@ def drive(
         chosen = [int(part) for part in channels.split(",")]
     except ValueError:
         raise SpecError(f"channels are written '0,7,20'; got {channels!r}") from None
+    check_outputs(output / "figure.png", overwrite=overwrite)
     network = chosen_model(model, weights, seed, image_size, str(pick_device(device)))
     if lesion:
         network.lesion(*lesion)
+    steps_asked = parse_timesteps(timesteps, network.timesteps)
+    check_outputs(*(path for t in steps_asked for path in image_paths(output, site, t, chosen)), overwrite=overwrite)
     results = []
-    for timestep in parse_timesteps(timesteps, network.timesteps):
+    for timestep in steps_asked:
         with err.status(f"driving {site} at timestep {timestep}"):
             results.append(
                 run(
@@ -120,8 +131,8 @@ def drive(
                     smoothness=smoothness, seed=seed,
                 )
             )  # fmt: skip
-        results[-1].save(output)
-    save_figure(plot_driven(results), output / "figure.png")
+        results[-1].save(output, overwrite=overwrite)
+    save_figure(plot_driven(results), output / "figure.png", overwrite=overwrite)
     for result in results:
         gained = ", ".join(
             f"{a:.2f} -> {b:.2f}" for a, b in zip(result.activations[:, 0], result.activations[:, -1], strict=True)

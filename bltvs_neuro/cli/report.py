@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from .common import err, guarded, out
+from .common import Overwrite, err, guarded, out
 
 
 @guarded
@@ -20,6 +20,7 @@ def report(
     title: Annotated[str, typer.Option(help="Heading of the page.")] = "Activations and brain comparisons",
     metric: Annotated[str, typer.Option(help="Of the RDMs of stores.")] = "correlation",
     max_stimuli: Annotated[int, typer.Option(min=3, help="Stimuli shown of each store, evenly spread.")] = 200,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show stores and results as one self-contained, interactive page.
 
@@ -33,6 +34,6 @@ def report(
 
     with err.status("computing RDMs"):
         path = write_report(
-            results, output, stimuli=stimuli, title=title, metric=metric, max_stimuli=max_stimuli
+            results, output, stimuli=stimuli, title=title, metric=metric, max_stimuli=max_stimuli, overwrite=overwrite,
         )  # fmt: skip
     out.print(f"wrote {path}; open it in a browser", highlight=False, soft_wrap=True)

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import SpecError, unknown
-from .common import Cluster, err, guarded, out, reader_options
+from .common import Cluster, Overwrite, err, guarded, out, plain, reader_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,6 +77,7 @@ def rsa(
     folds: Annotated[str | None, typer.Option(help="Responses, cross-validated metrics: 'run', 'session', ...")] = None,
     option: Annotated[list[str] | None, typer.Option(help="name=value for the reader; may be repeated.")] = None,
     allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read a pickle that you trust.")] = False,
+    overwrite: Overwrite = False,
     cluster: Cluster = None,
 ) -> None:
     """Compare every site and timestep of a store with neural data: scores, noise ceiling, intervals, tests, figures.
@@ -94,12 +95,16 @@ def rsa(
     """
     from ..rsa import compute_rdms
     from ..rsa.brain import brain_rdms
+    from ..rsa.save import check_comparison, check_formats, check_time_matrix, save_comparison
     from ..store import open_store
 
     if choose not in CHOICES:
         raise unknown("choice of model RDMs", choose, list(CHOICES))
     formats = () if figures == "none" else tuple(figures.split(","))
     prefix = _prefix(output, store)
+    check_formats(formats)
+    check_comparison(prefix, overwrite=overwrite)
+    check_time_matrix(prefix, overwrite=overwrite)
     with err.status("reading the neural data"):
         brain = brain_rdms(
             neural, format=format, metric=neural_metric, folds=folds, stimuli=stimuli, subject=subject, roi=roi,  # type: ignore[arg-type]
@@ -122,18 +127,24 @@ def rsa(
     if "time" in brain.coords and len(set(brain["time"].values.tolist())) > 1:
         if "timestep" not in models.coords:
             raise SpecError(f"neural data over time are compared with timesteps: --choose {choose} leaves none")
-        written = _over_time(models, brain, prefix, permutations, bootstrap, formats, **options)
+        written = _over_time(models, brain, prefix, permutations, bootstrap, formats, overwrite=overwrite, **options)
     else:
         from ..rsa import compare_rdms
-        from ..rsa.save import save_comparison
 
-        with err.status(f"comparing {len(models)} RDMs with {len(brain)} of {neural}"):
+        with err.status(f"comparing {len(models)} RDMs with {len(brain)} of {plain(neural)}"):
             result = compare_rdms(
                 models, brain, bootstrap=bootstrap, variance=variance, over=over, test=test, correction=correction,  # type: ignore[arg-type]
                 level=level, on_mismatch=on_mismatch, missing=missing, cluster=cluster, **options,  # type: ignore[arg-type]
             )  # fmt: skip
             written = save_comparison(
-                result, models, brain, prefix, categories=bars, formats=formats, ceiling=noise_ceiling
+                result,
+                models,
+                brain,
+                prefix,
+                categories=bars,
+                formats=formats,
+                ceiling=noise_ceiling,
+                overwrite=overwrite,
             )
         _show(result)
     out.print("\n".join(f"wrote {path}" for path in written), highlight=False, soft_wrap=True)
@@ -194,15 +205,20 @@ def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
 
 def _over_time(
     models: xr.DataArray, brain: xr.DataArray, prefix: Path, permutations: int, bootstrap: int, formats: tuple[str, ...],
-    *, similarity: str, seed: int,
+    *, similarity: str, seed: int, overwrite: bool,
 ) -> list[Path]:  # fmt: skip
     import numpy as np
 
     from ..rsa import average_rdms, peak_latency, time_matrix
     from ..rsa.provenance import describe
-    from ..rsa.save import save_time_matrix
+    from ..rsa.save import check_time_matrix, save_time_matrix
 
     rois = [str(r) for r in brain["roi"].values] if "roi" in brain.coords else [""] * len(brain)
+    prefixes = {
+        name: prefix.with_name(f"{prefix.name}_{name}" if name and len(set(rois)) > 1 else prefix.name) for name in rois
+    }
+    for one in prefixes.values():
+        check_time_matrix(one, overwrite=overwrite)
     written: list[Path] = []
     for name in dict.fromkeys(rois):
         part = brain.isel(rdm=[i for i, r in enumerate(rois) if r == name])
@@ -210,7 +226,7 @@ def _over_time(
             raise SpecError("data over time need a subject per RDM; this file names none")
         others = [str(c) for c in part.coords if part[c].dims == ("rdm",) and c not in ("subject", "time")]
         part = average_rdms(part, others or "session")
-        label = f"{name or 'brain'}: "
+        label = f"{plain(name or 'brain')}: "
         with err.status(f"{label}{len(models)} model RDMs against {len(part)} over time"):
             matrix = time_matrix(models, part, similarity=similarity)
             several = matrix.values.sizes["subject"] > 1
@@ -221,10 +237,9 @@ def _over_time(
             peaks = peak_latency(matrix, n_samples=max(bootstrap, 1), seed=seed)
         if not several:
             err.print(f"[yellow]{label}one subject: no cluster test, no intervals of latencies[/]")
-        end = f"{prefix.name}_{name}" if name and len(set(rois)) > 1 else prefix.name
         options = {"similarity": similarity, "permutations": permutations, "bootstrap": bootstrap, "seed": seed}
         written += save_time_matrix(
-            matrix, tests, peaks, prefix.with_name(end), formats=formats,
+            matrix, tests, peaks, prefixes[name], formats=formats, overwrite=overwrite,
             provenance={"options": options, "inputs": {"models": describe(models), "brain": describe(part)}},
         )  # fmt: skip
         table = Table(title=f"{label}{similarity}, {matrix.values.sizes['subject']} subjects")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from .common import INTERRUPTED, err, guarded, out
+from .common import Overwrite, err, goes_on, guarded, out
 
 if TYPE_CHECKING:
     from ..training.loop import Progress as Done
@@ -23,6 +23,7 @@ def train(
         Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NAME if left out.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, replacing an earlier run.")] = False,
     show: Annotated[bool, typer.Option("--show", help="Only print the config, to start your own from.")] = False,
 ) -> None:
     """Train a model as a config says.
@@ -47,12 +48,8 @@ def train(
         return
     read = read_config(path)
     folder = output or Path("runs") / read.name
-    try:
-        with _shown() as progress:
-            model = run(read, folder, resume=resume, progress=progress)
-    except KeyboardInterrupt:
-        err.print(f"[bold]interrupted[/]; `bltvs train {config} -o {folder} --resume` goes on", highlight=False)
-        raise typer.Exit(INTERRUPTED) from None
+    with goes_on(f"`bltvs train {config} -o {folder} --resume` goes on"), _shown() as progress:
+        model = run(read, folder, resume=resume, overwrite=overwrite, progress=progress)
     out.print(
         f"model   {model}\nlog     {folder / 'log.csv'}\nnext    bltvs evaluate DATA --model {model}",
         highlight=False, soft_wrap=True,
@@ -64,6 +61,7 @@ def export(
     run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
     weights: Annotated[str, typer.Option(help="'best' (lowest validation loss) or 'last'.")] = "best",
+    overwrite: Overwrite = False,
 ) -> None:
     """Export the weights of a run as a folder that `load_model` and `--model` take.
 
@@ -74,7 +72,7 @@ def export(
 
     if weights not in ("best", "last"):
         raise unknown("weights", weights, ["best", "last"])
-    folder = export_run(run, output, weights=weights)  # type: ignore[arg-type]
+    folder = export_run(run, output, weights=weights, overwrite=overwrite)  # type: ignore[arg-type]
     out.print(f"wrote {folder}; `bltvs evaluate DATA --model {folder}` scores it", highlight=False, soft_wrap=True)
 
 

@@ -6,12 +6,14 @@ import json
 import os
 import textwrap
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import xarray as xr
 
+from ..durable import check_outputs, earlier, whole_file
 from ..schema import NEUROID
 from .figures import SCORE_NAMES
 from .maps import draw_volume
@@ -21,6 +23,7 @@ from .result import SPACE, EncodingResult, PartitionResult, save_array
 from .time import score_matrix
 
 if TYPE_CHECKING:
+    import pandas as pd
     from matplotlib.figure import Figure
 
 MOST_ROIS = 12
@@ -39,7 +42,12 @@ def describe_result(result: EncodingResult | PartitionResult) -> str:
 
 
 def write_encoding(
-    result: EncodingResult, folder: str | os.PathLike[str], *, score: str = "r2", figures: bool = True
+    result: EncodingResult,
+    folder: str | os.PathLike[str],
+    *,
+    score: str = "r2",
+    figures: bool = True,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write a result into a folder.
 
@@ -53,70 +61,123 @@ def write_encoding(
         What figures and maps show; normalised where there is a ceiling.
     figures : bool
         Whether to draw.
+    overwrite : bool
+        Replace files that are there.
 
     Returns
     -------
     list of Path
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    out = _Outputs(Path(folder), result, overwrite=overwrite)
     best = result.best(score)
-    out = [result.save(folder / "result.h5"), result.to_csv(folder / "scores.csv")]
-    best.reset_coords().to_dataframe().reset_index(drop=True).to_csv(folder / "best.csv", index=False)
-    out += [folder / "best.csv", _write_provenance(result, folder)]
+    out.written += [
+        result.save(out.folder / "result.h5", overwrite=overwrite),
+        result.to_csv(out.folder / "scores.csv", overwrite=overwrite),
+    ]
+    out.table("best.csv", best.reset_coords().to_dataframe().reset_index(drop=True))
+    out.text("provenance.json", _provenance(result))
     shown = f"{score}_normalised" if "ceiling" in result.dataset else score
     for name, figure in _figures(result, score, shown) if figures else ():
-        out.append(save_figure(figure, folder / "figures" / f"{name}.png", result))
+        out.figure(name, figure)
     if "volume_shape" in result.dataset.attrs and "time" not in result.dataset.dims:
         layers = _best_layers(result, best, shown)
-        out += _write_maps(result, layers, folder, shown)
+        _write_maps(out, result, layers, shown)
         for name, values, labels in layers if figures else ():
             if np.isfinite(values).any():
                 label = SCORE_NAMES.get(name.removeprefix("best_"), name.replace("_", " "))
                 figure = draw_volume(result.place(values), label, names=labels)
-                path = folder / "figures" / f"map_{name}.png"
-                out.append(save_figure(figure, path, result, region=name.replace("_", " ")))
-    return out
+                out.figure(f"map_{name}", figure, region=name.replace("_", " "))
+    return out.written
 
 
-def write_partition(result: PartitionResult, folder: str | os.PathLike[str]) -> list[Path]:
+def write_partition(result: PartitionResult, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
     """Write ``partition.h5``, ``partition.csv``, ``unique.csv`` and ``figures/partition*.png``, by region if there are any."""
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    out = [result.save(folder / "partition.h5"), result.to_csv(folder / "partition.csv"), folder / "unique.csv"]
     import pandas as pd
 
+    out = _Outputs(Path(folder), result, overwrite=overwrite)
+    out.written += [
+        result.save(out.folder / "partition.h5", overwrite=overwrite),
+        result.to_csv(out.folder / "partition.csv", overwrite=overwrite),
+    ]
     regions = list(_regions(result.dataset))
     tables = [result.unique(chosen).assign(roi=name.removeprefix("_") or "all") for name, chosen in regions]
-    pd.concat(tables).to_csv(folder / "unique.csv", index=False)
+    out.table("unique.csv", pd.concat(tables))
     for name, chosen in regions:
-        figure = plot_partition(result, neuroids=chosen)
-        out.append(save_figure(figure, folder / "figures" / f"partition{name}.png", result, region=name))
-    return out
+        out.figure(f"partition{name}", plot_partition(result, neuroids=chosen), region=name)
+    return out.written
 
 
-def write_generalisation(matrix: xr.DataArray, folder: str | os.PathLike[str], name: str) -> list[Path]:
+def write_generalisation(
+    matrix: xr.DataArray, folder: str | os.PathLike[str], name: str, *, overwrite: bool = False
+) -> list[Path]:
     """Write a matrix of :func:`bltvs_neuro.encoding.temporal_generalisation` and the figure of its mean over neuroids."""
-    folder = Path(folder)
+    out = _Outputs(Path(folder), EncodingResult(xr.Dataset(attrs=matrix.attrs)), overwrite=overwrite)
     label = name.replace("/", "_").replace(" ", "_")
+    out.written.append(save_array(matrix, out.folder / f"generalisation_{label}.h5", overwrite=overwrite))
     figure = plot_time_matrix(matrix.mean(NEUROID).rename(matrix.name))
-    holder = EncodingResult(xr.Dataset(attrs=matrix.attrs))
-    return [
-        save_array(matrix, folder / f"generalisation_{label}.h5"),
-        save_figure(figure, folder / "figures" / f"generalisation_{label}.png", holder, region=f" {name}"),
-    ]
+    out.figure(f"generalisation_{label}", figure, region=f" {name}")
+    return out.written
 
 
-def save_figure(figure: Figure, path: Path, result: EncodingResult | PartitionResult, *, region: str = "") -> Path:
-    """Write a figure with its provenance in the title and among the file's metadata."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    text = describe_result(result)
-    where = region.strip("_ ")
-    text = f"{where}: {text}" if where else text
-    # about 16 letters of this size to the inch
-    figure.suptitle(textwrap.fill(text, int(16 * figure.get_figwidth())), fontsize=7)
-    figure.savefig(path, dpi=200, metadata={"Description": json.dumps(result.provenance, default=str)[:30000]})
-    return path
+OUTPUTS = (
+    "result.h5", "scores.csv", "best.csv", "provenance.json", "partition.h5", "partition.csv", "unique.csv",
+    "generalisation_*.h5", "maps/best_*.nii.gz", "maps/best_*.json",
+    *(f"maps/{score}{end}.{form}" for score in ("r2", "r") for end in ("", "_normalised") for form in ("nii.gz", "csv")),
+    *(f"figures/{name}*.png" for name in ("scores", "best", "time_matrix", "map_best", "partition", "generalisation")),
+)  # fmt: skip
+"""All that these functions write, below their folder."""
+
+
+def check_encoding(folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """Try, before the work, whether results can be written into a folder; returns the files of an earlier result.
+
+    Raises
+    ------
+    OutputError
+        There is an earlier result and ``overwrite`` is False, or the folder cannot be written.
+    """
+    folder = Path(folder)
+    before = earlier(folder, OUTPUTS)
+    check_outputs(*before, folder / "provenance.json", overwrite=overwrite)
+    return before
+
+
+class _Outputs:
+    """A folder that receives what is made of one result, and what was written so far."""
+
+    def __init__(self, folder: Path, result: EncodingResult | PartitionResult, *, overwrite: bool) -> None:
+        self.folder, self.result, self.overwrite = folder, result, overwrite
+        self.written: list[Path] = []
+
+    def _file(self, name: str) -> AbstractContextManager[Path]:
+        self.written.append(self.folder / name)
+        return whole_file(self.written[-1], overwrite=self.overwrite)
+
+    def table(self, name: str, frame: pd.DataFrame) -> None:
+        with self._file(name) as part:
+            frame.to_csv(part, index=False)
+
+    def text(self, name: str, held: Any) -> None:
+        with self._file(name) as part:
+            part.write_text(json.dumps(held, indent=1, default=str))
+
+    def volume(self, name: str, image: Any, what: str) -> None:
+        import nibabel
+
+        image.header["descrip"] = what.encode()[:79]
+        with self._file(name) as part:
+            nibabel.save(image, part)
+
+    def figure(self, name: str, figure: Figure, *, region: str = "") -> None:
+        """Write a figure with its provenance in the title and among the file's metadata."""
+        text = describe_result(self.result)
+        where = region.strip("_ ")
+        text = f"{where}: {text}" if where else text
+        # about 16 letters of this size to the inch
+        figure.suptitle(textwrap.fill(text, int(16 * figure.get_figwidth())), fontsize=7)
+        about = {"Description": json.dumps(self.result.provenance, default=str)[:30000]}
+        with self._file(f"figures/{name}.png") as part:
+            figure.savefig(part, dpi=200, metadata=about)
 
 
 def _figures(result: EncodingResult, score: str, shown: str) -> Iterator[tuple[str, Figure]]:
@@ -163,36 +224,23 @@ def _best_layers(result: EncodingResult, best: xr.Dataset, shown: str) -> list[L
     return layers
 
 
-def _write_maps(result: EncodingResult, layers: list[Layer], folder: Path, shown: str) -> list[Path]:
+def _write_maps(out: _Outputs, result: EncodingResult, layers: list[Layer], shown: str) -> None:
     """Volumes: every space's score (one volume each, named in a table), and what is best per voxel."""
     import nibabel
     import pandas as pd
 
-    maps = folder / "maps"
-    maps.mkdir(exist_ok=True)
     every = [result.to_volume(shown, **{SPACE: i}) for i in range(result.dataset.sizes[SPACE])]
     joined = nibabel.Nifti1Image(np.stack([np.asarray(v.dataobj) for v in every], axis=-1), every[0].affine)
     names = result["name"].values.astype(str)
-    out = [_save_volume(joined, maps / f"{shown}.nii.gz", f"{shown} of every feature space, in {shown}.csv")]
-    pd.DataFrame({"volume": range(len(names)), "feature_space": names}).to_csv(maps / f"{shown}.csv", index=False)
+    out.volume(f"maps/{shown}.nii.gz", joined, f"{shown} of every feature space, in {shown}.csv")
+    out.table(f"maps/{shown}.csv", pd.DataFrame({"volume": range(len(names)), "feature_space": names}))
     for name, values, labels in layers:
-        out.append(_save_volume(result.place(values), maps / f"{name}.nii.gz", f"{name}; see provenance.json"))
+        out.volume(f"maps/{name}.nii.gz", result.place(values), f"{name}; see provenance.json")
         if labels is not None:
-            (maps / f"{name}.json").write_text(json.dumps(dict(enumerate(labels)), indent=1))
-    return out
+            out.text(f"maps/{name}.json", dict(enumerate(labels)))
 
 
-def _save_volume(image: Any, path: Path, what: str) -> Path:
-    import nibabel
-
-    image.header["descrip"] = what.encode()[:79]
-    nibabel.save(image, path)
-    return path
-
-
-def _write_provenance(result: EncodingResult, folder: Path) -> Path:
-    path = folder / "provenance.json"
+def _provenance(result: EncodingResult) -> dict[str, Any]:
     attrs = {key: value for key, value in result.dataset.attrs.items() if key not in ("volume_shape", "affine")}
     plain = {key: json.loads(v) if str(v)[:1] in "{[" else v for key, v in attrs.items()}
-    path.write_text(json.dumps({**plain, **result.provenance}, indent=1, default=str))
-    return path
+    return {**plain, **result.provenance}

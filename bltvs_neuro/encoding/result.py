@@ -43,11 +43,11 @@ class _Saved:
     def __repr__(self) -> str:
         return f"{type(self).__name__}\n{self.dataset!r}"
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write as netCDF-4, which HDF5 tools read too; the file appears only when complete."""
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write as netCDF-4, which HDF5 tools read too, in place of a file that is there if ``overwrite``."""
         dataset = self.dataset.copy()
         dataset.attrs["kind"] = self.kind
-        return _write(dataset, Path(path))
+        return _write(dataset, Path(path), overwrite=overwrite)
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Any:
@@ -72,9 +72,10 @@ class _Saved:
         dataset.encoding = {}
         return cls(dataset)
 
-    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+    def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write :meth:`to_frame` as a table: one row per space and target."""
-        self.to_frame().to_csv(path, index=False)
+        with whole_file(path, overwrite=overwrite) as part:
+            self.to_frame().to_csv(part, index=False)
         return Path(path)
 
     def to_frame(self) -> pd.DataFrame:
@@ -117,29 +118,31 @@ class _Saved:
         like = xr.DataArray(np.zeros((1, len(values))), dims=("presentation", NEUROID), coords=coords, attrs=attrs)
         return to_volume(np.asarray(values, np.float64), like)
 
-    def to_nifti(self, path: str | os.PathLike[str], name: str, **choice: Any) -> Path:
+    def to_nifti(self, path: str | os.PathLike[str], name: str, *, overwrite: bool = False, **choice: Any) -> Path:
         """Write :meth:`to_volume` as ``.nii`` or ``.nii.gz``."""
         import nibabel
 
-        nibabel.save(self.to_volume(name, **choice), path)
+        volume = self.to_volume(name, **choice)
+        with whole_file(path, overwrite=overwrite) as part:
+            nibabel.save(volume, part)
         return Path(path)
 
 
-def save_array(array: xr.DataArray, path: str | os.PathLike[str]) -> Path:
+def save_array(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write a labelled matrix of scores as netCDF-4 (HDF5); :func:`xarray.open_dataarray` reads it."""
     dataset = array.to_dataset(name=str(array.name or "values"))
     dataset.attrs = {key: str(value) for key, value in array.attrs.items()}
     dataset[str(array.name or "values")].attrs = {}
-    return _write(dataset, Path(path))
+    return _write(dataset, Path(path), overwrite=overwrite)
 
 
-def _write(dataset: xr.Dataset, target: Path) -> Path:
+def _write(dataset: xr.Dataset, target: Path, *, overwrite: bool) -> Path:
     dataset = dataset.copy()
     dataset.attrs |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": json.dumps(_versions())}
     for name in dataset.variables:
         if dataset[name].dtype.kind == "O":
             dataset[name] = dataset[name].astype(str)
-    with whole_file(target) as part:
+    with whole_file(target, overwrite=overwrite) as part:
         dataset.to_netcdf(part, engine="h5netcdf", encoding={n: {"zlib": True} for n in dataset.data_vars})
     return target
 

@@ -20,7 +20,13 @@ ESTIMATORS: dict[str, type[Any]] = {c.__name__: c for c in (EncodingRidge, Bande
 _META = "bltvs_neuro"
 
 
-def save_estimator(estimator: Any, path: str | os.PathLike[str], *, provenance: dict[str, Any] | None = None) -> Path:
+def save_estimator(
+    estimator: Any,
+    path: str | os.PathLike[str],
+    *,
+    provenance: dict[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
     """Write a fitted estimator.
 
     Parameters
@@ -30,6 +36,8 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], *, provenance: 
         Gets the ending ``.npz`` when it has none; appears only when complete.
     provenance : dict of plain values, optional
         Where features and responses come from; kept beside the versions.
+    overwrite : bool
+        Replace a file that is there.
 
     Returns
     -------
@@ -55,7 +63,7 @@ def save_estimator(estimator: Any, path: str | os.PathLike[str], *, provenance: 
     target = Path(path)
     target = target if target.suffix else target.with_suffix(".npz")
     arrays[_META] = np.array(json.dumps(meta, default=_jsonable))
-    with whole_file(target) as part, part.open("wb") as file:
+    with whole_file(target, overwrite=overwrite) as part, part.open("wb") as file:
         np.savez(file, **arrays)
     return target
 

@@ -10,7 +10,6 @@ import contextlib
 import os
 import resource
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +19,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..durable import scratch_folder, told
 from ..errors import StimulusError
 from ..model import Network, State
 from ..schema import Site
@@ -104,7 +104,8 @@ def forecast(
         costs[reduction.name].held = max(0, _resident() - before)
     ids = tuple(f"s{row}" for row in range(n))
     with (
-        tempfile.TemporaryDirectory(dir=_existing(path), prefix=".bltvs-plan-") as folder,
+        told(path),
+        scratch_folder(_existing(path)) as folder,
         contextlib.ExitStack() as stack,
     ):
         parts: dict[str, Any] = {}
@@ -112,7 +113,7 @@ def forecast(
             spec = StoreSpec(
                 layouts(model, states, bound), model.timesteps, ids, {}, {}, keep_bits=keep_bits, block=-(-n // 8) * 8
             )
-            writer = stack.enter_context(open_writer(Path(folder) / f"{k}.h5", spec))
+            writer = stack.enter_context(open_writer(folder / f"{k}.h5", spec))
             part = writer.part(next(writer.pending()))
             parts[name] = (part, part.__enter__())
 

@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import os
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,8 +19,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from ..durable import whole_file
-from ..errors import SpecError, StimulusError, StoreError
+from ..durable import check_outputs, make_folder, scratch_folder, told, whole_file
+from ..errors import SpecError, StimulusError, StoreError, argument
 from ..model import Grid, Network, State
 from ..model.checkpoints import weights_sha256
 from ..schema import Site
@@ -93,9 +92,12 @@ def components(path: str | os.PathLike[str]) -> Components:
 
 def fit_or_load(
     spec: Pca, model: Network, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
-    workers: int | Literal["auto"] = "auto",
+    workers: int | Literal["auto"] = "auto", *, replace: bool = False,
 ) -> Components:  # fmt: skip
-    """Fit the components, or read them if this store's were fitted before with the same model, sites and stimuli."""
+    """Fit the components, or read them if this store's were fitted before with the same model, sites and stimuli.
+
+    Those of another fit are refused unless ``replace``.
+    """
     train = spec.train
     if isinstance(train, int):
         rng = np.random.default_rng(spec.seed)
@@ -106,29 +108,37 @@ def fit_or_load(
         **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
     }  # fmt: skip
     path = store.with_name(store.name + ".components.npz")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with FileLock(path.with_name(path.name + ".lock")):  # the first of several jobs fits, the others read
-        return _fit_or_load(spec.n, model, train, states, path, batch_size, described, workers)
+    make_folder(path.parent)
+    lock = FileLock(path.with_name(path.name + ".lock"))  # the first of several jobs fits, the others read
+    with told(path):
+        lock.acquire()
+    try:
+        return _fit_or_load(spec.n, model, train, states, path, batch_size, described, workers, replace=replace)
+    finally:
+        lock.release()
 
 
 def _fit_or_load(
     n: int, model: Network, train: StimulusSet, states: tuple[State, ...], path: Path, batch_size: int,
-    described: dict[str, Any], workers: int | Literal["auto"],
+    described: dict[str, Any], workers: int | Literal["auto"], *, replace: bool,
 ) -> Components:  # fmt: skip
+    check_outputs(path, overwrite=True)
     if path.exists():
         fitted, known = _load(path)
         if known == json.loads(json.dumps(described)):
             return fitted
-        raise StoreError(
-            f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it first"
-        )
+        if not replace:
+            raise StoreError(
+                f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it, or "
+                f"start anew with {argument('resume', False)}"
+            )
     fitted = fit(n, model, train, states, path.absolute().parent, batch_size, described, workers)
     arrays = {
         f"{kind}:{site}": a
         for site, pair in fitted.bases.items()
         for kind, a in zip(("mean", "basis"), pair, strict=True)
     }
-    with whole_file(path) as part, part.open("wb") as file:
+    with whole_file(path, overwrite=True) as part, part.open("wb") as file:
         np.savez(file, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
     return fitted
 
@@ -155,13 +165,12 @@ def fit(
             f"fitting needs {human_bytes(needed)} of scratch space in {scratch}; use fewer training stimuli"
         )
     device = next(model.parameters()).device
-    with tempfile.TemporaryDirectory(prefix=".bltvs-pca-", dir=scratch) as folder:
+    with told(scratch), scratch_folder(scratch) as folder:
         spool = {
-            site: np.lib.format.open_memmap(
-                Path(folder) / f"{site.area}-{site.stream}.npy", "w+", np.float32,
-                (len(sites[site]), len(train), math.prod(model.shape(site))),
+            site: _spool(
+                folder / f"{number}.npy", (len(sites[site]), len(train), math.prod(model.shape(site)))
             )
-            for site in sites
+            for number, site in enumerate(sites)
         }  # fmt: skip
         at = 0
         batches = [list(range(i, min(i + batch_size, len(train)))) for i in range(0, len(train), batch_size)]
@@ -182,6 +191,15 @@ def fit(
             log.info("fitting %d components of %s", n, site)
             bases[str(site)] = principal_components(maps.reshape(-1, maps.shape[-1]), n)
         return Components(bases, described)
+
+
+def _spool(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
+    """An array on the disk, with its room taken: a full disk would end the process while it is filled."""
+    array = np.lib.format.open_memmap(path, "w+", np.float32, shape)
+    if hasattr(os, "posix_fallocate"):
+        with path.open("rb+") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    return array
 
 
 def principal_components(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:

@@ -13,13 +13,14 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from ..errors import SpecError, StimulusError, unknown
+from ..errors import SpecError, StimulusError, argument, unknown
 from ..model import Network, State
 from ..model.checkpoints import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import Shard, StoreSpec, default_block, open_writer
 from ..store.shards import block_for
+from ..store.write import check_store_path
 from .batches import decoded
 from .loop import Loop, OnError, Progress
 from .pca import Pca, fit_or_load, parse_pca
@@ -122,7 +123,7 @@ def extract(
     ):  # fmt: skip
         if value not in valid:
             raise unknown(name, value, valid)
-    path = Path(path)
+    path = check_store_path(path, resume=resume)
     if not isinstance(stimuli, StimulusSet):
         stimuli = StimulusSet.open(Path(stimuli))
     areas = model.usual_areas if areas is None else areas
@@ -175,7 +176,9 @@ def extract_share(
         if size < 1:
             raise SpecError(f"batch_size must be at least 1; got {batch_size}")
         if isinstance(reduction, Pca):
-            reduction = fit_or_load(reduction, model, stimuli, states, path, size, workers=choices.workers)
+            reduction = fit_or_load(
+                reduction, model, stimuli, states, path, size, workers=choices.workers, replace=not resume
+            )
         plan = make_plan(model, states, reduction, len(stimuli), path, size)
         bound = bind_all(model, states, reduction, where)
         spec = make_spec(model, stimuli, choices, reduction, bound, plan, size, share, block)
@@ -308,7 +311,7 @@ def check_unchanged(
 
         raise StimulusError(
             f"{len(changed)} stimuli are not what they were when this store was begun: {listed(changed)}; restore them, "
-            "or start anew with resume=False or another path"
+            f"start anew with {argument('resume', False)}, or write to another path"
         )
 
 

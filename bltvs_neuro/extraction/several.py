@@ -91,7 +91,9 @@ def _extract(
             raise SpecError(f"batch_size must be at least 1; got {batch_size}")
         if isinstance(reduction, Pca):
             fit_size = size if isinstance(size, int) else CPU_BATCH
-            reduction = fit_or_load(reduction, model, stimuli, states, path, fit_size, workers=choices.workers)
+            reduction = fit_or_load(
+                reduction, model, stimuli, states, path, fit_size, workers=choices.workers, replace=not resume
+            )
             choices = replace(choices, reduction=reduction)
         whole = size if isinstance(size, int) else CPU_BATCH
         plan = make_plan(model, states, reduction, len(stimuli), path, whole)

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..durable import write_durably
+from ..durable import check_outputs, told, write_durably
 from ..errors import SpecError, WeightsError, listed
 from .blt_vs import BLT_VS
 from .checkpoints import Checkpoint
@@ -76,7 +76,9 @@ def export_model(
     Raises
     ------
     SpecError
-        Names that do not fit the model, or a folder that already holds a model.
+        Names that do not fit the model.
+    OutputError
+        The folder already holds a model and ``overwrite`` is False, or it cannot be written.
     WeightsError
         The weights hold values that are not finite.
     """
@@ -89,8 +91,7 @@ def export_model(
             f"a model with {model.num_classes} logits needs as many class names, each once; got {len(classes)} "
             f"({len(set(classes))} different)"
         )
-    if (folder / MODEL_JSON).exists() and not overwrite:
-        raise SpecError(f"{folder} already holds a model; choose another folder, or overwrite=True")
+    check_export(folder, overwrite=overwrite)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     bad = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
     if bad:
@@ -98,10 +99,10 @@ def export_model(
 
     from safetensors.torch import save
 
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / MODEL_JSON).unlink(missing_ok=True)
     content = save(state, metadata={"format": "pt"})
-    write_durably(folder / WEIGHTS_FILE, content)
+    with told(folder):
+        (folder / MODEL_JSON).unlink(missing_ok=True)
+    write_durably(folder / WEIGHTS_FILE, content, overwrite=overwrite)
     described = {
         "format": FORMAT,
         "version": VERSION,
@@ -121,8 +122,18 @@ def export_model(
         "versions": {package: version(package) for package in ("bltvs_neuro", "torch")},
     }
     text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
-    write_durably(folder / MODEL_JSON, text.encode())
+    write_durably(folder / MODEL_JSON, text.encode(), overwrite=overwrite)
     return folder
+
+
+def check_export(folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
+    """Try, before the work, whether :func:`export_model` can write.
+
+    Raises
+    ------
+    OutputError
+    """
+    check_outputs(*(Path(folder) / name for name in (MODEL_JSON, WEIGHTS_FILE)), overwrite=overwrite)
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:

@@ -14,7 +14,8 @@ import torch
 from torch import Tensor
 
 from .. import datasets
-from ..errors import SpecError, WeightsError, unknown
+from ..durable import make_folder, move_into, scratch_folder
+from ..errors import OutputError, SpecError, WeightsError, unknown
 from .hub import fetch_weights
 from .transform import Transform
 from .weights import read_weights
@@ -87,10 +88,11 @@ def fetch_url(url: str, folder: Path) -> tuple[Path, str]:
     if announced is None:
         raise WeightsError(f"{url} has no hash in its name, so that nothing could be checked")
     if not path.exists():
-        folder.mkdir(parents=True, exist_ok=True)
         try:
-            torch.hub.download_url_to_file(url, str(path), hash_prefix=announced[1], progress=False)
-        except (URLError, OSError, RuntimeError) as error:  # RuntimeError: the hash is another
+            with scratch_folder(make_folder(folder)) as scratch:
+                torch.hub.download_url_to_file(url, str(scratch / path.name), hash_prefix=announced[1], progress=False)
+                move_into(scratch / path.name, path)
+        except (URLError, OSError, OutputError, RuntimeError) as error:  # RuntimeError: the hash is another
             raise WeightsError(
                 f"{path.name} cannot be fetched from {url} ({error}) and is not in {folder}; put it there, or use "
                 "weights=PATH or weights='untrained'"

@@ -19,12 +19,12 @@ from .reader import Match, Reader
 JSON_PREFIX = "json:"
 
 
-def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str]) -> Path:
+def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
     """Write RDMs or responses as a netCDF-4 file.
 
     The ids of an RDM's pairs are stored once per stimulus (``stimulus_id`` on ``stimulus``), not once per pair.
     Attributes that netCDF has no type for (None, bool, lists, dicts) are written as JSON after ``json:``. The file
-    appears under its name only when it is complete.
+    appears under its name only when it is complete, in place of one that is there if ``overwrite``.
 
     Returns
     -------
@@ -47,7 +47,7 @@ def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str]) -> Path:
     for name in dataset.variables:
         if dataset[name].dtype.kind == "O":
             dataset[name] = dataset[name].astype(str)
-    with whole_file(target) as part:
+    with whole_file(target, overwrite=overwrite) as part:
         # h5netcdf, not the default engine: netCDF4 1.7.4-1.7.5 crash on half-precision variables
         dataset.to_netcdf(part, engine="h5netcdf", encoding={variable.name: {"zlib": True, "complevel": 1}})
     return target

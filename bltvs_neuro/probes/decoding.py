@@ -64,7 +64,7 @@ class Decoding:
                     rows.append((str(site), int(t), float(here["accuracy"]), sem, float(here["p"])))
         return pd.DataFrame(rows, columns=["site", "timestep", "accuracy", "sem", "p"])
 
-    def to_csv(self, path: str | os.PathLike[str]) -> Path:
+    def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write every accuracy in a row, below a comment line with the provenance (``read_csv(comment="#")``)."""
         frame = self.table["accuracy"].to_dataframe().dropna().reset_index()
         same = frame["train_timestep"] == frame["test_timestep"]
@@ -74,16 +74,16 @@ class Decoding:
         ]
         frame["chance"] = self.chance
         target = Path(path)
-        with whole_file(target) as part, part.open("w", encoding="utf-8", newline="\n") as file:
+        with whole_file(target, overwrite=overwrite) as part, part.open("w", encoding="utf-8", newline="\n") as file:
             file.write(f"# {json.dumps(self.provenance, sort_keys=True)}\n")
             frame.to_csv(file, index=False)
         return target
 
-    def to_netcdf(self, path: str | os.PathLike[str]) -> Path:
+    def to_netcdf(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write table and provenance as netCDF; :func:`load_decoding` reads them."""
         target = Path(path)
         data = self.table.assign_attrs(provenance=json.dumps(self.provenance), chance=self.chance)
-        with whole_file(target) as part:
+        with whole_file(target, overwrite=overwrite) as part:
             data.to_netcdf(part, engine="h5netcdf")
         return target
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..durable import whole_file
 from ..errors import SpecError
 
 if TYPE_CHECKING:
@@ -34,29 +36,33 @@ class Driven:
     activations: np.ndarray
     provenance: dict[str, Any]
 
-    def save(self, folder: str | os.PathLike[str]) -> list[Path]:
+    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
         """Write one PNG for each channel, its provenance in the PNG's text; returns the paths.
+
+        Images that are there are replaced if ``overwrite``.
 
         A stimulus set of one's own can be made of the folder: ``StimulusSet.from_folder``.
         """
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
-        target = Path(folder)
-        target.mkdir(parents=True, exist_ok=True)
         info = PngInfo()
         info.add_text("provenance", json.dumps(self.provenance, sort_keys=True))
-        site = self.provenance["site"].replace("/", "_")
-        paths = []
-        for image, channel in zip(self.images, self.provenance["channels"], strict=True):
-            path = target / f"{site}_t{self.provenance['timestep']}_c{channel}.png"
-            Image.fromarray(np.round(255 * image).astype(np.uint8)).save(path, pnginfo=info)
-            paths.append(path)
+        about = self.provenance
+        paths = image_paths(folder, about["site"], about["timestep"], about["channels"])
+        for image, path in zip(self.images, paths, strict=True):
+            with whole_file(path, overwrite=overwrite) as part:
+                Image.fromarray(np.round(255 * image).astype(np.uint8)).save(part, "PNG", pnginfo=info)
         return paths
 
     def plot(self) -> Figure:
         """Draw the images and the course of their activations; see :func:`plot_driven`."""
         return plot_driven([self])
+
+
+def image_paths(folder: str | os.PathLike[str], site: str, timestep: int, channels: Sequence[int]) -> list[Path]:
+    """Where :meth:`Driven.save` writes the images of channels."""
+    return [Path(folder) / f"{site.replace('/', '_')}_t{timestep}_c{channel}.png" for channel in channels]
 
 
 def plot_driven(results: list[Driven]) -> Figure:

@@ -15,6 +15,7 @@ from ..encoding.result import EncodingResult, PartitionResult
 from ..errors import DataError
 from ..rsa.result import load_result
 from ..store import open_store
+from ..store.seal import is_ours
 
 
 @dataclass(frozen=True)
@@ -82,10 +83,10 @@ def kind_of(path: Path) -> str:
     """
     if not path.exists():
         return "store"  # opening it says what is wrong, an unfinished extraction included
+    if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
+        return "store"
     try:
         with h5py.File(path, "r") as file:
-            if "bltvs_store_version" in file.attrs:
-                return "store"
             kind = _text(file.attrs.get("kind", ""))
             if kind in READERS:
                 return kind

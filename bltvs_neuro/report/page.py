@@ -14,8 +14,8 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-from ..durable import write_durably
-from ..errors import SpecError, StoreError, unknown
+from ..durable import check_outputs, write_durably
+from ..errors import SpecError, unknown
 from ..rsa import METRICS
 from ..stimuli import StimulusSet
 from .inputs import Input, read_inputs, untrained
@@ -31,6 +31,7 @@ def write_report(
     title: str = "Activations and brain comparisons",
     metric: str = "correlation",
     max_stimuli: int = 200,
+    overwrite: bool = False,
 ) -> Path:
     """Write stores and results as one interactive page.
 
@@ -47,6 +48,8 @@ def write_report(
         Of the RDMs of stores, a name in :data:`bltvs_neuro.rsa.METRICS` that needs no folds.
     max_stimuli : int
         A store's RDMs and arrangements show at most so many stimuli, evenly spread over its order; the page says so.
+    overwrite : bool
+        Replace a page that is there.
 
     Returns
     -------
@@ -59,7 +62,9 @@ def write_report(
     DataError
         A file that is neither a store nor a result, or pictures that are not those of the store.
     StoreError
-        A store that is unfinished or damaged, or the page cannot be written.
+        A store that is unfinished or damaged.
+    OutputError
+        The page exists already, or cannot be written.
 
     Examples
     --------
@@ -76,6 +81,8 @@ def write_report(
     plain = [name for name, spec in METRICS.items() if spec.crossvalidated != "yes"]
     if metric not in plain:
         raise unknown("metric of a report", metric, plain)
+    target = Path(path)
+    check_outputs(target, overwrite=overwrite)
     inputs = read_inputs(results)
     data = {
         "stores": [_store(one, stimuli, metric, max_stimuli) for one in inputs if one.kind == "store"],
@@ -94,11 +101,7 @@ def write_report(
         version=version("bltvs_neuro"),
         provenance=[(one.name, json.dumps(one.provenance, indent=1, default=str, sort_keys=True)) for one in inputs],
     )  # fmt: skip
-    target = Path(path)
-    try:
-        write_durably(target, text.encode())
-    except OSError as error:
-        raise StoreError(f"{target} cannot be written: {error.strerror}") from None
+    write_durably(target, text.encode(), overwrite=overwrite)
     return target
 
 

@@ -322,21 +322,21 @@ class RsaResult:
                 rows.append((t, names[a], names[b], score[t, a] - score[t, b], raw[t, a, b], corrected[t, a, b]))
         return pd.DataFrame(rows, columns=["target", "model", "model_b", "difference", "p", "p_corrected"])
 
-    def to_csv(self, path: str | os.PathLike[str]) -> Path:
-        """Write :meth:`to_frame` as CSV."""
+    def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write :meth:`to_frame` as CSV, in place of a file that is there if ``overwrite``."""
         target = Path(path)
-        with whole_file(target) as part:
+        with whole_file(target, overwrite=overwrite) as part:
             self.to_frame().to_csv(part, index=False)
         return target
 
-    def to_netcdf(self, path: str | os.PathLike[str]) -> Path:
-        """Write everything, with provenance, as netCDF-4 (HDF5). The file appears under its name only when complete."""
+    def to_netcdf(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write everything, with provenance, as netCDF-4 (HDF5), in place of a file that is there if ``overwrite``."""
         target = Path(path)
         data = self.data.copy()
         for name in list(data.variables):
             if data[name].dtype.kind in "OUT":
                 data[name] = data[name].astype(str)
-        with whole_file(target) as part:
+        with whole_file(target, overwrite=overwrite) as part:
             # h5netcdf by name: the default engine differs between installations
             data.to_netcdf(part, engine="h5netcdf")
         return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import json
 import logging
 import os
@@ -13,6 +14,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from ..durable import check_outputs, earlier, remove_stale, whole_file
 from ..errors import SpecError, unknown
 from ..neural import to_netcdf
 from .ceiling import average_rdms
@@ -29,6 +31,14 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
+COMPARISON = (
+    ".nc", ".csv", "_pairs.csv", "_rdms.nc",
+    *(f"_{name}*.{form}" for name in ("time_course", "models") for form in FIGURE_FORMATS),
+    *(f"_{name}.{form}" for name in ("matrix", "rdms", "trajectories") for form in FIGURE_FORMATS),
+)  # fmt: skip
+"""Ends of the names of a comparison's files."""
+TIME_MATRIX = ("_time.nc", "_clusters.csv", "_peaks.csv", *(f"_time_matrix.{form}" for form in FIGURE_FORMATS))
+"""Ends of the names of the files of a comparison over time."""
 
 
 def save_comparison(
@@ -40,6 +50,7 @@ def save_comparison(
     categories: Mapping[str, str] | None = None,
     formats: Sequence[str] = ("png",),
     ceiling: bool = True,
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write a comparison's result, tables, RDMs and figures.
 
@@ -56,6 +67,8 @@ def save_comparison(
         Of the figures; none for no figures.
     ceiling : bool
         Whether time courses and model plots show the noise ceiling.
+    overwrite : bool
+        Replace files that are there, and remove those of an earlier result that this one does not have.
 
     Returns
     -------
@@ -63,13 +76,49 @@ def save_comparison(
         What was written.
     """
     models, brain = as_rdms(models), as_rdms(brain)
-    written = [result.to_netcdf(_path(prefix, ".nc")), result.to_csv(_path(prefix, ".csv"))]
-    pairs = _path(prefix, "_pairs.csv")
-    result.pairs_frame().to_csv(pairs, index=False)
-    written.append(pairs)
-    written.append(Path(to_netcdf(models, _path(prefix, "_rdms.nc"))))
-    if not _formats(formats):
-        return written
+    check_formats(formats)
+    before = check_comparison(prefix, overwrite=overwrite)
+    written = [
+        result.to_netcdf(_path(prefix, ".nc"), overwrite=overwrite),
+        result.to_csv(_path(prefix, ".csv"), overwrite=overwrite),
+        _table(result.pairs_frame(), _path(prefix, "_pairs.csv"), overwrite=overwrite),
+        to_netcdf(models, _path(prefix, "_rdms.nc"), overwrite=overwrite),
+    ]
+    if check_formats(formats):
+        figures = _figures(result, models, brain, categories, ceiling=ceiling)
+        written += _save(figures, prefix, formats, _about(models.attrs), overwrite=overwrite)
+    remove_stale(before, written)
+    return written
+
+
+def check_comparison(prefix: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """Try, before the work, whether :func:`save_comparison` can write; returns the files of an earlier result.
+
+    Raises
+    ------
+    OutputError
+        There is an earlier result and ``overwrite`` is False, or the folder cannot be written.
+    """
+    return _check(prefix, COMPARISON, overwrite=overwrite)
+
+
+def check_time_matrix(prefix: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    """:func:`check_comparison` for :func:`save_time_matrix`."""
+    return _check(prefix, TIME_MATRIX, overwrite=overwrite)
+
+
+def _check(prefix: str | os.PathLike[str], ends: Sequence[str], *, overwrite: bool) -> list[Path]:
+    base = _path(prefix, "")
+    before = earlier(base.parent, [glob.escape(base.name) + end for end in ends])
+    longest = _path(prefix, max(ends, key=len).replace("*", ""))
+    check_outputs(*before, *(path for path in (longest,) if path not in before), overwrite=overwrite)
+    return before
+
+
+def _figures(
+    result: RsaResult, models: xr.DataArray, brain: xr.DataArray, categories: Mapping[str, str] | None, *, ceiling: bool
+) -> dict[str, Figure]:
+    """The figures of a comparison, by the end of their names."""
     from .plot_rdm import plot_rdms, plot_trajectories
 
     timed = {"area", "stream", "timestep"} <= set(result.data.coords)
@@ -87,7 +136,7 @@ def save_comparison(
     if timed and len(models) >= 3:
         # without the brain, which lies far from all of them and would leave their dynamics no room
         figures["_trajectories"] = plot_trajectories(models, similarity=result.similarity)
-    return written + _save(figures, prefix, formats, _about(models.attrs))
+    return figures
 
 
 def save_time_matrix(
@@ -98,12 +147,15 @@ def save_time_matrix(
     *,
     provenance: Mapping[str, Any],
     formats: Sequence[str] = ("png",),
+    overwrite: bool = False,
 ) -> list[Path]:
     """Write the similarity of model timesteps with neural time, its clusters and peaks, and a figure.
 
     ``*_time.nc`` holds the values per subject, t values, cluster labels and p values; ``*_clusters.csv`` a row per cluster;
-    ``*_peaks.csv`` a row per site.
+    ``*_peaks.csv`` a row per site. Files that are there are replaced if ``overwrite``.
     """
+    check_formats(formats)
+    before = check_time_matrix(prefix, overwrite=overwrite)
     rows, t_map = [], np.full(matrix.mean.shape, np.nan)
     p_map = np.full(matrix.mean.shape, np.nan)
     sites = [str(s) for s in matrix.values["site"].values]
@@ -145,16 +197,20 @@ def save_time_matrix(
     for name in list(data.variables):
         if data[name].dtype.kind in "OUT":
             data[name] = data[name].astype(str)
-    file, of_clusters, of_peaks = (_path(prefix, end) for end in ("_time.nc", "_clusters.csv", "_peaks.csv"))
-    data.to_netcdf(file, engine="h5netcdf")
-    clusters.to_csv(of_clusters, index=False)
-    peaks.drop(columns="samples").to_csv(of_peaks, index=False)
-    written = [file, of_clusters, of_peaks]
-    if _formats(formats):
+    written = [
+        _path(prefix, "_time.nc"),
+        _table(clusters, _path(prefix, "_clusters.csv"), overwrite=overwrite),
+        _table(peaks.drop(columns="samples"), _path(prefix, "_peaks.csv"), overwrite=overwrite),
+    ]
+    with whole_file(written[0], overwrite=overwrite) as part:
+        data.to_netcdf(part, engine="h5netcdf")
+    if check_formats(formats):
         from .plot_time import plot_time_matrix
 
         figure = plot_time_matrix(matrix, clusters=tests, peaks=peaks)
-        written += _save({"_time_matrix": figure}, prefix, formats, _about(provenance["inputs"]["models"]["attrs"]))
+        about = _about(provenance["inputs"]["models"]["attrs"])
+        written += _save({"_time_matrix": figure}, prefix, formats, about, overwrite=overwrite)
+    remove_stale(before, written)
     return written
 
 
@@ -200,7 +256,8 @@ def _target_name(result: RsaResult, target: int) -> str:
     return "_" + "".join(c if c.isalnum() or c in "-._" else "-" for c in safe)
 
 
-def _formats(formats: Sequence[str]) -> bool:
+def check_formats(formats: Sequence[str]) -> bool:
+    """Whether there are to be figures; SpecError for a format that no figure has."""
     for name in formats:
         if name not in FIGURE_FORMATS:
             raise unknown("figure format", name, FIGURE_FORMATS)
@@ -213,20 +270,26 @@ def _about(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _save(
-    figures: Mapping[str, Figure], prefix: str | os.PathLike[str], formats: Sequence[str], about: Mapping[str, Any]
-) -> list[Path]:
+    figures: Mapping[str, Figure], prefix: str | os.PathLike[str], formats: Sequence[str], about: Mapping[str, Any], *,
+    overwrite: bool,
+) -> list[Path]:  # fmt: skip
     from .style import save_figure
 
     return [
-        save_figure(figure, _path(prefix, f"{end}.{form}"), about=about)
+        save_figure(figure, _path(prefix, f"{end}.{form}"), about=about, overwrite=overwrite)
         for end, figure in figures.items()
         for form in formats
     ]
+
+
+def _table(frame: pd.DataFrame, path: Path, *, overwrite: bool) -> Path:
+    with whole_file(path, overwrite=overwrite) as part:
+        frame.to_csv(part, index=False)
+    return path
 
 
 def _path(prefix: str | os.PathLike[str], end: str) -> Path:
     base = Path(prefix)
     if not base.name:
         raise SpecError(f"a prefix is a folder and the beginning of a name, as in out/rsa; got {str(prefix)!r}")
-    base.parent.mkdir(parents=True, exist_ok=True)
     return base.with_name(base.name + end)

@@ -12,6 +12,9 @@ import matplotlib as mpl
 import numpy as np
 from matplotlib.figure import Figure
 
+from ..durable import whole_file
+from ..errors import unknown
+
 STREAM_COLOURS = {"bu": "#0072B2", "td": "#D55E00", "bu+td": "#009E73"}
 """Okabe and Ito (2008)."""
 STREAM_MARKERS = {"bu": "o", "td": "s", "bu+td": "^"}
@@ -20,6 +23,7 @@ STREAM_LINES: dict[str, Any] = {"bu": "-", "td": (0, (3, 1.5)), "bu+td": ":"}
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
 CEILING_COLOUR = "#BDBDBD"
 RDM_MAP, SCORE_MAP = "cividis", "viridis"
+FIGURE_ENDINGS = (".png", ".pdf", ".svg")
 COLUMN, PAGE = 3.5, 7.2
 """Widths in inches of one and two columns."""
 
@@ -51,27 +55,41 @@ def new_figure(width: float, height: float) -> Figure:
 
 
 def save_figure(
-    figure: Figure, path: str | os.PathLike[str], *, dpi: int = 300, about: Mapping[str, Any] | None = None
+    figure: Figure,
+    path: str | os.PathLike[str],
+    *,
+    dpi: int = 300,
+    about: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
 ) -> Path:
     """Save a figure with what it is of among the file's metadata; in PDF and SVG text stays text.
 
-    Where ``about`` says that the weights are untrained, the figure does so too, below its lower edge.
+    Where ``about`` says that the weights are untrained, the figure does so too, below its lower edge. A figure that is
+    there is replaced if ``overwrite``.
     """
-    target = Path(path)
+    target = check_figure(path)
     key = "Subject" if target.suffix == ".pdf" else "Description"
     metadata = {key: json.dumps(dict(about), default=str)} if about else None
-    with mpl.rc_context(RC):
+    with mpl.rc_context(RC), whole_file(target, overwrite=overwrite) as part:
         if about and about.get("weights") == "untrained":
             engine = figure.get_layout_engine()
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # laid out as it is without the stamp, which a tight box then takes in
             stamp = figure.text(0.01, -0.01, "untrained weights", ha="left", va="top", fontsize=8, color="#B00020")
-            figure.savefig(target, dpi=dpi, metadata=metadata, bbox_inches="tight")
+            figure.savefig(part, dpi=dpi, metadata=metadata, bbox_inches="tight")
             stamp.remove()
             figure.set_layout_engine(engine)
         else:
-            figure.savefig(target, dpi=dpi, metadata=metadata)
+            figure.savefig(part, dpi=dpi, metadata=metadata)
     return target
+
+
+def check_figure(path: str | os.PathLike[str]) -> Path:
+    """The path of a figure; SpecError for an ending that no figure has."""
+    path = Path(path)
+    if path.suffix not in FIGURE_ENDINGS:
+        raise unknown("ending of a figure", path.suffix, FIGURE_ENDINGS)
+    return path
 
 
 def area_colours(areas: Sequence[str]) -> dict[str, str]:

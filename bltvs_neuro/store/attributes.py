@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from .layout import spec_attribute
 from .part import PartHeader, library_versions
-from .plain import canonical, plain_json, sha256_json
+from .plain import canonical, plain_json
 from .spec import STORE_VERSION, StoreSpec
 
 
@@ -25,7 +25,6 @@ def finished_attributes(
     extra = plain_json({**shared, **extra})
     folder = parts[0].path.parent.name
     identity = spec.identity
-    hashes = [[i, s] for part in parts for i, s in zip(part.ids, part.sha256s, strict=True)]
     nonfinite: dict[str, int] = {}
     for part in parts:
         for name, count in part.nonfinite.items():
@@ -37,8 +36,7 @@ def finished_attributes(
         **extra,
         "keep_bits": spec.keep_bits,
         "spec_sha256": spec.digest(),
-        "stimuli_sha256": sha256_json(hashes),
-        "n_stimuli": len(hashes),
+        "n_stimuli": sum(len(part.ids) for part in parts),
         "n_skipped": sum(len(part.skipped) for part in parts),
         "nonfinite": nonfinite,
         "versions": {**versions, **_mapping(identity.get("versions")), **_mapping(extra.get("versions"))},
@@ -57,7 +55,8 @@ def finished_attributes(
         "provenance": canonical(provenance),
     }
     if how == "virtual":
-        plain["parts"] = json.dumps({"folder": folder, "files": [[p.path.name, p.nbytes] for p in parts]})
+        files = [[part.path.name, len(part.ids), part.seal.digest] for part in parts]
+        plain["parts"] = json.dumps({"folder": folder, "files": files})
     return plain
 
 

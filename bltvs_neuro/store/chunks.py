@@ -1,4 +1,4 @@
-"""From values to the bytes of a chunk: what HDF5's own filters would write, made outside of HDF5.
+"""From values to the bytes of a chunk and back: what HDF5's own filters would do, done outside of HDF5.
 
 HDF5 is one at a time in a process, copies every chunk twice and compresses with zlib. Here rounding, shuffling, deflating
 (ISA-L, whose output every zlib reads) and checksums run without the interpreter's lock, and HDF5 only gets the finished bytes.
@@ -10,7 +10,7 @@ import itertools
 import math
 import os
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 
 import h5py
@@ -19,6 +19,8 @@ from isal import isal_zlib
 
 from .checksum import fletcher32
 from .encode import round_mantissa, round_scratch
+from .grid import Grid
+from .seal import ROW
 
 DEFLATE_LEVEL = 1
 
@@ -74,17 +76,75 @@ class Encoder:
         return encoded
 
 
+def decoded(encoded: memoryview, chunk: tuple[int, ...], keep_bits: int | None) -> np.ndarray:
+    """The inverse of :class:`Encoder`; without ``keep_bits`` a view of ``encoded``. The checksum is not looked at."""
+    if keep_bits is None:
+        return np.frombuffer(encoded[:-4], "<f4").reshape(chunk)
+    planes = np.frombuffer(isal_zlib.decompress(encoded[:-4], bufsize=4 * math.prod(chunk)), np.uint8).reshape(4, -1)
+    numbers = planes[3].astype(np.uint32)
+    for plane in planes[2::-1]:
+        numbers <<= np.uint32(8)
+        numbers |= plane
+    return numbers.view(np.float32).reshape(chunk)
+
+
+class Target:
+    """A dataset of activations that is being written, and the table of its chunks for the seal.
+
+    Parameters
+    ----------
+    dataset : h5py.Dataset, (stimulus, timestep, *units)
+        Its number of stimuli may shrink before :meth:`table` is asked for.
+    """
+
+    def __init__(self, dataset: h5py.Dataset) -> None:
+        self.dataset, self.chunk = dataset, tuple(dataset.chunks)
+        self._grid = Grid(0, dataset.shape, self.chunk)
+        self._rows = np.zeros(self._grid.n_chunks, ROW)
+
+    def write(self, offset: tuple[int, ...], encoded: np.ndarray | memoryview, crc: int) -> None:
+        """Write the bytes of the chunk that begins at ``offset``; ``crc`` was computed from them."""
+        self.dataset.id.write_direct_chunk(offset, encoded)
+        self._rows["crc"][self._number(offset)] = crc
+
+    def table(self) -> np.ndarray:
+        """One row of :data:`~bltvs_neuro.store.seal.ROW` for each chunk, as HDF5 has placed them by now."""
+        kept = self._rows[: self._grid._replace(shape=self.dataset.shape).n_chunks]
+
+        def note(found: h5py.h5d.StoreInfo) -> None:
+            row = kept[self._number(found.chunk_offset)]
+            row["offset"], row["size"] = found.byte_offset, found.size
+
+        self.dataset.id.chunk_iter(note)
+        if not kept["size"].all():
+            raise OSError(f"chunks of {self.dataset.name} were not written")
+        return kept
+
+    def _number(self, offset: Sequence[int]) -> int:
+        return self._grid.number([at // size for at, size in zip(offset, self.chunk, strict=True)])
+
+
 class ChunkWriter:
     """Writes whole rows of chunks into a dataset, one dataset after the other, deflating in threads where that pays.
 
     Use it as a context manager. Values must not change before :meth:`drain` or the end of the context.
+
+    Parameters
+    ----------
+    keep_bits : int or None
+    encoders : int, optional
+        Threads.
+    check : callable, optional
+        Raises what the disk said; called after each row of chunks.
     """
 
-    def __init__(self, keep_bits: int | None, encoders: int | None = None) -> None:
-        self.keep_bits = keep_bits
+    def __init__(
+        self, keep_bits: int | None, encoders: int | None = None, check: Callable[[], None] = lambda: None
+    ) -> None:
+        self.keep_bits, self.check = keep_bits, check
         count = 1 if keep_bits is None else encoders or default_encoders()
         self._pool = ThreadPoolExecutor(count, "bltvs-encoder") if count > 1 else None
-        self._ahead: deque[tuple[h5py.Dataset, tuple[int, ...], Future[np.ndarray]]] = deque()
+        self._ahead: deque[tuple[Target, tuple[int, ...], Future[tuple[np.ndarray, int]]]] = deque()
         self._most_ahead = 2 * count
         self._idle: dict[int, list[Encoder]] = {}
 
@@ -95,36 +155,39 @@ class ChunkWriter:
         if self._pool is not None:
             self._pool.shutdown(cancel_futures=True)
 
-    def put(self, dataset: h5py.Dataset, row: int, timestep: int, values: np.ndarray) -> None:
+    def put(self, target: Target, row: int, timestep: int, values: np.ndarray) -> None:
         """Write ``values`` (k, *unit shape), at most one chunk of rows, at ``row``, where a chunk begins."""
-        rows, _, *sizes = dataset.chunks
+        rows, _, *sizes = target.chunk
         self._idle.setdefault(rows * math.prod(sizes), [])
         for starts, piece in pieces(values, tuple(sizes)):
             offset, chunk = (row, timestep, *starts), (rows, *sizes)
             if self._pool is None:
-                dataset.id.write_direct_chunk(offset, self._encode(piece, chunk))
+                target.write(offset, *self._encode(piece, chunk))
             else:
                 while len(self._ahead) >= self._most_ahead:
                     self._write_first()
-                self._ahead.append((dataset, offset, self._pool.submit(self._encode, piece, chunk)))
+                self._ahead.append((target, offset, self._pool.submit(self._encode, piece, chunk)))
+        self.check()
 
     def drain(self) -> None:
         """Write what is still being encoded."""
         while self._ahead:
             self._write_first()
+        self.check()
 
     def _write_first(self) -> None:
-        dataset, offset, encoded = self._ahead.popleft()
-        dataset.id.write_direct_chunk(offset, encoded.result())
+        target, offset, encoded = self._ahead.popleft()
+        target.write(offset, *encoded.result())
 
-    def _encode(self, piece: np.ndarray, chunk: tuple[int, ...]) -> np.ndarray:
+    def _encode(self, piece: np.ndarray, chunk: tuple[int, ...]) -> tuple[np.ndarray, int]:
         idle = self._idle[math.prod(chunk)]
         try:
             encoder = idle.pop()
         except IndexError:
             encoder = Encoder(math.prod(chunk), self.keep_bits)
         try:
-            return encoder(piece, chunk)
+            encoded = encoder(piece, chunk)
+            return encoded, isal_zlib.crc32(encoded)
         finally:
             idle.append(encoder)
 

@@ -9,6 +9,7 @@ from typing import Any
 from ..errors import StoreError
 from .frame import finished_frame
 from .part import part_path, read_header
+from .seal import Damaged
 from .shards import missing_shards, named
 from .spec import Block, StoreSpec
 from .specfile import SPEC_FILE, parts_folder, read_spec
@@ -23,7 +24,8 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         ``path``, ``finished``, ``n_stimuli`` (done), ``n_asked``, ``skipped`` (stimulus id -> reason), ``bytes`` (on
         disk), ``n_timesteps``, ``keep_bits``, ``joined`` ("copy", "virtual" or None), ``sites`` (a list of dicts with
         ``site``, ``dims``, ``shape``, ``timesteps``, ``onset``, ``status`` per timestep of the model), ``identity`` and
-        ``provenance``, and ``missing_shards`` ("2/4") where a job array writes it.
+        ``provenance``, ``missing_shards`` ("2/4") where a job array writes it, and ``damaged`` (a sentence for each part
+        that will be done again). Chunks of activations are not read, see :func:`verify`.
 
     Raises
     ------
@@ -57,9 +59,10 @@ def _finished(path: Path) -> dict[str, Any]:
         "spec": frame.spec,
         "n_stimuli": len(frame.stimulus_ids),
         "skipped": dict(frame.skipped),
-        "bytes": path.stat().st_size + sum(frame.parts.values()),
+        "bytes": path.stat().st_size + sum(part.seal.nbytes for part in frame.parts),
         "joined": "virtual" if frame.parts else "copy",
         "missing_shards": [],
+        "damaged": [],
         "provenance": dict(frame.provenance),
     }
 
@@ -69,15 +72,20 @@ def _unfinished(path: Path) -> dict[str, Any]:
     if not (folder / SPEC_FILE).exists():
         raise StoreError(f"there is no store {path}")
     spec = read_spec(folder)
-    done = finished_blocks(folder, spec)
-    headers = [read_header(part_path(folder, block), spec.digest(), block) for block in done]
+    headers, damaged = [], []
+    for block in finished_blocks(folder, spec):
+        try:
+            headers.append(read_header(part_path(folder, block), spec.digest(), block))
+        except Damaged as error:
+            damaged.append(str(error))
     return {
         "spec": spec,
-        "n_stimuli": sum(block.stop - block.start for block in done),
-        "skipped": {i: reason for header in headers if header is not None for i, reason in header.skipped},
+        "n_stimuli": sum(len(header.ids) + len(header.skipped) for header in headers),
+        "skipped": {i: reason for header in headers for i, reason in header.skipped},
         "bytes": sum(file.stat().st_size for file in folder.glob("part-*.h5")),
         "joined": None,
         "missing_shards": [str(shard) for shard in missing_shards(folder, spec)],
+        "damaged": damaged,
         "provenance": {},
     }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ..errors import StoreError, difference, listed
+from ..errors import StoreError, argument, difference, listed
 from .spec import StoreSpec
 
 
@@ -21,7 +21,7 @@ def refuse_other(stored: StoreSpec, wanted: StoreSpec, where: object) -> None:
         return
     raise StoreError(
         f"{where} was made by another extraction: {'; '.join(differences(stored, wanted))}. "
-        "Write to another path, or start anew with resume=False (--fresh), which discards what is there."
+        f"Write to another path, or start anew with {argument('resume', False)}, which discards what is there."
     )
 
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import io
-import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,10 +11,14 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
+from .chunks import ChunkWriter, Target
 from .encode import CHUNK_ROWS, chunk_shape, filters
+from .grid import grids
 from .layout import label_activations, write_frame
+from .lazy import SiteReader
 from .part import PartHeader
-from .sink import Sink, new_hdf5
+from .seal import Sealed
+from .sink import NewFile, new_hdf5
 from .spec import ACTIVATIONS, SiteLayout, StoreSpec
 
 Join = Literal["auto", "copy", "virtual"]
@@ -28,7 +30,7 @@ def choose_join(join: Join, path: Path, parts: Sequence[PartHeader]) -> Literal[
     if join != "auto":
         return join
     room = shutil.disk_usage(path.parent).free
-    return "copy" if sum(part.nbytes for part in parts) + _MARGIN < room else "virtual"
+    return "copy" if sum(part.seal.nbytes for part in parts) + _MARGIN < room else "virtual"
 
 
 def join_parts(
@@ -40,15 +42,16 @@ def join_parts(
 ) -> None:
     """Write the finished file.
 
-    A single part is copied as well: it lacks the frame of dimensions and labels, and changing a finished part in
-    place would put it at risk.
+    Every chunk that is copied is held against its part's seal, and its CRC-32 goes from there into the new one. A single
+    part is copied as well: it lacks the frame of dimensions and labels, and changing a finished part in place would put
+    it at risk.
 
     Raises
     ------
-    StoreError
-        More parts than the process may open at once.
+    Damaged
+        A part that is copied; nothing is left at ``path`` and the parts are untouched.
     OSError
-        The disk is full and the like; nothing is left at ``path`` and the parts are untouched.
+        The disk is full and the like; the same.
     """
     place = {stimulus: i for i, stimulus in enumerate(spec.stimulus_ids)}
     rows = np.array([place[i] for part in parts for i in part.ids], dtype=np.intp)
@@ -56,107 +59,85 @@ def join_parts(
     skipped = [pair for part in parts for pair in part.skipped]
     if not len(rows):
         raise StoreError(f"no stimulus of {path} could be read; nothing to join")
-    with new_hdf5(path) as (file, sink):
-        dims = write_frame(file, spec, rows, sha256s, skipped, attributes)
-        for layout in spec.sites:
-            if how == "virtual":
-                _virtual(file, path, layout, parts, len(rows))
+    asked = len(spec.stimulus_ids)
+    sources = [Sealed(part.path, len(part.ids), part.seal.digest) for part in parts if part.ids]
+    with new_hdf5(path) as new:
+        dims = write_frame(new.file, spec, rows, sha256s, skipped, attributes)
+        if how == "virtual":
+            for layout in spec.sites:
+                _virtual(new.file, layout, parts, len(rows))
+        else:
+            new.targets.extend(_create(new.file, layout, spec, len(rows)) for layout in spec.sites)
+            # Chunks only line up while all parts but the last hold whole chunks, of the same shape.
+            if all(len(part.ids) % CHUNK_ROWS == 0 for part in parts[:-1]) and min(asked, CHUNK_ROWS) == min(
+                len(rows), CHUNK_ROWS
+            ):
+                _copy_chunks(new, spec, sources)
             else:
-                _create(file, layout, spec, len(rows))
-        if how == "copy":
-            _copy(file, sink, spec, parts)
+                _copy_values(new, spec, sources)
         for layout in spec.sites:
-            label_activations(dims, file[f"{layout.site}/{ACTIVATIONS}"], layout)
-        sink.check()
+            label_activations(dims, new.file[f"{layout.site}/{ACTIVATIONS}"], layout)
+        new.sink.check()
 
 
-def _create(file: h5py.File, layout: SiteLayout, spec: StoreSpec, n: int) -> None:
-    file.create_dataset(
-        f"{layout.site}/{ACTIVATIONS}",
-        shape=(n, len(layout.timesteps), *layout.shape),
-        dtype="<f4",
-        chunks=chunk_shape(n, layout.shape),
-        **filters(spec.keep_bits),
+def _create(file: h5py.File, layout: SiteLayout, spec: StoreSpec, n: int) -> Target:
+    return Target(
+        file.create_dataset(
+            f"{layout.site}/{ACTIVATIONS}",
+            shape=(n, len(layout.timesteps), *layout.shape),
+            dtype="<f4",
+            chunks=chunk_shape(n, layout.shape),
+            **filters(spec.keep_bits),
+        )
     )
 
 
-def _virtual(file: h5py.File, path: Path, layout: SiteLayout, parts: Sequence[PartHeader], n: int) -> None:
+def _virtual(file: h5py.File, layout: SiteLayout, parts: Sequence[PartHeader], n: int) -> None:
     rest = (len(layout.timesteps), *layout.shape)
     target = h5py.VirtualLayout(shape=(n, *rest), dtype="<f4")
     start = 0
     for part in parts:
         if part.ids:
             # Relative to the file's own folder, so that file and parts can be moved together.
-            name = f"{part.path.parent.name}/{part.path.name}"
-            source = h5py.VirtualSource(name, f"{layout.site}/{ACTIVATIONS}", shape=(len(part.ids), *rest))
+            source = h5py.VirtualSource(
+                source_name(part.path.parent.name, part.path.name),
+                f"{layout.site}/{ACTIVATIONS}",
+                shape=(len(part.ids), *rest),
+            )
             target[start : start + len(part.ids)] = source
             start += len(part.ids)
-    # Readers check for missing parts; this is the last line of defence.
+    # Other HDF5 readers get this where a part is missing.
     file[layout.site].create_virtual_dataset(ACTIVATIONS, target, fillvalue=np.float32("nan"))
 
 
-def _copy(file: h5py.File, sink: Sink, spec: StoreSpec, parts: Iterable[PartHeader]) -> None:
+def source_name(folder: str, part: str) -> str:
+    """How a virtual dataset names a part, relative to the file's own folder; for HDF5 ``%`` begins a placeholder there."""
+    return f"{folder}/{part}".replace("%", "%%")
+
+
+def _copy_chunks(new: NewFile, spec: StoreSpec, sources: Sequence[Sealed]) -> None:
+    """Encoded chunks as they are; the numbers of a part's chunks are in the order of their places."""
     row = 0
-    buffer = bytearray()
-    for part in (p for p in parts if p.ids):
-        with open(part.path, "rb", buffering=0) as raw, h5py.File(part.path, "r") as source_file:
-            for layout in spec.sites:
-                source = source_file[f"{layout.site}/{ACTIVATIONS}"]
-                target = file[f"{layout.site}/{ACTIVATIONS}"]
-                # Chunks only line up while all parts before this one hold whole chunks.
-                if row % CHUNK_ROWS == 0 and source.chunks == target.chunks:
-                    _copy_chunks(raw, source, target, row, buffer)
-                else:
-                    _copy_values(source, target, row)
-                sink.check()
-        row += len(part.ids)
+    for source in sources:
+        with source.seal.reading() as reader:
+            for grid, target in zip(
+                grids(spec.sites, source.n_stimuli, len(spec.stimulus_ids)).values(), new.targets, strict=True
+            ):
+                for number in range(grid.first, grid.first + grid.n_chunks):
+                    offset = [at * size for at, size in zip(grid.place(number), grid.chunk, strict=True)]
+                    offset[0] += row
+                    target.write(tuple(offset), reader.chunk(number), int(source.seal.rows["crc"][number]))
+                new.sink.check()
+        row += source.n_stimuli
 
 
-def _copy_chunks(raw: io.FileIO, source: h5py.Dataset, target: h5py.Dataset, row: int, buffer: bytearray) -> None:
-    """Encoded chunks as they are, checksum included: what was damaged in the part stays found.
-
-    They are read past HDF5 into one ``buffer``, which grows as needed: fresh memory for each costs more than the copy.
-    """
-    chunks: list[h5py.h5d.StoreInfo] = []
-    source.id.chunk_iter(chunks.append)
-    for chunk in chunks:
-        if len(buffer) < chunk.size:
-            buffer.extend(bytes(chunk.size - len(buffer)))
-        with memoryview(buffer) as whole, whole[: chunk.size] as data:
-            raw.seek(chunk.byte_offset)
-            if raw.readinto(data) != chunk.size:
-                raise StoreError(f"{raw.name!r} is cut off; remove it and run the same command again")
-            first, *rest = chunk.chunk_offset
-            target.id.write_direct_chunk((first + row, *rest), data, chunk.filter_mask)
-
-
-def _copy_values(source: h5py.Dataset, target: h5py.Dataset, row: int) -> None:
-    for timestep in range(source.shape[1]):
-        for start in range(0, source.shape[0], CHUNK_ROWS):
-            values = source[start : start + CHUNK_ROWS, timestep]
-            target[row + start : row + start + len(values), timestep] = values
-
-
-def refuse_too_many(path: Path, n_parts: int) -> None:
-    """A virtual dataset whose sources cannot all be opened reads as NaN: say so before.
-
-    Raises
-    ------
-    StoreError
-    """
-    try:
-        import resource
-    except ImportError:  # not POSIX
-        return
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return
-    try:
-        used = len(os.listdir("/proc/self/fd"))
-    except OSError:
-        used = 64
-    if n_parts + used + 16 > soft:
-        raise StoreError(
-            f"{path} is joined virtually from {n_parts} parts and this process may open {soft} files ({used} are "
-            f"open): raise the limit (ulimit -n {2 * (n_parts + used)}), or join by copying (finish(join='copy'))"
-        )
+def _copy_values(new: NewFile, spec: StoreSpec, sources: Sequence[Sealed]) -> None:
+    """Chunks are made anew, as stimuli that were skipped have shifted what follows; rounding again changes nothing."""
+    with ChunkWriter(spec.keep_bits, check=new.sink.check) as chunks:
+        for layout, target in zip(spec.sites, new.targets, strict=True):
+            reader = SiteReader(sources, spec, layout.site)
+            for timestep in range(len(layout.timesteps)):
+                for row in range(0, reader.shape[0], target.chunk[0]):
+                    key = (slice(row, row + target.chunk[0]), timestep, *[slice(None)] * len(layout.shape))
+                    chunks.put(target, row, timestep, reader.read(key))
+        chunks.drain()

@@ -1,148 +1,146 @@
-"""Arrays that are read from the file when their values are asked for, and only where."""
+"""Activations are read where they are asked for, chunk by chunk, past HDF5, and never without their seal.
+
+HDF5 would check a chunk by fletcher32 alone, which knows no difference between zeros and a chunk that was emptied, and would
+read a part that is missing as NaN. Its lock would be held as well, and its filters are slower.
+"""
 
 from __future__ import annotations
 
 import itertools
-import os
-import threading
-from pathlib import Path
+from collections.abc import Callable, Sequence
+from functools import lru_cache
 from typing import Any
 
-import h5py
 import numpy as np
-from xarray.backends.common import BackendArray
-from xarray.core import indexing
 
-from ..errors import StoreError
-from .frame import Frame, check_parts, open_hdf5
+from .chunks import decoded
+from .grid import Grid, grids
+from .seal import ChunkReader, Sealed
+from .spec import StoreSpec
+
+_CACHED = 16
+"""Chunks, of 1 MiB at most, that are kept where only some of their stimuli were asked for."""
 
 
-class Handle:
-    """An HDF5 file, opened once in each process that reads from it; it can be pickled and outlives a fork."""
+class SiteReader:
+    """One site's activations in one file, or in the parts of a virtual store; for any number of threads and processes.
 
-    def __init__(self, path: Path) -> None:
-        self.path = path
-        self._closed = False
-        self._reset()
+    Parameters
+    ----------
+    sources : sequence of Sealed
+        The files, in the order of the stimuli.
+    spec : StoreSpec
+    site : str
+    n_asked : int, optional
+        Number of stimuli that shapes the chunks of the files: unless given, of all that the spec names.
+    """
 
-    def _reset(self) -> None:
-        self._lock = threading.Lock()
-        self._file: h5py.File | None = None
-        self._pid = os.getpid()
+    def __init__(self, sources: Sequence[Sealed], spec: StoreSpec, site: str, n_asked: int | None = None) -> None:
+        asked = len(spec.stimulus_ids) if n_asked is None else n_asked
+        self.sources, self.keep_bits = tuple(sources), spec.keep_bits
+        self.grids: list[Grid] = [grids(spec.sites, source.n_stimuli, asked)[site] for source in self.sources]
+        self.chunk = self.grids[0].chunk
+        self.shape = (sum(source.n_stimuli for source in self.sources), *self.grids[0].shape[1:])
+        self._starts = np.cumsum([0, *(source.n_stimuli for source in self.sources)])
+        self._begin()
 
-    def file(self) -> h5py.File:
-        """The open file.
-
-        Raises
-        ------
-        StoreError
-            The store was closed, or is no readable HDF5 file.
-        """
-        if self._closed:
-            raise StoreError(f"{self.path} was closed; open it again, or .load() what you need before closing")
-        if self._pid != os.getpid():
-            self._reset()  # a forked child must not share HDF5's state with its parent
-        with self._lock:
-            if self._file is None:
-                self._file = open_hdf5(self.path)
-            return self._file
-
-    def close(self) -> None:
-        """Close the file; arrays that were not loaded can no longer be read."""
-        self._closed = True
-        if self._file is not None and self._pid == os.getpid():
-            self._file.close()
-        self._file = None
+    def _begin(self) -> None:
+        self._some: Callable[[int, int], np.ndarray] = lru_cache(_CACHED)(self._decoded)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {"path": self.path.absolute(), "_closed": self._closed}  # another process may be in another folder
+        return {name: value for name, value in self.__dict__.items() if name != "_some"}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         self.__dict__.update(state)
-        self._reset()
+        self._begin()
+
+    def read(self, key: tuple[Any, ...]) -> np.ndarray:
+        """The array's ``[key]`` with slices, ints and integer arrays, each applied to its own axis.
+
+        Raises
+        ------
+        Damaged
+            A chunk is not what was written, or a file is another one by now.
+        StoreError
+            A file is not there.
+        IndexError
+        """
+        axes = [_indices(k, size) for k, size in zip(key, self.shape, strict=True)]
+        out = np.empty([len(index) for index in axes], np.float32)
+        if out.size:
+            units = [_grouped(at // size, at % size) for at, size in zip(axes[1:], self.chunk[1:], strict=True)]
+            self._fill(out, self._rows(axes[0]), units)
+        whole: np.ndarray = out[tuple(slice(None) if isinstance(k, slice | np.ndarray) else 0 for k in key)]
+        return whole
+
+    def _rows(self, index: np.ndarray) -> list[_Group]:
+        """Groups of stimuli, each within one chunk of one file, in the order of the files."""
+        source = np.searchsorted(self._starts, index, side="right") - 1
+        row = index - self._starts[source]
+        most = -(-self.shape[0] // self.chunk[0])
+        return _grouped(source * most + row // self.chunk[0], row % self.chunk[0])
+
+    def _fill(self, out: np.ndarray, rows: list[_Group], units: list[list[_Group]]) -> None:
+        most = -(-self.shape[0] // self.chunk[0])
+        for source, group in itertools.groupby(rows, key=lambda row: row[0] // most):
+            grid = self.grids[source]
+            with self.sources[source].seal.reading() as reader:
+                for (row, pick, place), *others in itertools.product(list(group), *units):
+                    number = grid.number([row % most, *(at for at, _, _ in others)])
+                    values = self._chunk(reader, source, number, pick)
+                    _assign(
+                        out, [place, *(p for _, _, p in others)], _picked(values, [pick, *(p for _, p, _ in others)])
+                    )
+
+    def _chunk(self, reader: ChunkReader, source: int, number: int, pick: _Span) -> np.ndarray:
+        whole = isinstance(pick, slice) and pick == slice(0, self.chunk[0])
+        if whole:
+            return decoded(reader.chunk(number), self.chunk, self.keep_bits)
+        return self._some(source, number)
+
+    def _decoded(self, source: int, number: int) -> np.ndarray:
+        with self.sources[source].seal.reading() as reader:
+            return decoded(reader.chunk(number), self.chunk, self.keep_bits)
 
 
-class LazyActivations(BackendArray):
-    """One site's activations behind xarray's lazy indexing."""
-
-    def __init__(
-        self, handle: Handle, name: str, shape: tuple[int, ...], chunks: tuple[int, ...], frame: Frame
-    ) -> None:
-        self.handle, self.name, self.shape, self.chunks, self.frame = handle, name, shape, chunks, frame
-        self.dtype = np.dtype(np.float32)
-
-    def __getitem__(self, key: Any) -> Any:
-        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
-
-    def _read(self, key: tuple[Any, ...]) -> np.ndarray:
-        file = self.handle.file()
-        check_parts(self.handle.path, self.frame)  # what went missing since the store was opened would read as NaN
-        try:
-            return read_outer(file[self.name], key, self.chunks)
-        except (OSError, KeyError, RuntimeError) as error:
-            raise StoreError(
-                f"{self.handle.path}: {self.name} cannot be read ({error}); `bltvs verify` names what is damaged"
-            ) from None
+_Span = slice | np.ndarray
+_Group = tuple[int, _Span, _Span]  # the chunk, which of its positions, where they go
 
 
-def read_outer(dataset: h5py.Dataset, key: tuple[Any, ...], chunks: tuple[int, ...]) -> np.ndarray:
-    """``dataset[key]`` with slices, ints and integer arrays, each applied to its own axis.
-
-    h5py takes one array at most, sorted, and reads it value by value. Here an array is cut where chunks end, each piece is
-    read as one contiguous span, and what was asked for is picked from it; at most a chunk more than needed is read.
-    """
-    axes = [_pieces(k, size, chunk) for k, size, chunk in zip(key, dataset.shape, chunks, strict=True)]
-    kept = tuple(0 if is_int else slice(None) for _, _, is_int in axes)
-    if all(len(found) == 1 and found[0][1] is None and isinstance(found[0][2], slice) for found, _, _ in axes):
-        whole: np.ndarray = dataset[tuple(found[0][0] for found, _, _ in axes)]
-        return whole[kept]
-    out = np.empty([length for _, length, _ in axes], dtype=dataset.dtype)
-    if out.size:
-        for pieces in itertools.product(*(found for found, _, _ in axes)):
-            values = dataset[tuple(span for span, _, _ in pieces)]
-            for axis, (_, pick, _) in enumerate(pieces):
-                if pick is not None:
-                    values = values[(slice(None),) * axis + (pick,)]
-            places = [place for _, _, place in pieces]
-            if all(isinstance(place, slice) for place in places):
-                out[tuple(places)] = values
-            else:
-                out[np.ix_(*(np.arange(n)[place] for place, n in zip(places, out.shape, strict=True)))] = values
-    return out[kept]
-
-
-_Piece = tuple[slice, Any, Any]  # what to read, what to pick from it (None: all), where it goes
-
-
-def _pieces(key: Any, size: int, chunk: int) -> tuple[list[_Piece], int, bool]:
-    """The spans to read along one axis, the length of the result, and whether the axis is dropped."""
-    if isinstance(key, int | np.integer):
-        at = _positive(np.array([key]), size)[0]
-        return [(slice(at, at + 1), None, slice(None))], 1, True
+def _indices(key: Any, size: int) -> np.ndarray:
     if isinstance(key, slice):
-        steps = range(*key.indices(size))
-        if not steps:
-            return [], 0, False
-        low, high = min(steps[0], steps[-1]), max(steps[0], steps[-1])
-        if abs(steps.step) <= chunk:
-            pick = None if steps.step == 1 else slice(None, None, steps.step)
-            return [(slice(low, high + 1), pick, slice(None))], len(steps), False
-        key = np.array(steps)
-    index = _positive(np.asarray(key), size)
-    if len(index) and (np.diff(index) == 1).all():  # xarray writes whole axes as arrays when it transposes
-        return [(slice(int(index[0]), int(index[-1]) + 1), None, slice(None))], len(index), False
-    pieces: list[_Piece] = []
-    order = np.argsort(index, kind="stable")
-    chunk_of = index[order] // chunk
-    for group in np.split(order, np.flatnonzero(np.diff(chunk_of)) + 1) if len(order) else []:
-        wanted = index[group]
-        low = int(wanted[0])
-        pieces.append((slice(low, int(wanted[-1]) + 1), wanted - low, group))
-    return pieces, len(index), False
-
-
-def _positive(index: np.ndarray, size: int) -> np.ndarray:
+        return np.arange(*key.indices(size))
+    index = np.atleast_1d(np.asarray(key, dtype=np.intp))
     index = np.where(index < 0, index + size, index)
     if ((index < 0) | (index >= size)).any():
         raise IndexError(f"index outside an axis of size {size}")
     return index
+
+
+def _grouped(chunk: np.ndarray, within: np.ndarray) -> list[_Group]:
+    """Gather the positions that lie in the same chunk."""
+    order = np.argsort(chunk, kind="stable")
+    cuts = np.flatnonzero(np.diff(chunk[order])) + 1
+    return [(int(chunk[some[0]]), _span(within[some]), _span(some)) for some in np.split(order, cuts)]
+
+
+def _span(index: np.ndarray) -> _Span:
+    """Positions that follow one another as a slice, which numpy copies at once."""
+    if (np.diff(index) == 1).all():
+        return slice(int(index[0]), int(index[-1]) + 1)
+    return index
+
+
+def _picked(values: np.ndarray, picks: list[_Span]) -> np.ndarray:
+    values = values[tuple(pick if isinstance(pick, slice) else slice(None) for pick in picks)]
+    for axis, pick in enumerate(picks):
+        if not isinstance(pick, slice):
+            values = values.take(pick, axis)
+    return values
+
+
+def _assign(out: np.ndarray, places: list[_Span], values: np.ndarray) -> None:
+    if all(isinstance(place, slice) for place in places):
+        out[tuple(places)] = values
+    else:
+        out[np.ix_(*(np.arange(n)[place] for place, n in zip(places, out.shape, strict=True)))] = values

@@ -17,6 +17,8 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
+from ..durable import make_folder
+
 try:
     import fcntl
 except ImportError:  # not POSIX: blocks are then only guarded within one process
@@ -34,7 +36,7 @@ class _Shared:
     """The process's one descriptor of a lock file: closing any second one would drop all its locks."""
 
     def __init__(self, path: Path) -> None:
-        self.fd = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
+        self.fd = os.open(path, os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0), 0o644)
         self.pid = os.getpid()
         self.claims: list[tuple[int, int]] = []
 
@@ -80,7 +82,7 @@ class Claim:
                 if _table.get(self.key) is shared:
                     del _table[self.key]
             self.release()
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folder(self.path.parent)
 
     def _lock(self, fd: int, wait: bool) -> None:
         if fcntl is None:

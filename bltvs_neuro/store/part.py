@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -16,10 +15,11 @@ import numpy as np
 
 from ..errors import SpecError, StoreError, listed
 from ..schema import STIMULUS_ID
-from .chunks import ChunkWriter
+from .chunks import ChunkWriter, Target
 from .encode import CHUNK_ROWS, chunk_shape, filters, total_of
-from .sink import Sink, new_hdf5
-from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, Block, SiteLayout, StoreSpec
+from .seal import Seal, read_seal
+from .sink import NewFile, new_hdf5
+from .spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, Block, StoreSpec
 
 _MAX_REASON = 500
 
@@ -48,15 +48,15 @@ class PartHeader:
     skipped: tuple[tuple[str, str], ...]
     nonfinite: dict[str, int]
     versions: dict[str, str]
-    nbytes: int
+    seal: Seal
     attributes: dict[str, Any] = field(default_factory=dict)
 
 
 class Part:
     """Accepts the rows of one block; see :meth:`bltvs_neuro.store.write.Writer.part`."""
 
-    def __init__(self, file: h5py.File, sink: Sink, spec: StoreSpec, block: Block, chunks: ChunkWriter) -> None:
-        self._file, self._sink, self._spec, self._block, self.chunks = file, sink, spec, block, chunks
+    def __init__(self, new: NewFile, spec: StoreSpec, block: Block, chunks: ChunkWriter) -> None:
+        self._new, self._spec, self._block, self._chunks = new, spec, block, chunks
         self._rows = block.stop - block.start
         self._columns: dict[tuple[str, int], _Column] = {}
         for layout in spec.sites:
@@ -64,7 +64,7 @@ class Part:
             rest = (len(layout.timesteps), *layout.shape)
             # The room is a multiple of the chunk, so that the last part's chunks have the shape of all others.
             room = max(CHUNK_ROWS, -(-self._rows // CHUNK_ROWS) * CHUNK_ROWS)
-            dataset = file.create_dataset(
+            dataset = new.file.create_dataset(
                 f"{layout.site}/{ACTIVATIONS}",
                 shape=(self._rows, *rest),
                 maxshape=(room, *rest),
@@ -72,8 +72,9 @@ class Part:
                 chunks=chunk,
                 **filters(spec.keep_bits),
             )
+            new.targets.append(Target(dataset))
             for index, timestep in enumerate(layout.timesteps):
-                self._columns[layout.site, timestep] = _Column(dataset, index, layout, chunk[0], self)
+                self._columns[layout.site, timestep] = _Column(chunks, new.targets[-1], index)
         self._ids: list[str] = []
         self._sha256s: list[str] = []
         self._skipped: dict[str, str] = {}
@@ -107,10 +108,10 @@ class Part:
                 else f"site {site!r} is not in the spec; it has {listed(sites, 24)}"
             )
         array = np.asarray(rows)
-        if array.ndim != 1 + len(column.layout.shape) or array.shape[1:] != column.layout.shape:
+        shape = self._spec.layouts[site].shape
+        if array.ndim != 1 + len(shape) or array.shape[1:] != shape:
             raise SpecError(
-                f"{site} at timestep {timestep}: rows must have shape (k, "
-                f"{', '.join(map(str, column.layout.shape))}); got {array.shape}"
+                f"{site} at timestep {timestep}: rows must have shape (k, {', '.join(map(str, shape))}); got {array.shape}"
             )
         if column.count + len(array) > self._rows:
             raise SpecError(
@@ -139,11 +140,7 @@ class Part:
     @property
     def disk_failed(self) -> bool:
         """Whether a write to the disk has failed."""
-        return self._sink.error is not None
-
-    def flush_check(self) -> None:
-        """Raise what the disk said."""
-        self._sink.check()
+        return self._new.sink.error is not None
 
     def finish(self, attributes: Mapping[str, Any]) -> None:
         """Check that the block is whole, then write the labels and who computed it."""
@@ -162,16 +159,18 @@ class Part:
                     f"block {self._block.index} is not whole: {site} at timestep {timestep} has "
                     f"{column.count} of {len(expected)} rows"
                 )
+        # Before the last rows are written: HDF5 encodes a chunk anew that lies across the new end.
+        for target in self._new.targets:
+            if target.dataset.shape[0] != len(expected):
+                target.dataset.resize(len(expected), axis=0)
+        for column in self._columns.values():
             column.flush()
-        self.chunks.drain()
-        for site in self._spec.layouts:
-            dataset = self._file[f"{site}/{ACTIVATIONS}"]
-            if dataset.shape[0] != len(expected):
-                dataset.resize(len(expected), axis=0)
-        write_text(self._file, STIMULUS_ID, self._ids)
-        write_text(self._file, STIMULUS_SHA256, self._sha256s)
-        write_text(self._file, "skipped_id", list(self._skipped))
-        write_text(self._file, "skipped_reason", list(self._skipped.values()))
+        self._chunks.drain()
+        file = self._new.file
+        write_text(file, STIMULUS_ID, self._ids)
+        write_text(file, STIMULUS_SHA256, self._sha256s)
+        write_text(file, "skipped_id", list(self._skipped))
+        write_text(file, "skipped_reason", list(self._skipped.values()))
         header = {
             "bltvs_part_version": STORE_VERSION,
             "digest": self._spec.digest(),
@@ -181,32 +180,33 @@ class Part:
             "nonfinite": self.nonfinite,
             "attributes": dict(attributes),
         }
-        text_attribute(self._file, "bltvs_part", json.dumps(header, sort_keys=True))
+        text_attribute(file, "bltvs_part", json.dumps(header, sort_keys=True))
 
 
 class _Column:
     """One (site, timestep) of a part: gathers rows until they fill a chunk."""
 
-    def __init__(self, dataset: h5py.Dataset, index: int, layout: SiteLayout, chunk: int, part: Part) -> None:
-        self.dataset, self.index, self.layout, self.chunk, self.part = dataset, index, layout, chunk, part
+    def __init__(self, chunks: ChunkWriter, target: Target, timestep: int) -> None:
+        self.chunks, self.target, self.timestep = chunks, target, timestep
         self.count = self._written = 0
         self._buffer: np.ndarray | None = None
 
     def append(self, rows: np.ndarray) -> None:
+        size = self.target.chunk[0]
         while len(rows):
             waiting = self.count - self._written
-            if not waiting and len(rows) >= self.chunk:  # whole chunks go straight through
-                self.count += self.chunk
-                self._put(rows[: self.chunk])
-                rows = rows[self.chunk :]
+            if not waiting and len(rows) >= size:  # whole chunks go straight through
+                self.count += size
+                self._put(rows[:size])
+                rows = rows[size:]
                 continue
             if self._buffer is None:
-                self._buffer = np.empty((self.chunk, *self.layout.shape), np.float32)
-            taken = min(self.chunk - waiting, len(rows))
+                self._buffer = np.empty((size, *rows.shape[1:]), np.float32)
+            taken = min(size - waiting, len(rows))
             self._buffer[waiting : waiting + taken] = rows[:taken]
             self.count += taken
             rows = rows[taken:]
-            if self.count - self._written == self.chunk:
+            if self.count - self._written == size:
                 self.flush()
 
     def flush(self) -> None:
@@ -216,9 +216,8 @@ class _Column:
         self._buffer = None
 
     def _put(self, rows: np.ndarray) -> None:
-        self.part.chunks.put(self.dataset, self._written, self.index, rows)
+        self.chunks.put(self.target, self._written, self.timestep, rows)
         self._written += len(rows)
-        self.part.flush_check()
 
 
 @contextlib.contextmanager
@@ -226,37 +225,42 @@ def new_part(
     folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[str, Any] | None = None
 ) -> Iterator[Part]:
     """Write a part; it has its name only when all of it is on disk."""
-    with new_hdf5(part_path(folder, block)) as (file, sink), ChunkWriter(spec.keep_bits) as chunks:
-        part = Part(file, sink, spec, block, chunks)
+    with new_hdf5(part_path(folder, block)) as new, ChunkWriter(spec.keep_bits, check=new.sink.check) as chunks:
+        part = Part(new, spec, block, chunks)
         yield part
         part.finish(attributes or {})
 
 
-def read_header(path: Path, digest: str, block: Block) -> PartHeader | None:
-    """The header of a part, or None when the file is damaged or no part of ours.
+def read_header(path: Path, digest: str, block: Block) -> PartHeader:
+    """Read what a part says about itself, its seal and labels checked; of its chunks nothing is read.
 
     Raises
     ------
+    Damaged
     StoreError
-        A sound part of another extraction.
+        A sound file, but not this part of this extraction.
     """
-    try:
-        with h5py.File(path, "r") as file:
-            data = json.loads(read_attribute(file, "bltvs_part"))
-            if data["digest"] != digest or (data["start"], data["stop"]) != (block.start, block.stop):
-                raise StoreError(f"{path} belongs to another extraction; remove it or write to another path")
-            return PartHeader(
-                path=path,
-                ids=tuple(read_text(file[STIMULUS_ID])),
-                sha256s=tuple(read_text(file[STIMULUS_SHA256])),
-                skipped=tuple(zip(read_text(file["skipped_id"]), read_text(file["skipped_reason"]), strict=True)),
-                nonfinite={str(k): int(v) for k, v in data["nonfinite"].items()},
-                versions=data["versions"],
-                nbytes=os.path.getsize(path),
-                attributes=dict(data.get("attributes", {})),
+    seal = read_seal(path)
+    seal.check_labels()
+    with h5py.File(path, "r") as file:
+        data = json.loads(read_attribute(file, "bltvs_part")) if "bltvs_part" in file.attrs else {}
+        if data.get("digest") != digest:
+            raise StoreError(f"{path} belongs to another extraction; remove it or write to another path")
+        if (data["start"], data["stop"]) != (block.start, block.stop):
+            raise StoreError(
+                f"{path} holds stimuli {data['start']} to {data['stop'] - 1}, not {block.start} to {block.stop - 1}: it has "
+                "the name of another part; give it its own, or remove it"
             )
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError):
-        return None
+        return PartHeader(
+            path=path,
+            ids=tuple(read_text(file[STIMULUS_ID])),
+            sha256s=tuple(read_text(file[STIMULUS_SHA256])),
+            skipped=tuple(zip(read_text(file["skipped_id"]), read_text(file["skipped_reason"]), strict=True)),
+            nonfinite=data["nonfinite"],
+            versions=data["versions"],
+            seal=seal,
+            attributes=data["attributes"],
+        )
 
 
 def text_attribute(item: h5py.Group | h5py.Dataset, name: str, text: str) -> None:
@@ -278,13 +282,5 @@ def write_text(group: h5py.Group, name: str, values: Sequence[str]) -> h5py.Data
 
 
 def read_text(dataset: h5py.Dataset) -> list[str]:
-    """The inverse of :func:`write_text`, refusing a dataset that claims more than the file holds."""
-    checked_size(dataset)
+    """The inverse of :func:`write_text`; HDF5 may loop for ever in what is damaged, so check the file's seal before."""
     return [v.decode() if isinstance(v, bytes) else str(v) for v in dataset[()]]
-
-
-def checked_size(dataset: h5py.Dataset) -> None:
-    """Refuse to read labels whose claimed size is not really in the file."""
-    stored = dataset.id.get_storage_size()
-    if dataset.external or dataset.is_virtual or dataset.size * dataset.dtype.itemsize > 64 * stored + 64:
-        raise StoreError(f"{dataset.name} claims {dataset.size} values that the file does not hold")

@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import xarray as xr
+from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
-from ..errors import SpecError, unknown
+from ..errors import SpecError, StoreError, unknown
 from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
 from .description import refuse_unfinished
-from .encode import chunk_shape
-from .frame import Frame, activations_dataset, check_parts, read_frame
-from .lazy import Handle, LazyActivations
-from .spec import ACTIVATIONS, STATUS, StoreSpec
+from .frame import finished_frame
+from .lazy import SiteReader
+from .spec import STATUS, StoreSpec
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -64,13 +64,8 @@ class Store(Mapping[str, xr.DataArray]):
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._handle = Handle(path)
-        try:
-            self._frame: Frame = read_frame(self._handle.file(), path)
-            check_parts(path, self._frame)
-        except BaseException:
-            self._handle.close()
-            raise
+        self._open = _Open(path)
+        self._frame = finished_frame(path)
 
     @property
     def sites(self) -> tuple[str, ...]:
@@ -118,12 +113,8 @@ class Store(Mapping[str, xr.DataArray]):
         """
         name = self._known(site)
         layout = self._frame.spec.layouts[name]
-        dataset = activations_dataset(self._handle.file(), self._frame, name, self.path)
-        # A virtual dataset has no chunks of its own; those of its parts follow from the number of stimuli asked for.
-        chunks = dataset.chunks or chunk_shape(len(self._frame.spec.stimulus_ids), layout.shape)
-        lazy = indexing.LazilyIndexedArray(
-            LazyActivations(self._handle, f"{name}/{ACTIVATIONS}", dataset.shape, tuple(chunks), self._frame)
-        )
+        reader = SiteReader(self._frame.sources, self._frame.spec, name, self._frame.n_chunked)
+        lazy = indexing.LazilyIndexedArray(LazyActivations(self._open, reader))
         coords: dict[str, Any] = {
             STIMULUS_ID: (STIMULUS, self._frame.stimulus_ids.copy()),
             TIMESTEP: (TIMESTEP, np.array(layout.timesteps)),
@@ -162,8 +153,8 @@ class Store(Mapping[str, xr.DataArray]):
         return self[name].isel({TIMESTEP: layout.timesteps.index(timestep)})
 
     def close(self) -> None:
-        """Close the file; what was not loaded can no longer be read."""
-        self._handle.close()
+        """Close the store; what was not loaded can no longer be read."""
+        self._open.closed = True
 
     def __enter__(self) -> Store:
         return self
@@ -182,3 +173,26 @@ class Store(Mapping[str, xr.DataArray]):
         if name not in self._frame.spec.layouts:
             raise unknown("site", name, self.sites)
         return name
+
+
+class _Open:
+    """Whether a store is open still; its arrays ask."""
+
+    def __init__(self, path: Path) -> None:
+        self.path, self.closed = path, False
+
+
+class LazyActivations(BackendArray):
+    """One site's activations behind xarray's lazy indexing; it can be pickled and outlives a fork."""
+
+    def __init__(self, store: _Open, reader: SiteReader) -> None:
+        self.store, self.reader = store, reader
+        self.shape, self.dtype = reader.shape, np.dtype(np.float32)
+
+    def __getitem__(self, key: Any) -> Any:
+        return indexing.explicit_indexing_adapter(key, self.shape, indexing.IndexingSupport.OUTER, self._read)
+
+    def _read(self, key: tuple[Any, ...]) -> np.ndarray:
+        if self.store.closed:
+            raise StoreError(f"{self.store.path} was closed; open it again, or .load() what you need before closing")
+        return self.reader.read(key)

@@ -13,12 +13,15 @@ import contextlib
 import os
 import secrets
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import h5py
+import numpy as np
 
 from ..durable import sync_folder
-from .seal import seal
+from .chunks import Target
+from .seal import ROW, add_seal
 
 _SMALL = 1 << 20
 
@@ -137,17 +140,34 @@ def replacing(path: Path) -> Iterator[Sink]:
         raise
 
 
-@contextlib.contextmanager
-def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, Sink]]:
-    """A new HDF5 file that appears under ``path`` complete, sealed and synced, or not at all.
+@dataclass(frozen=True)
+class NewFile:
+    """An HDF5 file that is being written.
 
-    ``sink.check()`` raises what went wrong so far; call it after each larger write so that a full disk stops the work.
+    Attributes
+    ----------
+    file : h5py.File
+    sink : Sink
+        ``sink.check()`` raises what went wrong so far; call it after each larger write so that a full disk stops the work.
+    targets : list of Target
+        Its datasets of activations, in the order of the sites: their chunks are sealed.
     """
+
+    file: h5py.File
+    sink: Sink
+    targets: list[Target] = field(default_factory=list)
+
+
+@contextlib.contextmanager
+def new_hdf5(path: Path) -> Iterator[NewFile]:
+    """A new HDF5 file that appears under ``path`` complete, sealed and synced, or not at all."""
     with replacing(path) as sink:
         # v110 has checksums on all metadata and is read by every HDF5 since 1.10 (2016).
         file = h5py.File(sink, "w", libver=("v110", "v110"), track_order=True, meta_block_size=1 << 16)
+        new = NewFile(file, sink)
         try:
-            yield file, sink
+            yield new
+            tables = [target.table() for target in new.targets]
         except BaseException:
             with contextlib.suppress(Exception):
                 file.close()
@@ -155,4 +175,6 @@ def new_hdf5(path: Path) -> Iterator[tuple[h5py.File, Sink]]:
             raise
         file.close()
         sink.check()
-        seal(sink.fd)
+        seal = add_seal(sink.fd, sink.size, np.concatenate([np.empty(0, ROW), *tables]))
+        sink.seek(sink.size)
+        sink.write(memoryview(seal))

@@ -22,7 +22,7 @@ from .plain import column_from_json, column_to_json, plain_column, plain_json, s
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
-STORE_VERSION = 1
+STORE_VERSION = 2
 ACTIVATIONS = "activations"
 STATUS = "status"
 STIMULUS_SHA256 = "stimulus_sha256"
@@ -253,10 +253,7 @@ class StoreSpec:
             The data are not a spec, or one of a newer version.
         """
         try:
-            if data["version"] != STORE_VERSION:
-                raise StoreError(
-                    f"store version {data['version']!r}; this bltvs_neuro reads {STORE_VERSION}: update it"
-                )
+            refuse_version(data["version"], "it")
             return cls(
                 sites=tuple(SiteLayout.from_json(site) for site in data["sites"]),
                 n_timesteps=int(data["n_timesteps"]),
@@ -269,6 +266,14 @@ class StoreSpec:
             )
         except (KeyError, TypeError, AttributeError, ValueError, OverflowError, RecursionError) as error:
             raise StoreError(f"not the spec of a store: {type(error).__name__}: {error}") from None
+
+
+def refuse_version(stored: object, what: object) -> None:
+    """Raise StoreError where ``what`` has another store version than this package's."""
+    if stored != STORE_VERSION:
+        newer = isinstance(stored, int) and stored > STORE_VERSION
+        todo = "update it" if newer else "run the extraction again, to another path"
+        raise StoreError(f"{what} has store version {stored!r}; this bltvs_neuro reads {STORE_VERSION}: {todo}")
 
 
 def default_block(n_stimuli: int, bytes_per_stimulus: int) -> int:

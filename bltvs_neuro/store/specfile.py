@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from ..errors import StoreError
+from ..errors import StoreError, argument
 from .plain import sha256_json
 from .sink import replacing
 from .spec import StoreSpec
@@ -23,7 +23,7 @@ def parts_folder(path: Path) -> Path:
 def write_spec(folder: Path, spec: StoreSpec) -> None:
     """Write ``spec.json`` so that it is there whole or not at all."""
     data = spec.to_json()
-    text = json.dumps({"digest": spec.digest(), "sha256": sha256_json(data), "spec": data}, indent=1)
+    text = json.dumps({"sha256": sha256_json(data), "spec": data}, indent=1)
     with replacing(folder / SPEC_FILE) as sink:
         sink.write(memoryview(text.encode()))
 
@@ -43,9 +43,10 @@ def read_spec(folder: Path) -> StoreSpec:
         if path.stat().st_size > _MAX_BYTES:
             raise StoreError(f"{path} is larger than {_MAX_BYTES >> 20} MiB; this is not a spec")
         data = json.loads(path.read_text(encoding="utf-8"))
-        spec = StoreSpec.from_json(data["spec"])
-        if data["digest"] == spec.digest() and data["sha256"] == sha256_json(data["spec"]):
-            return spec
-        raise StoreError("it was changed after it was written")
+        if data["sha256"] != sha256_json(data["spec"]):
+            raise StoreError("it was changed after it was written")
+        return StoreSpec.from_json(data["spec"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError, StoreError) as error:
-        raise StoreError(f"{path} is damaged ({error}); restore it, or start anew with resume=False") from None
+        raise StoreError(
+            f"{path} is damaged ({error}); restore it, or start anew with {argument('resume', False)}"
+        ) from None

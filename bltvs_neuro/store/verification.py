@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import h5py
-import numpy as np
-
 from ..errors import StoreError
-from .frame import activations_dataset, check_parts, open_hdf5, read_frame
+from .frame import read_frame
+from .grid import grids
 from .part import part_path, read_header
-from .seal import broken_seal
-from .spec import ACTIVATIONS, SiteLayout
+from .seal import Damaged, Seal, read_seal
+from .spec import Block, StoreSpec
 from .specfile import SPEC_FILE, parts_folder, read_spec
 
 
@@ -26,7 +24,7 @@ class Report:
     ----------
     path : Path
     damage : list of str
-        One sentence for each thing that is wrong, the first damaged place of a site first.
+        One sentence for each thing that is wrong.
     n_stimuli, n_chunks, n_bytes : int
         What was read.
     """
@@ -50,10 +48,7 @@ class Report:
 
 
 def verify(path: str | os.PathLike[str]) -> Report:
-    """Check a store, finished or not, against its checksums.
-
-    Every chunk of activations is read through HDF5's fletcher32, every other byte is covered by the file's seal
-    (:mod:`bltvs_neuro.store.seal`), and labels, counts and values are held against the spec.
+    """Check every byte of a store, finished or not, against its seal (:mod:`bltvs_neuro.store.seal`).
 
     Parameters
     ----------
@@ -78,86 +73,88 @@ def verify(path: str | os.PathLike[str]) -> Report:
         for block in spec.blocks():
             part = part_path(folder, block)
             if part.exists():
-                _part(part, read_header(part, spec.digest(), block) is not None, spec.sites, report)
+                _labelled(part, report, spec, block)
     else:
         raise StoreError(f"there is no store {path}")
     return report
 
 
 def _finished(path: Path, report: Report) -> None:
-    _sealed(path, report)
     try:
-        with open_hdf5(path) as file:
-            frame = read_frame(file, path)
-            report.n_stimuli = len(frame.stimulus_ids)
-            check_parts(path, frame)
-            expected = dict(frame.provenance.get("nonfinite", {}))
-            for layout in frame.spec.sites:
-                try:
-                    dataset = activations_dataset(file, frame, layout.site, path)
-                except StoreError as error:
-                    report.damage.append(str(error))
-                    continue
-                _read(dataset, layout, report, expected)
+        frame = read_frame(path)
     except StoreError as error:
         report.damage.append(str(error))
+        _unlabelled(path, report)
         return
-    digest = frame.spec.digest()
-    for block in frame.spec.blocks() if frame.parts else ():
-        part = part_path(path.parent / frame.folder, block)
-        _sealed(part, report)
-        with contextlib.suppress(StoreError):
-            if read_header(part, digest, block) is not None:
-                continue
-        report.damage.append(f"{part.name}: it is no part of this extraction, or its labels cannot be read")
-
-
-def _part(path: Path, readable: bool, sites: tuple[SiteLayout, ...], report: Report) -> None:
-    _sealed(path, report)
-    if not readable:
-        report.damage.append(f"{path.name}: its labels cannot be read")
-        return
-    with open_hdf5(path) as file:
-        report.n_stimuli += len(file["stimulus_id"])
-        for layout in sites:
-            try:
-                dataset = file[f"{layout.site}/{ACTIVATIONS}"]
-            except (KeyError, OSError, RuntimeError) as error:
-                report.damage.append(f"{path.name}: {layout.site}: {error}")
-                continue
-            _read(dataset, layout, report, None)
-
-
-def _sealed(path: Path, report: Report) -> None:
-    try:
-        wrong = broken_seal(str(path))
-    except (OSError, RuntimeError, KeyError, ValueError, TypeError) as error:
-        wrong = f"its index cannot be read ({error})"
-    if wrong:
-        report.damage.append(f"{path.name}: {wrong}")
-
-
-def _read(dataset: h5py.Dataset, layout: SiteLayout, report: Report, nonfinite: dict[str, int] | None) -> None:
-    """Read a site chunk by chunk; only the first damaged chunk of a site and timestep is named."""
-    step = (dataset.chunks or (8,))[0]
-    where = Path(dataset.file.filename).name
-    for index, timestep in enumerate(layout.timesteps):
-        bad = 0
-        for start in range(0, dataset.shape[0], step):
-            stop = min(start + step, dataset.shape[0])
-            try:
-                values = dataset[start:stop, index]
-            except (OSError, RuntimeError):
-                report.damage.append(
-                    f"{where}: {layout.site} at timestep {timestep}, stimuli {start} to {stop - 1}: checksum does not fit"
-                )
-                break
-            report.n_chunks += 1
-            report.n_bytes += values.nbytes
-            bad += int(values.size - np.count_nonzero(np.isfinite(values)))
+    report.n_stimuli = len(frame.stimulus_ids)
+    row = 0
+    for source in frame.sources:
+        ids = frame.stimulus_ids[row : row + source.n_stimuli].tolist()
+        try:
+            seal = source.seal
+            seal.check_labels()
+        except StoreError as error:
+            reason = error.reason if isinstance(error, Damaged) else str(error)
+            report.damage.append(
+                f"{source.path.name}: it is no part of this store, or damaged: {reason} ({_stimuli(row, ids)})"
+            )
         else:
-            known = bad if nonfinite is None else nonfinite.get(f"{layout.site}@{timestep}", 0)
-            if bad != known:
-                report.damage.append(
-                    f"{where}: {layout.site} at timestep {timestep} has {bad} values that are not finite"
-                )
+            _chunks(seal, frame.spec, ids, row, frame.n_chunked, report)
+        row += source.n_stimuli
+
+
+def _labelled(path: Path, report: Report, spec: StoreSpec, block: Block) -> None:
+    """A part that is not joined yet."""
+    try:
+        header = read_header(path, spec.digest(), block)
+    except StoreError as error:
+        report.damage.append(str(error))
+        _unlabelled(path, report)
+        return
+    report.n_stimuli += len(header.ids)
+    _chunks(header.seal, spec, header.ids, block.start, len(spec.stimulus_ids), report)
+
+
+def _unlabelled(path: Path, report: Report) -> None:
+    """Count damaged chunks of a file whose labels cannot be trusted to say what is in them."""
+    try:
+        seal = read_seal(path)
+        bad = sum(1 for _ in seal.damaged_chunks())
+    except StoreError:
+        return  # it was said already
+    if bad:
+        report.damage.append(f"{path.name}: {bad} of its {len(seal.rows)} chunks of activations are damaged as well")
+    _count(seal, report)
+
+
+def _chunks(seal: Seal, spec: StoreSpec, ids: Sequence[str], start: int, n_asked: int, report: Report) -> None:
+    """Read all chunks of a file; one sentence for each site and run of stimuli in which some are damaged."""
+    _count(seal, report)
+    found: dict[tuple[str, int, int], dict[int, None]] = {}
+    bad = list(seal.damaged_chunks())
+    for layout in spec.sites if bad else ():
+        grid = grids(spec.sites, len(ids), n_asked)[layout.site]
+        for number in bad:
+            if grid.first <= number < grid.first + grid.n_chunks:
+                row, step, *_ = grid.place(number)
+                first = row * grid.chunk[0]
+                last = min(first + grid.chunk[0], len(ids))
+                found.setdefault((layout.site, first, last), {})[layout.timesteps[step]] = None
+    for (site, first, last), steps in found.items():
+        several = "s" if len(steps) > 1 else ""
+        report.damage.append(
+            f"{seal.path.name}: {site} at timestep{several} {', '.join(map(str, steps))}, "
+            f"{_stimuli(start + first, ids[first:last])}: checksum does not fit"
+        )
+
+
+def _count(seal: Seal, report: Report) -> None:
+    report.n_chunks += len(seal.rows)
+    report.n_bytes += seal.nbytes
+
+
+def _stimuli(start: int, ids: Sequence[str]) -> str:
+    """``stimuli 8 to 15 (cat.png to dog.png)``: positions and ids."""
+    if not ids:
+        return "no stimuli"
+    return f"stimuli {start} to {start + len(ids) - 1} ({ids[0]} to {ids[-1]})"

@@ -12,17 +12,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, Literal
 
-from ..errors import SpecError, StoreError
+from ..durable import check_outputs, make_folder, output_path, told
+from ..errors import OutputError, SpecError, StoreError, argument, listed
 from .attributes import finished_attributes
-from .frame import finished_frame, is_store
+from .frame import finished_frame
 from .identity import refuse_other
-from .join import Join, choose_join, join_parts, refuse_too_many
+from .join import Join, choose_join, join_parts
 from .lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
 from .part import Part, PartHeader, new_part, part_path, read_header
 from .plain import plain_json
+from .seal import Damaged, is_ours
 from .shards import Shard, missing_shards, named
+from .sink import temporary_name
 from .spec import Block, StoreSpec
 from .specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 
@@ -83,7 +86,7 @@ def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
     StoreError
         There are no parts, shards are missing (they are named), or one is being written.
     """
-    path = Path(path)
+    path = check_store_path(path)
     if path.exists():
         finished_frame(path)
         return path
@@ -92,6 +95,42 @@ def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
         raise StoreError(f"there is nothing to join: no {folder} with parts of {path}")
     with open_writer(path, read_spec(folder)) as writer:
         return writer.finish(join=join)
+
+
+def check_store_path(path: str | os.PathLike[str], *, resume: bool = True) -> Path:
+    """Try, before the work, whether a store can be written; returns its path, links followed.
+
+    Raises
+    ------
+    StoreError
+        A folder, a file that is no store, or a name too long for what lies beside a store while it is written.
+    OutputError
+        Nothing can be written there.
+    """
+    path = Path(path)
+    with told(path):
+        if path.is_dir():
+            raise StoreError(f"{path} is a folder; name a file, for example {path / 'acts.h5'}")
+        path = output_path(path, overwrite=True)
+        exists = path.exists()
+    if exists and not is_ours(path):
+        raise StoreError(f"{path} exists and is not an activation store; choose another path")
+    if exists and resume:
+        return path
+    check_outputs(path, overwrite=True)
+    folder = parts_folder(path)
+    with told(folder):
+        if os.path.lexists(folder) and not folder.is_dir():
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
+    try:
+        check_outputs(temporary_name(path))
+    except OutputError as error:
+        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
+            raise
+        raise StoreError(
+            f"{path} has a name too long for the files beside it; choose one shorter by 40 bytes"
+        ) from None
+    return path
 
 
 class Writer:
@@ -110,7 +149,7 @@ class Writer:
         self, path: Path, spec: StoreSpec, *, resume: bool, blocks: range | None, shard: Shard | None = None
     ) -> None:
         if shard is not None and (blocks is not None or shard.count != spec.shards):
-            raise SpecError(f"shard {shard} does not fit blocks={blocks} and a spec of {spec.shards} shards")
+            raise SpecError(f"shard {shard} does not fit blocks {blocks} and a spec of {spec.shards} shards")
         if shard is not None and not resume:
             raise SpecError(
                 "one shard cannot start anew, it would discard what the others have done; remove the store and its parts"
@@ -122,29 +161,21 @@ class Writer:
         self._resume = resume
         self._claim: Claim | None = None
         self._complete = False
-        self._parts: dict[int, PartHeader] = {}
+        self._known: dict[int, PartHeader] | None = None
 
     # opening and closing
 
     def __enter__(self) -> Writer:
-        if self.path.is_dir():
-            raise StoreError(f"{self.path} is a folder; name a file, for example {self.path / 'acts.h5'}")
-        if self.path.exists():
-            if not is_store(self.path):
-                raise StoreError(f"{self.path} exists and is not an activation store; choose another path")
-            if self._resume:
-                frame = finished_frame(self.path)
-                refuse_other(frame.spec, self.spec, self.path)
-                self._complete = True
-                if not frame.parts:
-                    self._clear_leftovers()
-                return self
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True)
-        except (PermissionError, FileNotFoundError, NotADirectoryError) as error:
-            raise StoreError(
-                f"the folder {self.folder} cannot be made ({error.strerror}): write the store where you may write"
-            ) from None
+        self.path = check_store_path(self.path, resume=self._resume)
+        self.folder = parts_folder(self.path)
+        if self._resume and self.path.exists():
+            frame = finished_frame(self.path)
+            refuse_other(frame.spec, self.spec, self.path)
+            self._complete = True
+            if not frame.parts:
+                self._clear_leftovers()
+            return self
+        make_folder(self.folder)
         try:
             self._open()
         except Busy:
@@ -176,7 +207,7 @@ class Writer:
                 if self._wanted is not None and stored.block != self.spec.block:
                     raise StoreError(
                         f"{self.folder} has blocks of {stored.block} stimuli, this shard counts in "
-                        f"blocks of {self.spec.block}; use block={stored.block}"
+                        f"blocks of {self.spec.block}; use {argument('block', stored.block)}"
                     )
                 if self._shard is not None and stored.shards != self._shard.count:
                     divided = f"divided into {stored.shards} shards" if stored.shards > 1 else "not divided into shards"
@@ -197,7 +228,6 @@ class Writer:
         self._chosen = chosen
         self._claim = Claim(lock, FIRST_BLOCK + chosen.start, FIRST_BLOCK + chosen.stop).acquire()
         self._sweep()
-        self._parts = self._find(blocks[chosen.start : chosen.stop])
 
     def _clear_leftovers(self) -> None:
         """Remove the parts that a writer had joined but, killed, could not remove."""
@@ -216,24 +246,43 @@ class Writer:
             for leftover in self.folder.glob(f".{glob.escape(name)}.*.tmp"):
                 leftover.unlink(missing_ok=True)
 
-    def _find(self, blocks: list[Block]) -> dict[int, PartHeader]:
-        digest = self.spec.digest()
-        found = {}
+    @property
+    def _parts(self) -> dict[int, PartHeader]:
+        """The finished parts of this writer's blocks, by block; each was read as a whole before it counts as done."""
+        if self._known is None:
+            self._known, damaged = self._find(self._blocks[self._chosen.start : self._chosen.stop])
+            for index, error in damaged.items():
+                _, start, stop = self._blocks[index]
+                log.warning("%s; stimuli %d to %d are done again", error, start, stop - 1)
+        return self._known
+
+    def _find(self, blocks: list[Block], *, chunks: bool = True) -> tuple[dict[int, PartHeader], dict[int, Damaged]]:
+        """The sound parts of ``blocks`` and the damaged ones; without ``chunks`` only their labels are read.
+
+        A part that this writer has read or written, and that has the same seal still, is not read again.
+        """
+        digest, known = self.spec.digest(), self._known or {}
+        found: dict[int, PartHeader] = {}
+        damaged: dict[int, Damaged] = {}
         for block in blocks:
             path = part_path(self.folder, block)
-            if path.exists():
+            if not path.exists():
+                continue
+            try:
                 header = read_header(path, digest, block)
-                if header is None:
-                    log.warning("%s is damaged; stimuli %d to %d are done again", path, block.start, block.stop - 1)
-                else:
-                    found[block.index] = header
-        return found
+                before = known.get(block.index)
+                if chunks and (before is None or before.seal.digest != header.seal.digest):
+                    header.seal.check_chunks()
+                found[block.index] = header
+            except Damaged as error:
+                damaged[block.index] = error
+        return found, damaged
 
     def _discard(self) -> None:
         if self.path.exists():
             self.path.unlink()
         for file in self.folder.iterdir():
-            if is_ours(file) and file.name != LOCK_FILE:
+            if made_by_writer(file) and file.name != LOCK_FILE:
                 file.unlink()
 
     def _release(self) -> None:
@@ -288,10 +337,7 @@ class Writer:
             if error is outside:  # an image that cannot be read, say: the caller's own affair
                 raise
             raise self._disk_error(error, f"writing stimuli {block.start} to {block.stop - 1}") from error
-        header = read_header(part_path(self.folder, block), self.spec.digest(), block)
-        if header is None:
-            raise StoreError(f"{part_path(self.folder, block)} cannot be read back; check the disk and run again")
-        self._parts[block.index] = header
+        self._parts[block.index] = read_header(part_path(self.folder, block), self.spec.digest(), block)
 
     def missing_shards(self) -> list[Shard]:
         """The shards, this one or others, that have blocks without a part."""
@@ -320,29 +366,19 @@ class Writer:
         if self._complete:
             return self.path
         with holding(self.folder / LOCK_FILE, JOIN):
-            if self.path.exists() and is_store(self.path):  # another shard joined meanwhile
+            if self.path.exists() and is_ours(self.path):  # another shard joined meanwhile
                 self._complete = True
                 if not finished_frame(self.path).parts:
                     self._remove_parts()  # waiting for the lock may have made the folder anew
                 return self.path
             for leftover in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
                 leftover.unlink(missing_ok=True)  # of a writer that was killed while joining
-            parts = self._find(self._blocks)
-            missing = len(self._blocks) - len(parts)
-            if missing:
-                shards = missing_shards(self.folder, self.spec)
-                which = f"{named(shards)}: " if shards else ""
-                raise StoreError(
-                    f"{which}{missing} of {len(self._blocks)} blocks of {self.path} are not written yet; "
-                    "run the same command for them, then again to join"
-                )
-            ordered = [parts[index] for index in sorted(parts)]
-            how = choose_join(join, self.path, ordered)
-            if how == "virtual":
-                refuse_too_many(self.path, len(ordered))
-            about = finished_attributes(self.spec, attributes or {}, ordered, how)
+            how, parts = self._to_join(join)
+            about = finished_attributes(self.spec, attributes or {}, parts, how)
             try:
-                join_parts(self.path, self.spec, ordered, about, how)
+                join_parts(self.path, self.spec, parts, about, how)
+            except Damaged as error:
+                raise self._damaged([error]) from None
             except OSError as error:
                 raise self._disk_error(error, "joining the parts") from error
             self._complete = True
@@ -366,21 +402,54 @@ class Writer:
 
     # helpers
 
+    def _to_join(self, join: Join) -> tuple[Literal["copy", "virtual"], list[PartHeader]]:
+        """How to join, and all parts; those that are copied are checked while they are."""
+        parts, damaged = self._find(self._blocks, chunks=False)
+        missing = len(self._blocks) - len(parts) - len(damaged)
+        if missing:
+            shards = missing_shards(self.folder, self.spec)
+            which = f"{named(shards)}: " if shards else ""
+            raise StoreError(
+                f"{which}{missing} of {len(self._blocks)} blocks of {self.path} are not written yet; "
+                "run the same command for them, then again to join"
+            )
+        how = choose_join(join, self.path, list(parts.values()))
+        if how == "virtual" and not damaged:
+            parts, damaged = self._find(self._blocks)
+        if damaged:
+            raise self._damaged(list(damaged.values()))
+        return how, [parts[index] for index in sorted(parts)]
+
+    def _damaged(self, found: list[Damaged]) -> StoreError:
+        """What to do about damaged parts: whoever has the model can do them again, who joins cannot."""
+        names = {part_path(self.folder, block): block.index for block in self._blocks}
+        which = ""
+        if self.spec.shards > 1:
+            shards = [Shard(number, self.spec.shards) for number in range(1, self.spec.shards + 1)]
+            hit = {names[error.path] for error in found}
+            which = " of " + named([shard for shard in shards if hit & set(shard.blocks(len(self._blocks)))])
+        reasons = listed(f"{error.path.name} ({error.reason})" for error in found)
+        return StoreError(
+            f"{self.path} is not joined, and all parts are kept: damaged in {self.folder}: {reasons}; run the same "
+            f"`bltvs extract`{which} again, which does the stimuli of damaged parts again, and joins"
+        )
+
     def _remove_parts(self) -> None:
         # The spec goes after the parts: without it, a killed removal would look like parts of an unknown extraction.
         for file in sorted(self.folder.iterdir(), key=lambda file: (file.name == LOCK_FILE, file.name == SPEC_FILE)):
-            if is_ours(file):
+            if made_by_writer(file):
                 file.unlink(missing_ok=True)
         with contextlib.suppress(OSError):  # something that is not ours lies there
             self.folder.rmdir()
 
     def _disk_error(self, error: OSError, doing: str) -> StoreError:
-        done = sum(len(part.ids) + len(part.skipped) for part in self._parts.values())
+        parts = (self._known or {}).values()
+        done = sum(len(part.ids) + len(part.skipped) for part in parts)
         total = len(self.spec.stimulus_ids)
         left = (
             (total - done) * self.spec.bytes_per_stimulus
             if doing.startswith("writing")
-            else (sum(part.nbytes for part in self._parts.values()))
+            else sum(part.seal.nbytes for part in parts)
         )
         if error.errno not in _DISK_ERRORS:
             return StoreError(
@@ -399,7 +468,7 @@ def existing(folder: Path) -> Path:
     return next((f for f in (folder, *folder.parents) if f.is_dir()), Path("."))
 
 
-def is_ours(file: Path) -> bool:
+def made_by_writer(file: Path) -> bool:
     """Whether a file in the parts folder was made by a writer."""
     name = file.name
     if name.startswith(".") and name.endswith(".tmp"):

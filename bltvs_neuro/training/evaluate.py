@@ -14,12 +14,13 @@ import pandas as pd
 import torch
 from torch.utils.data import DataLoader
 
-from ..durable import write_durably
+from ..durable import check_outputs, whole_file, write_durably
 from ..errors import DataError, SpecError
 from ..model.network import Network
 from .data import Labelled, PlainPictures
 
 LEVEL = 0.95
+OUTPUTS = ("accuracy.csv", "pictures.csv", "confusion.csv", "accuracy.png", "evaluation.json")
 
 
 @dataclass(frozen=True)
@@ -49,14 +50,12 @@ class Evaluation:
     classes: tuple[str, ...]
     provenance: dict[str, Any] = field(default_factory=dict)
 
-    def save(self, folder: str | Path, *, title: str = "") -> Path:
-        """Write ``accuracy.csv``, ``pictures.csv``, ``confusion.csv``, ``evaluation.json`` and ``accuracy.png``."""
+    def save(self, folder: str | Path, *, title: str = "", overwrite: bool = False) -> Path:
+        """Write the files of :data:`OUTPUTS`, in place of those that are there if ``overwrite``."""
         from .plot import plot_evaluation
 
         folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        self.table.to_csv(folder / "accuracy.csv", index=False, float_format="%.6g")
-        self.pictures.to_csv(folder / "pictures.csv", index=False)
+        check_evaluation(folder, overwrite=overwrite)
         rows = np.argwhere(self.confusion)
         names = np.array(self.classes, dtype=object)
         confusion = pd.DataFrame(
@@ -65,15 +64,31 @@ class Evaluation:
                 "taken_for": names[rows[:, 2]], "pictures": self.confusion[tuple(rows.T)],
             }
         )  # fmt: skip
-        confusion.to_csv(folder / "confusion.csv", index=False)
-        plot_evaluation(self, title).savefig(folder / "accuracy.png", dpi=150)
+        tables = {"accuracy.csv": self.table, "pictures.csv": self.pictures, "confusion.csv": confusion}
+        for name, table in tables.items():
+            with whole_file(folder / name, overwrite=overwrite) as part:
+                table.to_csv(part, index=False, float_format="%.6g")
+        with whole_file(folder / "accuracy.png", overwrite=overwrite) as part:
+            plot_evaluation(self, title).savefig(part, dpi=150)
         said = {
             "accuracy": self.table.to_dict("records"),
             "gain": self.gain.to_dict("records")[0],
             "provenance": self.provenance,
         }
-        write_durably(folder / "evaluation.json", (json.dumps(said, indent=2, ensure_ascii=False) + "\n").encode())
+        text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
+        write_durably(folder / "evaluation.json", text.encode(), overwrite=overwrite)
         return folder
+
+
+def check_evaluation(folder: str | Path, *, overwrite: bool = False) -> None:
+    """Try, before the work, whether :meth:`Evaluation.save` can write.
+
+    Raises
+    ------
+    OutputError
+        There is an earlier evaluation and ``overwrite`` is False, or the folder cannot be written.
+    """
+    check_outputs(*(Path(folder) / name for name in OUTPUTS), overwrite=overwrite)
 
 
 @torch.no_grad()

@@ -12,7 +12,7 @@ import torch
 
 from ..errors import DataError
 from ..model import BLT_VS
-from ..model.exported import export_model
+from ..model.exported import check_export, export_model
 from .build import build_model
 from .config import TrainingConfig, make_config
 from .data import open_split
@@ -32,6 +32,8 @@ def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], 
         Where the model goes.
     weights : {"best", "last"}
         Those of the epoch with the lowest validation loss, or of the last checkpoint.
+    overwrite : bool
+        Replace a model that is already there.
 
     Raises
     ------
@@ -40,6 +42,7 @@ def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], 
     """
     from safetensors.torch import load
 
+    check_export(target, overwrite=overwrite)
     state = read_checkpoint(folder)
     config = make_config(state["config"])
     classes = list(state["data"][2])
@@ -74,7 +77,7 @@ def finish(
     if config.data.test:
         data = open_split(config.data, config.data.test, model.image_size, classes)
         result = evaluate(model, data, batch_size=config.run.val_batch_size, workers=config.run.workers)
-        result.save(folder / "evaluation")
+        result.save(folder / "evaluation", overwrite=True)
         accuracies = [round(float(value), 4) for value in result.table["top1"]]
         test = {"split": config.data.test, "pictures": len(data), "top1": accuracies}
     training = _described(

@@ -24,7 +24,7 @@ def write_log(folder: Path, rows: list[Row]) -> None:
     writer = csv.DictWriter(buffer, fieldnames=list(rows[-1]), lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
     writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
-    write_durably(folder / LOG, buffer.getvalue().encode())
+    write_durably(folder / LOG, buffer.getvalue().encode(), overwrite=True)
 
 
 class Board:

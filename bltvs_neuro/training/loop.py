@@ -18,9 +18,10 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
-from ..durable import write_durably
-from ..errors import DataError, SpecError
+from ..durable import check_outputs, remove_stale, write_durably
+from ..errors import DataError, SpecError, argument
 from ..model import BLT_VS
+from ..model.exported import MODEL_JSON
 from .accuracy import Scores, measure
 from .augment import Augment
 from .build import build_model, freeze_unused, start_from
@@ -29,7 +30,7 @@ from .config import TrainingConfig
 from .data import TrainingPictures, open_split
 from .finish import finish
 from .interrupts import ignore_interrupts, stop_when_asked
-from .logs import Board, Row, write_log
+from .logs import LOG, Board, Row, write_log
 from .loss import Criterion, class_weights
 from .order import Order
 from .processes import Processes, joined
@@ -39,6 +40,7 @@ from .schedule import LearningRate
 log = logging.getLogger(__name__)
 
 CONFIG = "config.json"
+MODEL_FILE = f"model/{MODEL_JSON}"
 LOOK_EVERY = 10
 """Steps between looks at the loss and at whether to stop: each look waits for the GPU."""
 
@@ -78,6 +80,7 @@ def train(
     folder: str | Path,
     *,
     resume: bool = False,
+    overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Path:
     """Train a model and export it.
@@ -90,6 +93,8 @@ def train(
         :func:`bltvs_neuro.load_model` takes, and ``evaluation/``.
     resume : bool
         Go on with the run that is in the folder, to the numbers it would have had without a stop.
+    overwrite : bool
+        Start anew where there is a run already.
     progress : callable, optional
         Receives a :class:`Progress` now and then, in the first process.
 
@@ -109,7 +114,7 @@ def train(
     """
     folder = Path(folder)
     with joined(config.run.device) as processes, stop_when_asked() as stop:
-        run = Run(config, folder, processes, resume=resume)
+        run = Run(config, folder, processes, resume=resume, overwrite=overwrite)
         run.go(stop, progress)
         if processes.first:
             finish(
@@ -136,10 +141,12 @@ class Run:
         What the log says of the finished epochs.
     """
 
-    def __init__(self, config: TrainingConfig, folder: Path, processes: Processes, *, resume: bool) -> None:
+    def __init__(
+        self, config: TrainingConfig, folder: Path, processes: Processes, *, resume: bool, overwrite: bool = False
+    ) -> None:
         self.config, self.folder, self.processes = config, folder, processes
         device, options = processes.device, config.run
-        state = self._claim(resume)
+        state = self._claim(resume=resume, overwrite=overwrite)
 
         image_size = int(config.model.get("image_size", 224))
         self.train_data = open_split(config.data, config.data.train, image_size)
@@ -261,22 +268,33 @@ class Run:
         model.load_state_dict(state)
         return model.eval()
 
-    def _claim(self, resume: bool) -> dict[str, Any] | None:
+    def _claim(self, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
         """The state to go on from, None for a new run; refuses to run over another."""
+        if resume and overwrite:
+            raise SpecError(
+                f"a run either goes on ({argument('resume', True)}) or starts anew ({argument('overwrite', True)})"
+            )
         if resume:
             state = read_checkpoint(self.folder)
             check_same_run(self.config, state["config"], self.folder)
         else:
             state = None
-            if (self.folder / CHECKPOINT).exists():
+            if (self.folder / CHECKPOINT).exists() and not overwrite:
                 raise SpecError(
-                    f"{self.folder} already holds a run; --resume goes on with it, or choose another folder"
+                    f"{self.folder} already holds a run; go on with it ({argument('resume', True)}), replace it "
+                    f"({argument('overwrite', True)}), or choose another folder"
                 )
+        note, text = self.folder / CONFIG, json.dumps(self.config.to_json(), indent=2, ensure_ascii=False) + "\n"
+        mine = [self.folder / name for name in (CHECKPOINT, BEST, LOG, MODEL_FILE)]
+        check_outputs(*mine, overwrite=resume or overwrite)
+        # a run that was killed before its first checkpoint leaves its config
+        replace = resume or overwrite or (note.is_file() and note.read_bytes() == text.encode())
+        check_outputs(note, overwrite=replace)
         self.processes.wait()
         if self.processes.first:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            text = json.dumps(self.config.to_json(), indent=2, ensure_ascii=False) + "\n"
-            write_durably(self.folder / CONFIG, text.encode())
+            if not resume:
+                remove_stale(mine, ())
+            write_durably(note, text.encode(), overwrite=replace)
         self.processes.wait()
         return state
 
@@ -383,7 +401,7 @@ class Run:
                 from safetensors.torch import save
 
                 state = {key: value.detach().cpu().contiguous() for key, value in self.model.state_dict().items()}
-                write_durably(self.folder / BEST, save(state))
+                write_durably(self.folder / BEST, save(state), overwrite=True)
         self.rate.step(scores.loss)
         self.history.append(row)
         self.sums.zero_()

@@ -21,7 +21,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """Write the state of a run; an earlier one stays until this one is whole on the disk."""
     buffer = io.BytesIO()
     torch.save({"version": VERSION, **state}, buffer)
-    write_durably(folder / CHECKPOINT, buffer.getvalue())
+    write_durably(folder / CHECKPOINT, buffer.getvalue(), overwrite=True)
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:

@@ -154,8 +154,8 @@ def test_files_carry_scores_ceilings_p_values_and_provenance(store, betas, tmp_p
 def test_a_finished_result_is_not_replaced_in_silence(store, betas, tmp_path) -> None:
     arguments = (store, "--neural", betas, "-o", tmp_path / "out", "--roi", "V1", "--areas", "V1", QUICK)
     bltvs(*arguments)
-    assert "holds a finished result" in refused(*arguments, "--seed", 1)
-    bltvs(*arguments, "--seed", 1, "--fresh")
+    assert "exists (and" in refused(*arguments, "--seed", 1)
+    bltvs(*arguments, "--seed", 1, "--overwrite")
     assert EncodingResult.load(tmp_path / "out" / "result.h5").provenance["spec"]["seed"] == 1
 
 

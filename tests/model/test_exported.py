@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from bltvs_neuro import load_model
-from bltvs_neuro.errors import SpecError, WeightsError
+from bltvs_neuro.errors import OutputError, SpecError, WeightsError
 from bltvs_neuro.model import BLT_VS
 from bltvs_neuro.model.areas import AREAS, areas_for
 from bltvs_neuro.model.checkpoints import class_names
@@ -109,7 +109,7 @@ def test_what_is_no_folder_of_a_model(tmp_path):
 def test_exports_that_are_refused(exported, tmp_path):
     model, folder = exported
     three = ("a", "b", "c")
-    with pytest.raises(SpecError, match="already holds a model"):
+    with pytest.raises(OutputError, match=r"model\.json exists"):
         export_model(model, folder, name="tiny", classes=three)
     export_model(model, folder, name="tiny", classes=three, overwrite=True)
     assert class_names(folder) == three

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 import bltvs_neuro as bn
 from bltvs_neuro.cli.app import app
-from bltvs_neuro.errors import DataError, SpecError, StoreError
+from bltvs_neuro.errors import DataError, OutputError, SpecError, StoreError
 from bltvs_neuro.report import write_report
 from bltvs_neuro.report.figures import COLOURS, DASHES, SYMBOLS
 from bltvs_neuro.report.geometry import arrangement, chosen_rows
@@ -118,8 +118,8 @@ def test_what_does_not_fit_is_refused(files, tmp_path):
         write_report([], tmp_path / "r.html")
     with pytest.raises(SpecError, match="unknown metric of a report 'crossnobis'"):
         write_report([files.store], tmp_path / "r.html", metric="crossnobis")
-    with pytest.raises(StoreError, match="cannot be written"):
-        write_report([files.store], tmp_path / "no" / "r.html")
+    with pytest.raises(OutputError, match="cannot be written"):
+        write_report([files.store], tmp_path / "notes.txt" / "r.html")
     assert sorted(p.name for p in tmp_path.iterdir()) == ["notes.txt"]
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 import h5py
 import numpy as np
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bltvs_neuro.store.checksum import fletcher32
-from bltvs_neuro.store.chunks import ChunkWriter
+from bltvs_neuro.store.chunks import ChunkWriter, Target, decoded
 from bltvs_neuro.store.encode import chunk_shape, filters, round_mantissa
 
 
@@ -64,13 +66,22 @@ def test_hdf5_reads_what_was_written_past_its_filters(tmp_path, keep_bits, encod
             )
             for name in ("own", "theirs")
         )
+        target = Target(own)
         for t in (1, 0):
             for row in range(0, n, 8):
-                chunks.put(own, row, t, values[row : row + 8, t])
+                chunks.put(target, row, t, values[row : row + 8, t])
         chunks.drain()
         theirs[()] = round_mantissa(values, keep_bits)
+        table = target.table()
+    raw = (tmp_path / "x.h5").read_bytes()
+    assert [zlib.crc32(raw[at : at + size]) for at, size, _ in table.tolist()] == table["crc"].tolist()
     with h5py.File(tmp_path / "x.h5") as file:
         np.testing.assert_array_equal(file["own"][()], round_mantissa(values, keep_bits))
+        for name in ("own", "theirs"):  # what HDF5 has encoded is decoded as well
+            _, encoded = file[name].id.read_direct_chunk((8, 1, *[0] * len(shape)))
+            first = decoded(memoryview(encoded), file[name].chunks, keep_bits)
+            want = round_mantissa(values, keep_bits)[8:16, 1:2][tuple(slice(s) for s in first.shape)]
+            np.testing.assert_array_equal(first[tuple(slice(s) for s in want.shape)], want)
         if keep_bits is None:  # the same bytes, padding and checksum included
             for i in range(file["own"].id.get_num_chunks()):
                 at = file["own"].id.get_chunk_info(i).chunk_offset
@@ -81,5 +92,5 @@ def test_a_strided_array_is_stored_by_value(tmp_path):
     values = np.random.default_rng(0).standard_normal((8, 6, 5, 4)).astype(np.float32).transpose(0, 3, 1, 2)
     with h5py.File(tmp_path / "x.h5", "w") as file, ChunkWriter(None) as chunks:
         dataset = file.create_dataset("x", (8, 1, 4, 6, 5), "<f4", chunks=(8, 1, 4, 6, 5), **filters(None))
-        chunks.put(dataset, 0, 0, values)
+        chunks.put(Target(dataset), 0, 0, values)
         np.testing.assert_array_equal(dataset[:, 0], values)

@@ -197,7 +197,9 @@ def test_a_flipped_bit_in_a_chunk_is_named_and_refused(tmp_path, finished):
         byte = file.read(1)
         file.seek(-1, os.SEEK_CUR)
         file.write(bytes([byte[0] ^ 16]))
-    assert verify(broken).damage == ["broken.h5: V4/td at timestep 3, stimuli 8 to 15: checksum does not fit"]
+    assert verify(broken).damage == [
+        "broken.h5: V4/td at timestep 3, stimuli 8 to 15 (stimulus.8.png to stimulus.15.png): checksum does not fit"
+    ]
     with open_store(broken) as store, pytest.raises(StoreError, match="bltvs verify"):
         store["V4/td"].isel(timestep=1).values  # noqa: B018
 

@@ -110,7 +110,9 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_it_goes_on(whole, tmp_path):
         train(config, tmp_path, progress=press)
     assert signal.getsignal(signal.SIGINT) is before
     assert 20 < state_of(tmp_path)["step"] <= 40
-    with pytest.raises(SpecError, match="already holds a run; --resume goes on with it"):
+    with pytest.raises(
+        SpecError, match=r"already holds a run; go on with it \(resume=True\), replace it \(overwrite=True\)"
+    ):
         train(config, tmp_path)
     export_run(tmp_path, tmp_path / "so-far", weights="best")
     assert load_model(tmp_path / "so-far").provenance["about"]["training"]["epochs"] == 1
