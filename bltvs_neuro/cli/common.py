@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -140,6 +141,27 @@ def chosen_model(
     with err.status("loading the model"):
         chosen = None if layers is None else [layer.strip() for layer in layers.split(",")]
         return load_model(name, weights=weights, seed=seed, image_size=image_size, layers=chosen, device=device)
+
+
+def blank_model(name: str, image_size: int | None, lesions: list[str] | None) -> Network | None:
+    """The model without weights, under its lesions, on which choices are tried before any weights are fetched.
+
+    None for a model of another package, which is only known when it has run once.
+    """
+    import torch
+
+    from ..model import BLT_VS
+    from ..model.checkpoints import find_checkpoint
+    from ..model.zoo import in_zoo
+
+    if in_zoo(name) and not Path(name).is_dir():
+        return None
+    config = dict(find_checkpoint(name).config) | ({} if image_size is None else {"image_size": image_size})
+    with torch.device("meta"):
+        network = BLT_VS(**config)
+    if lesions:
+        network.lesion(*lesions)
+    return network
 
 
 @contextmanager

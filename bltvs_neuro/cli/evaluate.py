@@ -42,11 +42,11 @@ def evaluate(
 
     `bltvs evaluate ecoset.h5 --model ecoset --split test`
     """
+    from ..devices import pick_device
     from ..model.checkpoints import class_names
     from ..training.classes import read_class_file
     from ..training.evaluate import evaluate as run
     from ..training.opened import open_for
-    from ..training.processes import pick_device
 
     network = chosen_model(model, weights, seed, image_size, str(pick_device(device)), layers)
     given = None if classes is None else read_class_file(classes)

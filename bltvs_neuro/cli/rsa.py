@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.table import Table
 
-from ..errors import SpecError, unknown
+from ..errors import SpecError, argument, listed, unknown
 from .common import Cluster, err, guarded, out, reader_options
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def rsa(
         str, typer.Option(help="cosine, pearson, spearman, rho-a, tau-a, cosine_cov, corr_cov.")
     ] = "corr_cov",
     areas: Annotated[str, typer.Option(help="'all', 'V1:LOC' (both ends included) or 'V1,V4'.")] = "all",
-    streams: Annotated[str, typer.Option(help="'bu,td', 'bu' or 'td'.")] = "bu,td",
+    streams: Annotated[str, typer.Option(help="'all', 'bu' or 'td'.")] = "all",
     timesteps: Annotated[str, typer.Option(help="'all', '0:6' (0 to 5) or '0,2,5'.")] = "all",
     choose: Annotated[
         str,
@@ -94,6 +94,7 @@ def rsa(
     """
     from ..rsa import compute_rdms
     from ..rsa.brain import brain_rdms
+    from ..schema import spelled_out
     from ..store import open_store
 
     if choose not in CHOICES:
@@ -107,10 +108,10 @@ def rsa(
         )  # fmt: skip
     brain = _within(brain, window)
     with open_store(store) as acts:
-        sites = _sites(acts.sites, areas, streams)
+        sites, named = _sites(acts.sites, areas, streams), bool(spelled_out(areas))
         with err.status(f"computing the RDMs of {len(sites)} sites"):
             models = compute_rdms(
-                acts, metric=metric, sites="all" if set(sites) == set(acts.sites) else sites, timesteps=timesteps,  # type: ignore[arg-type]
+                acts, metric=metric, sites=sites if named or len(sites) < len(acts.sites) else "all", timesteps=timesteps,  # type: ignore[arg-type]
                 combine=CHOICES[choose], cluster=cluster,  # type: ignore[arg-type]
             )  # fmt: skip
         about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
@@ -148,16 +149,26 @@ def _prefix(output: Path | None, store: Path) -> Path:
 
 
 def _sites(available: tuple[str, ...], areas: str, streams: str) -> list[str]:
-    from ..schema import parse_names
+    from ..schema import parse_names, spelled_out
 
     split = [site.partition("/") for site in available]
     own = [list(dict.fromkeys(parts)) for parts in ([a for a, _, _ in split], [s for _, _, s in split if s])]
     wanted = parse_names(areas, own[0], "area")
     if not own[1]:  # a network without streams
+        if streams != "all":
+            raise SpecError(
+                f"the store's sites have no streams; {argument('streams', 'all')} takes them; got {streams!r}"
+            )
         return [site for site in available if site in wanted]
-    valid = [s for s in streams.split(",") if s.strip() in own[1]] if streams == "bu,td" else [streams]
-    flows = parse_names(",".join(valid), own[1], "stream")
-    return [site for site, (a, _, s) in zip(available, split, strict=True) if a in wanted and (not s or s in flows)]
+    flows = parse_names(streams, own[1], "stream")
+    chosen = [site for site, (a, _, s) in zip(available, split, strict=True) if a in wanted and (not s or s in flows)]
+    there = {site.partition("/")[0] for site in chosen}
+    gone = [area for area in spelled_out(areas) if area not in there]
+    if gone or not chosen:
+        raise SpecError(
+            f"the store has {listed(gone) or areas} in no stream of {listed(flows)}; it has {listed(available, most=24)}"
+        )
+    return chosen
 
 
 def _within(brain: xr.DataArray, window: str | None) -> xr.DataArray:
