@@ -125,6 +125,23 @@ def half_seconds(kind: str, precision: str) -> tuple[float, float]:
     return seconds(True), seconds(False)
 
 
+SLOWER = 1.1
+"""From this ratio on a precision counts as slower than float32."""
+
+
+def why_slow(device: torch.device, precision: str) -> str | None:
+    """A sentence with numbers where a half precision is slower than float32 on a device, else None."""
+    if precision not in ("bfloat16", "float16"):
+        return None
+    half, single = half_seconds(device.type, precision)
+    if half <= SLOWER * single:
+        return None
+    return (
+        f"{precision} is {half / single:.1f} times slower than float32 on this {'CPU' if device.type == 'cpu' else 'GPU'} "
+        f"({1e3 * half:.2g} against {1e3 * single:.2g} ms for a convolution)"
+    )
+
+
 def _one(name: str) -> torch.device:
     import torch
 

@@ -11,7 +11,6 @@ from bltvs_neuro.cli.app import app
 from bltvs_neuro.devices import pick_device, pick_devices, pick_float64_device
 from bltvs_neuro.encoding.backend import Backend
 from bltvs_neuro.errors import SpecError
-from bltvs_neuro.extraction import precision
 from bltvs_neuro.extraction.precision import warn_if_slow
 from bltvs_neuro.training.processes import joined
 
@@ -116,7 +115,7 @@ def test_extract_and_encode_check_the_device_first(machine):
 
 @pytest.mark.parametrize(("half", "said"), [(0.75, True), (0.05, False)])
 def test_a_half_precision_that_is_slower_is_said_with_numbers(monkeypatch, caplog, half, said):
-    monkeypatch.setattr(precision, "half_seconds", lambda kind, name: (half, 0.07))
+    monkeypatch.setattr(devices, "half_seconds", lambda kind, name: (half, 0.07))
     caplog.set_level("WARNING", "bltvs_neuro")
     warn_if_slow(torch.device("cpu"), "bfloat16")
     text = "bfloat16 is 10.7 times slower than float32 on this CPU (7.5e+02 against 70 ms for a convolution)"
@@ -125,7 +124,7 @@ def test_a_half_precision_that_is_slower_is_said_with_numbers(monkeypatch, caplo
 
 
 def test_float32_and_fast_are_never_measured(monkeypatch):
-    monkeypatch.setattr(precision, "half_seconds", lambda *_: 1 / 0)
+    monkeypatch.setattr(devices, "half_seconds", lambda *_: 1 / 0)
     for name in ("float32", "fast"):
         warn_if_slow(torch.device("cpu"), name)
 

@@ -46,10 +46,12 @@ def evaluate(
     from ..model.checkpoints import class_names
     from ..training.classes import read_class_file
     from ..training.evaluate import evaluate as run
-    from ..training.opened import open_for
+    from ..training.opened import check_source, open_for
 
-    network = chosen_model(model, weights, seed, image_size, str(pick_device(device)), layers)
+    where = str(pick_device(device))
+    check_source(data)
     given = None if classes is None else read_class_file(classes)
+    network = chosen_model(model, weights, seed, image_size, where, layers)
     pictures = open_for(data, class_names(model), network.image_size, split=split, given=given, n=n)
     if weights == "untrained":
         err.print("[yellow]the weights are untrained: this is the accuracy of chance[/]")

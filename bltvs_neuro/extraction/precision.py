@@ -10,7 +10,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..devices import half_seconds
+from ..devices import why_slow
 from ..errors import argument
 from ..model import Network, State
 from ..model.fast import Fast
@@ -19,8 +19,6 @@ from .hooks import hooked
 Precision = Literal["float32", "fast", "bfloat16", "float16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
-SLOWER = 1.1
-"""From this ratio on a precision counts as slower than float32."""
 log = logging.getLogger(__name__)
 
 
@@ -52,16 +50,9 @@ def kernels(model: Network, precision: Precision) -> Callable[[], AbstractContex
 
 def warn_if_slow(device: torch.device, precision: Precision) -> None:
     """Warn, with numbers and the faster choice, where a half precision is slower than float32."""
-    if precision not in HALVES:
-        return
-    half, single = half_seconds(device.type, precision)
-    if half > SLOWER * single:
-        better = "fast" if device.type == "cpu" else "float32"
-        log.warning(
-            "%s is %.1f times slower than float32 on this %s (%.2g against %.2g ms for a convolution); %s is the faster choice",
-            precision, half / single, "CPU" if device.type == "cpu" else "GPU", 1e3 * half, 1e3 * single,
-            argument("precision", better),
-        )  # fmt: skip
+    if reason := why_slow(device, precision):
+        better = argument("precision", "fast" if device.type == "cpu" else "float32")
+        log.warning("%s; %s is the faster choice", reason, better)
 
 
 @contextmanager

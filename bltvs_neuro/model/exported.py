@@ -82,8 +82,7 @@ def export_model(
         The weights hold values that are not finite.
     """
     folder = Path(folder)
-    if not _NAME.fullmatch(name):
-        raise SpecError(f"a model's name has letters, digits, '_', '.' and '-', at most 100; got {name!r}")
+    check_name(name)
     classes = [str(class_name) for class_name in classes]
     accuracies = [float(accuracy) for accuracy in accuracies]
     _check_accuracies(accuracies)
@@ -228,13 +227,20 @@ def _check_fields(data: Mapping[str, Any]) -> None:
             raise SpecError(f"it lacks {listed(missing)}")
         for key, value in table.items():
             checked(fields[key], value, f"{where}{key}")
-    if not _NAME.fullmatch(data["name"]):
-        raise SpecError(f"{data['name']!r:.120} cannot be the name of a model")
+    check_name(data["name"])
     _check_classes([checked(str, name, "a class name") for name in data["classes"]])
     _check_accuracies(data["accuracies"])
     filename = data["weights"]["file"]
     if Path(filename).name != filename or not filename.endswith(".safetensors"):
         raise SpecError(f"{filename!r:.120} is not the name of a .safetensors file in the folder")
+
+
+def check_name(name: str) -> None:
+    """Raise SpecError for what cannot be the name of a model."""
+    if not _NAME.fullmatch(name):
+        raise SpecError(
+            f"a model's name has letters, digits, '_', '.' and '-', at most 100, a letter or digit first; got {name!r:.120}"
+        )
 
 
 def _check_classes(names: Sequence[str]) -> None:

@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
 from typing import Any, Literal, get_origin, get_type_hints
 
-from ..checked import checked
+from ..checked import checked, checked_arguments
 from ..errors import SpecError, unknown
 
 
@@ -237,11 +237,27 @@ def make_config(data: Mapping[str, Any]) -> TrainingConfig:
         raise SpecError("optimizer.schedule = 'cosine' needs run.epochs, the length of the run")
     if config.data.source != "shapes" and not config.data.path:
         raise SpecError(f"data.source = {config.data.source!r} needs data.path")
-    if "architecture" not in config.model:
-        raise SpecError("the table [model] needs the key 'architecture', for example architecture = 'BLT_VS'")
-    if "num_classes" in config.model:
-        raise SpecError("model.num_classes is not given: the data decide it")
+    _check_model(config)
     return config
+
+
+def _check_model(config: TrainingConfig) -> None:
+    """Raise SpecError for a name under which, or a table [model] from which, nothing could be exported at the end."""
+    from ..model.exported import ARCHITECTURES, check_name
+
+    try:
+        check_name(config.name)
+    except SpecError as error:
+        raise SpecError(f"name: {error}") from None
+    table = dict(config.model)
+    if "architecture" not in table:
+        raise SpecError("the table [model] needs the key 'architecture', for example architecture = 'BLT_VS'")
+    if "num_classes" in table:
+        raise SpecError("model.num_classes is not given: the data decide it")
+    architecture = table.pop("architecture")
+    if architecture not in ARCHITECTURES:
+        raise unknown("model.architecture", architecture, list(ARCHITECTURES))
+    checked_arguments(ARCHITECTURES[architecture], table, "model.")
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -10,9 +10,9 @@ from typing import Any, Literal
 
 import torch
 
-from ..errors import DataError
+from ..errors import DataError, SpecError
 from ..model import BLT_VS
-from ..model.exported import export_model
+from ..model.exported import MODEL_JSON, export_model
 from .build import build_model
 from .config import TrainingConfig, make_config
 from .data import open_split
@@ -40,6 +40,8 @@ def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], 
     """
     from safetensors.torch import load
 
+    if (target / MODEL_JSON).exists() and not overwrite:
+        raise SpecError(f"{target} already holds a model; choose another folder")
     state = read_checkpoint(folder)
     config = make_config(state["config"])
     classes = list(state["data"][2])

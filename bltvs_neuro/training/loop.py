@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from ..devices import why_slow
 from ..durable import write_durably
 from ..errors import DataError, SpecError
 from ..model import BLT_VS
@@ -139,11 +140,14 @@ class Run:
     def __init__(self, config: TrainingConfig, folder: Path, processes: Processes, *, resume: bool) -> None:
         self.config, self.folder, self.processes = config, folder, processes
         device, options = processes.device, config.run
-        state = self._claim(resume)
-
+        state = self._earlier(resume)
+        if reason := why_slow(device, options.precision):
+            log.warning("%s; run.precision = 'float32' is the faster choice", reason)
         image_size = int(config.model.get("image_size", 224))
         self.train_data = open_split(config.data, config.data.train, image_size)
         self.val_data = open_split(config.data, config.data.val, image_size, self.train_data.classes)
+        if config.data.test:  # what comes last is opened first
+            open_split(config.data, config.data.test, image_size, self.train_data.classes)
         weights = torch.ones(len(self.train_data.classes))
         if config.optimizer.class_weights:
             weights = class_weights(self.train_data.labels, self.train_data.classes)
@@ -175,6 +179,7 @@ class Run:
             self.network = DistributedDataParallel(self.model, [device] if device.type == "cuda" else None)
         if device.type == "cuda":
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        self._begin()
 
     @property
     def epoch(self) -> int:
@@ -261,24 +266,26 @@ class Run:
         model.load_state_dict(state)
         return model.eval()
 
-    def _claim(self, resume: bool) -> dict[str, Any] | None:
+    def _earlier(self, resume: bool) -> dict[str, Any] | None:
         """The state to go on from, None for a new run; refuses to run over another."""
         if resume:
             state = read_checkpoint(self.folder)
             check_same_run(self.config, state["config"], self.folder)
-        else:
-            state = None
-            if (self.folder / CHECKPOINT).exists():
-                raise SpecError(
-                    f"{self.folder} already holds a run; --resume goes on with it, or choose another folder"
-                )
+            return state
+        if (self.folder / CHECKPOINT).exists():
+            raise SpecError(f"{self.folder} already holds a run; --resume goes on with it, or choose another folder")
+        if self.folder.exists() and not self.folder.is_dir():
+            raise SpecError(f"{self.folder} is a file; a run needs a folder")
+        return None
+
+    def _begin(self) -> None:
+        """Write what the run is, once everything that it needs is there."""
         self.processes.wait()
         if self.processes.first:
             self.folder.mkdir(parents=True, exist_ok=True)
             text = json.dumps(self.config.to_json(), indent=2, ensure_ascii=False) + "\n"
             write_durably(self.folder / CONFIG, text.encode())
         self.processes.wait()
-        return state
 
     def _data_spec(self) -> list[Any]:
         """What must be the same for the order of pictures to mean the same."""

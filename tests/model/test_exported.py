@@ -81,7 +81,7 @@ def test_a_changed_file_of_weights_is_refused(exported):
         ({"config": [1]}, r"config must be of type dict; got \[1\]"),
         ({"classes": ["a", "b"]}, "2 class names for 3 logits"),
         ({"classes": "abc"}, "classes must be of type list"),
-        ({"name": "../x"}, "cannot be the name"),
+        ({"name": "../x"}, "a model's name has letters"),
         ({"transform": {"range": [0, 1]}}, "has the transform"),
         (
             {"weights": {"file": "../w.safetensors", "sha256": "", "values_sha256": ""}},
