@@ -186,6 +186,11 @@ def extraction_progress(what: str) -> Iterator[Callable[[Done], None]]:
         yield show
 
 
+def interval_text(low: float, high: float, form: str) -> str:
+    """``"0.1 to 0.3"``, or ``"-"`` where there is no interval."""
+    return "-" if low != low or high != high else f"{low:{form}} to {high:{form}}"
+
+
 def reader_options(pairs: list[str] | None) -> dict[str, Any]:
     """Options of a reader from ``name=value``; values are JSON where they can be, else text."""
     found: dict[str, Any] = {}

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import Device, ImageSize, Layers, ModelName, Seed, Weights, chosen_model, err, guarded, out
+from .common import Device, ImageSize, Layers, ModelName, Seed, Weights, chosen_model, err, guarded, interval_text, out
 
 
 @guarded
@@ -68,14 +68,14 @@ def evaluate(
         table.add_column(column, justify="right")
     for row in result.table.to_dict("records"):
         table.add_row(
-            str(row["timestep"]), f"{row['top1']:.2f}", f"{row['top1_low']:.2f} to {row['top1_high']:.2f}",
-            f"{row['top5']:.2f}", f"{row['top5_low']:.2f} to {row['top5_high']:.2f}",
+            str(row["timestep"]), f"{row['top1']:.2f}", interval_text(row['top1_low'], row['top1_high'], ".2f"),
+            f"{row['top5']:.2f}", interval_text(row['top5_low'], row['top5_high'], ".2f"),
         )  # fmt: skip
     out.print(table)
     if len(result.table) > 1:
         gain = result.gain.to_dict("records")[0]
         out.print(
-            f"last timestep minus first: {gain['top1_gain']:+.2f} points, {gain['low']:+.2f} to {gain['high']:+.2f}",
+            f"last timestep minus first: {gain['top1_gain']:+.2f} points, {interval_text(gain['low'], gain['high'], '+.2f')}",
             highlight=False,
         )
     out.print(f"tables and figure in {folder}", highlight=False, soft_wrap=True)

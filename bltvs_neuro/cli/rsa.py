@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.table import Table
 
 from ..errors import SpecError, argument, listed, unknown
-from .common import Cluster, err, guarded, out, reader_options
+from .common import Cluster, err, guarded, interval_text, out, reader_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -94,11 +94,27 @@ def rsa(
     """
     from ..rsa import compute_rdms
     from ..rsa.brain import brain_rdms
+    from ..rsa.metrics import METRICS
+    from ..rsa.missing import Missing
+    from ..rsa.result import check_choices
+    from ..rsa.save import check_formats
+    from ..rsa.similarity import similarity_name
     from ..schema import spelled_out
     from ..store import open_store
 
     if choose not in CHOICES:
         raise unknown("choice of model RDMs", choose, list(CHOICES))
+    similarity_name(similarity)
+    for what, got in (("metric", metric), ("neural metric", neural_metric)):
+        if got not in METRICS:
+            raise unknown(what, got, list(METRICS))
+    check_choices(bootstrap, variance, over, test, correction, level)
+    for what, got, valid in (
+        ("on_mismatch", on_mismatch, ("raise", "intersect")), ("missing", missing, get_args(Missing))
+    ):  # fmt: skip
+        if got not in valid:
+            raise unknown(what, got, valid)
+    check_formats(() if figures == "none" else figures.split(","))
     formats = () if figures == "none" else tuple(figures.split(","))
     prefix = _prefix(output, store)
     with err.status("reading the neural data"):
@@ -227,7 +243,13 @@ def _over_time(
             several = matrix.values.sizes["subject"] > 1
             sites = [str(s) for s in matrix.values["site"].values]
             tests = (
-                {s: matrix.cluster_test(s, n_permutations=permutations, seed=seed) for s in sites} if several else {}
+                {
+                    s: matrix.cluster_test(s, n_permutations=permutations, seed=seed)
+                    for s in sites
+                    if matrix.site(s).size
+                }
+                if several
+                else {}
             )
             peaks = peak_latency(matrix, n_samples=max(bootstrap, 1), seed=seed)
         if not several:
@@ -245,8 +267,8 @@ def _over_time(
         for row in listed_rows:
             p = tests[row.site].p_values if row.site in tests else np.zeros(0)
             table.add_row(
-                row.site, f"{1000 * row.latency:.0f}", f"{1000 * row.ci_low:.0f} to {1000 * row.ci_high:.0f}",
-                f"{row.peak:.3f}", f"{p.min():.3g}" if len(p) else "no cluster",
+                row.site, _number(1000 * row.latency, ".0f"), interval_text(1000 * row.ci_low, 1000 * row.ci_high, ".0f"),
+                _number(row.peak, ".3f"), f"{p.min():.3g}" if len(p) else "no cluster",
             )  # fmt: skip
         out.print(table)
     return written
@@ -271,7 +293,20 @@ def _show(result: RsaResult, most: int = 10) -> None:
         rows: Any = part.sort_values("score", ascending=False).head(most).itertuples()
         for row in rows:
             table.add_row(
-                row.model, f"{row.score:.3f}", f"{row.ci_low:.3f} to {row.ci_high:.3f}", f"{row.p_zero_corrected:.3g}",
-                f"{row.p_ceiling_corrected:.3g}", "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
+                row.model, _number(row.score, ".3f"), interval_text(row.ci_low, row.ci_high, ".3f"),
+                _number(row.p_zero_corrected, ".3g"), _number(row.p_ceiling_corrected, ".3g"),
+                "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
             )  # fmt: skip
         out.print(table)
+        for reason, models in part[part["reason"] != ""].groupby("reason", sort=False)["model"]:
+            out.print(f"no interval of {listed(models)}: {reason}", highlight=False, soft_wrap=True)
+    if frame["ci_cut"].any():
+        out.print(
+            f"{int(frame['ci_cut'].sum())} intervals end at the range of the similarity, -1 to 1",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if value != value else format(value, form)

@@ -68,7 +68,7 @@ def save_comparison(
     result.pairs_frame().to_csv(pairs, index=False)
     written.append(pairs)
     written.append(Path(to_netcdf(models, _path(prefix, "_rdms.nc"))))
-    if not _formats(formats):
+    if not check_formats(formats):
         return written
     from .plot_rdm import plot_rdms, plot_trajectories
 
@@ -150,7 +150,7 @@ def save_time_matrix(
     clusters.to_csv(of_clusters, index=False)
     peaks.drop(columns="samples").to_csv(of_peaks, index=False)
     written = [file, of_clusters, of_peaks]
-    if _formats(formats):
+    if check_formats(formats):
         from .plot_time import plot_time_matrix
 
         figure = plot_time_matrix(matrix, clusters=tests, peaks=peaks)
@@ -200,7 +200,8 @@ def _target_name(result: RsaResult, target: int) -> str:
     return "_" + "".join(c if c.isalnum() or c in "-._" else "-" for c in safe)
 
 
-def _formats(formats: Sequence[str]) -> bool:
+def check_formats(formats: Sequence[str]) -> bool:
+    """Whether there are figures to write; SpecError for a format that does not exist."""
     for name in formats:
         if name not in FIGURE_FORMATS:
             raise unknown("figure format", name, FIGURE_FORMATS)
