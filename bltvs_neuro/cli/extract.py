@@ -101,14 +101,8 @@ def extract(
     from ..stimuli import StimulusSet
 
     where = check_options(
-        device,
-        precision,
-        on_error=on_error,
-        join=join,
-        keep_bits=keep_bits,
-        shard=shard,
-        cluster=cluster,  # type: ignore[arg-type]
-    )
+        device, precision, on_error=on_error, join=join, keep_bits=keep_bits, shard=shard, cluster=cluster,  # type: ignore[arg-type]
+    )  # fmt: skip
     choices: dict[str, Any] = dict(areas=areas, streams=streams, timesteps=timesteps, reduce=read_reduction(reduce))
     blank = None if layers is not None else blank_model(model, image_size, lesion)
     if blank is not None:

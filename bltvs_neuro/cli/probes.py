@@ -111,8 +111,9 @@ def drive(
         raise SpecError(f"channels are written '0,7,20'; got {channels!r}") from None
     where, parsed = str(pick_device(device)), Site.parse(site)
     blank = blank_model(model, image_size, lesion)
-    for tried in () if blank is None else parse_timesteps(timesteps, blank.timesteps):
-        check_drivable(blank, parsed, tried, chosen)
+    if blank is not None:
+        for tried in parse_timesteps(timesteps, blank.timesteps):
+            check_drivable(blank, parsed, tried, chosen)
     network = chosen_model(model, weights, seed, image_size, where)
     if lesion:
         network.lesion(*lesion)

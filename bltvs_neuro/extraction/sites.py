@@ -49,7 +49,7 @@ def select_states(
         for state in model.states()
         if state.area in chosen_areas and state.stream in chosen_streams and state.timestep in chosen_timesteps
     )
-    found = {"area": {s.area for s in states}, "stream": {s.stream for s in states},
+    found: dict[str, set[str]] = {"area": {s.area for s in states}, "stream": {s.stream for s in states},
              "timestep": {str(s.timestep) for s in states}}  # fmt: skip
     named = {"area": spelled_out(areas), "stream": spelled_out(streams), "timestep": spelled_out(timesteps)}
     gone = [

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -165,7 +165,7 @@ def peak_latency(
     subjects = matrix.values.sizes["subject"]
     times = matrix.values["time"].values
     counts = bootstrap_counts(subjects, n_samples, np.random.default_rng(seed)) / subjects
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for site in matrix.values["site"].values:
         x = matrix.site(str(site)).transpose("subject", "timestep", "time").values
         curve = _curve(np.ones((1, subjects)) / subjects, x, reduce)[0] if x.shape[1] else np.full(len(times), np.nan)
