@@ -174,7 +174,7 @@ def check_options(
         Shard.parse(shard)
     where = [] if cluster is not None else pick_devices(device)
     if shard is not None and (cluster is not None or len(where) > 1):
-        raise SpecError("a shard is one job's share; give either shard= or several devices or a cluster")
+        raise SpecError(f"a shard is one job's share; give either {argument('shard')} or several devices or a cluster")
     if precision == "fast" and any(one.type != "cpu" for one in where):
         raise SpecError(f"{argument('precision', 'fast')} is float32 on a CPU; {where[0]} is none: use 'float32' there")
     return where
