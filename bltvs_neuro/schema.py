@@ -55,6 +55,23 @@ class Site(NamedTuple):
         return cls(area, stream)  # type: ignore[arg-type]
 
 
+def spelled_out(spec: object) -> tuple[str, ...]:
+    """The items of a selection that were named one by one: no ranges, and not ``"all"``.
+
+    What was named must be there; what lies in a range may be missing.
+
+    Examples
+    --------
+    >>> spelled_out("V1:V3,LOC"), spelled_out([0, 2]), spelled_out(range(3)), spelled_out("all")
+    (('LOC',), ('0', '2'), (), ())
+    """
+    if spec is None or isinstance(spec, slice | range):
+        return ()
+    items = spec.split(",") if isinstance(spec, str) else list(spec) if isinstance(spec, Iterable) else [spec]
+    texts = (str(item).strip() for item in items)
+    return tuple(dict.fromkeys(text for text in texts if text != "all" and ":" not in text))
+
+
 def parse_names(spec: str | Iterable[str], valid: Sequence[str], what: str) -> tuple[str, ...]:
     """Choose names from an ordered list.
 

@@ -10,6 +10,7 @@ import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 
 import typer
@@ -165,6 +166,27 @@ def chosen_model(
         return load_model(name, weights=weights, seed=seed, image_size=image_size, layers=chosen, device=device)
 
 
+def blank_model(name: str, image_size: int | None, lesions: list[str] | None) -> Network | None:
+    """The model without weights, under its lesions, on which choices are tried before any weights are fetched.
+
+    None for a model of another package, which is only known when it has run once.
+    """
+    import torch
+
+    from ..model import BLT_VS
+    from ..model.checkpoints import find_checkpoint
+    from ..model.zoo import in_zoo
+
+    if in_zoo(name) and not Path(name).is_dir():
+        return None
+    config = dict(find_checkpoint(name).config) | ({} if image_size is None else {"image_size": image_size})
+    with torch.device("meta"):
+        network = BLT_VS(**config)
+    if lesions:
+        network.lesion(*lesions)
+    return network
+
+
 @contextmanager
 def extraction_progress(what: str) -> Iterator[Callable[[Done], None]]:
     """Show stimuli per second, bytes written and time left on standard error."""
@@ -185,6 +207,11 @@ def extraction_progress(what: str) -> Iterator[Callable[[Done], None]]:
             )  # fmt: skip
 
         yield show
+
+
+def interval_text(low: float, high: float, form: str) -> str:
+    """``"0.1 to 0.3"``, or ``"-"`` where there is no interval."""
+    return "-" if low != low or high != high else f"{low:{form}} to {high:{form}}"
 
 
 def reader_options(pairs: list[str] | None) -> dict[str, Any]:

@@ -37,10 +37,12 @@ def demo(
     `bltvs demo --model shapes` takes a small model that comes with the package, trained on objects that the package
     draws, and shows it some it has not seen.
     """
+    from ..devices import pick_devices
     from ..extraction.plot import activation_over_time, plot_activation
     from ..extraction.run import extract
     from ..store import open_store
 
+    pick_devices(device)
     if model_name not in DEMOS:
         raise unknown("model", model_name, DEMOS)
     check_outputs(output / "demo.h5", overwrite=True)

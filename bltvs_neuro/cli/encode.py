@@ -123,19 +123,30 @@ def encode(
     from threadpoolctl import threadpool_limits
 
     from ..encoding import fit_encoding, partition_encoding, temporal_generalisation
+    from ..encoding.ceiling import CEILINGS
+    from ..encoding.fit import partition_spaces
     from ..encoding.outputs import check_encoding, write_encoding, write_generalisation, write_partition
+    from ..encoding.plan import Choices
     from ..encoding.spaces import Over
+    from ..encoding.time import check_generalisation
     from ..store import open_store
 
-    if score not in ("r2", "r"):
-        raise unknown("score", score, ("r2", "r"))
-    if partition is not None and partition not in get_args(Over):
-        raise unknown("bands", partition, get_args(Over))
+    for what, chosen, valid in (
+        ("score", score, ("r2", "r")), ("partition", partition, (None, *get_args(Over))),
+        ("bands", bands, (None, *get_args(Over))), ("noise ceiling", ceiling, (None, *CEILINGS, "given")),
+    ):  # fmt: skip
+        if chosen not in valid:
+            raise unknown(what, chosen, [name for name in valid if name])
     pairs = [read_pair(text) for text in generalise or ()]
+    transformer = read_transform(transform, seed)
     shared: dict[str, Any] = dict(
         groups=tuple(groups.split(",")), repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets, cv=cv,
         inner_cv=inner_cv, by=by, alphas=read_alphas(alphas), memory=memory, dtype=dtype, device=device, seed=seed,
     )  # fmt: skip
+    Choices(
+        **shared, solver=solver, n_components=components, n_iter=candidates, scale=scale, transform=transformer,  # type: ignore[arg-type]
+        weights=weights, n_permutations=permutations,  # type: ignore[arg-type]
+    ).check()  # fmt: skip
     spaces: dict[str, Any] = dict(sites=areas, streams=streams, timesteps=timesteps)
     folder = output or Path("_".join(filter(None, [store.stem, neural.name.split(".")[0], roi, "encoding"])))
     parts = folder / "parts"
@@ -147,13 +158,19 @@ def encode(
                 neural, dict(format=format, roi=roi, subject=subject, session=session, stimuli=stimuli), option,
                 allow_pickle=allow_pickle, time=time,
             )  # fmt: skip
+        if partition is not None:
+            partition_spaces(acts, partition, areas, timesteps, streams)  # type: ignore[arg-type]
+        for site, timestep in pairs:
+            check_generalisation(acts, responses, site, timestep)
+        if bands is not None and figures:
+            err.print("figures need a feature space per site and timestep: none are drawn of bands", highlight=False)
         if overwrite:
             _remove_parts(parts)
         with goes_on():
             with sweep_progress("encoding") as show:
                 result = fit_encoding(
                     acts, responses, **spaces, **shared, bands=bands, solver=solver, n_components=components,  # type: ignore[arg-type]
-                    n_iter=candidates, scale=scale, transform=read_transform(transform, seed), weights=weights,  # type: ignore[arg-type]
+                    n_iter=candidates, scale=scale, transform=transformer, weights=weights,  # type: ignore[arg-type]
                     ceiling=read_ceiling(ceiling, responses), n_permutations=permutations,
                     progress=show, resume_path=parts / "encoding", cluster=cluster,
                 )  # fmt: skip
@@ -320,6 +337,12 @@ def show_result(result: EncodingResult, score: str) -> None:
         chance = "" if above is None else str(int(above[i].sum()))
         table.add_row(str(result["name"].values[i]), f"{means[i]:.4f}", str(won[i]), chance)
     out.print(table)
-    if not good.all():
-        status, count = np.unique(result["status"].values, return_counts=True)
+    status, count = np.unique(result["status"].values, return_counts=True)
+    if any(status != "fitted"):
         out.print(", ".join(f"{n} targets {s}" for s, n in zip(status, count, strict=True)), highlight=False)
+    if "ceiling" in result.dataset:
+        without = int((~(result["ceiling"].values > 0)).sum())
+        if without:
+            out.print(
+                f"{without} targets have no noise ceiling above 0: their normalised scores are NaN", highlight=False
+            )

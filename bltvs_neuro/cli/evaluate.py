@@ -8,7 +8,20 @@ from typing import Annotated
 import typer
 from rich.table import Table
 
-from .common import Device, ImageSize, Layers, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
+from .common import (
+    Device,
+    ImageSize,
+    Layers,
+    ModelName,
+    Overwrite,
+    Seed,
+    Weights,
+    chosen_model,
+    err,
+    guarded,
+    interval_text,
+    out,
+)  # fmt: skip
 
 
 @guarded
@@ -43,16 +56,18 @@ def evaluate(
 
     `bltvs evaluate ecoset.h5 --model ecoset --split test`
     """
+    from ..devices import pick_device
     from ..model.checkpoints import class_names
     from ..training.classes import read_class_file
     from ..training.evaluate import check_evaluation
     from ..training.evaluate import evaluate as run
-    from ..training.opened import open_for
-    from ..training.processes import pick_device
+    from ..training.opened import check_source, open_for
 
+    where = str(pick_device(device))
     if output is not None:
         check_evaluation(output, overwrite=overwrite)
-    network = chosen_model(model, weights, seed, image_size, str(pick_device(device)), layers)
+    check_source(data)
+    network = chosen_model(model, weights, seed, image_size, where, layers)
     name = str(network.provenance["model"])
     folder = output or Path(f"{name.replace(':', '_')}-evaluation")
     check_evaluation(folder, overwrite=overwrite)
@@ -71,14 +86,14 @@ def evaluate(
         table.add_column(column, justify="right")
     for row in result.table.to_dict("records"):
         table.add_row(
-            str(row["timestep"]), f"{row['top1']:.2f}", f"{row['top1_low']:.2f} to {row['top1_high']:.2f}",
-            f"{row['top5']:.2f}", f"{row['top5_low']:.2f} to {row['top5_high']:.2f}",
+            str(row["timestep"]), f"{row['top1']:.2f}", interval_text(row['top1_low'], row['top1_high'], ".2f"),
+            f"{row['top5']:.2f}", interval_text(row['top5_low'], row['top5_high'], ".2f"),
         )  # fmt: skip
     out.print(table)
     if len(result.table) > 1:
         gain = result.gain.to_dict("records")[0]
         out.print(
-            f"last timestep minus first: {gain['top1_gain']:+.2f} points, {gain['low']:+.2f} to {gain['high']:+.2f}",
+            f"last timestep minus first: {gain['top1_gain']:+.2f} points, {interval_text(gain['low'], gain['high'], '+.2f')}",
             highlight=False,
         )
     out.print(f"tables and figure in {folder}", highlight=False, soft_wrap=True)

@@ -16,6 +16,7 @@ from .common import (
     ModelName,
     Seed,
     Weights,
+    blank_model,
     chosen_model,
     err,
     extraction_progress,
@@ -96,21 +97,30 @@ def extract(
 
     `bltvs extract stimuli/ -o resnet.h5 --model torchvision:resnet18 --layers layer1,layer4`
     """
+    from ..extraction.run import check_options, read_reduction
     from ..extraction.run import extract as run
+    from ..extraction.sites import select_states
     from ..stimuli import StimulusSet
     from ..store.write import check_store_path
 
     if not plan:
         check_store_path(output, resume=not overwrite)
+    where = check_options(
+        device, precision, on_error=on_error, join=join, keep_bits=keep_bits, shard=shard, cluster=cluster,  # type: ignore[arg-type]
+    )  # fmt: skip
+    choices: dict[str, Any] = dict(areas=areas, streams=streams, timesteps=timesteps, reduce=read_reduction(reduce))
+    blank = None if layers is not None else blank_model(model, image_size, lesion)
+    if blank is not None:
+        select_states(blank, blank.usual_areas if areas is None else areas, streams, timesteps)
     stimuli = StimulusSet.open(images)
     network = chosen_model(model, weights, seed, image_size, layers=layers)
     if compile_cells:
         network.compile_cells()
     if lesion:
         network.lesion(*lesion)
-    choices: dict[str, Any] = dict(areas=areas, streams=streams, timesteps=timesteps, reduce=reduce)
     if plan:
-        _show_plan(network, stimuli, output, device, batch_size, precision, channels_last, keep_bits, **choices)
+        names = [str(one) for one in where] or ["cpu"]
+        _show_plan(network, stimuli, output, names, batch_size, precision, channels_last, keep_bits, **choices)
         return
     with goes_on(), extraction_progress(f"{network.provenance['model']}, {len(stimuli)} images") as show:
         path = run(
@@ -168,23 +178,22 @@ def verify(store: Annotated[Path, typer.Argument(help="A store, finished or not.
 
 
 def _show_plan(
-    network: Any, stimuli: Any, output: Path, device: str, batch_size: int | None, precision: Any, channels_last: bool,
+    network: Any, stimuli: Any, output: Path, names: list[str], batch_size: int | None, precision: Any, channels_last: bool,
     keep_bits: int | None, areas: str | None, streams: str, timesteps: str, reduce: Any,
 ) -> None:  # fmt: skip
+    from ..devices import pick_device
     from ..extraction.forecast import forecast
     from ..extraction.plan import check_disk, human_bytes, make_plan, usual_reductions
-    from ..extraction.precision import placed
+    from ..extraction.precision import placed, warn_if_slow
     from ..extraction.reduce import Reduction
-    from ..extraction.run import auto_batch_size, devices, pick_device, read_reduction
-    from ..extraction.sites import require_states, select_states
+    from ..extraction.run import auto_batch_size
+    from ..extraction.sites import select_states
 
-    names = devices(device)
     where = pick_device(names[0])
+    warn_if_slow(where, precision)
     network.to(where)
-    areas = network.usual_areas if areas is None else areas
-    states = select_states(network, areas, streams, timesteps)
-    require_states(network, states, areas, timesteps)
-    asked = read_reduction(reduce)
+    states = select_states(network, network.usual_areas if areas is None else areas, streams, timesteps)
+    asked = reduce
     every = {one.name: one for one in (asked, Reduction(), *usual_reductions(network, states))}
     size = batch_size or auto_batch_size(network, states, where)
     layout: Any = "channels_last" if channels_last or precision == "fast" else "contiguous"

@@ -122,9 +122,11 @@ def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Pa
     """Print counts, and effective receptive fields at the onset and at the last timestep of every map."""
     import pandas as pd
 
+    from ..devices import pick_device
     from ..model.checkpoints import CHECKPOINTS
     from ..model.macs import measure_macs
 
+    device = str(pick_device(device))
     if csv is not None:
         check_outputs(csv / "counts.csv", csv / "fields.csv", overwrite=overwrite)
     counts: list[dict[str, Any]] = []
@@ -161,12 +163,11 @@ def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Pa
 def _measured_fields(name: str, weights: str, seed: int, device: str) -> pd.DataFrame:
     import pandas as pd
 
-    from ..extraction.run import pick_device
     from ..model import State
     from ..model.fields import effective_fields
     from .common import chosen_model
 
-    model = chosen_model(name, weights, seed, None, str(pick_device(device)))
+    model = chosen_model(name, weights, seed, None, device)
     states = []
     for area in model.areas:
         steps = model.timesteps_of(f"{area}/bu")

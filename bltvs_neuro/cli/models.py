@@ -68,15 +68,16 @@ def classify(
 
     Example: `bltvs classify turtle.jpg --model ecoset`
     """
+    from ..devices import pick_device
     from ..extraction.classify import classify as run
-    from ..extraction.run import pick_device
     from ..model.checkpoints import class_names
     from ..stimuli import StimulusSet
 
+    where = str(pick_device(device))
     if csv is not None:
         check_outputs(csv, overwrite=overwrite)
     stimuli = StimulusSet.open(images)
-    network = chosen_model(model, weights, seed, image_size, str(pick_device(device)))
+    network = chosen_model(model, weights, seed, image_size, where)
     try:
         names = class_names(model)
         if len(names) != network.num_classes:

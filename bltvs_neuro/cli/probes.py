@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..durable import check_outputs
-from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
+from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, blank_model, chosen_model, err, guarded, out
 
 
 @guarded
@@ -104,26 +104,36 @@ def drive(
 
     Example: `bltvs drive V4/bu -o driven/ --timesteps 3,6,9 --channels 0,7,20`
     """
+    from ..devices import pick_device
     from ..errors import SpecError
-    from ..extraction.run import pick_device
     from ..probes import drive as run
     from ..probes import plot_driven
     from ..probes.driven import image_paths
+    from ..probes.driver import check_drivable
     from ..rsa.style import save_figure
-    from ..schema import parse_timesteps
+    from ..schema import Site, parse_timesteps
 
     try:
         chosen = [int(part) for part in channels.split(",")]
     except ValueError:
         raise SpecError(f"channels are written '0,7,20'; got {channels!r}") from None
     check_outputs(output / "figure.png", overwrite=overwrite)
-    network = chosen_model(model, weights, seed, image_size, str(pick_device(device)))
+    where, parsed = str(pick_device(device)), Site.parse(site)
+    blank = blank_model(model, image_size, lesion)
+    if blank is not None:
+        for tried in parse_timesteps(timesteps, blank.timesteps):
+            check_drivable(blank, parsed, tried, chosen)
+    network = chosen_model(model, weights, seed, image_size, where)
     if lesion:
         network.lesion(*lesion)
-    steps_asked = parse_timesteps(timesteps, network.timesteps)
-    check_outputs(*(path for t in steps_asked for path in image_paths(output, site, t, chosen)), overwrite=overwrite)
+    chosen_timesteps = parse_timesteps(timesteps, network.timesteps)
+    for tried in chosen_timesteps:
+        check_drivable(network, parsed, tried, chosen)
+    check_outputs(
+        *(path for t in chosen_timesteps for path in image_paths(output, site, t, chosen)), overwrite=overwrite
+    )
     results = []
-    for timestep in steps_asked:
+    for timestep in chosen_timesteps:
         with err.status(f"driving {site} at timestep {timestep}"):
             results.append(
                 run(

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, get_args
 
 import typer
 from rich.table import Table
 
-from ..errors import SpecError, unknown
-from .common import Cluster, Overwrite, err, guarded, out, plain, reader_options
+from ..errors import SpecError, argument, listed, unknown
+from .common import Cluster, Overwrite, err, guarded, interval_text, out, plain, reader_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -34,7 +34,7 @@ def rsa(
         str, typer.Option(help="cosine, pearson, spearman, rho-a, tau-a, cosine_cov, corr_cov.")
     ] = "corr_cov",
     areas: Annotated[str, typer.Option(help="'all', 'V1:LOC' (both ends included) or 'V1,V4'.")] = "all",
-    streams: Annotated[str, typer.Option(help="'bu,td', 'bu' or 'td'.")] = "bu,td",
+    streams: Annotated[str, typer.Option(help="'all', 'bu' or 'td'.")] = "all",
     timesteps: Annotated[str, typer.Option(help="'all', '0:6' (0 to 5) or '0,2,5'.")] = "all",
     choose: Annotated[
         str,
@@ -95,14 +95,29 @@ def rsa(
     """
     from ..rsa import compute_rdms
     from ..rsa.brain import brain_rdms
+    from ..rsa.metrics import METRICS
+    from ..rsa.missing import Missing
+    from ..rsa.result import check_choices
     from ..rsa.save import check_comparison, check_formats, check_time_matrix, save_comparison
+    from ..rsa.similarity import similarity_name
+    from ..schema import spelled_out
     from ..store import open_store
 
     if choose not in CHOICES:
         raise unknown("choice of model RDMs", choose, list(CHOICES))
+    similarity_name(similarity)
+    for what, got in (("metric", metric), ("neural metric", neural_metric)):
+        if got not in METRICS:
+            raise unknown(what, got, list(METRICS))
+    check_choices(bootstrap, variance, over, test, correction, level)
+    for what, got, valid in (
+        ("on_mismatch", on_mismatch, ("raise", "intersect")), ("missing", missing, get_args(Missing))
+    ):  # fmt: skip
+        if got not in valid:
+            raise unknown(what, got, valid)
+    check_formats(() if figures == "none" else figures.split(","))
     formats = () if figures == "none" else tuple(figures.split(","))
     prefix = _prefix(output, store)
-    check_formats(formats)
     check_comparison(prefix, overwrite=overwrite)
     check_time_matrix(prefix, overwrite=overwrite)
     with err.status("reading the neural data"):
@@ -112,10 +127,10 @@ def rsa(
         )  # fmt: skip
     brain = _within(brain, window)
     with open_store(store) as acts:
-        sites = _sites(acts.sites, areas, streams)
+        sites, named = _sites(acts.sites, areas, streams), bool(spelled_out(areas))
         with err.status(f"computing the RDMs of {len(sites)} sites"):
             models = compute_rdms(
-                acts, metric=metric, sites="all" if set(sites) == set(acts.sites) else sites, timesteps=timesteps,  # type: ignore[arg-type]
+                acts, metric=metric, sites=sites if named or len(sites) < len(acts.sites) else "all", timesteps=timesteps,  # type: ignore[arg-type]
                 combine=CHOICES[choose], cluster=cluster,  # type: ignore[arg-type]
             )  # fmt: skip
         about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
@@ -159,16 +174,26 @@ def _prefix(output: Path | None, store: Path) -> Path:
 
 
 def _sites(available: tuple[str, ...], areas: str, streams: str) -> list[str]:
-    from ..schema import parse_names
+    from ..schema import parse_names, spelled_out
 
     split = [site.partition("/") for site in available]
     own = [list(dict.fromkeys(parts)) for parts in ([a for a, _, _ in split], [s for _, _, s in split if s])]
     wanted = parse_names(areas, own[0], "area")
     if not own[1]:  # a network without streams
+        if streams != "all":
+            raise SpecError(
+                f"the store's sites have no streams; {argument('streams', 'all')} takes them; got {streams!r}"
+            )
         return [site for site in available if site in wanted]
-    valid = [s for s in streams.split(",") if s.strip() in own[1]] if streams == "bu,td" else [streams]
-    flows = parse_names(",".join(valid), own[1], "stream")
-    return [site for site, (a, _, s) in zip(available, split, strict=True) if a in wanted and (not s or s in flows)]
+    flows = parse_names(streams, own[1], "stream")
+    chosen = [site for site, (a, _, s) in zip(available, split, strict=True) if a in wanted and (not s or s in flows)]
+    there = {site.partition("/")[0] for site in chosen}
+    gone = [area for area in spelled_out(areas) if area not in there]
+    if gone or not chosen:
+        raise SpecError(
+            f"the store has {listed(gone) or areas} in no stream of {listed(flows)}; it has {listed(available, most=24)}"
+        )
+    return chosen
 
 
 def _within(brain: xr.DataArray, window: str | None) -> xr.DataArray:
@@ -232,7 +257,13 @@ def _over_time(
             several = matrix.values.sizes["subject"] > 1
             sites = [str(s) for s in matrix.values["site"].values]
             tests = (
-                {s: matrix.cluster_test(s, n_permutations=permutations, seed=seed) for s in sites} if several else {}
+                {
+                    s: matrix.cluster_test(s, n_permutations=permutations, seed=seed)
+                    for s in sites
+                    if matrix.site(s).size
+                }
+                if several
+                else {}
             )
             peaks = peak_latency(matrix, n_samples=max(bootstrap, 1), seed=seed)
         if not several:
@@ -249,8 +280,8 @@ def _over_time(
         for row in listed_rows:
             p = tests[row.site].p_values if row.site in tests else np.zeros(0)
             table.add_row(
-                row.site, f"{1000 * row.latency:.0f}", f"{1000 * row.ci_low:.0f} to {1000 * row.ci_high:.0f}",
-                f"{row.peak:.3f}", f"{p.min():.3g}" if len(p) else "no cluster",
+                row.site, _number(1000 * row.latency, ".0f"), interval_text(1000 * row.ci_low, 1000 * row.ci_high, ".0f"),
+                _number(row.peak, ".3f"), f"{p.min():.3g}" if len(p) else "no cluster",
             )  # fmt: skip
         out.print(table)
     return written
@@ -275,7 +306,20 @@ def _show(result: RsaResult, most: int = 10) -> None:
         rows: Any = part.sort_values("score", ascending=False).head(most).itertuples()
         for row in rows:
             table.add_row(
-                row.model, f"{row.score:.3f}", f"{row.ci_low:.3f} to {row.ci_high:.3f}", f"{row.p_zero_corrected:.3g}",
-                f"{row.p_ceiling_corrected:.3g}", "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
+                row.model, _number(row.score, ".3f"), interval_text(row.ci_low, row.ci_high, ".3f"),
+                _number(row.p_zero_corrected, ".3g"), _number(row.p_ceiling_corrected, ".3g"),
+                "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
             )  # fmt: skip
         out.print(table)
+        for reason, models in part[part["reason"] != ""].groupby("reason", sort=False)["model"]:
+            out.print(f"no interval of {listed(models)}: {reason}", highlight=False, soft_wrap=True)
+    if frame["ci_cut"].any():
+        out.print(
+            f"{int(frame['ci_cut'].sum())} intervals end at the range of the similarity, -1 to 1",
+            highlight=False,
+            soft_wrap=True,
+        )
+
+
+def _number(value: float, form: str) -> str:
+    return "-" if value != value else format(value, form)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SpecError
+from ..devices import gpus, pick_float64_device
 
 Array = Any
 """A numpy array or a torch tensor."""
@@ -28,22 +28,18 @@ class Backend:
     Raises
     ------
     SpecError
-        torch knows no such device, or the device is not there.
+        No such device is here (:mod:`bltvs_neuro.devices`).
     """
 
     def __init__(self, device: str | None = None) -> None:
-        if device == "auto":
-            device = "cuda" if _cuda() else None
-        self.device = None if device in (None, "numpy") else device
-        if self.device is None:
-            self.xp: Any = np
+        self.device: str | None
+        self.xp: Any
+        if device in (None, "numpy") or (device == "auto" and not gpus()):
+            self.device, self.xp = None, np
             return
         import torch
 
-        try:
-            torch.empty(1, device=self.device)
-        except (RuntimeError, AssertionError) as error:
-            raise SpecError(f"torch has no device {device!r} here ({error}); use device=None for numpy") from None
+        self.device = str(pick_float64_device(device))
         self.xp = torch
 
     def array(self, values: Array, dtype: str = "float32") -> Array:
@@ -80,11 +76,3 @@ class Backend:
             return values, vectors
         values, vectors = self.xp.linalg.eigh(matrix)
         return values, vectors
-
-
-def _cuda() -> bool:
-    try:
-        import torch
-    except ImportError:
-        return False
-    return bool(torch.cuda.is_available())

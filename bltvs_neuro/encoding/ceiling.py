@@ -19,7 +19,7 @@ CeilingMethod = Literal["split_half", "ncsnr", "repetition_variance"]
 
 
 def spearman_brown(r: np.ndarray | float, k: float = 2.0) -> np.ndarray:
-    """Reliability of k times as many repetitions: ``k r / (1 + (k - 1) r)``.
+    """Reliability of k times as many repetitions: ``k r / (1 + (k - 1) r)``, not below -1 (its pole is at -1 / (k - 1)).
 
     References
     ----------
@@ -31,7 +31,9 @@ def spearman_brown(r: np.ndarray | float, k: float = 2.0) -> np.ndarray:
     0.6666666666666666
     """
     r = np.asarray(r, np.float64)
-    return k * r / (1 + (k - 1) * r)
+    below = 1 + (k - 1) * r
+    found = np.where(below > 0, k * r / np.where(below > 0, below, 1), -1.0)
+    return np.where(np.isnan(r), np.nan, np.maximum(found, -1.0))
 
 
 def split_half(repetitions: Iterable[np.ndarray], *, n_splits: int = 20, seed: int = 0) -> np.ndarray:
@@ -137,8 +139,7 @@ def repetition_variance(repetitions: Iterable[np.ndarray]) -> np.ndarray:
     stimuli = _repeated(repetitions)
     between = np.var([rows.mean(axis=0) for rows in stimuli], axis=0, ddof=1)
     noise = np.mean([rows.var(axis=0, ddof=1) / len(rows) for rows in stimuli], axis=0)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        return (between - noise) / between
+    return np.where(between > 0, (between - noise) / np.where(between > 0, between, 1), np.nan)
 
 
 def _ncsnr_ceiling(stimuli: list[np.ndarray]) -> np.ndarray:
@@ -167,7 +168,8 @@ def noise_ceiling(responses: Any, method: CeilingMethod = "split_half") -> np.nd
     Returns
     -------
     array of shape (neuroid[, time])
-        In 0..1 for real signals; an estimate can fall below 0. A perfect model's r is the square root.
+        In 0..1 for real signals; an estimate can fall below 0. A perfect model's r is the square root. NaN where it is
+        undefined: a target that is constant, or in a random half.
 
     Raises
     ------

@@ -205,9 +205,7 @@ def partition_encoding(
         As :func:`fit_encoding`.
     """
     choices = Choices.read({"on_edge": "ignore", **options}, fixed={"n_iter": n_iter, "n_components": 1, **PLAIN_SWEEP})
-    members, left_out = choose_members(acts, sites, timesteps, streams)
-    spaces = banded_spaces(members, over, subsets=True)
-    spaces += useless_spaces(spaces)
+    members, left_out, spaces = partition_spaces(acts, over, sites, timesteps, streams)
     sweep = prepare(acts, responses, members, spaces, left_out, choices)
     arrays = sweep.run(progress, resume_path, cluster)
     grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
@@ -222,6 +220,20 @@ def partition_encoding(
         grouped.setdefault(key, {})[frozenset(member.band for member in space.members)] = result["r2"]
     partitions = [(labels[key], commonality(r2), useless.get(key, {})) for key, r2 in grouped.items()]
     return build_partition(partitions, sweep.plan, sweep.attrs)
+
+
+def partition_spaces(
+    acts: Mapping[str, Any], over: Over, sites: Any, timesteps: Any, streams: Any
+) -> tuple[list[Member], list[str], list[Space]]:
+    """The feature spaces of a partition; SpecError where there is nothing to tell apart."""
+    members, left_out = choose_members(acts, sites, timesteps, streams)
+    spaces = banded_spaces(members, over, subsets=True)
+    useless = useless_spaces(spaces)
+    if not useless:
+        raise SpecError(
+            f"a partition by {over} tells at least two {over}s apart, at the same of all else; chosen are {listed(members)}"
+        )
+    return members, left_out, spaces + useless
 
 
 class Sweep(NamedTuple):

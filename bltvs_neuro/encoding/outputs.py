@@ -189,7 +189,7 @@ def _figures(result: EncodingResult, score: str, shown: str) -> Iterator[tuple[s
         if np.isfinite(result[shown].values if chosen is None else result[shown].values[:, chosen]).any():
             yield f"scores{name}", plot_scores(result, shown, neuroids=chosen)
             yield f"best{name}", plot_best(result, score, neuroids=chosen)
-    roi = result.dataset["roi"].values if "roi" in result.dataset.coords else np.array([""])
+    roi = np.atleast_1d(result.dataset["roi"].values if "roi" in result.dataset.coords else "")
     yield "best_timestep", plot_best_timestep(result, score, by="roi" if 1 < len(set(roi)) <= MOST_ROIS else None)
     if "time" in result.dataset.dims:
         yield "time_matrix", plot_time_matrix(score_matrix(result, shown))

@@ -73,8 +73,8 @@ def corrected_interval(per_fold: np.ndarray, n_test: np.ndarray, *, level: float
     per_fold : array of shape (fold,)
         A difference of scores in each fold, averaged over neuroids first: those share stimuli, so that their number tells
         little of how certain the mean is.
-    n_test : array of shape (fold,)
-        Test rows of each fold.
+    n_test : array
+        Test rows of every fold, also of those without a score.
     level : float
 
     Returns
@@ -111,9 +111,10 @@ class Best(NamedTuple):
     """The best feature space of each target."""
 
     winner: np.ndarray
-    """(t,) position of the winner over all folds; -1 where a score is missing."""
+    """(t,) position of the winner over the folds in which all scores are there; -1 where there is none."""
     margin: np.ndarray
-    """(t,) mean lead over the runner-up in folds that had no part in choosing either."""
+    """(t,) mean lead over the runner-up in folds that had no part in choosing either; NaN where fewer than two folds or
+    spaces are there, and so for what follows."""
     standard_error: np.ndarray
     """(t,) of the margin over folds (folds share training rows: a rough guide)."""
     agreement: np.ndarray
@@ -137,23 +138,24 @@ def best_space(scores: np.ndarray) -> Best:
     Raises
     ------
     SpecError
-        Fewer than 2 spaces or folds.
+        No space, or fewer than 2 folds.
     """
-    if scores.ndim != 3 or scores.shape[0] < 2 or scores.shape[1] < 2:
-        raise SpecError(
-            f"scores have shape (spaces, folds, targets) with 2 or more spaces and folds; got {scores.shape}"
-        )
-    good = np.isfinite(scores).all(axis=(0, 1))
-    values = np.where(good, scores, 0.0)
-    n_folds, t = scores.shape[1:]
+    if scores.ndim != 3 or scores.shape[0] < 1 or scores.shape[1] < 2:
+        raise SpecError(f"scores have shape (spaces, folds, targets) with 2 or more folds; got {scores.shape}")
+    spaces, n_folds, t = scores.shape
+    there = np.isfinite(scores).all(axis=0)  # (fold, t)
+    values, count = np.where(there, scores, 0.0), there.sum(axis=0)
     total = values.sum(axis=1)
-    winner = total.argmax(axis=0)
-    leads, agree = np.empty((n_folds, t)), np.zeros(t)
+    winner = np.where(count > 0, total.argmax(axis=0), -1)
+    if spaces == 1:
+        return Best(winner, *np.full((3, t), np.nan))
+    leads, agree = np.zeros((n_folds, t)), np.zeros(t)
     columns = np.arange(t)
     for fold in range(n_folds):
         order = np.argsort(-(total - values[:, fold]), axis=0, kind="stable")
         leads[fold] = values[order[0], fold, columns] - values[order[1], fold, columns]
-        agree += order[0] == winner
-    error = leads.std(axis=0, ddof=1) / np.sqrt(n_folds)
-    missing = np.where(good, 0.0, np.nan)
-    return Best(np.where(good, winner, -1), leads.mean(axis=0) + missing, error + missing, agree / n_folds + missing)
+        agree += there[fold] & (order[0] == winner)
+    n = np.where(count > 1, count, np.nan)
+    margin = leads.sum(axis=0) / n
+    error = np.sqrt((there * (leads - margin) ** 2).sum(axis=0) / (n - 1) / n)
+    return Best(winner, margin, error, agree / n)

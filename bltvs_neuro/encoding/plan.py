@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from ..errors import SpecError, unknown
+from ..errors import DataError, SpecError, unknown
 from .backend import Backend
 from .folds import Fold, group_folds, inner_blocks
 from .gram import Scale
 from .ridge import By, Dtype, OnEdge, about_mean, check_alphas
-from .score import read_truth
+from .score import read_truth, varying
 from .solvers import BANDED, SOLVERS, FoldTargets, Options
 from .spaces import Space
-from .targets import BadTargets, OnMismatch, Repetitions, Targets
+from .targets import CONSTANT_IN_TEST, CONSTANT_IN_TRAINING, BadTargets, OnMismatch, Repetitions, Targets
+
+log = logging.getLogger(__name__)
 
 SolverName = Literal["ridge", "banded", "banded_hyper_gradient", "pls", "ols"]
 Choose = Literal["auto", "gcv", "loo", "kfold"]
@@ -79,7 +82,18 @@ class Choices:
         ):
             if got not in valid:
                 raise unknown(what, got, valid)
-        for name, least in (("n_components", 1), ("n_iter", 1), ("n_permutations", 0), ("window", 0)):
+        Backend(self.device)
+        parse_memory(self.memory)
+        if self.alphas is not None:
+            check_alphas(self.alphas)
+        for name, least in (
+            ("cv", 2),
+            ("inner_cv", 2),
+            ("n_components", 1),
+            ("n_iter", 1),
+            ("n_permutations", 0),
+            ("window", 0),
+        ):
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise SpecError(f"{name} is at least {least}; got {getattr(self, name)}")
         if self.weights == "dual" and (self.solver != "ridge" or self.scale != "none" or self.transform is not None):
@@ -110,6 +124,8 @@ class Plan:
     options: Options
     memory: int
     """Bytes."""
+    scored: np.ndarray
+    """(folds, t) whether a target varies both in the training and in the test rows of a fold."""
     _kept: dict[int, FoldTargets] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def targets_of(self, f: int) -> FoldTargets:
@@ -140,6 +156,10 @@ def make_plan(targets: Targets, spaces: Sequence[Space], choices: Choices) -> Pl
     """
     choices.check()
     folds = group_folds(targets.groups, choices.cv, seed=choices.seed, what="stimuli (or groups)")
+    if choices.n_permutations:
+        fewest = min(len(np.unique(targets.groups[fold.test])) for fold in folds)
+        if fewest < 2:
+            raise DataError("a permutation needs at least 2 groups in every test fold: use fewer folds")
     by = choices.selection(targets)
     blocks = all_blocks = None
     if by == "kfold":
@@ -161,7 +181,30 @@ def make_plan(targets: Targets, spaces: Sequence[Space], choices: Choices) -> Pl
         batch_bytes=max(2**20, memory // 16),
         backend=Backend(choices.device),
     )
-    return Plan(targets, folds, blocks, all_blocks, choices, options, memory)
+    targets, scored = _scored(targets, folds, choices)
+    return Plan(targets, folds, blocks, all_blocks, choices, options, memory, scored)
+
+
+def _scored(targets: Targets, folds: Sequence[Fold], choices: Choices) -> tuple[Targets, np.ndarray]:
+    """Mark targets that are constant in some fold, and say in which folds each is scored."""
+    in_training, in_test = (
+        np.array([varying(targets.values[rows]) for rows in some]) for some in zip(*folds, strict=True)
+    )
+    scored = in_training & in_test
+    if scored.all():
+        return targets, scored
+    status, good = targets.status.copy(), np.flatnonzero(targets.good)
+    status[good[~in_test.all(axis=0)]] = CONSTANT_IN_TEST
+    status[good[~in_training.all(axis=0)]] = CONSTANT_IN_TRAINING  # and so in all other test folds: none is left
+    some, none = int((~scored.all(axis=0)).sum()), int((~scored.any(axis=0)).sum())
+    text = (
+        f"{some} of {scored.shape[1]} targets are constant in a fold, where no score is defined: theirs are means over the "
+        f"other folds, and NaN for {none} without any"
+    )
+    if choices.bad_targets == "raise":
+        raise DataError(text)
+    log.warning("%s (their status says so)", text)
+    return targets._replace(status=status), scored
 
 
 def make_spec(plan: Plan, spaces: Sequence[Space], acts: Mapping[str, Any]) -> dict[str, Any]:

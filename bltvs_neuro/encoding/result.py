@@ -20,6 +20,7 @@ from ..stats import adjust_p_values
 from .ceiling import normalise_r, normalise_r2
 from .partition import best_space, corrected_interval
 from .plan import Plan
+from .score import mean_over_folds
 from .spaces import Space
 from .targets import Targets
 
@@ -159,11 +160,12 @@ class EncodingResult(_Saved):
     Attributes
     ----------
     dataset : xarray.Dataset
-        With dims space, fold, neuroid (and time, band): ``r``, ``r2`` (mean over folds), ``r_fold``, ``r2_fold``, ``alpha``
-        (per fold), and where asked for ``ceiling``, ``r_normalised``, ``r2_normalised``, ``p_value``, ``q_value``,
-        ``gamma``, ``share`` (product-measure R2 of each band), ``dual`` and ``dual_alpha``. Coordinates on space: area,
-        stream, timestep, name, n_features, n_constant; on neuroid those of the responses and ``status`` (``fitted``,
-        ``missing`` or ``constant``; scores of the last two are NaN).
+        With dims space, fold, neuroid (and time, band): ``r``, ``r2`` (mean over the folds that define them),
+        ``r_fold``, ``r2_fold``, ``alpha`` (per fold), and where asked for ``ceiling``, ``r_normalised``,
+        ``r2_normalised``, ``p_value``, ``q_value``, ``gamma``, ``share`` (product-measure R2 of each band), ``dual``
+        and ``dual_alpha``. Coordinates on space: area, stream, timestep, name, n_features, n_constant; on neuroid those
+        of the responses, ``status`` (:data:`bltvs_neuro.encoding.targets.STATUSES`) and ``n_folds``, the number of
+        folds that have a score.
     """
 
     kind = "encoding"
@@ -262,9 +264,11 @@ class PartitionResult(_Saved):
             for at in range(raw.sizes.get("time", 1)):
                 where = {SPACE: i, PART: part} | ({"time": at} if "time" in raw.dims else {})
                 one, other = raw.isel(where).values, null.isel(where).values
-                if not np.isfinite(other).all():
+                there = np.isfinite(one) & np.isfinite(other)
+                if not there.any():  # shared parts, and neuroids without scores
                     continue
-                low, high = corrected_interval(one - other, n_test, level=level)
+                one, other = one[there], other[there]
+                low, high = corrected_interval(one - other, n_test, level=level) if len(one) > 1 else (np.nan, np.nan)
                 means = {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
                 time = raw["time"].values[at] if "time" in raw.dims else None
                 yield i, name, time, {**means, "low": low, "high": high}
@@ -282,7 +286,7 @@ def build_result(
     """Label what :func:`bltvs_neuro.encoding.sweep.run_spaces` gave; ``ids`` are the store's stimuli."""
     targets = plan.targets
     tail = (NEUROID, "time")[: len(targets.shape)]
-    dataset = xr.Dataset(coords=_target_coords(targets), attrs=dict(attrs))
+    dataset = xr.Dataset(coords=_target_coords(plan), attrs=dict(attrs))
     dataset = dataset.assign_coords(**_space_coords([space.labels for space in spaces]))
     dataset = dataset.assign_coords(
         name=(SPACE, [space.name for space in spaces]),
@@ -292,7 +296,7 @@ def build_result(
     )
     for key in ("r", "r2"):
         every = np.stack([spread(a[key], targets) for a in arrays])
-        dataset[key] = ((SPACE, *tail), every.mean(axis=1))
+        dataset[key] = ((SPACE, *tail), mean_over_folds(every, axis=1))
         dataset[f"{key}_fold"] = ((SPACE, FOLD, *tail), every)
     dataset["alpha"] = ((SPACE, FOLD, *tail), np.stack([spread(a["alpha"], targets) for a in arrays]))
     if ceiling is not None:
@@ -309,7 +313,7 @@ def build_result(
             every = np.full((len(spaces), len(bands), *targets.shape), np.nan)
             for i, (space, a) in enumerate(zip(spaces, arrays, strict=True)):
                 at = [bands.index(member.band) for member in space.members]
-                every[i, at] = spread(a[key].mean(axis=0), targets)
+                every[i, at] = spread(mean_over_folds(a[key]), targets)
             dataset[key] = ((SPACE, BAND, *tail), every)
     if "dual" in arrays[0]:
         dataset = dataset.assign_coords(stimulus_id=("row", ids[targets.stimuli].astype(str)))
@@ -332,18 +336,18 @@ def build_partition(
     null = every.copy()
     total = np.empty((len(partitions), *targets.shape))
     for i, (_, parts, useless) in enumerate(partitions):
-        total[i] = spread(np.mean(sum(parts.values()), axis=0), targets)
+        total[i] = spread(mean_over_folds(sum(parts.values())), targets)  # type: ignore[arg-type]
         for part, value in parts.items():
             every[i, names.index(" & ".join(sorted(part)))] = spread(value, targets)
         for band, value in useless.items():
             null[i, names.index(band)] = spread(value, targets)
-    dataset = xr.Dataset(coords=_target_coords(targets), attrs=dict(attrs))
+    dataset = xr.Dataset(coords=_target_coords(plan), attrs=dict(attrs))
     dataset = dataset.assign_coords(n_test=(FOLD, [len(fold.test) for fold in plan.folds]))
     dataset = dataset.assign_coords(**_space_coords([labels for labels, *_ in partitions]), part=(PART, names))
     dataset["variance_fold"] = ((SPACE, PART, FOLD, *tail), every)
-    dataset["variance"] = ((SPACE, PART, *tail), every.mean(axis=2))
+    dataset["variance"] = ((SPACE, PART, *tail), mean_over_folds(every, axis=2))
     dataset["useless_fold"] = ((SPACE, PART, FOLD, *tail), null)
-    dataset["useless"] = ((SPACE, PART, *tail), null.mean(axis=2))
+    dataset["useless"] = ((SPACE, PART, *tail), mean_over_folds(null, axis=2))
     dataset["total"] = ((SPACE, *tail), total)
     return PartitionResult(dataset)
 
@@ -351,14 +355,18 @@ def build_partition(
 def spread(values: np.ndarray, targets: Targets) -> np.ndarray:
     """Values of the fitted targets (..., t) at their places among all, NaN elsewhere: (..., neuroid[, time])."""
     out = np.full((*values.shape[:-1], len(targets.status)), np.nan, values.dtype)
-    out[..., targets.status == "fitted"] = values
+    out[..., targets.good] = values
     return out.reshape(*values.shape[:-1], *targets.shape)
 
 
-def _target_coords(targets: Targets) -> dict[str, Any]:
+def _target_coords(plan: Plan) -> dict[str, Any]:
+    targets = plan.targets
     tail = (NEUROID, "time")[: len(targets.shape)]
     coords = {str(k): v for k, v in targets.template.coords.items() if set(v.dims) <= set(tail)}
     coords["status"] = (tail, targets.status.reshape(targets.shape))
+    folds = np.zeros(len(targets.status), np.int64)
+    folds[targets.good] = plan.scored.sum(axis=0)
+    coords["n_folds"] = (tail, folds.reshape(targets.shape))
     return coords
 
 

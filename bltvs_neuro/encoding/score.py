@@ -13,6 +13,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..errors import DataError, SpecError
+from .figures import mean_of_finite
 
 
 def pearson(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -92,6 +93,11 @@ def pearson_and_r2(truth: Truth, prediction: np.ndarray) -> tuple[np.ndarray, np
     return np.where(truth.varies, np.clip(r, -1, 1), np.nan), np.where(truth.varies, explained, np.nan)
 
 
+def mean_over_folds(values: np.ndarray, axis: int = 0) -> np.ndarray:
+    """Mean over the folds in which a score is defined (:data:`bltvs_neuro.encoding.targets.STATUSES`); NaN without any."""
+    return mean_of_finite(np.moveaxis(values, axis, -1))
+
+
 def _cuts(t: int) -> list[slice]:
     """Columns a few hundred at a time: in float64 they stay in the cache."""
     return [slice(at, at + 512) for at in range(0, t, 512)]
@@ -131,7 +137,7 @@ class PermutationTest(NamedTuple):
     """Is a target predicted better than with stimuli shuffled?"""
 
     r: np.ndarray
-    """(t,) mean over folds."""
+    """(t,) mean over the folds in which the truth varies."""
     p_value: np.ndarray
     """(t,) one-sided; NaN where r is."""
     n_permutations: int
@@ -178,9 +184,11 @@ def permutation_test(
     labels = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
     rng = np.random.default_rng(seed)
     prepared = [_shuffler(truth[test], prediction[test], labels[test]) for test in folds]
-    observed = np.mean([pearson(truth[test], prediction[test]) for test in folds], axis=0)
+    every = np.array([pearson(truth[test], prediction[test]) for test in folds])
+    observed = mean_over_folds(every)
     count = np.zeros(truth.shape[1])
-    threshold = np.nan_to_num(observed) - 1e-6  # ties with the observed order count
+    # a fold in which the truth is constant adds 0 to either side; ties with the observed order count
+    threshold = np.nan_to_num(every).mean(axis=0) - 1e-6
     for _ in range(n_permutations):
         total = sum((shuffle(rng) for shuffle in prepared), start=np.zeros(truth.shape[1]))
         count += total / len(prepared) >= threshold
@@ -247,6 +255,14 @@ def _unit(values: np.ndarray) -> np.ndarray:
 def _centre(values: np.ndarray) -> np.ndarray:
     values = np.asarray(values, np.float64)
     return values - values.mean(axis=0)
+
+
+def varying(values: np.ndarray) -> np.ndarray:
+    """Columns of values (n, t) that are more than rounding away from constant: bool (t,)."""
+    found = np.empty(values.shape[1], bool)
+    for columns in _cuts(values.shape[1]):
+        found[columns] = _varies(values[:, columns], _centre(values[:, columns]))
+    return found
 
 
 def _varies(values: np.ndarray, centred: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from ..errors import SpecError, StoreError, listed, unknown
-from ..schema import STATUSES, STIMULUS, STIMULUS_ID, STREAMS, TIMESTEP, parse_names, parse_timesteps
+from ..schema import STATUSES, STIMULUS, STIMULUS_ID, STREAMS, TIMESTEP, parse_names, parse_timesteps, spelled_out
 
 Over = Literal["area", "stream", "timestep"]
 log = logging.getLogger(__name__)
@@ -101,9 +101,27 @@ def choose_members(
         raise SpecError(
             f"no site is active at the chosen timesteps; constant: {listed(left_out) or 'none'}; sites: {listed(chosen)}"
         )
+    _require_named(members, left_out, sites, streams, timesteps)
     if left_out:
         log.warning("left out, the same for every stimulus: %s", listed(left_out))
     return members, left_out
+
+
+def _require_named(
+    members: Sequence[Member], left_out: Sequence[str], sites: Any, streams: Any, timesteps: Any
+) -> None:
+    """Refuse what was named and would be missing."""
+    areas, flows = {_split(m.site)[0] for m in members}, {_split(m.site)[1] for m in members}
+    found = {"site": areas | {m.site for m in members}, "stream": flows, "timestep": {str(m.timestep) for m in members}}
+    for (what, there), asked in zip(found.items(), (sites, streams, timesteps), strict=True):
+        if what == "stream" and "" in there:  # layers of other networks are taken whatever the stream
+            continue
+        gone = [name for name in spelled_out(asked) if name not in there]
+        if gone:
+            raise SpecError(
+                f"no feature space has {what} {listed(gone)}: it is not active in what was chosen; constant: "
+                f"{listed(left_out) or 'none'}; there are {listed(members)}"
+            )
 
 
 def single_spaces(members: Sequence[Member]) -> list[Space]:

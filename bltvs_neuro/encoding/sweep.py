@@ -128,11 +128,12 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
         out |= {key: np.full((len(plan.folds), bands, t), np.nan) for key in ("gamma", "share")}
     keep = np.empty((len(y), t), np.float32) if plan.choices.n_permutations else None
     for f, (fold, outcome) in enumerate(zip(plan.folds, outcomes(inputs, plan), strict=True)):
-        out["r"][f], out["r2"][f] = pearson_and_r2(plan.targets_of(f).truth, outcome.prediction)
+        found = pearson_and_r2(plan.targets_of(f).truth, outcome.prediction)
+        out["r"][f], out["r2"][f] = (np.where(plan.scored[f], values, np.nan) for values in found)
         out["edges"] += np.array(outcome.edges)
         for key, value in (("alpha", outcome.alpha), ("gamma", outcome.gammas), ("share", outcome.shares)):
             if value is not None:
-                out[key][f] = value
+                out[key][f] = value if key != "share" else np.where(plan.scored[f], value, np.nan)
         if keep is not None:
             keep[fold.test] = outcome.prediction
     if keep is not None:

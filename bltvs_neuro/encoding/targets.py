@@ -12,11 +12,20 @@ from ..errors import DataError, SpecError, difference, listed, unknown
 from ..neural.labelled import average_repetitions, check_responses
 from ..schema import PRESENTATION, STIMULUS_ID
 from .folds import join_groups
+from .score import varying
 
 Repetitions = Literal["average", "single"]
 OnMismatch = Literal["raise", "intersect"]
 BadTargets = Literal["mark", "raise"]
 log = logging.getLogger(__name__)
+
+
+UNFITTED = ("missing", "infinite", "constant")
+CONSTANT_IN_TRAINING, CONSTANT_IN_TEST = "constant in a training fold", "constant in a test fold"
+STATUSES = ("fitted", *UNFITTED, CONSTANT_IN_TRAINING, CONSTANT_IN_TEST)
+"""What a target is. ``UNFITTED`` ones hold NaN or infinite values or never vary, and have no scores. One that is
+constant in a test fold has the mean score over the other folds; one that is constant in a training fold varies nowhere else
+and has none."""
 
 
 class Targets(NamedTuple):
@@ -29,7 +38,7 @@ class Targets(NamedTuple):
     groups: np.ndarray
     """(rows,) number of the group that must not be split."""
     status: np.ndarray
-    """(all targets,) ``fitted``, ``missing`` (has NaN) or ``constant``; targets are neuroid (x time), flattened."""
+    """(all targets,) a name of :data:`STATUSES`; targets are neuroid (x time), flattened."""
     shape: tuple[int, ...]
     """(neuroid[, time])"""
     template: Any
@@ -38,6 +47,11 @@ class Targets(NamedTuple):
     """sha256 of values, rows and groups."""
     left_out: dict[str, int]
     """How many stimuli the two sides did not share, when that was allowed."""
+
+    @property
+    def good(self) -> np.ndarray:
+        """(all targets,) whether a target is among ``values``."""
+        return ~np.isin(self.status, UNFITTED)
 
     @property
     def repeated(self) -> bool:
@@ -68,7 +82,7 @@ def prepare_targets(
     on_mismatch : {"raise", "intersect"}
         When stimuli are on one side only: refuse, naming them, or keep the common ones and count the others.
     bad_targets : {"mark", "raise"}
-        What to do with targets that hold NaN or do not vary: fit the others and mark these, or refuse.
+        What to do with targets that hold NaN or infinite values or do not vary: fit the others and mark these, or refuse.
 
     Returns
     -------
@@ -77,7 +91,7 @@ def prepare_targets(
     Raises
     ------
     DataError
-        Stimuli differ, no target is left, or values are infinite.
+        Stimuli differ, or no target is left.
     SpecError
         A group that does not exist for these rows.
     """
@@ -114,16 +128,16 @@ def prepare_targets(
             raise SpecError(f"groups {name!r} is no coordinate of the presentations{averaged}")
         labels.append(responses[name].values.astype(str))
     rows = responses.values.reshape(len(responses), -1)  # (presentation, neuroid * time)
-    if np.isinf(rows).any():
-        raise DataError("responses hold infinite values")
-    missing = np.isnan(rows).any(axis=0)
-    constant = ~missing & (np.ptp(np.where(np.isnan(rows), 0, rows), axis=0) == 0)
-    status = np.where(missing, "missing", np.where(constant, "constant", "fitted"))
+    missing, infinite = np.isnan(rows).any(axis=0), np.isinf(rows).any(axis=0)
+    constant = ~missing & ~infinite & ~varying(np.where(np.isfinite(rows), rows, 0))
+    status = np.select([missing, infinite, constant], ["missing", "infinite", "constant"], "fitted").astype("<U27")
     good = status == "fitted"
     if not good.all():
+        counts = ((missing, "hold NaN"), (infinite & ~missing, "hold infinite values"), (constant, "do not vary"))
+        said = [f"{int(which.sum())} {what}" for which, what in counts if which.any()]
         text = (
-            f"{int(missing.sum())} of {len(status)} targets hold NaN and {int(constant.sum())} do not vary"
-            f" (neuroids {listed(np.unique(np.flatnonzero(~good) // max(1, rows.shape[1] // responses.shape[1])))})"
+            " and ".join([said[0].replace(" ", f" of {len(status)} targets ", 1), *said[1:]])
+            + f" (neuroids {listed(np.unique(np.flatnonzero(~good) // max(1, rows.shape[1] // responses.shape[1])))})"
         )
         if bad_targets == "raise" or not good.any():
             raise DataError(f"{text}; bad_targets='mark' fits the others" if good.any() else text)

@@ -86,8 +86,7 @@ def temporal_generalisation(
     ----------
     King & Dehaene (2014), doi:10.1016/j.tics.2014.01.002
     """
-    if "time" not in responses.dims:
-        raise SpecError("temporal generalisation needs responses with time")
+    check_generalisation(acts, responses, site, timestep)
     fixed = {**PLAIN_SWEEP, "n_iter": 1, "on_edge": "ignore"}
     choices = Choices.read(options, fixed={key: value for key, value in fixed.items() if key != "solver"})
     if choices.solver in BANDED:
@@ -97,20 +96,33 @@ def temporal_generalisation(
     plan, targets = sweep.plan, sweep.plan.targets
     n_neuroids, n_times = targets.shape
     total = np.zeros((n_neuroids, n_times, n_times))
-    for fold, prediction in zip(plan.folds, predict_folds(acts, sweep.spaces[0], plan), strict=True):
+    count = np.zeros((n_neuroids, 1, n_times))
+    for f, prediction in enumerate(predict_folds(acts, sweep.spaces[0], plan)):
+        fold = plan.folds[f]
         # (rows, neuroid * time) -> (neuroid, rows, time), unit length over rows
         truth = _unit(spread(targets.values[fold.test], targets))
         guess = _unit(spread(prediction, targets))
-        total += guess.transpose(0, 2, 1) @ truth
+        scored = spread(plan.scored[f], targets)  # (neuroid, time): whether r is defined
+        count += np.nan_to_num(scored)[:, None, :]
+        total += np.where(
+            scored[:, None, :] == 1, guess.transpose(0, 2, 1) @ truth, np.where(np.isnan(scored[:, None, :]), np.nan, 0)
+        )
     coords = {str(k): v for k, v in targets.template.coords.items() if v.dims == (NEUROID,)}
     seconds = responses["time"].values
     return xr.DataArray(
-        total / len(plan.folds),
+        np.where(count > 0, total / np.maximum(count, 1), np.nan),
         dims=(NEUROID, "time_train", "time_test"),
         coords={**coords, "time_train": seconds, "time_test": seconds},
         name="r",
         attrs=sweep.attrs,
     )
+
+
+def check_generalisation(acts: Mapping[str, Any], responses: xr.DataArray, site: str, timestep: int) -> None:
+    """Raise SpecError where :func:`temporal_generalisation` has nothing to work on."""
+    if "time" not in responses.dims:
+        raise SpecError("temporal generalisation needs responses with time; these have none")
+    choose_members(acts, [site], [int(timestep)])
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

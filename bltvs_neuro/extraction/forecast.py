@@ -120,7 +120,8 @@ def forecast(
         def receive(state: State, activations: Tensor) -> None:
             for name, bound in bounds.items():
                 start = time.perf_counter()
-                values = bound[Site(state.area, state.stream)].apply(activations).to("cpu")
+                with torch.autocast(device.type, enabled=False):  # as in an extraction
+                    values = bound[Site(state.area, state.stream)].apply(activations).to("cpu")
                 middle = time.perf_counter()
                 parts[name][1].write(f"{state.area}/{state.stream}", state.timestep, values.numpy())
                 costs[name].reduce += middle - start

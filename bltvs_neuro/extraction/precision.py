@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Literal
@@ -9,6 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
+from ..devices import why_slow
+from ..errors import argument
 from ..model import Network, State
 from ..model.fast import Fast
 from .hooks import hooked
@@ -16,6 +19,7 @@ from .hooks import hooked
 Precision = Literal["float32", "fast", "bfloat16", "float16"]
 MemoryFormat = Literal["contiguous", "channels_last"]
 HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
+log = logging.getLogger(__name__)
 
 
 @contextmanager
@@ -42,6 +46,13 @@ def kernels(model: Network, precision: Precision) -> Callable[[], AbstractContex
         ``"fast"`` for a model that is not on a CPU.
     """
     return Fast(model).active if precision == "fast" else nullcontext
+
+
+def warn_if_slow(device: torch.device, precision: Precision) -> None:
+    """Warn, with numbers and the faster choice, where a half precision is slower than float32."""
+    if reason := why_slow(device, precision):
+        better = argument("precision", "fast" if device.type == "cpu" else "float32")
+        log.warning("%s; %s is the faster choice", reason, better)
 
 
 @contextmanager

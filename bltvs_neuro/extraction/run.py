@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
+from ..devices import pick_device, pick_devices
 from ..errors import SpecError, StimulusError, argument, unknown
 from ..model import Network, State
 from ..model.checkpoints import weights_sha256
@@ -25,9 +26,9 @@ from .batches import decoded
 from .loop import Loop, OnError, Progress
 from .pca import Pca, fit_or_load, parse_pca
 from .plan import Plan, bind_all, check_disk, layouts, make_plan
-from .precision import MemoryFormat, Precision, deviation, placed
+from .precision import MemoryFormat, Precision, deviation, placed, warn_if_slow
 from .reduce import Bound, Reduction, parse_reduction
-from .sites import Selection, Timesteps, require_states, select_states
+from .sites import Selection, Timesteps, select_states
 
 log = logging.getLogger(__name__)
 
@@ -116,28 +117,24 @@ def extract(
     StoreError
         A store of another extraction, a second writer, a disk that cannot hold the result or is full.
     """
-    for name, value, valid in (
-        ("precision", precision, get_args(Precision)), ("memory_format", memory_format, get_args(MemoryFormat)),
-        ("on_error", on_error, get_args(OnError)), ("join", join, ("auto", "copy", "virtual")),
-        ("keep_bits", keep_bits, (None, 10, 7)),
-    ):  # fmt: skip
-        if value not in valid:
-            raise unknown(name, value, valid)
+    where = check_options(
+        device, precision, memory_format=memory_format, on_error=on_error, join=join, keep_bits=keep_bits,
+        batch_size=batch_size, workers=workers, shard=shard, cluster=cluster,
+    )  # fmt: skip
     path = check_store_path(path, resume=resume)
+    reduction = read_reduction(reduce)
+    states = select_states(model, model.usual_areas if areas is None else areas, streams, timesteps)
+    bind_all(model, states, Reduction() if isinstance(reduction, Pca) else reduction, torch.device("cpu"))
     if not isinstance(stimuli, StimulusSet):
         stimuli = StimulusSet.open(Path(stimuli))
-    areas = model.usual_areas if areas is None else areas
-    states = select_states(model, areas, streams, timesteps)
-    require_states(model, states, areas, timesteps)
-    reduction = read_reduction(reduce)
+    if where:
+        warn_if_slow(where[0], precision)
     if precision == "fast":
         memory_format = "channels_last"
     choices = Choices(states, reduction, keep_bits, precision, memory_format, workers, on_error)
-    if cluster is not None or len(devices(device)) > 1:
+    if cluster is not None or len(where) > 1:
         from .several import extract_in_tasks
 
-        if shard is not None:
-            raise SpecError("a shard is one job's share; give either shard= or several devices or a cluster")
         return extract_in_tasks(
             model, stimuli, path, choices, batch_size, device=device, cluster=cluster, resume=resume, join=join, progress=progress
         )  # fmt: skip
@@ -145,6 +142,43 @@ def extract(
         model, stimuli, path, choices, batch_size, device=device, resume=resume, join=join, progress=progress,
         share=Shard.parse(shard) if isinstance(shard, str) else shard,
     )  # fmt: skip
+
+
+def check_options(
+    device: str | torch.device, precision: Precision, *, memory_format: str = "contiguous", on_error: str = "stop",
+    join: str = "auto", keep_bits: int | None = None, batch_size: int | str = "auto", workers: int | str = "auto",
+    shard: str | Shard | None = None, cluster: Any = None,
+) -> list[torch.device]:  # fmt: skip
+    """Check what needs neither model nor stimuli.
+
+    Returns
+    -------
+    list of torch.device
+        Where it will be computed; none where a cluster's workers do it.
+
+    Raises
+    ------
+    SpecError
+        A choice that does not exist, a device that is not here, or choices that exclude each other.
+    """
+    for name, value, valid in (
+        ("precision", precision, get_args(Precision)), ("memory_format", memory_format, get_args(MemoryFormat)),
+        ("on_error", on_error, get_args(OnError)), ("join", join, ("auto", "copy", "virtual")),
+        ("keep_bits", keep_bits, (None, 10, 7)),
+    ):  # fmt: skip
+        if value not in valid:
+            raise unknown(name, value, valid)
+    for name, count, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
+        if count != "auto" and (isinstance(count, str | bool) or count < least):
+            raise SpecError(f"{name} must be at least {least}; got {count!r}")
+    if isinstance(shard, str):
+        Shard.parse(shard)
+    where = [] if cluster is not None else pick_devices(device)
+    if shard is not None and (cluster is not None or len(where) > 1):
+        raise SpecError(f"a shard is one job's share; give either {argument('shard')} or several devices or a cluster")
+    if precision == "fast" and any(one.type != "cpu" for one in where):
+        raise SpecError(f"{argument('precision', 'fast')} is float32 on a CPU; {where[0]} is none: use 'float32' there")
+    return where
 
 
 @dataclass(frozen=True)
@@ -223,33 +257,6 @@ def make_spec(
 def read_reduction(spec: str | Reduction | None) -> Reduction:
     """Turn text, a reduction or None (full maps) into a reduction, principal components included."""
     return parse_pca(spec) if isinstance(spec, str) and spec.startswith("pca") else parse_reduction(spec)
-
-
-def pick_device(device: str | torch.device) -> torch.device:
-    """Resolve ``"auto"``; SpecError for a device that is not there."""
-    if str(device) == "all":
-        (device,) = devices(device)
-    if device == "auto":
-        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    try:
-        chosen = torch.device(device)
-        if chosen.type == "cuda" and not torch.cuda.is_available():
-            raise SpecError(f"device {str(device)!r} was asked for, but torch sees no GPU; use device='cpu'")
-        torch.empty(1, device=chosen)
-    except (RuntimeError, AssertionError) as error:
-        raise SpecError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
-    return chosen
-
-
-def devices(device: str | torch.device) -> list[str]:
-    """The devices that ``"all"`` or a list with commas names; one for anything else."""
-    names = str(device)
-    if names == "all":
-        count = torch.cuda.device_count()
-        if not count:
-            raise SpecError("device 'all' means every GPU, but torch sees none; use device='cpu'")
-        return [f"cuda:{index}" for index in range(count)]
-    return [name.strip() for name in names.split(",")]
 
 
 def auto_batch_size(model: Network, states: tuple[State, ...], device: torch.device) -> int:

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..cluster import Cluster, connected, map_tasks, n_workers
+from ..devices import pick_device, pick_devices
 from ..errors import BltvsError, SpecError, StoreError
 from ..model import Network
 from ..stimuli import StimulusSet
@@ -35,10 +36,8 @@ from .run import (
     Progress,
     auto_batch_size,
     check_unchanged,
-    devices,
     extract_share,
     make_spec,
-    pick_device,
 )
 
 TASKS_PER_WORKER = 8
@@ -64,7 +63,7 @@ def extract_in_tasks(
 ) -> Path:  # fmt: skip
     """Extract by the workers of ``cluster``, or by one process for each of several devices; then join."""
     if cluster is None:
-        names = devices(device)
+        names = [str(one) for one in pick_devices(device)]
         return _extract(
             model, stimuli, path, choices, batch_size, names, None, len(names), resume=resume, join=join, progress=progress
         )  # fmt: skip

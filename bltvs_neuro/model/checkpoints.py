@@ -13,6 +13,7 @@ from typing import Any, Literal
 import torch
 
 from .. import datasets
+from ..devices import pick_device
 from ..errors import DataError, SpecError, unknown
 from .blt_vs import BLT_VS
 from .hub import Fetched, fetch_weights
@@ -220,6 +221,7 @@ def load_model(
     >>> model.provenance["weights"], model.provenance["seed"]
     ('untrained', 1)
     """
+    device = pick_device(device)
     if isinstance(name, str) and in_zoo(name) and not Path(name).is_dir():
         network = load_from_zoo(
             name, weights, seed=seed, num_classes=num_classes, image_size=image_size, layers=layers, transform=transform

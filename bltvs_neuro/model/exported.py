@@ -18,8 +18,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..checked import checked, checked_arguments, strict_json
 from ..durable import check_outputs, told, write_durably
-from ..errors import SpecError, WeightsError, listed
+from ..errors import SpecError, WeightsError, listed, unknown
 from .blt_vs import BLT_VS
 from .checkpoints import Checkpoint
 from .hub import MAX_BYTES
@@ -83,9 +84,13 @@ def export_model(
         The weights hold values that are not finite.
     """
     folder = Path(folder)
-    if not _NAME.fullmatch(name):
-        raise SpecError(f"a model's name has letters, digits, '_', '.' and '-', at most 100; got {name!r}")
+    check_name(name)
     classes = [str(class_name) for class_name in classes]
+    accuracies = [float(accuracy) for accuracy in accuracies]
+    _check_accuracies(accuracies)
+    outputs = len(model.logit_timesteps)
+    if len(accuracies) not in (0, outputs):
+        raise SpecError(f"{len(accuracies)} accuracies for {outputs} timesteps that have logits")
     if len(classes) != model.num_classes or len(set(classes)) != len(classes):
         raise SpecError(
             f"a model with {model.num_classes} logits needs as many class names, each once; got {len(classes)} "
@@ -112,7 +117,7 @@ def export_model(
         "config": dict(model.config),
         "classes": classes,
         "transform": model.transform.describe(),
-        "accuracies": [float(accuracy) for accuracy in accuracies],
+        "accuracies": accuracies,
         "weights": {
             "file": WEIGHTS_FILE,
             "sha256": hashlib.sha256(content).hexdigest(),
@@ -151,36 +156,29 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
     if path.stat().st_size > MAX_JSON_BYTES:
         raise WeightsError(f"{path} has {path.stat().st_size:,} bytes; a model's has at most {MAX_JSON_BYTES:,}")
     try:
-        data = json.loads(path.read_text("utf-8"))
-        if data["format"] != FORMAT:
-            raise WeightsError(
-                f"{path} is not the description of a bltvs_neuro model; its format is {data['format']!r}"
-            )
-        if data["version"] != VERSION:
-            raise WeightsError(f"{path} has version {data['version']!r}; this bltvs_neuro reads {VERSION}: update it")
-        classes, weights = data["classes"], data["weights"]
-        if not (isinstance(classes, list) and all(isinstance(c, str) for c in classes)):
-            raise WeightsError(f"{path}: classes must be a list of names")
-        if not (isinstance(data["name"], str) and _NAME.fullmatch(data["name"])):
-            raise WeightsError(f"{path}: {data['name']!r:.120} cannot be the name of a model")
-        filename = str(weights["file"])
-        if Path(filename).name != filename or not filename.endswith(".safetensors"):
-            raise WeightsError(f"{path}: {filename!r} is not the name of a .safetensors file in the folder")
+        data = strict_json(path.read_text("utf-8"))
+        if not isinstance(data, dict) or data.get("format") != FORMAT:
+            got = data.get("format") if isinstance(data, dict) else data
+            raise SpecError(f"it is not the description of a bltvs_neuro model; its format is {got!r:.80}")
+        if data.get("version") != VERSION or isinstance(data["version"], bool):
+            raise SpecError(f"it has version {data.get('version')!r:.80}; this bltvs_neuro reads {VERSION}: update it")
+        _check_fields(data)
+        config = _config(data)
         checkpoint = Checkpoint(
             name=data["name"],
-            description=str(data["description"]),
+            description=data["description"],
             repo="",
-            filename=filename,
+            filename=data["weights"]["file"],
             revision="",
-            config=_config(path, data),
-            classes=tuple(classes),
-            accuracies=tuple(float(accuracy) for accuracy in data["accuracies"]),
+            config=config,
+            classes=tuple(data["classes"]),
+            accuracies=tuple(map(float, data["accuracies"])),
             folder=folder,
-            file_sha256=str(weights["sha256"]),
+            file_sha256=data["weights"]["sha256"],
             about={"training": data["training"], "versions": data["versions"]},
         )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError, OverflowError) as error:
-        raise WeightsError(f"{path} is not the description of a model: {type(error).__name__}: {error}") from None
+    except (SpecError, ValueError, RecursionError) as error:
+        raise WeightsError(f"{path} cannot be used: {str(error) or type(error).__name__}") from None
     expected = Transform(checkpoint.config["image_size"]).describe()
     if data.get("transform") != expected:
         raise WeightsError(f"{path} has the transform {data.get('transform')}; this bltvs_neuro has {expected}")
@@ -218,21 +216,77 @@ def _architecture_name(model: BLT_VS) -> str:
     raise SpecError(f"a {type(model).__name__} cannot be exported; what can: {listed(ARCHITECTURES)}")
 
 
-def _config(path: Path, data: Mapping[str, Any]) -> dict[str, Any]:
+_FIELDS: dict[str, type] = {
+    "format": str, "version": int, "name": str, "description": str, "architecture": str, "config": dict, "classes": list,
+    "transform": dict, "accuracies": list, "weights": dict, "training": dict, "versions": dict,
+}  # fmt: skip
+"""Key of ``model.json`` -> type of its value."""
+_WEIGHTS: dict[str, type] = {"file": str, "sha256": str, "values_sha256": str}
+
+
+def _check_fields(data: Mapping[str, Any]) -> None:
+    """Raise SpecError where a description lacks something or says what cannot be."""
+    weights = data.get("weights")
+    for fields, table, where in (
+        (_FIELDS, data, ""), (_WEIGHTS, weights if isinstance(weights, dict) else {}, "weights.")
+    ):  # fmt: skip
+        for key in table:
+            if key not in fields:
+                raise unknown(f"key {where}".strip(), key, list(fields))
+        missing = [f"{where}{key}" for key in fields if key not in table]
+        if missing and not (where and not isinstance(weights, dict)):
+            raise SpecError(f"it lacks {listed(missing)}")
+        for key, value in table.items():
+            checked(fields[key], value, f"{where}{key}")
+    check_name(data["name"])
+    _check_classes([checked(str, name, "a class name") for name in data["classes"]])
+    _check_accuracies(data["accuracies"])
+    filename = data["weights"]["file"]
+    if Path(filename).name != filename or not filename.endswith(".safetensors"):
+        raise SpecError(f"{filename!r:.120} is not the name of a .safetensors file in the folder")
+
+
+def check_name(name: str) -> None:
+    """Raise SpecError for what cannot be the name of a model."""
+    if not _NAME.fullmatch(name):
+        raise SpecError(
+            f"a model's name has letters, digits, '_', '.' and '-', at most 100, a letter or digit first; got {name!r:.120}"
+        )
+
+
+def _check_classes(names: Sequence[str]) -> None:
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice or not all(name.strip() for name in names):
+        raise SpecError(
+            f"every class has a name of its own; {listed(map(repr, twice)) or 'an empty one'} is given twice or more"
+        )
+
+
+def _check_accuracies(values: Sequence[object]) -> None:
+    for value in values:
+        if not 0 <= checked(float, value, "an accuracy") <= 100:
+            raise SpecError(f"accuracies are in percent, 0 to 100; got {value!r}")
+
+
+def _config(data: Mapping[str, Any]) -> dict[str, Any]:
     """The keywords of the architecture, tried without any storage so that no file can ask for all memory."""
-    name, config = data["architecture"], data["config"]
+    name = data["architecture"]
     if name not in ARCHITECTURES:
-        raise WeightsError(f"{path}: unknown architecture {name!r}; valid: {listed(ARCHITECTURES)}")
-    if not isinstance(config, dict) or not 0 < int(config.get("timesteps", 1)) <= MAX_TIMESTEPS:
-        raise WeightsError(f"{path}: the config is not one of {name} with at most {MAX_TIMESTEPS} timesteps")
+        raise unknown("architecture", name, list(ARCHITECTURES))
+    config = checked_arguments(ARCHITECTURES[name], data["config"], "config.")
+    if not 0 < config.get("timesteps", 1) <= MAX_TIMESTEPS:
+        raise SpecError(f"the config has {config['timesteps']} timesteps; a model has 1 to {MAX_TIMESTEPS}")
     try:
         with torch.device("meta"):
             model = ARCHITECTURES[name](**config)
-    except (SpecError, TypeError, RuntimeError) as error:
-        raise WeightsError(f"{path}: the config is not one of {name}: {error}") from None
+    except (TypeError, RuntimeError, OverflowError) as error:
+        raise SpecError(f"the config is not one of {name}: {str(error).splitlines()[0]}") from None
     size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     if size > MAX_BYTES:
-        raise WeightsError(f"{path}: such a model has {size:,} bytes of weights; at most {MAX_BYTES:,} are read")
+        raise SpecError(f"such a model has {size:,} bytes of weights; at most {MAX_BYTES:,} are read")
+    outputs = len(model.logit_timesteps)
     if len(data["classes"]) != model.num_classes:
-        raise WeightsError(f"{path}: {len(data['classes'])} class names for {model.num_classes} logits")
+        raise SpecError(f"{len(data['classes'])} class names for {model.num_classes} logits")
+    if data["accuracies"] and len(data["accuracies"]) != outputs:
+        raise SpecError(f"{len(data['accuracies'])} accuracies for {outputs} timesteps that have logits")
     return dict(model.config)

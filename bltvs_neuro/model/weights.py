@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 
 from .. import datasets
 from ..errors import WeightsError, listed
+from .tensors import REMEDY, check_tensors, kind, too_large, why_unread
+
+log = logging.getLogger(__name__)
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 STRAY = ("total_ops", "total_params")
@@ -65,7 +69,7 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
     Raises
     ------
     WeightsError
-        The file cannot be read, holds anything but tensors (nothing in it is executed), or values that are not finite.
+        The file cannot be read, or holds anything but dense tensors of finite numbers (nothing in it is executed).
     """
     try:
         if name.endswith(".safetensors"):
@@ -76,24 +80,26 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
     except WeightsError:
         raise
     except Exception as error:  # the unpickler raises almost anything on a file that is something else
-        first_line = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise WeightsError(
-            f"{name} is no file of weights that can be read without running code from it ({first_line}); "
-            "write one with torch.save(model.state_dict(), PATH)"
+            f"{name} is no file of weights that can be read without running code from it ({why_unread(error)}); {REMEDY}"
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get(STATE_DICT), Mapping):
         content = content[STATE_DICT]  # type: ignore[assignment]
-    if not isinstance(content, Mapping) or not all(isinstance(value, Tensor) for value in content.values()):
-        held = f"a dict with {listed(content)}" if isinstance(content, Mapping) else f"a {type(content).__name__}"
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{name} holds a {type(content).__name__} and not a state dict; {REMEDY}")
+    other = [
+        f"{key} ({type(v).__name__})"
+        for key, v in content.items()
+        if not (isinstance(v, Tensor) and isinstance(key, str))
+    ]
+    if other:
         raise WeightsError(
-            f"{name} holds {held} and not a state dict; write one with torch.save(model.state_dict(), PATH)"
+            f"{name} holds what is no named tensor, {listed(other)}, and so is not a state dict; {REMEDY}"
         )
     state = {str(key): value for key, value in content.items() if not any(stray in str(key) for stray in STRAY)}
     if state and all(key.startswith("module.") for key in state):
         state = {key.removeprefix("module."): value for key, value in state.items()}
-    bad = [key for key, value in state.items() if value.is_floating_point() and not bool(torch.isfinite(value).all())]
-    if bad:
-        raise WeightsError(f"{name} holds values that are not finite, in {listed(bad)}")
+    check_tensors(state, name)
     return state
 
 
@@ -118,7 +124,8 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str
     Raises
     ------
     WeightsError
-        Keys are missing or unexpected, or shapes differ; the model is unchanged then.
+        Keys are missing or unexpected, shapes or kinds of numbers differ; the model is unchanged then. Narrower and wider
+        floats are taken, which a warning says where they lose digits.
     """
     own = model.state_dict()
     missing = [key for key in own if key not in state]
@@ -128,17 +135,28 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str
         for key in own
         if key in state and own[key].shape != state[key].shape
     ]
+    kinds = [
+        f"{key} {str(state[key].dtype).removeprefix('torch.')} instead of {str(own[key].dtype).removeprefix('torch.')}"
+        for key in own
+        if key in state and kind(own[key].dtype) != kind(state[key].dtype)
+    ]
+    large = [key for key in own if not (missing or kinds) and too_large(state[key], own[key].dtype)]
     problems = [
         f"{len(keys)} {what} ({listed(keys, 3)})"
         for keys, what in (
             (missing, "keys are missing"),
             (unexpected, "keys are unexpected"),
             (shapes, "shapes differ"),
+            (kinds, "types differ"),
+            (large, "tensors hold larger numbers than the model can"),
         )
         if keys
     ]
     if problems:
         raise WeightsError(f"{name} does not fit {expected}: {'; '.join(problems)}")
+    wide = [key for key in own if state[key].is_floating_point() and state[key].itemsize > own[key].itemsize]
+    if wide:
+        log.warning("%s: %d tensors are rounded to the model's float32 (%s)", name, len(wide), listed(wide, 3))
     model.load_state_dict(dict(state), strict=True)
 
 

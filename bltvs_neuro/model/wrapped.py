@@ -28,8 +28,8 @@ class Wrapped(FeedForward):
         Put into eval mode.
     layers : sequence of str, optional
         Names of its submodules in the order in which they are computed; see :func:`usual_layers` for the default.
-        The area ``logits``, what the network returns, is added at the end. An extraction's usual areas end with the
-        last one that is spread over space.
+        The area ``logits``, what the network returns, is added at the end. An extraction's usual areas are those that
+        were named, or else of the default ones those up to the last that is spread over space.
     image_size : int
 
     Raises
@@ -51,13 +51,17 @@ class Wrapped(FeedForward):
 
     def __init__(self, network: nn.Module, layers: Sequence[str] | None = None, image_size: int = 224) -> None:
         network = network.eval()
+        if isinstance(layers, str):
+            layers = [layer.strip() for layer in layers.split(",")]
         chosen = usual_layers(network) if layers is None else tuple(layers)
         known = dict(network.named_modules())
         for name in chosen:
             if name not in known or not name:
                 raise unknown("layer", name, [name for name in known if name])
         if len(set(chosen)) != len(chosen) or LOGITS in chosen or not chosen:
-            raise SpecError(f"layers must be named once each, and none may be called {LOGITS!r}; got {listed(chosen)}")
+            raise SpecError(
+                f"layers are named once each, without {LOGITS!r}, which is always an area; got {listed(chosen) or 'none'}"
+            )
         seen = _try(network, chosen, image_size)
         if layers is None:
             chosen = tuple(name for name in chosen if seen.calls[name] == 1 and name in seen.shapes)
@@ -72,13 +76,20 @@ class Wrapped(FeedForward):
             )
         order = [name for name in seen.shapes if name in chosen]
         shapes = {name: _arranged(seen.shapes[name]) for name in order}
-        spread = [name for name in order if shapes[name][1:] not in ((), (1, 1))] or order
-        super().__init__((*order, LOGITS), f"{spread[0]}:{spread[-1]}", seen.classes, image_size)
+        super().__init__((*order, LOGITS), f"{order[0]}:{order[-1]}", seen.classes, image_size)
         self.network = network
         self.config: dict[str, Any] = {"num_classes": seen.classes, "image_size": image_size}
         self.shapes = {**shapes, LOGITS: (seen.classes,)}
         self.grids = {name: self._grid(name, seen.grids.get(name)) for name in order}
+        if layers is None:
+            self.leave_out_vectors()
         self.add_taps()
+
+    def leave_out_vectors(self) -> None:
+        """Let the usual areas end with the last one that is spread over space."""
+        order = self.areas[:-1]
+        spread = [name for name in order if self.shapes[name][1:] not in ((), (1, 1))] or order
+        self.usual_areas = f"{spread[0]}:{spread[-1]}"
 
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
         """Compute up to the last layer that is hooked or among ``outputs``; see :meth:`Network.run`."""

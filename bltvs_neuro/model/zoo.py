@@ -114,12 +114,12 @@ def build(
         An unknown name, a model that is no classifier of images, or layers where the areas are fixed.
     """
     source, _, model_name = name.partition(":")
-    architecture = ZOO.get(name)
+    architecture, usual_layers = ZOO.get(name), None
     if architecture is None and source not in SOURCES:
         raise unknown("model", name, [*ZOO, *(f"{source}:NAME" for source in SOURCES)])
     if architecture is not None and isinstance(architecture.build, str):
         source, _, model_name = architecture.build.partition(":")
-        layers = layers or architecture.layers
+        usual_layers = architecture.layers
     elif architecture is not None:
         if layers is not None:
             raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
@@ -131,7 +131,9 @@ def build(
         return own
     module, usual = (_torchvision if source == "torchvision" else _timm)(model_name, num_classes)
     size = image_size or (transform or usual).size
-    network = Wrapped(module, layers, size)
+    network = Wrapped(module, usual_layers if layers is None else layers, size)
+    if layers is None:
+        network.leave_out_vectors()
     network.transform = fitting(transform or usual.at(size), network)
     network.config = {"architecture": f"{source}:{model_name}", **network.config}
     network.provenance |= {"model": name, source: version(source)}
@@ -158,6 +160,9 @@ def load_from_zoo(
     """Load a model of the zoo; the parameters are those of :func:`bltvs_neuro.load_model`."""
     state: dict[str, Tensor] | None = None
     origin: dict[str, Any] = {"weights": "untrained", "seed": seed, "torch": str(torch.__version__)}
+    if layers is not None and weights != "untrained":
+        with torch.device("meta"):  # what is wrong with the layers is said before weights are fetched
+            build(name, num_classes=num_classes, image_size=image_size, layers=layers)
     known = ZOO[name].build if name in ZOO else name
     source, _, model_name = known.partition(":") if isinstance(known, str) else ("", "", "")
     if source == "torchvision" and _is_a_name(weights):

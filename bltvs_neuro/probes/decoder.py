@@ -7,6 +7,7 @@ weights is the same as in the space of all features.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -16,11 +17,13 @@ import xarray as xr
 from ..encoding.folds import Fold, join_groups
 from ..encoding.gram import centre_cross, centre_train, feature_tiles
 from ..errors import DataError, SpecError, listed, unknown
-from ..schema import TIMESTEP
+from ..schema import TIMESTEP, parse_names, spelled_out
 from .decoding import Decoding, versions
 
 if TYPE_CHECKING:
     from ..store import Store
+
+log = logging.getLogger(__name__)
 
 
 def _logistic(strength: float) -> Any:
@@ -82,7 +85,8 @@ def decode(
     Returns
     -------
     Decoding
-        Balanced accuracies by site, training and test timestep. Timesteps that are absent or constant are NaN.
+        Balanced accuracies by site, training and test timestep. Timesteps that are absent or constant are NaN, and so are
+        those of single folds that test no stimulus of some label.
 
     Raises
     ------
@@ -114,6 +118,12 @@ def decode(
         together.append(_column(store, groups, "groups").tolist())
     group = join_groups(*together)
     split = stratified_folds(y, group, folds, seed=seed, names=classes.tolist())
+    lacking = {number for number, fold in enumerate(split) if len(np.unique(y[fold.test])) < len(classes)}
+    if lacking:
+        log.warning(
+            "%d of %d folds test no stimulus of some label: they have no balanced accuracy of their own, and standard errors "
+            "are over the others", len(lacking), folds,
+        )  # fmt: skip
     rng = np.random.default_rng(seed)
     shuffles = [_shuffled(y, group, rng) for _ in range(permutations)]
 
@@ -146,7 +156,8 @@ def decode(
                         null[number, i, fold.test] = other.predict(projected[i]) == labels_now[fold.test]
         accuracy[np.ix_([at], where, where)] = balanced(hits, y)
         for number, fold in enumerate(split):
-            spread[at, np.array(where)[:, None], where, number] = balanced(hits[..., fold.test], y[fold.test])
+            if number not in lacking:
+                spread[at, np.array(where)[:, None], where, number] = balanced(hits[..., fold.test], y[fold.test])
         if permutations:
             reached = np.stack([balanced(row, labels_now) for row, labels_now in zip(null, shuffles, strict=True)])
             diagonal = accuracy[at, where, where]
@@ -258,15 +269,13 @@ def _time_gram(data: xr.DataArray, timesteps: Sequence[int], name: str) -> np.nd
 
 
 def _sites(store: Store, sites: str | Iterable[str]) -> list[str]:
-    if isinstance(sites, str):
-        sites = store.sites if sites == "all" else [part.strip() for part in sites.split(",")]
-    chosen = [str(site) for site in sites]
+    chosen = parse_names(sites, store.sites, "site")
     for site in chosen:
-        if site not in store:
-            raise unknown("site", site, store.sites)
-    if not chosen:
-        raise SpecError(f"no site was chosen; the store has {listed(store.sites)}")
-    return chosen
+        if site in spelled_out(sites) and "active" not in store[site]["status"].values:
+            raise SpecError(f"{site} is the same for every stimulus at every timestep: nothing can be decoded from it")
+    if not any("active" in store[site]["status"].values for site in chosen):
+        raise DataError("nothing can be decoded: no site has a timestep at which it differs between stimuli")
+    return list(chosen)
 
 
 def _column(store: Store, column: str | Sequence[object], what: str) -> np.ndarray:

@@ -52,7 +52,7 @@ class Decoding:
         Returns
         -------
         pandas.DataFrame
-            Columns site, timestep, accuracy, sem (standard error over folds), p; active timesteps only.
+            Columns site, timestep, accuracy, sem (standard error over folds, NaN for fewer than two), p; active timesteps only.
         """
         rows = []
         for site in self.table["site"].values:
@@ -60,7 +60,8 @@ class Decoding:
                 here = self.table.sel(site=site, train_timestep=t, test_timestep=t)
                 if np.isfinite(here["accuracy"]):
                     folds = here["fold_accuracy"].values
-                    sem = float(folds.std(ddof=1) / np.sqrt(len(folds)))
+                    folds = folds[np.isfinite(folds)]
+                    sem = float(folds.std(ddof=1) / np.sqrt(len(folds))) if len(folds) > 1 else float("nan")
                     rows.append((str(site), int(t), float(here["accuracy"]), sem, float(here["p"])))
         return pd.DataFrame(rows, columns=["site", "timestep", "accuracy", "sem", "p"])
 

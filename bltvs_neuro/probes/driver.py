@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..errors import SpecError
+from ..errors import SpecError, listed
 from ..model import Network, State
 from ..schema import Site
 from .driven import Driven
@@ -79,14 +79,9 @@ def drive(
     Olah, Mordvintsev & Schubert (2017), Feature visualization, doi:10.23915/distill.00007
     """
     site = site if isinstance(site, Site) else Site.parse(site)
-    state = State(site.area, site.stream, timestep)
-    model.tap_name(site, timestep)  # raises for what does not exist
-    if model.is_constant(state):
-        raise SpecError(f"{site} at timestep {timestep} is the same for every image, so that none drives it")
-    shape = model.shape(site)
     channels = [channel] if isinstance(channel, int) else [int(c) for c in channel]
-    if not channels or any(not 0 <= c < shape[0] for c in channels):
-        raise SpecError(f"{site} has channels 0 to {shape[0] - 1}; got {channels}")
+    check_drivable(model, site, timestep, channels)
+    state, shape = State(site.area, site.stream, timestep), model.shape(site)
     if steps < 1 or rate <= 0 or smoothness < 0 or jitter < 0:
         raise SpecError(
             f"steps and rate must be above 0, smoothness and jitter not below; got {steps}, {rate}, {smoothness}, {jitter}"
@@ -140,6 +135,16 @@ def _activity(maps: Tensor, position: tuple[int, ...] | None) -> Tensor:
     if position is None:
         return maps.flatten(1).mean(1) if maps.ndim > 1 else maps
     return maps[(slice(None), *position)]  # type: ignore[index]
+
+
+def check_drivable(model: Network, site: Site, timestep: int, channels: Sequence[int]) -> None:
+    """Raise SpecError for a site, timestep or channel that does not exist, or that no image can change."""
+    model.tap_name(site, timestep)  # raises for what does not exist
+    if model.is_constant(State(site.area, site.stream, timestep)):
+        raise SpecError(f"{site} at timestep {timestep} is the same for every image, so that none drives it")
+    most = model.shape(site)[0] - 1
+    if not channels or any(not 0 <= c <= most for c in channels):
+        raise SpecError(f"{site} has channels 0 to {most}; got {listed(channels) or 'none'}")
 
 
 def _position(where: Where, shape: tuple[int, ...], site: Site) -> tuple[int, ...] | None:

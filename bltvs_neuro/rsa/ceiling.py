@@ -24,7 +24,7 @@ class NoiseCeiling(NamedTuple):
     lower: float
     """Mean similarity of each subject with the pool of the others."""
     upper: float
-    """Mean similarity of each subject with the pool of all."""
+    """Mean similarity of each subject with the pool of all, or the lower bound where that is higher."""
     lower_per_subject: Array
     upper_per_subject: Array
     subjects: tuple[str, ...]
@@ -79,7 +79,8 @@ def ceiling_of_vectors(
             pools = np.stack([nan_mean(ready[member != s]), everyone])
             bounds[:, s] = compare_vectors(pools, own, similarity).mean(axis=1)
     lower, upper = bounds.mean(axis=1)
-    return NoiseCeiling(float(lower), float(upper), bounds[0], bounds[1], subjects)
+    # the pool of all is the best there is for most similarities only; where that of the others is better, it is the bound
+    return NoiseCeiling(float(lower), float(np.fmax(lower, upper)), bounds[0], bounds[1], subjects)
 
 
 def scale_for_pooling(vectors: Array, kind: Similarity) -> Array:

@@ -16,8 +16,9 @@ from scipy import stats as sps
 from ..errors import DataError, SpecError, listed
 from ..neural.condensed import n_from_pairs
 from ..neural.labelled import align_rdms, check_rdms
-from ..stats import bootstrap_counts, corrected_dual_variance, corrected_variance, t_interval
+from ..stats import bootstrap_counts, corrected_dual_variance, corrected_variance
 from .bootstrap import Over
+from .limits import bounded_interval
 from .weighted import pair_weights
 
 Array = NDArray[np.float64]
@@ -65,7 +66,7 @@ def commonality(
     bootstrap : int
         Samples.
     level : float
-        Of the intervals, t intervals from corrected bootstrap variances.
+        Of the intervals, t intervals from corrected bootstrap variances, within -1 to 1.
     seed : int
 
     Returns
@@ -126,7 +127,7 @@ def commonality(
         variance = corrected_variance(variances[chosen], k if chosen == "subjects" else n)
     dof = {"both": min(n, k), "stimuli": n, "subjects": k}[chosen] - 1
     mean, se = parts_data.mean(axis=0), np.sqrt(variance)
-    low, high = t_interval(mean, se, dof, level)
+    low, high, _ = bounded_interval(mean, se, dof, level)
     table = pd.DataFrame(
         {
             "part": [" & ".join(names[i] for i in s) for s in subsets],
@@ -135,7 +136,7 @@ def commonality(
             "se": se,
             "ci_low": low,
             "ci_high": high,
-            "p_zero": sps.t.sf(mean / np.maximum(se, np.finfo(np.float64).tiny), dof),
+            "p_zero": sps.t.sf(mean / np.maximum(se, np.finfo(np.float64).eps), dof),
         }
     )
     r2 = {tuple(names[i] for i in s): float(data[:, c].mean()) for c, s in enumerate(subsets)}

@@ -5,12 +5,12 @@ from __future__ import annotations
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import stats as sps
 
 from ..errors import DataError, SpecError, unknown
 from ..neural.condensed import n_from_pairs
-from ..stats import sign_flip_test
+from ..stats import LEAST_DOF, sign_flip_test
 from .similarity import SIMILARITIES, compare_vectors, embed, similarity_name
 from .spread import Spread
 
@@ -46,6 +46,7 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
     Returns
     -------
     ModelTests
+        NaN where a score or its variance is undefined, or rests on fewer than one degree of freedom (``"t"``).
 
     References
     ----------
@@ -61,7 +62,11 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
         pairwise = 2 * sps.t.sf(np.abs(differ), found.difference_dof)
         np.fill_diagonal(pairwise, 1.0)
         ceiling = 2 * sps.t.sf(np.abs(below), found.ceiling_difference_dof[:, 0])
-        return ModelTests(sps.t.sf(zero, found.zero_dof), ceiling, pairwise)
+        return ModelTests(
+            _known(sps.t.sf(zero, found.zero_dof), found.zero_dof, mean),
+            _known(ceiling, found.ceiling_difference_dof[:, 0], below),
+            _known(pairwise, np.where(np.eye(len(mean)) == 1, np.inf, found.difference_dof), differ),
+        )
     m, k = found.scores.shape
     if k < 2:
         raise SpecError('a sign-flip test needs at least 2 subjects; with one subject use test="t" over stimuli')
@@ -75,7 +80,14 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
         differences = found.scores.T[:, a] - found.scores.T[:, b]
         p = sign_flip_test(differences, tail="two-sided", **options).p_value  # type: ignore[arg-type]
         pairwise[a, b] = pairwise[b, a] = p
-    return ModelTests(zero, ceiling, pairwise)
+    apart = mean[:, None] - mean[None, :]
+    every = (zero, mean), (ceiling, mean - found.ceiling.lower), (pairwise, apart)
+    return ModelTests(*(_known(p, np.inf, statistic) for p, statistic in every))
+
+
+def _known(p: Array, dof: ArrayLike, statistic: Array) -> Array:
+    """P values where the statistic is defined and rests on enough degrees of freedom, NaN elsewhere."""
+    return np.where((np.asarray(dof) >= LEAST_DOF) & np.isfinite(statistic), p, np.nan)
 
 
 def _t(difference: Array, variance: Array) -> Array:

@@ -12,6 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..cluster import Cluster, map_tasks
+from ..devices import pick_float64_device
 from ..errors import DataError, SpecError, listed, unknown
 from ..neural.labelled import make_rdms
 from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
@@ -106,6 +107,8 @@ def compute_rdms(
             f"metric {metric!r} is cross-validated: pass folds=, the name of a presentation coordinate "
             "('run', 'session', 'repetition') or one label per row"
         )
+    if device != "cpu" and cluster is None:
+        device = str(pick_float64_device(device))
     tasks, ids = [], None
     for job in jobs:
         grouping = Folds(

@@ -19,16 +19,17 @@ from ..durable import whole_file
 from ..errors import DataError, SpecError, listed, unknown
 from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..schema import RDM
-from ..stats import adjust_p_values, t_interval
+from ..stats import LEAST_DOF, adjust_p_values
 from ..stats.multiple import CORRECTIONS, Correction
 from .bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
 from .ceiling import average_rdms
 from .convert import as_rdms
 from .inference import TESTS, TestName, model_tests
 from .jackknife import jackknife_rsa
+from .limits import bounded_interval, reasons
 from .missing import Missing, drop_missing
 from .provenance import describe, versions
-from .similarity import SIMILARITIES, similarity_name
+from .similarity import SIMILARITIES, compare_vectors, similarity_name
 from .spread import OVER, Over, Spread
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 TARGET_COORDS = ("roi", "time")
 MODEL_COORDS = ("area", "stream", "timestep")
-FORMAT = "bltvs_neuro.rsa.result/2"
+FORMAT = "bltvs_neuro.rsa.result/3"
 Variance = Literal["jackknife", "bootstrap"]
 VARIANCES: tuple[Variance, ...] = ("jackknife", "bootstrap")
 
@@ -110,16 +111,7 @@ def compare_rdms(
     Schütt et al. (2023), doi:10.7554/eLife.82566.
     """
     kind = similarity_name(similarity)
-    for what, got, valid in (
-        ("variance", variance, VARIANCES),
-        ("bootstrap factor", over, ("auto", *OVER)),
-        ("test", test, TESTS),
-        ("correction", correction, tuple(CORRECTIONS)),
-    ):
-        if got not in valid:
-            raise unknown(what, got, valid)
-    if bootstrap < (2 if variance == "bootstrap" else 0):
-        raise SpecError(f"a variance needs at least 2 bootstrap samples; got {bootstrap}")
+    check_choices(bootstrap, variance, over, test, correction, level)
     models, brains = as_rdms(rdms), as_rdms(brain)
     inputs = {"models": describe(models), "brain": describe(brains)}
     models, brains = align_rdms(models, brains, on_mismatch=on_mismatch, names=("the models", "the neural data"))
@@ -146,11 +138,27 @@ def compare_rdms(
         "options": options,
         "inputs": inputs,
         "n_stimuli": len(rdm_stimulus_ids(models)),
-        "interval": f"score ± t(dof) × standard error ({variance}), level {level}",
+        "interval": f"score ± t(dof) × standard error ({variance}), level {level}, within -1 to 1; none for dof below 1",
         "versions": versions(),
     }
     data.attrs = {"provenance": json.dumps(provenance, default=str)}
     return RsaResult(data)
+
+
+def check_choices(bootstrap: int, variance: str, over: str, test: str, correction: str, level: float) -> None:
+    """Raise SpecError for choices of :func:`compare_rdms` that do not exist."""
+    for what, got, valid in (
+        ("variance", variance, VARIANCES),
+        ("bootstrap factor", over, ("auto", *OVER)),
+        ("test", test, TESTS),
+        ("correction", correction, tuple(CORRECTIONS)),
+    ):
+        if got not in valid:
+            raise unknown(what, got, valid)
+    if bootstrap < (2 if variance == "bootstrap" else 0):
+        raise SpecError(f"a variance needs at least 2 bootstrap samples; got {bootstrap}")
+    if not 0 < level < 1:
+        raise SpecError(f"an interval's level lies between 0 and 1; got {level}")
 
 
 class _Choices(NamedTuple):
@@ -174,6 +182,12 @@ def _compare(
     chosen: Over = ("both" if len(subjects) > 1 else "stimuli") if over == "auto" else over
     if over == "auto" and len(subjects) == 1:
         log.warning("%s: one subject; inference is over stimuli only and there is no noise ceiling", coords or "data")
+    own = np.array([compare_vectors(v[None], v[None], kind)[0, 0] for v in subjects.values])
+    if np.isnan(own).any():
+        who = [str(s) for s in subjects["subject"].values[np.isnan(own)]]
+        raise DataError(
+            f"{_where(coords)}the RDM of subject {listed(who)} does not vary, so that no {kind} with it is defined; leave it out"
+        )
     found: Spread
     if variance == "bootstrap":
         found = bootstrap_rsa(models, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
@@ -184,6 +198,10 @@ def _compare(
         log.warning("%s is undefined (NaN) for RDMs without variance: %s", kind, listed(names[i] for i in undefined))
     share = _best_share(found, models, subjects.values, kind, bootstrap, seed)
     return _table(found, share, names, [str(s) for s in subjects["subject"].values], test, level, seed)
+
+
+def _where(coords: dict[str, Any]) -> str:
+    return f"{', '.join(f'{key} {value}' for key, value in coords.items())}: " if coords else ""
 
 
 def _model_names(models: xr.DataArray) -> list[str]:
@@ -228,8 +246,9 @@ def _table(
     level: float,
     seed: int,
 ) -> xr.Dataset:
-    se, ceiling_se = np.sqrt(found.variance), np.sqrt(found.ceiling_variance)
-    low, high = t_interval(found.mean, se, found.dof, level)
+    se = np.sqrt(found.variance)
+    ceiling_se = np.where(found.ceiling_dof >= LEAST_DOF, np.sqrt(found.ceiling_variance), np.nan)
+    low, high, cut = bounded_interval(found.mean, se, found.dof, level)
     p = model_tests(found, test, seed=seed)
     return xr.Dataset(
         {
@@ -237,6 +256,8 @@ def _table(
             "se": ("model", se),
             "ci_low": ("model", low),
             "ci_high": ("model", high),
+            "ci_cut": ("model", cut),
+            "reason": ("model", np.array(reasons(found), dtype=np.str_)),
             "p_zero": ("model", p.zero),
             "p_ceiling": ("model", p.ceiling),
             "p_pairwise": (("model", "model_b"), p.pairwise),
@@ -247,6 +268,7 @@ def _table(
             "ceiling_upper_se": ((), ceiling_se[1]),
             "dof": ("model", found.dof),
             "zero_dof": ("model", found.zero_dof),
+            "dof_pairwise": (("model", "model_b"), found.difference_dof),
             "best_share": ("model", share),
             "n_subjects": ((), len(subjects)),
         },
@@ -276,8 +298,10 @@ class RsaResult:
     data : xarray.Dataset
         Dimensions ``target`` (coordinates roi, time), ``model`` (area, stream, timestep), ``subject``. ``score`` is the mean over
         subjects of the raw similarity on the data itself; ``se``, ``dof``, ``ci_low`` and ``ci_high`` say how it would vary
-        over new stimuli and subjects; ``p_*`` are single tests, ``p_*_corrected`` hold for the family; ``best_share`` is how
-        often a model was the best in bootstrap samples.
+        over new stimuli and subjects. Intervals end at the range of similarities, -1 to 1 (``ci_cut`` says where they would
+        have gone on). Intervals and p values are NaN where they would rest on fewer than one degree of freedom or the score is
+        undefined, and ``reason`` says which. ``p_*`` are single tests, ``p_*_corrected`` hold for the family;
+        ``best_share`` is how often a model was the best in bootstrap samples.
     """
 
     data: xr.Dataset
@@ -300,11 +324,12 @@ class RsaResult:
     def best(self) -> pd.DataFrame:
         """The best model of each target, one row each."""
         frame = self.to_frame()
-        return frame.loc[frame.groupby("target")["score"].idxmax()].reset_index(drop=True)
+        known = frame.dropna(subset=["score"])
+        return known.loc[known.groupby("target")["score"].idxmax()].reset_index(drop=True)
 
     def to_frame(self) -> pd.DataFrame:
         """One row per target and model, without the tests of pairs."""
-        narrow = self.data.drop_vars(["p_pairwise", "p_pairwise_corrected", "score_subject"])
+        narrow = self.data.drop_vars(["p_pairwise", "p_pairwise_corrected", "dof_pairwise", "score_subject"])
         narrow = narrow.drop_vars([d for d in ("model_b", "subject") if d in narrow.coords])
         frame = narrow.assign_coords(target=np.arange(narrow.sizes["target"])).to_dataframe().reset_index()
         first = [c for c in ("target", *TARGET_COORDS, "model", *MODEL_COORDS) if c in frame]

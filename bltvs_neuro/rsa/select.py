@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ..errors import DataError, SpecError, listed, unknown
-from ..schema import NEUROID, STIMULUS_ID, STREAMS, TIMESTEP, parse_names, parse_timesteps
+from ..schema import NEUROID, STIMULUS_ID, STREAMS, TIMESTEP, parse_names, parse_timesteps, spelled_out
 
 log = logging.getLogger(__name__)
 
@@ -50,7 +50,7 @@ def jobs_of_store(
             raise DataError(f"{name}: stimulus ids repeat; repeats belong on a presentation dimension")
     jobs: list[Job] = []
     if combine == "concat_streams":
-        jobs = _beside(arrays, steps, ids)
+        jobs = _beside(arrays, steps, ids, named=not everything)
     else:
         for name, array in arrays.items():
             coords = _site_coords(name)
@@ -62,21 +62,29 @@ def jobs_of_store(
                 for t in steps[name]:
                     part = _at(array, [t]).isel({TIMESTEP: 0})
                     jobs.append(Job(f"{name}@t{t}", name, (part,), ids[name], {**coords, TIMESTEP: t}))
+    missing = [t for t in spelled_out(timesteps) if not any(int(t) in some for some in steps.values())]
+    if missing and any(TIMESTEP in array.dims for array in arrays.values()):
+        raise DataError(
+            f"no chosen site ({listed(names)}) is active at timestep {listed(missing)}: it has no RDM there"
+        )
     if not jobs:
         raise DataError(f"nothing to compute: no chosen site ({listed(names)}) is active at the chosen timesteps")
     return jobs
 
 
 def _beside(
-    arrays: Mapping[str, xr.DataArray], steps: Mapping[str, list[int]], ids: Mapping[str, tuple[str, ...]]
-) -> list[Job]:
+    arrays: Mapping[str, xr.DataArray], steps: Mapping[str, list[int]], ids: Mapping[str, tuple[str, ...]], *, named: bool,
+) -> list[Job]:  # fmt: skip
     """Both streams of an area side by side, at timesteps where both are active."""
     areas = dict.fromkeys(name.partition("/")[0] for name in arrays)
     jobs: list[Job] = []
     for area in areas:
         both = [f"{area}/{stream}" for stream in STREAMS]
         if not all(site in arrays for site in both):
-            log.info("%s is left out: both streams are needed, found %s", area, listed(s for s in both if s in arrays))
+            found = listed(s for s in both if s in arrays)
+            if named:
+                raise DataError(f"{area}: both streams are needed side by side; chosen are {found}")
+            log.info("%s is left out: both streams are needed, found %s", area, found)
             continue
         if ids[both[0]] != ids[both[1]]:
             raise DataError(f"the two streams of {area} have different stimuli")

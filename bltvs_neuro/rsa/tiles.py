@@ -12,7 +12,8 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy.linalg.blas import dsyrk
 
-from ..errors import DataError, SpecError, listed
+from ..devices import pick_float64_device
+from ..errors import DataError, listed
 from ..schema import TIMESTEP
 
 Array = NDArray[np.float64]
@@ -122,10 +123,7 @@ def add_up(
         return total
     import torch  # the only place here that needs it, and only for a device that asks for it
 
-    try:
-        sum_on_device = torch.zeros((n, n), dtype=torch.float64, device=device)
-    except (RuntimeError, AssertionError) as error:
-        raise SpecError(f"device {device!r} cannot be used here: {error}") from error
+    sum_on_device = torch.zeros((n, n), dtype=torch.float64, device=pick_float64_device(device))
     for tile in tiles:
         left_there = torch.from_numpy(left(tile)).to(device)
         right_there = left_there if right is None else torch.from_numpy(right(tile)).to(device)

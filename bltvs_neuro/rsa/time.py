@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pandas as pd
@@ -165,14 +165,22 @@ def peak_latency(
     subjects = matrix.values.sizes["subject"]
     times = matrix.values["time"].values
     counts = bootstrap_counts(subjects, n_samples, np.random.default_rng(seed)) / subjects
-    rows = []
+    rows: list[tuple[Any, ...]] = []
     for site in matrix.values["site"].values:
         x = matrix.site(str(site)).transpose("subject", "timestep", "time").values
-        curve = _curve(np.ones((1, subjects)) / subjects, x, reduce)[0]
-        samples = times[_curve(counts, x, reduce).argmax(axis=1)] if subjects > 1 else np.full(n_samples, np.nan)
+        curve = _curve(np.ones((1, subjects)) / subjects, x, reduce)[0] if x.shape[1] else np.full(len(times), np.nan)
+        if not np.isfinite(curve).any():  # RDMs that do not vary have no similarity
+            rows.append((str(site), np.nan, np.nan, np.nan, np.nan, np.full(n_samples, np.nan)))
+            continue
+        samples = times[_peak(_curve(counts, x, reduce))] if subjects > 1 else np.full(n_samples, np.nan)
         low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
-        rows.append((str(site), times[curve.argmax()], low, high, curve.max(), samples))
+        rows.append((str(site), times[_peak(curve)], low, high, np.nanmax(curve), samples))
     return pd.DataFrame(rows, columns=["site", "latency", "ci_low", "ci_high", "peak", "samples"])
+
+
+def _peak(curves: Array) -> NDArray[np.int64]:
+    """Where curves (..., time) are highest, of what is not NaN."""
+    return np.asarray(np.where(np.isnan(curves), -np.inf, curves).argmax(axis=-1))
 
 
 def _curve(weights: Array, x: Array, reduce: str) -> Array:

@@ -6,11 +6,12 @@ from .clusters import ClusterTest, cluster_sign_flip_test, find_clusters
 from .covariance import COVARIANCES, noise_covariance, noise_precision
 from .multiple import CORRECTIONS, adjust_p_values
 from .permutation import SignFlipTest, sign_flip_test, sign_flips
-from .resample import bootstrap_counts, corrected_dual_variance, corrected_variance, t_interval
+from .resample import LEAST_DOF, bootstrap_counts, corrected_dual_variance, corrected_variance, t_interval
 
 __all__ = [
     "CORRECTIONS",
     "COVARIANCES",
+    "LEAST_DOF",
     "ClusterTest",
     "SignFlipTest",
     "adjust_p_values",

@@ -8,6 +8,9 @@ from scipy import stats as sps
 
 from ..errors import SpecError
 
+LEAST_DOF = 1.0
+"""Fewer degrees of freedom say nothing about an interval or a p value."""
+
 
 def bootstrap_counts(n: int, n_samples: int, rng: np.random.Generator) -> NDArray[np.int64]:
     """Draw how often each of ``n`` units occurs in bootstrap samples of size ``n``.
@@ -69,9 +72,13 @@ def corrected_dual_variance(
 def t_interval(
     estimate: ArrayLike, standard_error: ArrayLike, dof: ArrayLike, level: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two-sided interval ``estimate ± t(dof) * standard_error`` at ``level``."""
+    """Two-sided interval ``estimate ± t(dof) * standard_error`` at ``level``; NaN for fewer than :data:`LEAST_DOF` degrees.
+
+    Below one degree of freedom the quantiles of t grow without a bound: at 0.01 degrees they pass 1e100.
+    """
     if not 0 < level < 1:
         raise SpecError(f"an interval's level lies between 0 and 1; got {level}")
     center, half = np.asarray(estimate, dtype=np.float64), np.asarray(standard_error, dtype=np.float64)
-    half = half * sps.t.ppf(0.5 + level / 2, dof)
+    degrees = np.asarray(dof, dtype=np.float64)
+    half = half * sps.t.ppf(0.5 + level / 2, np.where(degrees >= LEAST_DOF, degrees, np.nan))
     return center - half, center + half

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import math
 import tomllib
-import types
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, is_dataclass
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, get_origin, get_type_hints
 
+from ..checked import checked, checked_arguments
 from ..errors import SpecError, unknown
 
 
@@ -238,11 +237,27 @@ def make_config(data: Mapping[str, Any]) -> TrainingConfig:
         raise SpecError("optimizer.schedule = 'cosine' needs run.epochs, the length of the run")
     if config.data.source != "shapes" and not config.data.path:
         raise SpecError(f"data.source = {config.data.source!r} needs data.path")
-    if "architecture" not in config.model:
-        raise SpecError("the table [model] needs the key 'architecture', for example architecture = 'BLT_VS'")
-    if "num_classes" in config.model:
-        raise SpecError("model.num_classes is not given: the data decide it")
+    _check_model(config)
     return config
+
+
+def _check_model(config: TrainingConfig) -> None:
+    """Raise SpecError for a name under which, or a table [model] from which, nothing could be exported at the end."""
+    from ..model.exported import ARCHITECTURES, check_name
+
+    try:
+        check_name(config.name)
+    except SpecError as error:
+        raise SpecError(f"name: {error}") from None
+    table = dict(config.model)
+    if "architecture" not in table:
+        raise SpecError("the table [model] needs the key 'architecture', for example architecture = 'BLT_VS'")
+    if "num_classes" in table:
+        raise SpecError("model.num_classes is not given: the data decide it")
+    architecture = table.pop("architecture")
+    if architecture not in ARCHITECTURES:
+        raise unknown("model.architecture", architecture, list(ARCHITECTURES))
+    checked_arguments(ARCHITECTURES[architecture], table, "model.")
 
 
 def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -277,22 +292,5 @@ def _build(cls: Any, data: Mapping[str, Any], where: str) -> Any:
                 raise SpecError(f"{full} is a table, [{full}]; got {value!r}")
             values[key] = dict(value)
         else:
-            values[key] = _checked(hint, value, full)
+            values[key] = checked(hint, value, full)
     return cls(**values)
-
-
-def _checked(hint: Any, value: Any, name: str) -> Any:
-    """``value`` if it is of the type ``hint``, an int made a float where one is wanted."""
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            raise unknown(name, value, get_args(hint))
-        return value
-    if get_origin(hint) in (Union, types.UnionType):  # pragma: no cover - no such key yet
-        raise TypeError(f"{name}: unions are not read from a config")
-    if hint is float and isinstance(value, int) and not isinstance(value, bool):
-        value = float(value)
-    if type(value) is not hint:
-        raise SpecError(f"{name} must be of type {hint.__name__}; got {value!r}")
-    if hint is float and not math.isfinite(value):
-        raise SpecError(f"{name} must be finite; got {value!r}")
-    return value

@@ -71,8 +71,8 @@ class Evaluation:
         with whole_file(folder / "accuracy.png", overwrite=overwrite) as part:
             plot_evaluation(self, title).savefig(part, dpi=150)
         said = {
-            "accuracy": self.table.to_dict("records"),
-            "gain": self.gain.to_dict("records")[0],
+            "accuracy": _plain(self.table),
+            "gain": _plain(self.gain)[0],
             "provenance": self.provenance,
         }
         text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
@@ -187,6 +187,11 @@ def evaluate(
     return Evaluation(table, gain, pictures, confusion, tuple(data.classes), provenance)
 
 
+def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows as JSON has them: what is undefined is null."""
+    return [{k: None if v != v else v for k, v in row.items()} for row in table.to_dict("records")]  # type: ignore[misc]
+
+
 def _intervals(
     correct: np.ndarray, samples: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
@@ -198,7 +203,11 @@ def _intervals(
     Parameters
     ----------
     correct : bool array (n, timesteps)
+        Of one picture all intervals are NaN.
     """
+    if len(correct) < 2:  # a single picture says nothing of others
+        nothing = np.full(correct.shape[1], np.nan)
+        return nothing, nothing, (np.nan, np.nan)
     patterns, counts = np.unique(correct, axis=0, return_counts=True)
     drawn = rng.multinomial(len(correct), counts / len(correct), size=samples)  # (samples, patterns)
     means = 100 * drawn @ patterns / len(correct)  # (samples, timesteps)

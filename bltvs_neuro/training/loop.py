@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
+from ..devices import why_slow
 from ..durable import check_outputs, remove_stale, write_durably
 from ..errors import DataError, SpecError, argument
 from ..model import BLT_VS
@@ -146,11 +147,14 @@ class Run:
     ) -> None:
         self.config, self.folder, self.processes = config, folder, processes
         device, options = processes.device, config.run
-        state = self._claim(resume=resume, overwrite=overwrite)
-
+        state = self._earlier(resume=resume, overwrite=overwrite)
+        if reason := why_slow(device, options.precision):
+            log.warning("%s; run.precision = 'float32' is the faster choice", reason)
         image_size = int(config.model.get("image_size", 224))
         self.train_data = open_split(config.data, config.data.train, image_size)
         self.val_data = open_split(config.data, config.data.val, image_size, self.train_data.classes)
+        if config.data.test:  # what comes last is opened first
+            open_split(config.data, config.data.test, image_size, self.train_data.classes)
         weights = torch.ones(len(self.train_data.classes))
         if config.optimizer.class_weights:
             weights = class_weights(self.train_data.labels, self.train_data.classes)
@@ -182,6 +186,7 @@ class Run:
             self.network = DistributedDataParallel(self.model, [device] if device.type == "cuda" else None)
         if device.type == "cuda":
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
+        self._begin(resume=resume, overwrite=overwrite)
 
     @property
     def epoch(self) -> int:
@@ -268,7 +273,7 @@ class Run:
         model.load_state_dict(state)
         return model.eval()
 
-    def _claim(self, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
+    def _earlier(self, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
         """The state to go on from, None for a new run; refuses to run over another."""
         if resume and overwrite:
             raise SpecError(
@@ -277,15 +282,22 @@ class Run:
         if resume:
             state = read_checkpoint(self.folder)
             check_same_run(self.config, state["config"], self.folder)
-        else:
-            state = None
-            if (self.folder / CHECKPOINT).exists() and not overwrite:
-                raise SpecError(
-                    f"{self.folder} already holds a run; go on with it ({argument('resume', True)}), replace it "
-                    f"({argument('overwrite', True)}), or choose another folder"
-                )
+            return state
+        if (self.folder / CHECKPOINT).exists() and not overwrite:
+            raise SpecError(
+                f"{self.folder} already holds a run; go on with it ({argument('resume', True)}), replace it "
+                f"({argument('overwrite', True)}), or choose another folder"
+            )
+        check_outputs(*self._mine(), overwrite=overwrite)
+        return None
+
+    def _mine(self) -> list[Path]:
+        return [self.folder / name for name in (CHECKPOINT, BEST, LOG, MODEL_FILE)]
+
+    def _begin(self, *, resume: bool, overwrite: bool) -> None:
+        """Write what the run is, once everything that it needs is there."""
         note, text = self.folder / CONFIG, json.dumps(self.config.to_json(), indent=2, ensure_ascii=False) + "\n"
-        mine = [self.folder / name for name in (CHECKPOINT, BEST, LOG, MODEL_FILE)]
+        mine = self._mine()
         check_outputs(*mine, overwrite=resume or overwrite)
         # a run that was killed before its first checkpoint leaves its config
         replace = resume or overwrite or (note.is_file() and note.read_bytes() == text.encode())
@@ -296,7 +308,6 @@ class Run:
                 remove_stale(mine, ())
             write_durably(note, text.encode(), overwrite=replace)
         self.processes.wait()
-        return state
 
     def _data_spec(self) -> list[Any]:
         """What must be the same for the order of pictures to mean the same."""

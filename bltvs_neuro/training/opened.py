@@ -14,6 +14,17 @@ from .data import Labelled, drawn, ecoset, image_folder
 HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 
 
+def check_source(what: str) -> None:
+    """Raise DataError for what cannot be labelled pictures, before anything is opened."""
+    path = Path(what)
+    if what == "shapes" or path.is_dir() or (path.is_file() and path.suffix.lower() in HDF5):
+        return
+    raise DataError(
+        f"{what} {'is of an unknown kind' if path.exists() else 'does not exist'}; labelled pictures are "
+        f"'shapes', a folder with one folder per class, or an HDF5 file ({', '.join(HDF5)})"
+    )
+
+
 def open_for(
     what: str,
     classes: Sequence[str],
@@ -46,6 +57,7 @@ def open_for(
     DataError
         There is no such thing, or its classes are not the model's.
     """
+    check_source(what)
     if what == "shapes":
         if tuple(classes) != CATEGORIES:
             raise DataError(f"the pictures of shapes are of {', '.join(CATEGORIES)}; the model knows other classes")
@@ -57,13 +69,8 @@ def open_for(
             raise DataError(f"{path} has no folders: pictures lie in one folder per class")
         data = image_folder(path, folder_names(inside, classes, given))
         return Labelled(data.stimuli, data.labels, tuple(classes))
-    if path.suffix.lower() in HDF5:
-        try:
-            data = ecoset(path, split, given or classes)
-        except StimulusError as error:
-            raise DataError(str(error)) from None
-        return Labelled(data.stimuli, data.labels, tuple(classes))
-    raise DataError(
-        f"{what} {'is of an unknown kind' if path.exists() else 'does not exist'}; labelled pictures are "
-        f"'shapes', a folder with one folder per class, or an HDF5 file ({', '.join(HDF5)})"
-    )
+    try:
+        data = ecoset(path, split, given or classes)
+    except StimulusError as error:
+        raise DataError(str(error)) from None
+    return Labelled(data.stimuli, data.labels, tuple(classes))

@@ -11,6 +11,7 @@ import torch
 import torch.distributed as dist
 from torch import Tensor
 
+from ..devices import pick_device
 from ..errors import SpecError
 
 
@@ -64,7 +65,7 @@ def joined(device: str) -> Iterator[Processes]:
         ``"auto"`` takes the first GPU, else the CPU; with torchrun, the GPU of the local rank.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    here = pick_device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
+    here = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
     if world == 1:
         yield Processes(0, 1, here)
         return
@@ -77,18 +78,12 @@ def joined(device: str) -> Iterator[Processes]:
         dist.destroy_process_group()
 
 
-def pick_device(name: str, local_rank: int | None = None) -> torch.device:
-    """Return the device that ``name`` means; SpecError if there is none."""
-    if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+def _device(name: str, local_rank: int | None) -> torch.device:
+    """The device of this process; every one of several takes the GPU of its rank."""
     try:
-        device = torch.device(name)
-    except RuntimeError:
-        raise SpecError(f"unknown device {name!r}; valid: 'auto', 'cpu', 'cuda', 'cuda:1'") from None
-    if device.type == "cuda":
-        count = torch.cuda.device_count()
-        index = device.index if local_rank is None else local_rank
-        if (index or 0) >= count:
-            raise SpecError(f"device {name!r}: there are {count} GPUs")
-        device = torch.device("cuda", index or 0)
-    return device
+        chosen = pick_device(name)
+        if chosen.type == "cuda":
+            chosen = pick_device(f"cuda:{(chosen.index or 0) if local_rank is None else local_rank}")
+    except SpecError as error:
+        raise SpecError(f"run.device: {error}") from None
+    return chosen

@@ -10,6 +10,7 @@ import torch
 
 from ..durable import write_durably
 from ..errors import DataError, SpecError, listed
+from ..model.tensors import why_unread
 from .config import FREE, TrainingConfig, flatten
 
 CHECKPOINT = "checkpoint.pt"
@@ -38,8 +39,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises almost anything on a file that is something else
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise DataError(f"{path} is no checkpoint that can be read ({first})") from error
+        raise DataError(f"{path} is no checkpoint that can be read ({why_unread(error)})") from error
     if not isinstance(state, dict) or state.get("version") != VERSION:
         raise DataError(f"{path} is no checkpoint of version {VERSION}")
     return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from ..errors import WeightsError
+from ..errors import SpecError, WeightsError
 from ..model.checkpoints import Checkpoint
 from ..model.exported import MODEL_JSON, read_checkpoint, read_exported_weights
 
@@ -31,12 +31,25 @@ def upload_model(folder: str | os.PathLike[str], repo: str, *, private: bool = F
 
     Raises
     ------
+    SpecError
+        What cannot be the name of a repository.
     WeightsError
         The folder holds no whole model, or the hub refuses or cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
+    from huggingface_hub.utils import HFValidationError, validate_repo_id
 
     folder = Path(folder)
+    try:
+        validate_repo_id(repo)
+    except HFValidationError:
+        owner = ""
+    else:
+        owner = repo.partition("/")[0] if "/" in repo else ""
+    if not owner:
+        raise SpecError(
+            f"a repository of the hub is written 'user/name', in letters, digits, '-', '_' and '.'; got {repo!r}"
+        )
     checkpoint = read_checkpoint(folder)
     read_exported_weights(checkpoint)
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token)

@@ -288,11 +288,34 @@ def test_mne_layout(store, ids, signal_of, tmp_path) -> None:
         (["--cv", "61"], "cannot be split into 61 folds"),
         (["--memory", "100KiB"], "memory grants"),
         (["--score", "rho"], "unknown score 'rho'"),
-        (["--partition", "colour"], "unknown bands 'colour'"),
+        (["--partition", "colour"], "unknown partition 'colour'"),
+        (["--bands", "colour"], "unknown bands 'colour'"),
+        (["--generalise", "V4/td:2"], "needs responses with time"),
+        (["--partition", "stream", "--areas", "V1"], "a partition by stream tells at least two streams apart"),
+        (["--areas", "V1,V4/td", "--streams", "bu"], "no feature space has site V4/td"),
+        (["--timesteps", "0", "--areas", "V1,V4"], "no feature space has site V4"),
+        (["--device", "gpu"], "unknown device 'gpu'"),
+        (["--scale", "minmax"], "unknown scale 'minmax'"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(store, betas, tmp_path, options, said) -> None:
     assert said in refused(store, "--neural", betas, "-o", tmp_path / "out", *options)
+
+
+def test_choices_are_checked_before_any_file_is_opened() -> None:
+    for option, value in (("--solver", "lasso"), ("--transform", "ica:3"), ("--alphas", "3,1"), ("--cv", "1")):
+        assert "there is no store" not in refused("none.h5", "--neural", "none.nc", option, value)
+
+
+def test_one_feature_space_is_fitted_written_and_drawn(store, betas, tmp_path) -> None:
+    """It was fitted, and then the choice of the best of several crashed."""
+    options = ("--areas", "V1", "--timesteps", "0", "--ceiling", "split_half", "--permutations", "5")
+    bltvs(store, "--neural", betas, "-o", tmp_path / "out", *options)
+    result = EncodingResult.load(tmp_path / "out" / "result.h5")
+    assert result["name"].values.tolist() == ["V1/bu t0"]
+    best = pd.read_csv(tmp_path / "out" / "best.csv")
+    assert (best["space"] == 0).all() and best["margin"].isna().all()
+    assert (tmp_path / "out" / "figures" / "best_timestep.png").exists()
 
 
 def test_other_stimuli_are_named(store, betas, tmp_path) -> None:

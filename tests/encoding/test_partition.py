@@ -54,10 +54,10 @@ def test_the_margin_is_not_positive_when_all_spaces_are_equal_and_right_when_one
 
 def test_targets_without_scores_have_no_winner() -> None:
     scores = np.random.default_rng(0).random((3, 4, 2))
-    scores[1, 2, 0] = np.nan
+    scores[:, :, 0] = np.nan
     best = best_space(scores)
     assert best.winner[0] == -1
     assert np.isnan(best.margin[0])
     assert np.isfinite(best.margin[1])
-    with pytest.raises(SpecError, match="2 or more spaces and folds"):
-        best_space(scores[:1])
+    with pytest.raises(SpecError, match="2 or more folds"):
+        best_space(scores[:, :1])

@@ -204,7 +204,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(areas="V4", timesteps="0:2"), r"nothing to record.*onsets in the simultaneous schedule: Retina 0"),
+        (dict(areas="V4", timesteps="0:2"), r"nothing to record.*onsets in the simultaneous schedule: V4 3"),
         (dict(precision="float8"), "unknown precision 'float8'"),
         (dict(keep_bits=3), "unknown keep_bits 3"),
         (dict(batch_size=0), "batch_size must be at least 1"),

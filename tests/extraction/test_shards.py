@@ -233,5 +233,5 @@ def test_one_process_for_each_gpu(model, stimuli, tmp_path):
 
 def test_all_devices_without_a_gpu_is_an_error(model, stimuli, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
-    with pytest.raises(SpecError, match="'all' means every GPU, but torch sees none"):
+    with pytest.raises(SpecError, match="'all' means every GPU, and none is here; valid: auto, cpu"):
         bn.extract(model, stimuli, tmp_path / "acts.h5", **CHOICE, device="all")

@@ -76,16 +76,41 @@ def test_a_changed_file_of_weights_is_refused(exported):
         ({"version": 2}, "update it"),
         ({"architecture": "VGG"}, "unknown architecture 'VGG'; valid: BLT_VS"),
         ({"config": {**TINY, "wings": 2}}, "wings"),
-        ({"config": {**TINY, "timesteps": 10**9}}, "at most 1000 timesteps"),
+        ({"config": {**TINY, "timesteps": 10**9}}, "a model has 1 to 1000"),
         ({"config": {**TINY, "add_feats": 10**12}}, "bytes of weights|not one of BLT_VS"),
-        ({"config": [1]}, "config is not one of BLT_VS"),
+        ({"config": [1]}, r"config must be of type dict; got \[1\]"),
         ({"classes": ["a", "b"]}, "2 class names for 3 logits"),
-        ({"classes": "abc"}, "classes must be a list"),
-        ({"name": "../x"}, "cannot be the name"),
+        ({"classes": "abc"}, "classes must be of type list"),
+        ({"name": "../x"}, "a model's name has letters"),
         ({"transform": {"range": [0, 1]}}, "has the transform"),
-        ({"weights": {"file": "../w.safetensors", "sha256": ""}}, "not the name of a .safetensors file"),
-        ({"weights": {"file": "w.pth", "sha256": ""}}, "not the name of a .safetensors file"),
-        ({"weights": None}, "is not the description of a model"),
+        (
+            {"weights": {"file": "../w.safetensors", "sha256": "", "values_sha256": ""}},
+            "not the name of a .safetensors file",
+        ),
+        ({"weights": {"file": "w.pth", "sha256": "", "values_sha256": ""}}, "not the name of a .safetensors file"),
+        ({"weights": None}, "weights must be of type dict; got None"),
+        ({"weights": {"file": "w.safetensors"}}, "it lacks weights.sha256, weights.values_sha256"),
+        ({"classes": ["a", "b", "a"]}, "every class has a name of its own; 'a' is given twice"),
+        ({"classes": ["a", "b", " "]}, "an empty one"),
+        ({"classes": ["a", "b", 3]}, "a class name must be of type str; got 3"),
+        ({"accuracies": [float("nan"), 50]}, "NaN is not a finite number"),
+        ({"accuracies": [True, 50]}, "an accuracy must be of type float; got True"),
+        ({"accuracies": ["50", 50]}, "an accuracy must be of type float; got '50'"),
+        ({"accuracies": [101, 50]}, "accuracies are in percent, 0 to 100; got 101"),
+        ({"accuracies": [10**400, 50]}, "an accuracy must be finite"),
+        ({"accuracies": [1, 2, 3]}, "3 accuracies for 2 timesteps"),
+        ({"version": True}, "it has version True"),
+        ({"colour": "red"}, "unknown key 'colour'; valid: format, version, name"),
+        ({"description": 3}, "description must be of type str"),
+        ({"training": {"x": float("inf")}}, "Infinity is not a finite number"),
+        ({"config": {**TINY, "timesteps": True}}, "config.timesteps must be of type int; got True"),
+        ({"config": {**TINY, "num_classes": "3"}}, "config.num_classes must be of type int; got '3'"),
+        ({"config": {**TINY, "bio_unroll": 1}}, "config.bio_unroll must be of type bool; got 1"),
+        ({"config": {**TINY, "width": "1"}}, "config.width must be of type float"),
+        ({"config": {**TINY, "add_feats": -1}}, "add_feats must be at least 0; got -1"),
+        ({"config": {**TINY, "image_size": -128}}, "image"),
+        ({"config": {**TINY, "timesteps": 10**30}}, "a model has 1 to 1000"),
+        ({"config": {**TINY, "num_classes": 10**30}}, "cannot be used"),
     ],
 )
 def test_descriptions_that_are_not_right(exported, change, message):
@@ -99,9 +124,14 @@ def test_descriptions_that_are_not_right(exported, change, message):
 def test_what_is_no_folder_of_a_model(tmp_path):
     with pytest.raises(WeightsError, match=r"has no model\.json"):
         load_model(tmp_path)
-    (tmp_path / "model.json").write_text("{")
-    with pytest.raises(WeightsError, match="is not the description of a model"):
-        load_model(tmp_path)
+    for text, message in (
+        ("{", "cannot be used"), ("[]", "not the description"), ('{"format": 1, "format": 2}', "a key repeats among format"),
+        ("[" * 100_000, "cannot be used"), ('{"format": 1e999}', "1e999 is not a finite number"),
+        ('{"format": "bltvs_neuro model", "version": 1}', "it lacks name, description, architecture"),
+    ):  # fmt: skip
+        (tmp_path / "model.json").write_text(text)
+        with pytest.raises(WeightsError, match=message):
+            load_model(tmp_path)
     with pytest.raises(SpecError, match="unknown model 'nowhere'.*folder of an exported model"):
         load_model("nowhere")
 
@@ -115,6 +145,12 @@ def test_exports_that_are_refused(exported, tmp_path):
     assert class_names(folder) == three
     with pytest.raises(SpecError, match="needs as many class names, each once; got 3"):
         export_model(model, tmp_path / "b", name="tiny", classes=("a", "b", "b"))
+    for wrong, message in (
+        ((1.0,), "1 accuracies for 2 timesteps"),
+        ((float("nan"), 1.0), "an accuracy must be finite"),
+    ):
+        with pytest.raises(SpecError, match=message):
+            export_model(model, tmp_path / "b", name="tiny", classes=three, accuracies=wrong)
     with pytest.raises(SpecError, match="a model's name"):
         export_model(model, tmp_path / "b", name="a/b", classes=three)
     model.connections["V1"].bu_conv.weight.data[0] = torch.nan

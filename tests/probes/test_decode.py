@@ -11,8 +11,9 @@ import xarray as xr
 from sklearn.linear_model import LogisticRegression
 
 import bltvs_neuro as bn
+from bltvs_neuro.encoding.folds import Fold
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.probes import load_decoding
+from bltvs_neuro.probes import decoder, load_decoding
 from bltvs_neuro.probes.decoder import balanced, decode, stratified_folds
 
 
@@ -133,6 +134,33 @@ def test_a_real_store_files_and_figures(tmp_path):
     assert len(matrices.axes) == 5  # four sites and a scale
     with pytest.raises(DataError, match="cannot be read as a decoding"):
         load_decoding(path)
+
+
+def test_a_fold_without_a_label_has_no_accuracy_of_its_own(caplog, monkeypatch):
+    values, table, _ = made(n=24, classes=2, steps=1, signal=1.0)
+    rows = np.arange(24)
+    split = [Fold(np.setdiff1d(rows, rows[6 * k : 6 * k + 6]), rows[6 * k : 6 * k + 6]) for k in range(4)]
+    split[0] = Fold(rows[8:], rows[:8:2])  # tests one label only
+    monkeypatch.setattr(decoder, "stratified_folds", lambda *args, **options: split)
+    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=4)
+    of_folds, row = result.table["fold_accuracy"].values[0, 0, 0], result.time_course().iloc[0]
+    assert np.isnan(of_folds[0]) and "folds test no stimulus of some label" in caplog.text
+    there = of_folds[np.isfinite(of_folds)]
+    np.testing.assert_allclose(row["sem"], there.std(ddof=1) / np.sqrt(len(there)) if len(there) > 1 else np.nan)
+
+
+def test_one_site_one_timestep_is_drawn_and_a_name_twice_counts_once():
+    values, table, _ = made(n=12, steps=1)
+    result = decode(FakeStore({"V1/bu": values}, table), "label", sites="V1/bu,V1/bu", folds=3)
+    assert result.table.sizes["site"] == 1
+    assert result.plot_time_course().axes and result.plot_generalisation().axes
+
+
+def test_a_site_without_anything_to_decode_is_refused_by_name():
+    store = FakeStore({"V1/bu": VALUES}, TABLE, constant=[0, 1, 2])
+    for sites, message in (("V1/bu", "V1/bu is the same for every stimulus"), ("all", "nothing can be decoded")):
+        with pytest.raises((SpecError, DataError), match=message):
+            decode(store, "label", sites=sites, folds=3)
 
 
 VALUES, TABLE, _ = made(n=12)

@@ -81,7 +81,8 @@ def test_every_contrast_has_a_variance(over):
         assert (values > 0).all()
     assert (found.difference_variance[off] > 0).all()
     p = model_tests(found)
-    assert np.isfinite(p.pairwise).all() and np.isfinite(p.ceiling).all()
+    np.testing.assert_array_equal(np.isfinite(p.pairwise)[off], (found.difference_dof >= 1)[off])
+    np.testing.assert_array_equal(np.isfinite(p.ceiling), found.ceiling_difference_dof[:, 0] >= 1)
 
 
 def test_one_subject_two_subjects_and_few_stimuli():

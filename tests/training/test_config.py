@@ -63,3 +63,22 @@ def test_files_that_cannot_be_read(tmp_path):
     (tmp_path / "b.toml").write_text("seed = 1\n")
     with pytest.raises(SpecError, match=r"b\.toml: the config needs the key 'name'"):
         read_config(tmp_path / "b.toml")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (dict(name="my model"), "name: a model's name has letters, digits.*got 'my model'"),
+        (dict(name=""), "name: a model's name has letters"),
+        (dict(name="-x"), "a letter or digit first"),
+        (dict(model={"architecture": "VGG"}), "unknown model.architecture 'VGG'; valid: BLT_VS"),
+        (dict(model={"wings": 2}), "unknown key model 'wings'"),
+        (dict(model={"timesteps": True}), "model.timesteps must be of type int; got True"),
+        (dict(model={"width": "1"}), "model.width must be of type float; got '1'"),
+        (dict(model={"readout_type": "both"}), "unknown model.readout_type 'both'; valid: multi, single"),
+    ],
+)
+def test_what_could_not_be_exported_is_refused_before_training(change, message):
+    """The name of the model was looked at when it had been trained."""
+    with pytest.raises(SpecError, match=message):
+        make_config(tiny(**change))
