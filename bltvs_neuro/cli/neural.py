@@ -9,7 +9,7 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from .common import err, guarded, out, reader_options
+from .common import err, guarded, joined, out, reader_options
 
 
 @guarded
@@ -35,15 +35,11 @@ def neural(
         return
     from ..neural import kind_of, load_rdms, load_responses
 
-    options: dict[str, Any] = {
-        "format": format,
-        "stimuli": stimuli,
-        "allow_pickle": allow_pickle,
-        **reader_options(option),
-    }
-    kind = kind_of(file, format)
+    given = {"format": format, "stimuli": stimuli, "allow_pickle": True if allow_pickle else None}
+    options = joined(given, reader_options(option))
+    kind = kind_of(file, options.get("format"))
     with err.status(f"reading {file}"):
-        array = load_rdms(file, missing="keep", **options) if kind == "rdms" else load_responses(file, **options)
+        array = load_rdms(file, **{"missing": "keep", **options}) if kind == "rdms" else load_responses(file, **options)
     _describe(file, kind, array)
 
 

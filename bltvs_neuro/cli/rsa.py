@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import SpecError, unknown
-from .common import Cluster, err, guarded, out, reader_options
+from .common import Cluster, err, guarded, joined, out, reader_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -101,10 +101,12 @@ def rsa(
     formats = () if figures == "none" else tuple(figures.split(","))
     prefix = _prefix(output, store)
     with err.status("reading the neural data"):
-        brain = brain_rdms(
-            neural, format=format, metric=neural_metric, folds=folds, stimuli=stimuli, subject=subject, roi=roi,  # type: ignore[arg-type]
-            session=session, allow_pickle=allow_pickle, **reader_options(option),
+        given = dict(
+            format=format, stimuli=stimuli, subject=subject, roi=roi, session=session,
+            allow_pickle=True if allow_pickle else None,
         )  # fmt: skip
+        own = reader_options(option)
+        brain = brain_rdms(neural, metric=neural_metric, folds=folds, options=joined(given, own))  # type: ignore[arg-type]
     brain = _within(brain, window)
     with open_store(store) as acts:
         sites = _sites(acts.sites, areas, streams)

@@ -7,8 +7,6 @@ Prince et al. 2022, eLife 11:e77599, doi:10.7554/eLife.77599
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import DataError, listed
+from ..errors import DataError, argument, listed
 from .files import check_dataset, kind, load_arrays, npy_header, open_hdf5, provenance, variables
 from .ids import Stimuli, given_ids
 from .labelled import make_responses
-from .nifti import Mask, grid_attrs, label_names, open_nifti, read_labels, voxel_coords
+from .nifti import Grid, Mask, grid_attrs, label_names, read_labels, read_volume, voxel_coords
 from .pickles import load_pickled_npy
 from .reader import Match, Reader
+from .rois import Labels
 
 KEYS = ("betasmd", "modelmd")
 """Names of the betas, in Python and in MATLAB."""
@@ -43,7 +42,7 @@ def read(
     *,
     stimuli: Stimuli = None,
     mask: Mask | None = None,
-    labels: Mapping[int, str] | None = None,
+    labels: Labels | None = None,
     subject: str | None = None,
     allow_pickle: bool = False,
 ) -> xr.DataArray:
@@ -75,10 +74,10 @@ def read(
     attrs: dict[str, Any] = {"units": "percent signal change", **provenance(path)}
     numbers = None
     if mask is not None:
-        affine = open_nifti(Path(mask)).affine if isinstance(mask, str | os.PathLike) else np.eye(4)
-        numbers = read_labels(mask, grid)
+        numbers = read_labels(mask, Grid(grid, None, str(path)))  # the betas have no affine to compare
         voxels = np.argwhere(numbers > 0)
-        attrs |= grid_attrs(grid, affine) if isinstance(mask, str | os.PathLike) else {"volume_shape": list(grid)}
+        affine = read_volume(mask)[1].affine
+        attrs |= {"volume_shape": list(grid)} if affine is None else grid_attrs(grid, affine)
     else:
         voxels = np.indices(grid).reshape(len(grid), -1).T  # (axes, ...) -> (voxel, axes)
     if not len(voxels):
@@ -89,7 +88,7 @@ def read(
         values, voxels = values[:, finite], voxels[finite]
     ids = given_ids(stimuli)
     if ids is None:
-        raise DataError(f"{path} does not name its {len(values)} trials: pass stimuli=, one id per trial")
+        raise DataError(f"{path} does not name its {len(values)} trials: pass {argument('stimuli')}, one id per trial")
     if len(ids) != len(values):
         raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {len(values)} trials")
     neuroid: dict[str, Any] = voxel_coords(voxels) if len(grid) == 3 else {"voxel": voxels[:, 0]}
@@ -159,4 +158,6 @@ def _pick(dataset: Any, voxels: NDArray[np.integer], *, trials_first: bool) -> N
     return out
 
 
-READERS = (Reader("glmsingle", "responses", "GLMsingle betas (TYPED_*.npy, .mat, .hdf5) with stimuli=", sniff, read),)
+READERS = (
+    Reader("glmsingle", "responses", "GLMsingle betas (TYPED_*.npy, .mat, .hdf5) with a list of stimuli", sniff, read),
+)

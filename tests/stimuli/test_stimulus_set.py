@@ -358,15 +358,15 @@ def brick(tmp_path):
 def test_hdf5_brick(brick):
     path, images = brick
     stimuli = StimulusSet.from_hdf5(path)
-    assert stimuli.ids[:2] == ("nsd_00000", "nsd_00001")
+    assert stimuli.ids[:2] == ("nsd-00000", "nsd-00001")
     assert len(stimuli) == 12
-    assert np.array_equal(stimuli.load("nsd_00007"), images[7])
+    assert np.array_equal(stimuli.load("nsd-00007"), images[7])
     chosen = StimulusSet.from_hdf5(path, rows=[9, 2], prefix="shared_", metadata={"x": [1, 2]})
     assert chosen.ids == ("shared_00009", "shared_00002")
     assert np.array_equal(chosen.load(0), images[9])
-    assert StimulusSet.from_hdf5(path, rows=slice(3, 5)).ids == ("nsd_00003", "nsd_00004")
+    assert StimulusSet.from_hdf5(path, rows=slice(3, 5)).ids == ("nsd-00003", "nsd-00004")
     assert StimulusSet.from_hdf5(path, "other").ids[0] == "stimulus_00000"
-    assert stimuli.subset(["nsd_00007", "nsd_00001"]) == StimulusSet.from_hdf5(path, rows=[7, 1])
+    assert stimuli.subset(["nsd-00007", "nsd-00001"]) == StimulusSet.from_hdf5(path, rows=[7, 1])
 
 
 def test_hdf5_dataset_is_never_guessed(brick, tmp_path):
@@ -397,14 +397,14 @@ def test_hdf5_read_errors_name_the_stimulus(brick):
     path, _ = brick
     stimuli = StimulusSet.from_hdf5(path)
     path.unlink()
-    with pytest.raises(StimulusError, match=r"cannot read stimulus 'nsd_00003': row 3 of"):
+    with pytest.raises(StimulusError, match=r"cannot read stimulus 'nsd-00003': row 3 of"):
         stimuli.load(3)
 
 
 def test_hdf5_ids_do_not_depend_on_the_rows_chosen(tmp_path):
     with h5py.File(tmp_path / "big.h5", "w") as file:
         file.create_dataset("imgBrick", (123_456, 2, 2, 3), np.uint8, chunks=(1, 2, 2, 3))
-    assert StimulusSet.from_hdf5(tmp_path / "big.h5", rows=[0, 123_455]).ids == ("nsd_000000", "nsd_123455")
+    assert StimulusSet.from_hdf5(tmp_path / "big.h5", rows=[0, 123_455]).ids == ("nsd-000000", "nsd-123455")
 
 
 # ---- the 92 objects
