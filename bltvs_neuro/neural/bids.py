@@ -138,7 +138,7 @@ def _mask(files: Sequence[Named]) -> Path:
     fitting = [mask.path for mask in masks if all(_shared(key, value, files) for key, value in mask.entities.items())]
     if len(fitting) != 1:
         raise DataError(
-            f"{len(fitting)} masks lie beside {files[0].path} ({listed(mask.name for mask in fitting) or 'none'}): give "
+            f"{len(fitting)} masks lie beside {files[0].path} ({listed(mask.name for mask in fitting) or 'none'}): pass "
             f"{argument('mask')}, a volume whose values above 0 are the voxels to read"
         )
     return fitting[0]

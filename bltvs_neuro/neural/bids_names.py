@@ -113,14 +113,16 @@ def one_file_a_run(files: Sequence[Named], lost: Sequence[Named], picks: Picks, 
     if several:
         a, b = several[0][:2]
         names = listed((file.path.relative_to(root).as_posix() for file in several[0]), most=4)
-        more = f" (and so are {len(several) - 1} other runs)" if len(several) > 1 else ""
+        rest = len(several) - 1
+        more = f" ({rest} more {'is' if rest == 1 else 'are'}, too)" if rest else ""
         raise DataError(f"one run of {root} is in {len(several[0])} files, {names}{more}: {_remedy(a, b, root)}")
     gone = [file for file in lost if _run(file) not in runs]
     if gone:
-        text = f"{len(gone)} images below {root} are links that lead nowhere ({listed((f.path.name for f in gone), 4)})"
+        are = "image is a link that leads" if len(gone) == 1 else "images are links that lead"
+        text = f"{root}: {len(gone)} {are} nowhere ({listed((file.path.name for file in gone), most=4)})"
         if not files:
-            raise DataError(f"{text}: fetch their content (datalad get)")
-        log.warning("%s: their runs are left out", text)
+            raise DataError(f"{text}: fetch the content (datalad get)")
+        log.warning("%s; left out", text)
     return sorted(files, key=lambda file: _natural(_run(file)))
 
 
