@@ -101,8 +101,7 @@ def read(
     if labels is not None or numbers.max() > 1:
         neuroid["roi"] = label_names("mask", numbers[tuple(voxels.T)], labels)
     coords |= _names_of_runs(files, counts)
-    attrs = {**grid_attrs(grids[0].shape, images[0].affine)}
-    attrs |= provenance(*(file.path for file in files), root=path if path.is_dir() else None)
+    attrs = grid_attrs(grids[0]) | provenance(*(file.path for file in files), root=path if path.is_dir() else None)
     return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, **coords)
 
 
@@ -117,8 +116,8 @@ def _images(path: Path, subject: str | None, picks: Mapping[str, str | None]) ->
         raise DataError(f"{path} has no images of betas (sub-01_..._betas.nii.gz)")
     subjects = sorted({f"sub-{file.entities['sub']}" for file in (*files, *lost)})
     who = choose_label("subject", subjects, subject, path)
-    mine = ([file for file in some if f"sub-{file.entities['sub']}" == who] for some in (files, lost))
-    return one_file_a_run(*mine, picks, path), who
+    files, lost = ([file for file in some if f"sub-{file.entities['sub']}" == who] for some in (files, lost))
+    return one_file_a_run(files, lost, picks, path), who
 
 
 def _names_of_runs(files: Sequence[Named], counts: Sequence[int]) -> dict[str, np.ndarray]:

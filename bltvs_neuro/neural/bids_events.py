@@ -101,8 +101,11 @@ def read_tsv(path: Path) -> pd.DataFrame:
         table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
     except (OSError, ValueError) as error:  # pandas' parser errors and undecodable text are ValueErrors
         raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
-    table.columns = [str(name).strip() for name in table.columns]
-    return table.apply(lambda cells: cells.fillna("").str.strip())
+    names = [str(name).strip() for name in table.columns]
+    if len(set(names)) != len(names):
+        raise DataError(f"{path} has two columns of one name; its columns: {listed(names)}")
+    cells = {name: [str(cell).strip() for cell in table[own]] for name, own in zip(names, table.columns, strict=True)}
+    return pd.DataFrame(cells, dtype=object)
 
 
 def presentation_coords(tables: Sequence[pd.DataFrame]) -> dict[str, NDArray[Any]]:
@@ -114,7 +117,7 @@ def presentation_coords(tables: Sequence[pd.DataFrame]) -> dict[str, NDArray[Any
     for name in joined.columns:
         if name in TAKEN or not name.isidentifier():
             continue
-        cells = joined[name].where([_is_said(cell) for cell in joined[name]], "")
+        cells = joined[name].where(_shown(joined[name]), "")
         numbers = pd.to_numeric(cells.replace("", "nan"), errors="coerce")
         if name in LABELS or (numbers.isna() & (cells != "")).any() or numbers.isna().all():
             coords[name] = cells.to_numpy(object)

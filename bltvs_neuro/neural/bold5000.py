@@ -106,7 +106,7 @@ def read(
         values = zscore_sessions(values, labels)
     attrs: dict[str, Any] = {"units": "z within session" if normalise == "session" else "beta"}
     used = [*(files[number] for number in wanted), path / f"{subject}_imgnames.txt"]
-    attrs |= {**grid_attrs(grid.shape, images[wanted[0]].affine), **provenance(*used, root=path)}
+    attrs |= {**grid_attrs(grid), **provenance(*used, root=path)}
     neuroid = {"subject": subject, **voxel_coords(voxels)}
     return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, session=labels)
 

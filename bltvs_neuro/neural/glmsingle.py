@@ -67,17 +67,17 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32, percent signal change; i, j, k on neuroid for volumes, voxel otherwise.
+        (presentation, neuroid), float32, percent signal change (whole numbers: as stored, see ``units``); i, j, k on neuroid for volumes, voxel otherwise.
     """
-    shape = _shape(path, allow_pickle=allow_pickle)
-    betas, grid = shape
-    attrs: dict[str, Any] = {"units": "percent signal change", **provenance(path)}
+    betas, grid, dtype = _betas(path, allow_pickle=allow_pickle)
+    # GLMsingle writes floats; whole numbers were scaled by somebody, who knows the factor
+    units = "percent signal change" if dtype.kind == "f" else f"as stored ({dtype})"
+    attrs: dict[str, Any] = {"units": units, **provenance(path)}
     numbers = None
     if mask is not None:
         numbers = read_labels(mask, Grid(grid, None, str(path)))  # the betas have no affine to compare
         voxels = np.argwhere(numbers > 0)
-        affine = read_volume(mask)[1].affine
-        attrs |= {"volume_shape": list(grid)} if affine is None else grid_attrs(grid, affine)
+        attrs |= grid_attrs(Grid(grid, read_volume(mask)[1].affine, str(mask)))
     else:
         voxels = np.indices(grid).reshape(len(grid), -1).T  # (axes, ...) -> (voxel, axes)
     if not len(voxels):
@@ -97,8 +97,8 @@ def read(
     return make_responses(values, ids, neuroid_coords={"subject": subject, **neuroid}, attrs=attrs)
 
 
-def _shape(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...]]:
-    """A function from voxels (n, axes) to betas (trial, voxel), and the shape of the grid."""
+def _betas(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...], np.dtype[Any]]:
+    """A function from voxels (n, axes) to betas (trial, voxel), the shape of the grid, and the type that is stored."""
     what = kind(path)
     if what in ("hdf5", "matlab73"):
         held = variables(path)
@@ -110,7 +110,7 @@ def _shape(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...]]:
                 check_dataset(file[key])
                 return _pick(file[key], _expand(voxels, full), trials_first=what == "matlab73")
 
-        return from_hdf5, _squeeze(full, path)
+        return from_hdf5, _squeeze(full, path), np.dtype(held[key].dtype)
     if what == "npy":
         data = load_pickled_npy(path, allow_pickle=allow_pickle, reader="glmsingle")
         if not isinstance(data, dict):
@@ -119,7 +119,7 @@ def _shape(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...]]:
         data = load_arrays(path, KEYS)
     array = np.asarray(data[_key(data, path)])
     grid = _squeeze(array.shape, path)
-    return lambda voxels: array[(*_expand(voxels, array.shape).T,)].T.astype(np.float32), grid
+    return lambda voxels: array[(*_expand(voxels, array.shape).T,)].T.astype(np.float32), grid, array.dtype
 
 
 def _key(data: Any, path: Path) -> str:

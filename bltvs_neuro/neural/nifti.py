@@ -179,9 +179,10 @@ def voxel_coords(voxels: NDArray[np.integer]) -> dict[str, NDArray[np.int64]]:
     return {name: np.asarray(voxels)[:, axis].astype(np.int64) for axis, name in enumerate("ijk")}
 
 
-def grid_attrs(shape: tuple[int, ...], affine: ArrayLike) -> dict[str, Any]:
+def grid_attrs(grid: Grid) -> dict[str, Any]:
     """Attributes by which :func:`to_volume` finds the grid again."""
-    return {"volume_shape": [int(n) for n in shape[:3]], "affine": np.asarray(affine, dtype=float).tolist()}
+    shape = {"volume_shape": [int(n) for n in grid.shape]}
+    return shape if grid.affine is None else {**shape, "affine": np.asarray(grid.affine, dtype=float).tolist()}
 
 
 def label_names(

@@ -120,7 +120,7 @@ def read(
     if normalise == "session":
         values = zscore_sessions(values, sessions)
     attrs: dict[str, Any] = {"units": "z within session" if normalise == "session" else "percent signal change"}
-    attrs |= {**grid_attrs(shape, grid.affine), **provenance(*used, design, root=path)}
+    attrs |= {**grid_attrs(grid), **provenance(*used, design, root=path)}
     return make_responses(
         values, [ids[trial] for trial in trials], neuroid_coords=neuroid, attrs=attrs, session=sessions, trial=trials
     )

@@ -117,16 +117,16 @@ def read_json(value: str) -> Any:
         raise Misfit(f"{value[:LONGEST]!r} is no JSON ({error})") from None
 
 
-def as_path(value: Any) -> Path:
-    """A path of something that is there; raises :class:`Misfit`."""
+def as_path(value: Any, *, there: bool = True) -> Path:
+    """A path, of something that is there unless not asked for; raises :class:`Misfit`."""
     if not isinstance(value, str | os.PathLike) or not os.fspath(value):
         raise Misfit("")
     path = Path(value).expanduser()
     try:
-        there = path.exists()
+        lost = not path.exists() and there
     except (OSError, ValueError):  # too long, a null byte
-        there = False
-    if not there:
+        lost = True
+    if lost:
         raise Misfit(f"there is no file {str(value)[:LONGEST]!r}")
     return path
 
@@ -197,7 +197,10 @@ def _text(value: Any) -> str:
         raise Misfit(f"got {len(value)}: {listed(value)}; choose one"[:200])
     if isinstance(value, bool) or not isinstance(value, str | int | np.integer | os.PathLike):
         raise Misfit("")
-    return os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    text = os.fspath(value) if isinstance(value, os.PathLike) else str(value)
+    if "\0" in text:
+        raise Misfit("")
+    return text
 
 
 def _number(value: Any) -> float:

@@ -114,9 +114,10 @@ def load_rdms(
         An unknown format or option.
     """
     common = convert(load_rdms, dict(
-        format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, allow_pickle=allow_pickle,
+        format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, missing=missing,
+        allow_pickle=allow_pickle,
     ))  # fmt: skip
-    format = common.pop("format")
+    format, missing = common.pop("format"), common.pop("missing")
     name = os.fspath(path_or_name)
     if format is None and is_named(path_or_name):
         if name not in NAMED_RDMS:
@@ -300,7 +301,7 @@ def _narrow(array: xr.DataArray, common: dict[str, Any], done: set[str]) -> xr.D
 
 def _matches(name: str, have: list[str], wanted: Any) -> np.ndarray:
     keep = np.zeros(len(have), dtype=bool)
-    for choice in [wanted] if isinstance(wanted, str) else wanted:
+    for choice in [wanted] if isinstance(wanted, str) else map(str, wanted):
         match = match_roi if name == "roi" else str.__eq__ if choice in have else same_label
         hit = np.array([match(value, choice) for value in have], dtype=bool)
         if not hit.any():

@@ -368,6 +368,7 @@ def test_glmsingle_lists_of_voxels(tmp_path, form, flat):
     path = glmsingle_file(tmp_path, form, betas[:, 0, 0] if flat else betas)
     responses = load_responses(path, stimuli=list("abcabca"), allow_pickle=True)
     assert responses.voxel.values.tolist() == list(range(8))
+    assert responses.attrs["units"] == "percent signal change"
     np.testing.assert_array_equal(responses.values, betas[:, 0, 0].T)
 
 
@@ -461,3 +462,8 @@ def test_bold5000_masks_and_sessions_have_to_lie_on_one_grid(bold5000):
 def test_masks_that_are_no_masks(bold5000, values):
     with pytest.raises(DataError, match=r"not whole numbers"):
         load_responses(bold5000[0], mask=values)
+
+
+def test_glmsingle_whole_numbers_are_not_called_percent(tmp_path):
+    path = glmsingle_file(tmp_path, "hdf5", code((8, 1, 1), 7))
+    assert load_responses(path, stimuli=list("abcabca")).attrs["units"] == "as stored (int16)"
