@@ -88,8 +88,13 @@ def flags_of(command: Callable[..., Any]) -> dict[str, str]:
     for name, hint in get_type_hints(command, include_extras=True).items():
         for extra in getattr(hint, "__metadata__", ()):
             if isinstance(extra, OptionInfo):
-                declared = [part for part in extra.param_decls or () if part.startswith("--")]
+                # in an Annotated, typer keeps the first declaration as the default
+                parts = [str(part) for part in (extra.default, *(extra.param_decls or ()))]
+                declared = [part for part in parts if part.startswith("--")]
                 flags[name] = declared[0].split("/")[0] if declared else f"--{name.replace('_', '-')}"
+                no = declared[0].partition("/")[2] if declared else f"--no-{name.replace('_', '-')}"
+                if hint.__origin__ is bool and no:
+                    flags[f"{name}=False"] = no
     if "fresh" in flags:
         flags["resume=False"] = flags["fresh"]
     if "option" in flags:  # a reader's own options

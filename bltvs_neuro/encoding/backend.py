@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import SpecError
+from ..errors import SpecError, argument
 
 Array = Any
 """A numpy array or a torch tensor."""
@@ -43,7 +43,9 @@ class Backend:
         try:
             torch.empty(1, device=self.device)
         except (RuntimeError, AssertionError) as error:
-            raise SpecError(f"torch has no device {device!r} here ({error}); use device=None for numpy") from None
+            raise SpecError(
+                f"torch has no device {device!r} here ({error}); leave {argument('device')} out for numpy"
+            ) from None
         self.xp = torch
 
     def array(self, values: Array, dtype: str = "float32") -> Array:

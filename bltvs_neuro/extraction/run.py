@@ -13,7 +13,7 @@ from typing import Any, Literal, get_args
 
 import torch
 
-from ..errors import SpecError, StimulusError, unknown
+from ..errors import SpecError, StimulusError, argument, unknown
 from ..model import Network, State
 from ..model.checkpoints import weights_sha256
 from ..schema import Site
@@ -136,7 +136,9 @@ def extract(
         from .several import extract_in_tasks
 
         if shard is not None:
-            raise SpecError("a shard is one job's share; give either shard= or several devices or a cluster")
+            raise SpecError(
+                f"a shard is one job's share; give either {argument('shard')} or several devices or a cluster"
+            )
         return extract_in_tasks(
             model, stimuli, path, choices, batch_size, device=device, cluster=cluster, resume=resume, join=join, progress=progress
         )  # fmt: skip
@@ -231,7 +233,9 @@ def pick_device(device: str | torch.device) -> torch.device:
     try:
         chosen = torch.device(device)
         if chosen.type == "cuda" and not torch.cuda.is_available():
-            raise SpecError(f"device {str(device)!r} was asked for, but torch sees no GPU; use device='cpu'")
+            raise SpecError(
+                f"device {str(device)!r} was asked for, but torch sees no GPU; use {argument('device', 'cpu')}"
+            )
         torch.empty(1, device=chosen)
     except (RuntimeError, AssertionError) as error:
         raise SpecError(f"device {str(device)!r} cannot be used: {str(error).splitlines()[0]}") from None
@@ -244,7 +248,7 @@ def devices(device: str | torch.device) -> list[str]:
     if names == "all":
         count = torch.cuda.device_count()
         if not count:
-            raise SpecError("device 'all' means every GPU, but torch sees none; use device='cpu'")
+            raise SpecError(f"device 'all' means every GPU, but torch sees none; use {argument('device', 'cpu')}")
         return [f"cuda:{index}" for index in range(count)]
     return [name.strip() for name in names.split(",")]
 
@@ -308,7 +312,7 @@ def check_unchanged(
 
         raise StimulusError(
             f"{len(changed)} stimuli are not what they were when this store was begun: {listed(changed)}; restore them, "
-            "or start anew with resume=False or another path"
+            f"or start anew with {argument('resume', False)} or another path"
         )
 
 

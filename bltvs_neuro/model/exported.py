@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from ..durable import write_durably
-from ..errors import SpecError, WeightsError, listed
+from ..errors import SpecError, WeightsError, argument, listed
 from .blt_vs import BLT_VS
 from .checkpoints import Checkpoint
 from .hub import MAX_BYTES
@@ -90,7 +90,9 @@ def export_model(
             f"({len(set(classes))} different)"
         )
     if (folder / MODEL_JSON).exists() and not overwrite:
-        raise SpecError(f"{folder} already holds a model; choose another folder, or overwrite=True")
+        raise SpecError(
+            f"{folder} already holds a model; choose another folder, or {argument('overwrite', True, otherwise='remove it')}"
+        )
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     bad = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
     if bad:
@@ -195,7 +197,7 @@ def read_exported_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     if found != checkpoint.file_sha256:
         raise WeightsError(
             f"{path} is not the file that was exported: its sha256 is {found}, that in {MODEL_JSON} is "
-            f"{checkpoint.file_sha256}; copy the folder again, or pass weights=PATH with a file you trust"
+            f"{checkpoint.file_sha256}; copy the folder again, or pass {argument('weights', 'PATH')} with a file you trust"
         )
     return read_weights(content, checkpoint.filename)
 

@@ -159,7 +159,7 @@ def own_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(
-            f"weights={str(path)!r}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
+            f"weights {str(path)!r}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
             f"file ({', '.join(SUFFIXES)})"
         )
     origin = {"weights": "file", "origin": str(path), "file": path.name, "file_sha256": datasets.sha256_file(path)}

@@ -67,7 +67,8 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32, percent signal change (whole numbers: as stored, see ``units``); i, j, k on neuroid for volumes, voxel otherwise.
+        (presentation, neuroid), float32, percent signal change (whole numbers as they are stored, see ``units``);
+        i, j, k on neuroid for volumes, voxel otherwise.
     """
     betas, grid, dtype = _betas(path, allow_pickle=allow_pickle)
     # GLMsingle writes floats; whole numbers were scaled by somebody, who knows the factor

@@ -170,7 +170,7 @@ def test_torch_takes_the_same_path(by, n: int, p: int) -> None:
 
 
 def test_an_unknown_device_is_an_error() -> None:
-    with pytest.raises(SpecError, match="use device=None for numpy"):
+    with pytest.raises(SpecError, match="leave device= out for numpy"):
         Backend("cuda:99")
 
 

@@ -115,7 +115,7 @@ def test_rsatoolbox_without_ids(tmp_path):
     rsatoolbox = pytest.importorskip("rsatoolbox")
     path = tmp_path / "rdms.hdf5"
     rsatoolbox.rdm.RDMs(STACK).save(str(path), file_type="hdf5")
-    with pytest.raises(DataError, match=r'does not name its stimuli.*pattern_descriptor="index"'):
+    with pytest.raises(DataError, match=r"does not name its stimuli.*pattern_descriptor=.index."):
         load_rdms(path)
     assert rdm_stimulus_ids(load_rdms(path, pattern_descriptor="index")) == ("0", "1", "2", "3", "4")
     assert rdm_stimulus_ids(load_rdms(path, stimuli=IDS)) == tuple(IDS)
