@@ -73,7 +73,7 @@ def spelled_as(flags: Mapping[str, str]) -> Iterator[None]:
         _flags.pop()
 
 
-def argument(name: str, value: object = None) -> str:
+def argument(name: str, value: object = None, *, otherwise: str | None = None) -> str:
     """Name an argument as whoever asked would write it.
 
     Parameters
@@ -82,6 +82,8 @@ def argument(name: str, value: object = None) -> str:
         The argument in Python.
     value : object, optional
         What to set it to. A text in capitals stands for what the user has to fill in and is written without quotes.
+    otherwise : str, optional
+        What to say in a command that has no such option.
 
     Examples
     --------
@@ -95,6 +97,8 @@ def argument(name: str, value: object = None) -> str:
         fill_in = isinstance(value, str) and value.isupper()
         return f"{name}=" + ("" if value is None else str(value) if fill_in else repr(value))
     flags = _flags[-1]
+    if otherwise is not None and name not in flags and f"{name}={value}" not in flags:
+        return otherwise
     if f"{name}={value}" in flags:
         return flags[f"{name}={value}"]
     flag = flags.get(name, flags.get("*", "{name}=")).format(name=name)

@@ -22,6 +22,9 @@ NEUROID = "neuroid"
 PAIR = "pair"
 RDM = "rdm"
 
+NSD_PREFIX = "nsd-"
+"""Before the 0-based nsdId in five digits: ids of the Natural Scenes Dataset, of pictures and of responses alike."""
+
 Status = Literal["absent", "active", "constant"]
 STATUSES: tuple[Status, ...] = get_args(Status)
 """What a (site, timestep) is: not reached yet, active, or the same for every stimulus."""

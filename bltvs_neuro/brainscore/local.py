@@ -18,7 +18,7 @@ from brainscore_vision.benchmark_helpers.screen import place_on_screen
 from brainscore_vision.benchmarks import BenchmarkBase
 from brainscore_vision.model_interface import BrainModel
 
-from ..errors import DataError, SpecError, difference, listed, unknown
+from ..errors import DataError, SpecError, argument, difference, listed, unknown
 from ..schema import PRESENTATION, STIMULUS_ID
 from ..stimuli import StimulusSet
 from .assemblies import OBJECT, assembly_sha256, choices_from, to_assembly, to_stimulus_set
@@ -145,13 +145,15 @@ def _check_repetitions(assembly: NeuroidAssembly, metric: str) -> None:
     counts = pd.crosstab(assembly[STIMULUS_ID].values, assembly["repetition"].values)
     if counts.shape[1] < 2:
         what = "or at least 2 subjects" if metric == "rdm" else "of every stimulus"
-        raise DataError(f"a noise ceiling needs at least 2 repetitions {what}; leave it out with ceiling=False")
+        raise DataError(
+            f"a noise ceiling needs at least 2 repetitions {what}; leave it out with {argument('ceiling', False)}"
+        )
     uneven = counts.index[(counts != 1).any(axis=1)]
     if len(uneven):
         least = int((counts == 1).all(axis=0).sum())
         raise DataError(
             f"{len(uneven)} stimuli do not have each of the {counts.shape[1]} repetitions once (first: {uneven[0]}); split "
-            f"halves need equal repetitions. Keep {least} of them, or leave the ceiling out with ceiling=False"
+            f"halves need equal repetitions. Keep {least} of them, or leave the ceiling out with {argument('ceiling', False)}"
         )
 
 

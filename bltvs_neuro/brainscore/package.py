@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from ..durable import check_outputs, write_durably
-from ..errors import SpecError, WeightsError
+from ..errors import SpecError, WeightsError, argument
 from ..model import Network
 from ..model.checkpoints import load_model
 from . import plugin_text
@@ -116,7 +116,7 @@ def package(
     if len(content) > MAX_BYTES:
         raise SpecError(
             f"the zip has {len(content):,} bytes, and Brain-Score takes {MAX_BYTES:,}: put the weights where they can be "
-            "downloaded and pass their address as url="
+            f"downloaded and pass their address as {argument('url', 'ADDRESS')}"
         )
     write_durably(path, content, overwrite=overwrite)
     return path
@@ -147,7 +147,9 @@ def _settle(entry: Entry) -> tuple[str, dict[str, Any], dict[str, bytes]]:
     identifier = identifier or model_identifier(model)
     if entry.url:
         if folder or entry.weights == "untrained":
-            raise SpecError("url= is the address of a file of weights, for weights=PATH of that file")
+            raise SpecError(
+                f"{argument('url')} is the address of a file of weights, for {argument('weights', 'PATH')} of that file"
+            )
         setting |= {"url": entry.url, "sha256": model.provenance["file_sha256"], "weights": "url"}
     elif folder:
         setting |= {"carried": f"weights/{identifier}", "model": model.provenance["model"]}

@@ -22,7 +22,7 @@ from brainscore_core.metrics import Score
 from brainscore_vision import load_benchmark
 
 from ..durable import check_outputs, write_durably
-from ..errors import BltvsError, SpecError, unknown
+from ..errors import BltvsError, SpecError, argument, unknown
 from .commitment import Commitment
 from .environment import BrainScoreError, no_installing
 
@@ -116,7 +116,9 @@ def score(
             try:
                 value = score_benchmark(benchmark, subject) if check_memory else benchmark(subject)
             except MemoryError as error:
-                raise BrainScoreError(f"{error} A smaller reduction such as reduce='pool:4' takes less") from error
+                raise BrainScoreError(
+                    f"{error} A smaller reduction such as {argument('reduce', 'pool:4')} takes less"
+                ) from error
         rows.append(score_rows(value, benchmark))
         if len(found := neuroid_rows(value, benchmark)):
             neuroids.append(found)

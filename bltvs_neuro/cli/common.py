@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import logging
 import os
 import sys
@@ -112,8 +111,13 @@ def flags_of(command: Callable[..., Any]) -> dict[str, str]:
     for name, hint in get_type_hints(command, include_extras=True).items():
         for extra in getattr(hint, "__metadata__", ()):
             if isinstance(extra, OptionInfo):
-                declared = [part for part in extra.param_decls or () if part.startswith("--")]
+                # in an Annotated, typer keeps the first declaration as the default
+                parts = [str(part) for part in (extra.default, *(extra.param_decls or ()))]
+                declared = [part for part in parts if part.startswith("--")]
                 flags[name] = declared[0].split("/")[0] if declared else f"--{name.replace('_', '-')}"
+                no = declared[0].partition("/")[2] if declared else f"--no-{name.replace('_', '-')}"
+                if hint.__origin__ is bool and no:
+                    flags[f"{name}=False"] = no
     if "overwrite" in flags:
         flags["resume=False"] = flags["overwrite"]
     if "option" in flags:  # a reader's own options
@@ -214,15 +218,26 @@ def interval_text(low: float, high: float, form: str) -> str:
     return "-" if low != low or high != high else f"{low:{form}} to {high:{form}}"
 
 
-def reader_options(pairs: list[str] | None) -> dict[str, Any]:
-    """Options of a reader from ``name=value``; values are JSON where they can be, else text."""
-    found: dict[str, Any] = {}
+def reader_options(pairs: list[str] | None) -> dict[str, str]:
+    """Options of a reader from ``name=value``, as text: the reader's annotations say how it is read."""
+    found: dict[str, str] = {}
     for pair in pairs or []:
         name, equals, value = pair.partition("=")
+        name = name.replace("-", "_")
         if not name or not equals:
             raise SpecError(f"an option is written name=value; got {pair!r}")
-        try:
-            found[name.replace("-", "_")] = json.loads(value)
-        except ValueError:
-            found[name.replace("-", "_")] = {"True": True, "False": False}.get(value, value)
+        if name in found:
+            raise SpecError(f"--option {name}=... is given twice; several values are written A,B")
+        found[name] = value
     return found
+
+
+def joined(given: dict[str, Any], own: dict[str, str]) -> dict[str, Any]:
+    """What a command's options and ``--option`` give a reader; refuses what both give."""
+    given = {name: value for name, value in given.items() if value is not None}
+    twice = [name for name in own if name in given]
+    if twice:
+        raise SpecError(
+            f"{', '.join(f'--{name}' for name in twice)} and --option {twice[0]}=... say the same thing twice"
+        )
+    return {**given, **own}

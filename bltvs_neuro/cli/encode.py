@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -14,8 +13,8 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 
 from ..durable import remove_stale
-from ..errors import DataError, SpecError, unknown
-from .common import Cluster, err, goes_on, guarded, out, reader_options
+from ..errors import SpecError, unknown
+from .common import Cluster, err, goes_on, guarded, joined, out, reader_options
 
 if TYPE_CHECKING:
     from ..encoding import EncodingResult
@@ -198,18 +197,8 @@ def read_responses(
     """Responses as the options choose them."""
     from ..neural import load_responses
 
-    own = reader_options(options)
-    names = common["stimuli"]
-    if names is not None and names.suffix == ".json":
-        common["stimuli"] = _renaming(names) or names
-    for name in ("roi", "session"):
-        if common[name] and "," in common[name]:
-            common[name] = common[name].split(",")
-    if common["session"] is not None:
-        numbers = [common["session"]] if isinstance(common["session"], str) else common["session"]
-        read = [int(n) if n.isdecimal() else n for n in numbers]
-        common["session"] = read[0] if len(read) == 1 else read
-    responses = load_responses(path, allow_pickle=allow_pickle, **common, **own)
+    pickles = True if allow_pickle else None
+    responses = load_responses(path, **joined({**common, "allow_pickle": pickles}, reader_options(options)))
     if time is None:
         return responses
     if "time" not in responses.dims:
@@ -224,15 +213,6 @@ def read_responses(
         seconds = responses["time"].values
         raise SpecError(f"--time is written FIRST:LAST in seconds, within {seconds[0]:g}:{seconds[-1]:g}; got {time!r}")
     return kept
-
-
-def _renaming(path: Path) -> dict[str, str] | None:
-    """The table of new ids that a JSON file holds; None when it is no object (a list, which a reader takes)."""
-    try:
-        held = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise DataError(f"{path} cannot be read as JSON: {error}") from None
-    return {str(old): str(new) for old, new in held.items()} if isinstance(held, dict) else None
 
 
 def read_alphas(text: str | None) -> list[float] | None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from .common import err, guarded, out, plain, reader_options
+from .common import err, guarded, joined, out, plain, reader_options
 
 
 @guarded
@@ -34,15 +34,11 @@ def neural(
         return
     from ..neural import kind_of, load_rdms, load_responses
 
-    options: dict[str, Any] = {
-        "format": format,
-        "stimuli": stimuli,
-        "allow_pickle": allow_pickle,
-        **reader_options(option),
-    }
-    kind = kind_of(file, format)
+    given = {"format": format, "stimuli": stimuli, "allow_pickle": True if allow_pickle else None}
+    options = joined(given, reader_options(option))
+    kind = kind_of(file, options.get("format"))
     with err.status(f"reading {plain(file)}"):
-        array = load_rdms(file, missing="keep", **options) if kind == "rdms" else load_responses(file, **options)
+        array = load_rdms(file, **{"missing": "keep", **options}) if kind == "rdms" else load_responses(file, **options)
     _describe(file, kind, array)
 
 

@@ -9,7 +9,7 @@ import typer
 from rich.table import Table
 
 from ..errors import SpecError, argument, listed, unknown
-from .common import Cluster, Overwrite, err, guarded, interval_text, out, plain, reader_options
+from .common import Cluster, Overwrite, err, guarded, interval_text, joined, out, plain, reader_options
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -121,10 +121,12 @@ def rsa(
     check_comparison(prefix, overwrite=overwrite)
     check_time_matrix(prefix, overwrite=overwrite)
     with err.status("reading the neural data"):
-        brain = brain_rdms(
-            neural, format=format, metric=neural_metric, folds=folds, stimuli=stimuli, subject=subject, roi=roi,  # type: ignore[arg-type]
-            session=session, allow_pickle=allow_pickle, **reader_options(option),
+        given = dict(
+            format=format, stimuli=stimuli, subject=subject, roi=roi, session=session,
+            allow_pickle=True if allow_pickle else None,
         )  # fmt: skip
+        own = reader_options(option)
+        brain = brain_rdms(neural, metric=neural_metric, folds=folds, options=joined(given, own))  # type: ignore[arg-type]
     brain = _within(brain, window)
     with open_store(store) as acts:
         sites, named = _sites(acts.sites, areas, streams), bool(spelled_out(areas))

@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 
 import numpy as np
 
-from ..errors import SpecError, unknown
+from ..errors import SpecError, argument, unknown
 from .backend import Backend
 from .banded import fit_banded, fit_banded_hyper_gradient
 from .linear import Linear, make_blocks
@@ -184,7 +184,7 @@ class BandedRidge(Linear):
         blocks = make_blocks(self.by, len(x), self.cv, self.seed, groups)
         if self.solver == "hyper_gradient":
             if blocks is None:
-                raise SpecError("the hyper-gradient solver chooses by k-fold: pass by='kfold'")
+                raise SpecError(f"the hyper-gradient solver chooses by k-fold: pass {argument('by', 'kfold')}")
             fit = fit_banded_hyper_gradient(grams, targets, folds=blocks, seed=self.seed)
         elif self.solver == "random":
             fit = fit_banded(

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..cluster import Cluster
-from ..errors import SpecError, listed
+from ..errors import SpecError, argument, listed
 from ..schema import STIMULUS_ID
 from .ceiling import CeilingMethod, noise_ceiling
 from .gram import Scale
@@ -146,7 +146,7 @@ def fit_encoding(
     """
     if (bands is not None) != (solver in BANDED):
         raise SpecError(
-            f"bands are for solvers {listed(BANDED)}, which need them; got bands={bands!r}, solver={solver!r}"
+            f"bands are for solvers {listed(BANDED)}, which need them; got bands {bands!r} and solver {solver!r}"
         )
     choices = Choices(
         groups=groups, repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets, cv=cv,
@@ -297,7 +297,9 @@ def _ceiling(
             raise SpecError(f"ceiling has shape {targets.shape}, one value per target; got {limits.shape}")
         return limits
     if repetitions != "average":
-        raise SpecError("a ceiling by name is one of averaged responses: pass repetitions='average', or an array")
+        raise SpecError(
+            f"a ceiling by name is one of averaged responses: pass {argument('repetitions', 'average')}, or an array"
+        )
     shared = np.isin(responses[STIMULUS_ID].values.astype(str), store_ids)
     return noise_ceiling(responses if shared.all() else responses[shared], ceiling)
 

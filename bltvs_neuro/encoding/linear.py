@@ -8,7 +8,7 @@ import numpy as np
 from sklearn.base import BaseEstimator, MultiOutputMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
 
-from ..errors import SpecError
+from ..errors import SpecError, argument
 from .folds import group_folds
 
 
@@ -76,7 +76,7 @@ def make_blocks(by: str, n: int, cv: int, seed: int, groups: Any) -> list[np.nda
     """Held-out blocks for k-fold, None for the other ways to choose alpha."""
     if by != "kfold":
         if groups is not None:
-            raise SpecError(f"groups need by='kfold'; {by!r} takes rows as independent")
+            raise SpecError(f"groups need {argument('by', 'kfold')}; {by!r} takes rows as independent")
         return None
     return [fold.test for fold in group_folds(np.arange(n) if groups is None else groups, cv, seed=seed, what="groups")]
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..errors import DataError, SpecError
+from ..errors import DataError, SpecError, argument
 
 
 class OLSFit(NamedTuple):
@@ -49,7 +49,9 @@ def fit_ols(features: np.ndarray, targets: np.ndarray) -> OLSFit:
     """
     n, p = features.shape
     if p >= n - 2:
-        raise SpecError(f"least squares needs fewer features than rows - 2 ({n - 2}); got {p}: use solver='ridge'")
+        raise SpecError(
+            f"least squares needs fewer features than rows - 2 ({n - 2}); got {p}: use {argument('solver', 'ridge')}"
+        )
     x, y = np.asarray(features, np.float64), np.asarray(targets, np.float64)
     if not (np.isfinite(x).all() and np.isfinite(y).all()):
         raise DataError("features or targets are NaN or infinite; leave them out first")

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError, unknown
+from ..errors import DataError, SpecError, argument, unknown
 from .backend import Backend
 from .folds import Fold, group_folds, inner_blocks
 from .gram import Scale
@@ -97,7 +97,9 @@ class Choices:
             if getattr(self, name) is not None and getattr(self, name) < least:
                 raise SpecError(f"{name} is at least {least}; got {getattr(self, name)}")
         if self.weights == "dual" and (self.solver != "ridge" or self.scale != "none" or self.transform is not None):
-            raise SpecError("weights='dual' is for solver='ridge' without scale or transform")
+            raise SpecError(
+                f"{argument('weights', 'dual')} is for {argument('solver', 'ridge')} without scale or transform"
+            )
         if self.transform is not None and (self.solver in BANDED or self.scale != "none"):
             raise SpecError(
                 "transform goes with solvers 'ridge', 'pls' and 'ols', and without scale (put a scaler into it)"

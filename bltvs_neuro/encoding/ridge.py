@@ -11,7 +11,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError, unknown
+from ..errors import DataError, SpecError, argument, unknown
 from .backend import Array, Backend
 from .criteria import HeldOut, Residuals, gcv, kfold, loo, loo_denominators, residual_weights, windowed
 from .spectrum import Spectrum
@@ -230,8 +230,10 @@ def warn_edges(edges: Edges, total: str, low: str, high: str) -> None:
         if count
     ]
     if parts:
+        quiet = argument("on_edge", "ignore", otherwise="")
+        quiet = quiet and f", or pass {quiet} when that is meant"
         warnings.warn(
-            f"{' and '.join(parts)}: widen the grid of alphas, or pass on_edge='ignore' when that is meant",
+            f"{' and '.join(parts)}: widen the grid of {argument('alphas')}{quiet}",
             GridEdgeWarning,
             stacklevel=3,
         )
@@ -260,7 +262,7 @@ def _against_float64(
     if worst > 1e-3:
         warnings.warn(
             f"float32 differs from float64 by {worst:.1e} of the largest value over {len(some)} targets checked: use"
-            " dtype='float64', or larger alphas",
+            f" {argument('dtype', 'float64')}, or larger alphas",
             PrecisionWarning,
             stacklevel=3,
         )

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import SpecError
+from ..errors import SpecError, argument
 from .backend import Backend
 from .banded import fit_banded, fit_banded_hyper_gradient
 from .folds import Fold
@@ -261,7 +261,7 @@ def _hyper_gradient(
     features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
 ) -> Outcome:
     if blocks is None:
-        raise SpecError("solver 'banded_hyper_gradient' chooses by k-fold: pass by='kfold'")
+        raise SpecError(f"solver 'banded_hyper_gradient' chooses by k-fold: pass {argument('by', 'kfold')}")
     grams, crosses = scaled_bands(features, fold)
     fit = fit_banded_hyper_gradient(grams, targets.train, folds=blocks, seed=options.seed)
     return _banded_outcome(fit, crosses, targets)
@@ -279,7 +279,8 @@ def _ols(
 ) -> Outcome:
     if features.matrix is None:
         raise SpecError(
-            "solver 'ols' is for fewer features than training rows; reduce them (transform=PCA(20)) or use solver='ridge'"
+            f"solver 'ols' is for fewer features than training rows; reduce them (with {argument('transform')} a PCA) or "
+            f"use {argument('solver', 'ridge')}"
         )
     fit = fit_ols(features.matrix[fold.train], targets.train)
     return Outcome(fit.predict(features.matrix[fold.test]) + targets.mean)

@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError, difference, listed, unknown
+from ..errors import DataError, SpecError, argument, difference, listed, unknown
 from ..neural.labelled import average_repetitions, check_responses
 from ..schema import PRESENTATION, STIMULUS_ID
 from .folds import join_groups
@@ -110,7 +110,7 @@ def prepare_targets(
     if ours != theirs:
         text = difference("stimuli", store_ids, dict.fromkeys(shown), "the store", "the neural data")
         if on_mismatch == "raise":
-            raise DataError(f'{text}. on_mismatch="intersect" keeps the common stimuli')
+            raise DataError(f"{text}. {argument('on_mismatch', 'intersect')} keeps the common stimuli")
         left_out = {"store": len(ours - theirs), "neural": len(theirs - ours)}
         if not ours & theirs:
             raise DataError(f"no stimulus is common to the store and the neural data: {text}")
@@ -123,7 +123,9 @@ def prepare_targets(
     for name in names:
         if name not in responses.coords or responses[name].dims != (PRESENTATION,):
             averaged = (
-                " (averaging repetitions drops it: pass repetitions='single')" if repetitions == "average" else ""
+                f" (averaging repetitions drops it: pass {argument('repetitions', 'single')})"
+                if repetitions == "average"
+                else ""
             )
             raise SpecError(f"groups {name!r} is no coordinate of the presentations{averaged}")
         labels.append(responses[name].values.astype(str))
@@ -140,7 +142,7 @@ def prepare_targets(
             + f" (neuroids {listed(np.unique(np.flatnonzero(~good) // max(1, rows.shape[1] // responses.shape[1])))})"
         )
         if bad_targets == "raise" or not good.any():
-            raise DataError(f"{text}; bad_targets='mark' fits the others" if good.any() else text)
+            raise DataError(f"{text}; {argument('bad_targets', 'mark')} fits the others" if good.any() else text)
         log.warning("%s: their scores are NaN and their status says why", text)
     values = rows if good.all() else rows[:, good]
     stimuli = np.array([position[s] for s in labels[0]], dtype=np.intp)

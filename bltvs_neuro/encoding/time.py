@@ -90,7 +90,7 @@ def temporal_generalisation(
     fixed = {**PLAIN_SWEEP, "n_iter": 1, "on_edge": "ignore"}
     choices = Choices.read(options, fixed={key: value for key, value in fixed.items() if key != "solver"})
     if choices.solver in BANDED:
-        raise SpecError(f"a mapping of one site has one band; got solver={choices.solver!r}")
+        raise SpecError(f"a mapping of one site has one band; got solver {choices.solver!r}")
     members, left_out = choose_members(acts, [site], [int(timestep)])
     sweep = prepare(acts, responses, members, single_spaces(members), left_out, choices)
     plan, targets = sweep.plan, sweep.plan.targets

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from ..errors import StimulusError
+from ..errors import StimulusError, argument
 from ..model.transform import Transform
 from ..stimuli import StimulusSet, pixel_sha256
 
@@ -92,5 +92,5 @@ def decoded(
         if "worker" not in str(error):
             raise
         raise StimulusError(
-            f"a decoding process died ({error}); it may have run out of memory: try workers=0 or fewer workers"
+            f"a decoding process died ({error}); it may have run out of memory: try {argument('workers', 0)} or fewer workers"
         ) from None

@@ -14,7 +14,7 @@ import torch
 
 from .. import datasets
 from ..devices import pick_device
-from ..errors import DataError, SpecError, unknown
+from ..errors import DataError, SpecError, argument, unknown
 from .blt_vs import BLT_VS
 from .hub import Fetched, fetch_weights
 from .network import Network
@@ -233,12 +233,12 @@ def load_model(
         raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
     if weights == "pretrained" and num_classes not in (None, checkpoint.config["num_classes"]):
         raise SpecError(
-            f"the released weights of {name!r} have {checkpoint.config['num_classes']} classes; got num_classes={num_classes}"
+            f"the released weights of {name!r} have {checkpoint.config['num_classes']} classes, not {num_classes}"
         )
     if weights == "pretrained" and image_size not in (None, checkpoint.config["image_size"]):
         raise SpecError(
-            f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; got "
-            f"image_size={image_size}, which needs weights='untrained' or weights=PATH of your own"
+            f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; "
+            f"an image_size of {image_size} needs {argument('weights', 'untrained')} or {argument('weights', 'PATH')} of your own"
         )
     given = {"image_size": image_size or (transform and transform.size), "num_classes": num_classes}
     config = {**checkpoint.config, **{key: value for key, value in given.items() if value is not None}}

@@ -20,7 +20,7 @@ from torch import Tensor
 
 from ..checked import checked, checked_arguments, strict_json
 from ..durable import check_outputs, told, write_durably
-from ..errors import SpecError, WeightsError, listed, unknown
+from ..errors import SpecError, WeightsError, argument, listed, unknown
 from .blt_vs import BLT_VS
 from .checkpoints import Checkpoint
 from .hub import MAX_BYTES
@@ -204,7 +204,7 @@ def read_exported_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     if found != checkpoint.file_sha256:
         raise WeightsError(
             f"{path} is not the file that was exported: its sha256 is {found}, that in {MODEL_JSON} is "
-            f"{checkpoint.file_sha256}; copy the folder again, or pass weights=PATH with a file you trust"
+            f"{checkpoint.file_sha256}; copy the folder again, or pass {argument('weights', 'PATH')} with a file you trust"
         )
     return read_weights(content, checkpoint.filename)
 

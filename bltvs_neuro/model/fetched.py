@@ -15,7 +15,7 @@ from torch import Tensor
 
 from .. import datasets
 from ..durable import make_folder, move_into, scratch_folder
-from ..errors import OutputError, SpecError, WeightsError, unknown
+from ..errors import OutputError, SpecError, WeightsError, argument, unknown
 from .hub import fetch_weights
 from .transform import Transform
 from .weights import read_weights
@@ -95,7 +95,7 @@ def fetch_url(url: str, folder: Path) -> tuple[Path, str]:
         except (URLError, OSError, OutputError, RuntimeError) as error:  # RuntimeError: the hash is another
             raise WeightsError(
                 f"{path.name} cannot be fetched from {url} ({error}) and is not in {folder}; put it there, or use "
-                "weights=PATH or weights='untrained'"
+                f"{argument('weights', 'PATH')} or {argument('weights', 'untrained')}"
             ) from None
     sha256 = datasets.sha256_file(path)
     if not sha256.startswith(announced[1]):
@@ -116,9 +116,11 @@ def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], d
     timm = known_to_timm(name)
     config = timm.get_pretrained_cfg(name)
     if config is None or not config.hf_hub_id:
-        raise SpecError(f"timm has no released weights of {name}; use weights='untrained' or weights=PATH")
+        raise SpecError(
+            f"timm has no released weights of {name}; use {argument('weights', 'untrained')} or {argument('weights', 'PATH')}"
+        )
     if num_classes not in (None, config.num_classes):
-        raise SpecError(f"timm's weights of {name} have {config.num_classes} classes; got num_classes={num_classes}")
+        raise SpecError(f"timm's weights of {name} have {config.num_classes} classes, not {num_classes}")
     fetched = fetch_weights(config.hf_hub_id, "model.safetensors")
     origin = {
         "weights": "pretrained",

@@ -25,7 +25,7 @@ from huggingface_hub.utils import (
 )
 
 from .. import datasets
-from ..errors import DataError, WeightsError, listed
+from ..errors import DataError, WeightsError, argument, listed
 from .weights import SUFFIXES
 
 log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ def _from_hub(repo: str, filename: str, revision: str, cache_dir: str | Path | N
     if fetched is None:
         raise WeightsError(
             f"{path} is not what the hub announced: its sha256 is {datasets.sha256_file(path)}, the hub's is "
-            f"{answer.etag}; it was not loaded. Try again, or pass weights=PATH with a file you trust"
+            f"{answer.etag}; it was not loaded. Try again, or pass {argument('weights', 'PATH')} with a file you trust"
         )
     if not fetched.verified:
         log.warning("%s could not be verified: the hub's ETag is no sha256 (%s)", path, answer.etag)
@@ -178,7 +178,7 @@ def _advice(error: Exception, repo: str, filename: str, revision: str, url: str,
     return (
         f"cannot fetch the weights {filename} from {url}: {why}, and they are not in the cache folder {folder}. On a "
         f"machine with network access run `hf download {repo} {filename}` (or open that address), copy the file here and pass "
-        "weights=PATH; weights='untrained' runs the model without them"
+        f"{argument('weights', 'PATH')}; {argument('weights', 'untrained')} runs the model without them"
     )
 
 
@@ -193,8 +193,8 @@ def _from_archive(name: str, filename: str, offline: bool) -> Fetched:
             if len(chosen) != 1:
                 held = listed(member.filename for member in members) or "no weights"
                 raise WeightsError(
-                    f"{path} does not hold {filename} once; it holds {held}: unpack it and pass weights=PATH if one of "
-                    "these is meant"
+                    f"{path} does not hold {filename} once; it holds {held}: unpack it and pass "
+                    f"{argument('weights', 'PATH')} if one of these is meant"
                 )
             # The header may lie about the size, so the bound also holds for what is read.
             with archive.open(chosen[0]) as stream:

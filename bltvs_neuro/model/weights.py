@@ -19,6 +19,7 @@ from ..errors import WeightsError, listed
 from .tensors import REMEDY, check_tensors, kind, too_large, why_unread
 
 log = logging.getLogger(__name__)
+from ..errors import argument
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 STRAY = ("total_ops", "total_params")
@@ -177,7 +178,7 @@ def own_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     path = Path(path)
     if not path.is_file():
         raise WeightsError(
-            f"weights={str(path)!r}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
+            f"{argument('weights', str(path))}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
             f"file ({', '.join(SUFFIXES)})"
         )
     origin = {"weights": "file", "origin": str(path), "file": path.name, "file_sha256": datasets.sha256_file(path)}

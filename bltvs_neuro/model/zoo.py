@@ -50,7 +50,7 @@ class Architecture:
     build: type[Network] | str
     config: dict[str, int] = field(default_factory=dict)
     layers: tuple[str, ...] | None = None
-    released: str = "nobody has released weights of it: train it, or use weights='untrained'"
+    released: str = "nobody has released weights of it: train it, or take untrained ones"
 
 
 _TABLE = (
@@ -167,7 +167,7 @@ def load_from_zoo(
     source, _, model_name = known.partition(":") if isinstance(known, str) else ("", "", "")
     if source == "torchvision" and _is_a_name(weights):
         if num_classes not in (None, 1000):
-            raise SpecError(f"the released weights of {name} have 1000 classes; got num_classes={num_classes}")
+            raise SpecError(f"the released weights of {name} have 1000 classes, not {num_classes}")
         state, origin, usual = fetch_torchvision(model_name, str(weights))
         transform = transform or (usual if image_size is None else usual.at(image_size))
     elif weights == "pretrained" and source == "timm":

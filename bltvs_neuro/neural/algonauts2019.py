@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, listed
+from ..errors import DataError, argument, listed
 from .condensed import square_to_condensed
 from .files import kind, load_arrays, provenance, variables
 from .ids import Stimuli, given_ids
@@ -22,7 +22,7 @@ from .labelled import make_rdms
 from .reader import Match, Reader
 
 FMRI = {"EVC_RDMs": "EVC", "IT_RDMs": "IT"}
-MEG = {"MEG_RDMs_early": "early", "MEG_RDMs_late": "late"}
+MEG: dict[str, Literal["early", "late"]] = {"MEG_RDMs_early": "early", "MEG_RDMs_late": "late"}
 
 
 def sniff(path: Path) -> Match:
@@ -30,7 +30,9 @@ def sniff(path: Path) -> Match:
     return 2 if kind(path) in ("matlab5", "matlab73") and set(variables(path)) & {*FMRI, *MEG} else 0
 
 
-def read(path: Path, *, stimuli: Stimuli = None, time: Mapping[str, Sequence[float]] | None = None) -> xr.DataArray:
+def read(
+    path: Path, *, stimuli: Stimuli = None, time: Mapping[Literal["early", "late"], Sequence[float]] | None = None
+) -> xr.DataArray:
     """Read target_fmri.mat or target_meg.mat.
 
     Parameters
@@ -68,9 +70,9 @@ def read(path: Path, *, stimuli: Stimuli = None, time: Mapping[str, Sequence[flo
             coords.setdefault("roi", []).extend([FMRI[name]] * len(stack))
         else:
             samples = stack.shape[1]
-            seconds = None if time is None else list(time[MEG[name]])
+            seconds = None if time is None else list(time.get(MEG[name], ()))
             if seconds is not None and len(seconds) != samples:
-                raise DataError(f"{name} has {samples} samples, time has {len(seconds)} for {MEG[name]!r}")
+                raise DataError(f"{name} has {samples} samples, {argument('time')} has {len(seconds)} for {MEG[name]}")
             for number in range(len(stack)):  # rows of the reshape below: subject slow, sample fast
                 coords["subject"] += [str(number + 1)] * samples
                 coords.setdefault("interval", []).extend([MEG[name]] * samples)

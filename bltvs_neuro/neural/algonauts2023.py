@@ -16,7 +16,8 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import DataError, listed
+from ..errors import DataError, argument, listed
+from ..leftovers import data_files
 from .files import open_npy, provenance
 from .ids import Stimuli, given_ids
 from .labelled import make_responses
@@ -52,7 +53,8 @@ def read(
     hemisphere : "both", "lh" or "rh"
         Which vertices.
     ids : "nsd" or "file"
-        ``nsd-00013`` (the 0-based nsdId, the ids of the NSD reader) or the image's name without suffix.
+        ``nsd-00013`` (the 0-based nsdId, the ids of the NSD reader and of stores made from NSD's file of stimuli) or
+        the name of the image's file (the ids of a store made from ``training_images``).
     allow_pickle : bool
         Read label names from mapping_*.npy, which are pickles, instead of the known tables.
 
@@ -67,7 +69,7 @@ def read(
     for side in ("lh", "rh") if hemisphere == "both" else (hemisphere,):
         file = folder / "training_fmri" / f"{side}_training_fmri.npy"
         if not file.is_file():
-            raise DataError(f"{file} is missing; {file.parent} has {listed(p.name for p in file.parent.iterdir())}")
+            raise DataError(f"{file} is missing; {file.parent} has {listed(p.name for p in data_files(file.parent))}")
         table = open_npy(file)
         families, masks = _families(path / "roi_masks", side, table.shape[1], allow_pickle=allow_pickle)
         coords: dict[str, Any] = {coordinate_name(name): labels for name, labels in families.items()}
@@ -86,7 +88,7 @@ def read(
         raise DataError(f"the hemispheres of {path} have different numbers of images: {[len(t) for t, _ in values]}")
     joined = {name: np.concatenate([families[name] for _, families in values]) for name in values[0][1]}
     if roi is not None and not joined:
-        raise DataError(f"{path / 'roi_masks'} has no masks in challenge space: roi={roi!r} cannot be chosen")
+        raise DataError(f"{path / 'roi_masks'} has no masks in challenge space to choose {argument('roi')} by")
     keep = choose_rois(joined, roi) if joined else np.ones(sum(table.shape[1] for table, _ in values), dtype=bool)
     bounds = np.cumsum([0, *(table.shape[1] for table, _ in values)])
     picked = [table[:, keep[a:b]] for (table, _), a, b in zip(values, bounds, bounds[1:], strict=False)]
@@ -103,7 +105,7 @@ def _families(
     folder: Path, side: str, length: int, *, allow_pickle: bool
 ) -> tuple[dict[str, NDArray[np.object_]], list[Path]]:
     found, used = {}, []
-    for file in sorted(folder.glob(f"{side}.*_challenge_space.npy")):
+    for file in data_files(folder, f"{side}.*_challenge_space.npy"):
         family = file.name.removeprefix(f"{side}.").removesuffix("_challenge_space.npy")
         labels = np.asarray(open_npy(file)).astype(int)
         if labels.shape != (length,):
@@ -128,14 +130,16 @@ def _images(folder: Path, stimuli: Stimuli, rows: int, ids: str) -> list[str]:
             raise DataError(f"{len(given)} stimulus ids were given, but there are {rows} rows")
         return given
     names: dict[int, str] = {}
-    for file in folder.glob("train-*_nsd-*.png") if folder.is_dir() else ():
+    for file in data_files(folder, "train-*_nsd-*.png"):
         match = re.fullmatch(r"train-(\d+)_(nsd-\d+)\.png", file.name)
         if match:
-            names[int(match[1])] = match[2] if ids == "nsd" else file.stem  # rows are numbered from 1
+            if int(match[1]) in names:
+                raise DataError(f"{folder} has two images train-{match[1]}_nsd-*.png for one row: keep one of them")
+            names[int(match[1])] = match[2] if ids == "nsd" else file.name  # rows are numbered from 1
     if set(names) != set(range(1, rows + 1)):
         raise DataError(
             f"{folder} should hold train-0001_nsd-*.png to train-{rows:04d}_nsd-*.png, one a row; it has "
-            f"{len(names)} such files. Pass stimuli= otherwise"
+            f"{len(names)} such files; pass {argument('stimuli')} otherwise"
         )
     return [names[row] for row in range(1, rows + 1)]
 

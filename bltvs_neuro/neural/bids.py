@@ -2,30 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, listed
+from ..errors import DataError, argument, listed
+from ..leftovers import data_files
+from .bids_events import events_of, presentation_coords, read_events
+from .bids_names import VOLUMES, Named, betas_of, named, one_file_a_run, same
 from .files import kind, provenance
-from .ids import Stimuli, given_ids, read_list
+from .ids import Stimuli, given_ids
 from .labelled import make_responses
-from .nifti import Mask, grid_attrs, label_names, open_nifti, read_labels, read_voxels, voxel_coords
-from .reader import Match, Reader
-
-SUFFIX = re.compile(r"(_(desc|stat|space|res)-[A-Za-z0-9]+)*_[A-Za-z0-9]+\.nii(\.gz)?$")
-"""The part of a name that events files do not share."""
+from .nifti import Grid, Mask, grid_attrs, label_names, open_nifti, read_labels, read_voxels, voxel_coords
+from .reader import Match, Reader, choose_label
+from .rois import Labels
 
 
 def sniff(path: Path) -> Match:
-    """A NIfTI image, or a folder with images whose names contain betas."""
+    """A NIfTI image, or a folder with images whose names say betas."""
     if path.is_dir():
-        # other data sets keep NIfTI betas too, under names of their own
-        return 1 if any(file.name.startswith("sub-") for file in _files(path)) else 0
+        return 1 if any(betas_of(path)) else 0
     return 1 if kind(path) == "nifti" else 0
 
 
@@ -34,113 +33,120 @@ def read(
     *,
     stimuli: Stimuli = None,
     mask: Mask | None = None,
-    labels: Mapping[int, str] | None = None,
+    labels: Labels | None = None,
     subject: str | None = None,
     column: str | None = None,
+    entities: Mapping[str, str | None] | None = None,
 ) -> xr.DataArray:
-    """Read one image, or all ``*betas*.nii[.gz]`` of a folder and its subfolders.
+    """Read one image, or all images of betas of a folder and its subfolders.
+
+    An image of betas says so in its suffix, ``desc`` or ``stat``: ``sub-01_ses-02_task-x_run-3_betas.nii.gz``.
 
     Parameters
     ----------
     path : Path
-        A 4-D image (i, j, k, trial) or a folder. Session and run are read from names such as
-        ``sub-01_ses-02_task-x_run-3_betas.nii.gz``.
+        A 4-D image (i, j, k, trial) or a folder.
     stimuli : sequence of str or path, optional
-        The stimulus of each volume, over all files in the order of session and run. Default: the rows of the
-        ``_events.tsv`` with the same entities.
+        The stimulus of each volume, over all files in the order of session, task and run. Default: the rows of the
+        ``_events.tsv`` with the same entities, without those whose stimulus is ``n/a``.
     mask : path or array
-        Volume (i, j, k); whole numbers above 0 are inside. Default: the only ``*_mask.nii[.gz]`` beside the images.
+        Volume (i, j, k); whole numbers above 0 are inside. Default: the only ``_mask.nii[.gz]`` beside the images whose
+        entities agree with theirs.
     labels : dict, optional
-        Region of each number of ``mask``.
+        Region of each number of ``mask``; also the path of a table with the columns index and name.
     subject : str, optional
         For folders with several subjects: ``"sub-01"`` or ``"01"``.
     column : str, optional
         Column of the events with the stimulus ids. Default: stimulus_id, stimulus, ..., trial_type.
+    entities : dict, optional
+        Where several files hold a run, what the name of the right one says: ``{"space": "T1w", "desc": None}``, or
+        as text ``"space:T1w,desc:none"``. Also suffix, extension and folder (below ``path``).
 
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32. On presentation stimulus_id, repetition, session, run; on neuroid subject,
-        roi (with ``labels``), i, j, k (0-based).
+        (presentation, neuroid), float32. On presentation stimulus_id, repetition, session, run, task where there are
+        several, and the columns of the events; on neuroid subject, roi (with ``labels``), i, j, k (0-based).
+
+    Raises
+    ------
+    DataError
+        Several files hold one run, images or mask lie on different grids, or stimuli and volumes differ in number.
     """
-    files = _files(path) if path.is_dir() else [path]
-    name = None if subject is None else subject if subject.startswith("sub-") else f"sub-{subject}"
-    if name is not None and path.is_dir():
-        files = [file for file in files if f"sub-{_entity(file, 'sub')}" == name]
-    subjects = sorted({_entity(file, "sub") or "" for file in files})
-    if not files or len(subjects) > 1:
-        have = f"images of subjects {listed(subjects)}: choose one with subject=" if files else "no *betas*.nii images"
-        raise DataError(f"{path} has {have}")
-    images = [open_nifti(file) for file in files]
-    shape, affine = images[0].shape[:3], images[0].affine
-    for file, image in zip(files, images, strict=True):
-        if image.shape[:3] != shape or not np.allclose(image.affine, affine, atol=1e-3):
-            raise DataError(f"{file} lies on another grid than {files[0]}: {image.shape[:3]}, {shape}, or the affine")
-    if mask is None:
-        mask = _mask(files)
-    numbers = read_labels(mask, shape, affine)
+    files, who = _images(path, subject, entities or {})
+    images = [open_nifti(file.path) for file in files]
+    grids = [Grid.of(image, file.path) for image, file in zip(images, files, strict=True)]
+    for grid in grids[1:]:
+        grids[0].check(grid)
+    numbers = read_labels(_mask(files) if mask is None else mask, grids[0])
     voxels = np.argwhere(numbers > 0)
     if not len(voxels):
         raise DataError("the mask is empty")
     counts = [image.shape[3] if len(image.shape) == 4 else 1 for image in images]
+    coords: dict[str, Any] = {}
     ids = given_ids(stimuli)
     if ids is None:
-        ids = [stimulus for file, count in zip(files, counts, strict=True) for stimulus in _events(file, count, column)]
+        root = path if path.is_dir() else path.parent
+        tables = [read_events(events_of(f, root), f, n, column) for f, n in zip(files, counts, strict=True)]
+        ids = [stimulus for table in tables for stimulus in table["stimulus_id"]]
+        coords = presentation_coords(tables)
     if len(ids) != sum(counts):
         raise DataError(f"{len(ids)} stimulus ids were given, but the images have {sum(counts)} volumes")
     values = np.empty((sum(counts), len(voxels)), dtype=np.float32)
     start = 0
     for file, image, count in zip(files, images, counts, strict=True):
-        values[start : start + count] = read_voxels(image, voxels, str(file))
+        values[start : start + count] = read_voxels(image, voxels, str(file.path))
         start += count
-    neuroid: dict[str, Any] = {"subject": f"sub-{subjects[0]}" if subjects[0] else name, **voxel_coords(voxels)}
+    neuroid: dict[str, Any] = {"subject": who, **voxel_coords(voxels)}
     if labels is not None or numbers.max() > 1:
         neuroid["roi"] = label_names("mask", numbers[tuple(voxels.T)], labels)
-    extra = {}
-    for word, entity in (("session", "ses"), ("run", "run")):
-        found = [_entity(file, entity) for file in files]
-        if None not in found:
-            extra[word] = np.repeat(np.array(found, dtype=object), counts)
-    attrs = {**grid_attrs(shape, affine), **provenance(*files, root=path if path.is_dir() else None)}
-    return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, **extra)
+    coords |= _names_of_runs(files, counts)
+    attrs = grid_attrs(grids[0]) | provenance(*(file.path for file in files), root=path if path.is_dir() else None)
+    return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, **coords)
 
 
-def _files(path: Path) -> list[Path]:
-    found = [file for file in path.rglob("*.nii*") if "betas" in file.name.lower() and "mask" not in file.name]
-    return sorted(found, key=lambda file: [int(t) if t.isdigit() else t for t in re.split(r"(\d+)", file.name)])
+def _images(path: Path, subject: str | None, picks: Mapping[str, str | None]) -> tuple[list[Named], str | None]:
+    """The files to read, and whose they are."""
+    if not path.is_dir():
+        file = named(path) or Named(path, {}, "", "")
+        own = file.entities.get("sub")
+        return [file], subject if own is None else choose_label("subject", [f"sub-{own}"], subject, path)
+    files, lost = betas_of(path)
+    if not files and not lost:
+        raise DataError(f"{path} has no images of betas (sub-01_..._betas.nii.gz)")
+    subjects = sorted({f"sub-{file.entities['sub']}" for file in (*files, *lost)})
+    who = choose_label("subject", subjects, subject, path)
+    files, lost = ([file for file in some if f"sub-{file.entities['sub']}" == who] for some in (files, lost))
+    return one_file_a_run(files, lost, picks, path), who
 
 
-def _entity(file: Path, key: str) -> str | None:
-    match = re.search(rf"(?:^|_){key}-([A-Za-z0-9]+)(?=_|\.)", file.name)
-    return match[1] if match else None
+def _names_of_runs(files: Sequence[Named], counts: Sequence[int]) -> dict[str, np.ndarray]:
+    """Session, run and task of each presentation, where all names say it."""
+    coords = {}
+    for word, key in (("session", "ses"), ("run", "run"), ("task", "task")):
+        said = [file.entities.get(key) for file in files]
+        if None not in said and (word != "task" or len(set(said)) > 1):
+            coords[word] = np.repeat(np.array(said, dtype=object), counts)
+    return coords
 
 
-def _mask(files: list[Path]) -> Path:
-    found = sorted({mask for file in files for mask in file.parent.glob("*_mask.nii*")})
-    if len(found) != 1:
+def _mask(files: Sequence[Named]) -> Path:
+    """The only mask beside the images that is none of another subject, session, run or space."""
+    beside = sorted({mask for folder in {file.path.parent for file in files} for mask in data_files(folder)})
+    masks = [mask for mask in map(named, beside) if mask and mask.suffix == "mask" and mask.extension in VOLUMES]
+    fitting = [mask.path for mask in masks if all(_shared(key, value, files) for key, value in mask.entities.items())]
+    if len(fitting) != 1:
         raise DataError(
-            f"{len(found)} masks lie beside {files[0]} ({listed(mask.name for mask in found) or 'none'}): pass mask=, "
-            f"a volume whose values above 0 are the voxels to read"
+            f"{len(fitting)} masks lie beside {files[0].path} ({listed(mask.name for mask in fitting) or 'none'}): pass "
+            f"{argument('mask')}, a volume whose values above 0 are the voxels to read"
         )
-    return found[0]
+    return fitting[0]
 
 
-def _events(file: Path, count: int, column: str | None) -> list[str]:
-    events = file.with_name(SUFFIX.sub("", file.name) + "_events.tsv")
-    if not events.is_file():
-        raise DataError(f"{file} does not name its {count} trials: there is no {events.name}; pass stimuli=")
-    if column is None:
-        ids = read_list(events)
-    else:
-        import pandas as pd
-
-        table = pd.read_csv(events, sep="\t", dtype=str, keep_default_na=False)
-        if column not in table:
-            raise DataError(f"{events} has no column {column!r}; its columns: {listed(table.columns)}")
-        ids = table[column].tolist()
-    if len(ids) != count:
-        raise DataError(f"{events} has {len(ids)} rows, but {file.name} has {count} volumes")
-    return ids
+def _shared(key: str, value: str, files: Sequence[Named]) -> bool:
+    """Whether an entity of a mask is also one of the images; desc names what each is."""
+    told = [file.entities[key] for file in files if key in file.entities]
+    return key == "desc" or not told or any(same(value, other) for other in told)
 
 
-READERS = (Reader("bids", "responses", "NIfTI betas with a mask, and events or stimuli=", sniff, read),)
+READERS = (Reader("bids", "responses", "NIfTI betas with a mask, and events or a list of stimuli", sniff, read),)

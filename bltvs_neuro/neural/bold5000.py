@@ -16,18 +16,19 @@ import numpy as np
 import xarray as xr
 
 from ..errors import DataError, listed, unknown
+from ..leftovers import data_files
 from .files import provenance
 from .ids import read_list
 from .labelled import make_responses
-from .nifti import Mask, grid_attrs, open_nifti, read_labels, read_voxels, voxel_coords, zscore_sessions
-from .reader import Match, Reader
+from .nifti import Grid, Mask, grid_attrs, open_nifti, read_labels, read_voxels, voxel_coords, zscore_sessions
+from .reader import Match, Reader, choose_label
 
 BETAS = re.compile(r"(CSI\d)_GLMbetas-(.+)_ses-(\d+)\.nii(\.gz)?")
 
 
 def sniff(path: Path) -> Match:
     """A folder with ``CSIx_GLMbetas-*_ses-SS.nii.gz``."""
-    return 2 if path.is_dir() and any(BETAS.fullmatch(file.name) for file in path.iterdir()) else 0
+    return 2 if any(BETAS.fullmatch(file.name) for file in data_files(path)) else 0
 
 
 def read(
@@ -60,22 +61,20 @@ def read(
         neuroid subject, i, j, k (0-based).
     """
     found: dict[str, dict[int, Path]] = {}
-    for file in sorted(path.iterdir()):
+    for file in data_files(path):
         match = BETAS.fullmatch(file.name)
         if match:
             sessions = found.setdefault(match[1], {})
             if int(match[3]) in sessions:
                 raise DataError(
-                    f"{path} has several preparations of {match[1]}, session {match[3]}: keep one in the folder"
+                    f"{path} has session {match[3]} of {match[1]} in several files, "
+                    f"{sessions[int(match[3])].name} and {file.name}: keep one in the folder"
                 )
             sessions[int(match[3])] = file
-    if subject is None and len(found) != 1:
-        raise DataError(f"{path} has {listed(found) or 'no betas'}: choose one with subject=")
-    subject = subject or next(iter(found))
-    if subject not in found:
-        raise unknown("subject", subject, list(found))
+    subject = choose_label("subject", list(found), subject, path)
     files = found[subject]
-    wanted = list(files) if session is None else [session] if isinstance(session, int | np.integer) else list(session)
+    # a session that is named twice is read once
+    wanted = list(dict.fromkeys(files if session is None else [session] if isinstance(session, int) else session))
     for number in wanted:
         if number not in files:
             raise unknown("session", number, list(files))
@@ -89,9 +88,13 @@ def read(
         )
     if sum(counts.values()) > len(names):
         raise DataError(f"{subject}_imgnames.txt has {len(names)} names, the images {sum(counts.values())} volumes")
-    first = images[wanted[0]]
+    grid = Grid.of(images[wanted[0]], files[wanted[0]])
+    for number in wanted:
+        grid.check(Grid.of(images[number], files[number]))
     mask = mask if mask is not None else path / f"{subject}_brainmask.nii.gz"
-    voxels = np.argwhere(read_labels(mask, first.shape[:3]) > 0)
+    voxels = np.argwhere(read_labels(mask, grid) > 0)
+    if not len(voxels):
+        raise DataError("the mask is empty")
     parts, ids, labels = [], [], []
     for number in wanted:
         start = sum(counts[earlier] for earlier in range(1, number))
@@ -103,7 +106,7 @@ def read(
         values = zscore_sessions(values, labels)
     attrs: dict[str, Any] = {"units": "z within session" if normalise == "session" else "beta"}
     used = [*(files[number] for number in wanted), path / f"{subject}_imgnames.txt"]
-    attrs |= {**grid_attrs(first.shape, first.affine), **provenance(*used, root=path)}
+    attrs |= {**grid_attrs(grid), **provenance(*used, root=path)}
     neuroid = {"subject": subject, **voxel_coords(voxels)}
     return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, session=labels)
 

@@ -7,8 +7,6 @@ Prince et al. 2022, eLife 11:e77599, doi:10.7554/eLife.77599
 
 from __future__ import annotations
 
-import os
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,13 +14,14 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import DataError, listed
+from ..errors import DataError, argument, listed
 from .files import check_dataset, kind, load_arrays, npy_header, open_hdf5, provenance, variables
 from .ids import Stimuli, given_ids
 from .labelled import make_responses
-from .nifti import Mask, grid_attrs, label_names, open_nifti, read_labels, voxel_coords
+from .nifti import Grid, Mask, grid_attrs, label_names, read_labels, read_volume, voxel_coords
 from .pickles import load_pickled_npy
 from .reader import Match, Reader
+from .rois import Labels
 
 KEYS = ("betasmd", "modelmd")
 """Names of the betas, in Python and in MATLAB."""
@@ -43,7 +42,7 @@ def read(
     *,
     stimuli: Stimuli = None,
     mask: Mask | None = None,
-    labels: Mapping[int, str] | None = None,
+    labels: Labels | None = None,
     subject: str | None = None,
     allow_pickle: bool = False,
 ) -> xr.DataArray:
@@ -68,17 +67,18 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32, percent signal change; i, j, k on neuroid for volumes, voxel otherwise.
+        (presentation, neuroid), float32, percent signal change (whole numbers as they are stored, see ``units``);
+        i, j, k on neuroid for volumes, voxel otherwise.
     """
-    shape = _shape(path, allow_pickle=allow_pickle)
-    betas, grid = shape
-    attrs: dict[str, Any] = {"units": "percent signal change", **provenance(path)}
+    betas, grid, dtype = _betas(path, allow_pickle=allow_pickle)
+    # GLMsingle writes floats; whole numbers were scaled by somebody, who knows the factor
+    units = "percent signal change" if dtype.kind == "f" else f"as stored ({dtype})"
+    attrs: dict[str, Any] = {"units": units, **provenance(path)}
     numbers = None
     if mask is not None:
-        affine = open_nifti(Path(mask)).affine if isinstance(mask, str | os.PathLike) else np.eye(4)
-        numbers = read_labels(mask, grid)
+        numbers = read_labels(mask, Grid(grid, None, str(path)))  # the betas have no affine to compare
         voxels = np.argwhere(numbers > 0)
-        attrs |= grid_attrs(grid, affine) if isinstance(mask, str | os.PathLike) else {"volume_shape": list(grid)}
+        attrs |= grid_attrs(Grid(grid, read_volume(mask)[1].affine, str(mask)))
     else:
         voxels = np.indices(grid).reshape(len(grid), -1).T  # (axes, ...) -> (voxel, axes)
     if not len(voxels):
@@ -89,7 +89,7 @@ def read(
         values, voxels = values[:, finite], voxels[finite]
     ids = given_ids(stimuli)
     if ids is None:
-        raise DataError(f"{path} does not name its {len(values)} trials: pass stimuli=, one id per trial")
+        raise DataError(f"{path} does not name its {len(values)} trials: pass {argument('stimuli')}, one id per trial")
     if len(ids) != len(values):
         raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {len(values)} trials")
     neuroid: dict[str, Any] = voxel_coords(voxels) if len(grid) == 3 else {"voxel": voxels[:, 0]}
@@ -98,8 +98,8 @@ def read(
     return make_responses(values, ids, neuroid_coords={"subject": subject, **neuroid}, attrs=attrs)
 
 
-def _shape(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...]]:
-    """A function from voxels (n, axes) to betas (trial, voxel), and the shape of the grid."""
+def _betas(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...], np.dtype[Any]]:
+    """A function from voxels (n, axes) to betas (trial, voxel), the shape of the grid, and the type that is stored."""
     what = kind(path)
     if what in ("hdf5", "matlab73"):
         held = variables(path)
@@ -111,7 +111,7 @@ def _shape(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...]]:
                 check_dataset(file[key])
                 return _pick(file[key], _expand(voxels, full), trials_first=what == "matlab73")
 
-        return from_hdf5, _squeeze(full, path)
+        return from_hdf5, _squeeze(full, path), np.dtype(held[key].dtype)
     if what == "npy":
         data = load_pickled_npy(path, allow_pickle=allow_pickle, reader="glmsingle")
         if not isinstance(data, dict):
@@ -120,7 +120,7 @@ def _shape(path: Path, *, allow_pickle: bool) -> tuple[Any, tuple[int, ...]]:
         data = load_arrays(path, KEYS)
     array = np.asarray(data[_key(data, path)])
     grid = _squeeze(array.shape, path)
-    return lambda voxels: array[(*_expand(voxels, array.shape).T,)].T.astype(np.float32), grid
+    return lambda voxels: array[(*_expand(voxels, array.shape).T,)].T.astype(np.float32), grid, array.dtype
 
 
 def _key(data: Any, path: Path) -> str:
@@ -159,4 +159,6 @@ def _pick(dataset: Any, voxels: NDArray[np.integer], *, trials_first: bool) -> N
     return out
 
 
-READERS = (Reader("glmsingle", "responses", "GLMsingle betas (TYPED_*.npy, .mat, .hdf5) with stimuli=", sniff, read),)
+READERS = (
+    Reader("glmsingle", "responses", "GLMsingle betas (TYPED_*.npy, .mat, .hdf5) with a list of stimuli", sniff, read),
+)

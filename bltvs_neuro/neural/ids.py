@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from ..errors import DataError, SpecError, listed
 from .files import load_json
+from .options import Kind, Misfit, as_path, fit, read_json
 
 ID_KEYS = (
     "stimulus_id",
@@ -25,13 +26,56 @@ ID_KEYS = (
 )
 """Names under which files keep their stimulus ids, in the order they are looked for."""
 
-Stimuli = Sequence[str] | str | os.PathLike[str] | None
+
+def _list_or_path(value: Any) -> list[str] | Path:
+    if isinstance(value, str) and value.lstrip().startswith("["):
+        value = read_json(value)
+    if isinstance(value, str | os.PathLike) and os.fspath(value):
+        return as_path(value, there=False)
+    if isinstance(value, str | bytes | Mapping | set) or not hasattr(value, "__len__") or not len(value):
+        raise Misfit("")
+    return [fit(str, item) for item in value]
+
+
+def _list_path_or_names(value: Any) -> list[str] | Path | dict[str, str]:
+    if (
+        isinstance(value, str | os.PathLike)
+        and str(value).lower().endswith(".json")
+        and as_path(value, there=False).is_file()
+    ):
+        held = load_json(as_path(value))
+        value = held if isinstance(held, Mapping) else value
+    if isinstance(value, Mapping):
+        return {fit(str, old): fit(str, new) for old, new in value.items()}
+    return _list_or_path(value)
+
+
+Stimuli = (
+    Annotated[Sequence[str] | str | os.PathLike[str], Kind("a list of stimulus ids, or the path of one", _list_or_path)]
+    | None
+)
+
+StimuliOrNames = (
+    Annotated[
+        Sequence[str] | Mapping[str, str] | str | os.PathLike[str],
+        Kind("a list of stimulus ids, the path of one, or a dict {id in the file: new id}", _list_path_or_names),
+    ]
+    | None
+)
+"""A dict, or a JSON file that holds one, renames the stimuli of a file that has ids."""
 
 
 def read_list(path: Path) -> list[str]:
     """Ids from a text file (one a line), a .json list, or the id column of a .csv or .tsv file with a header."""
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
+    try:
+        return _ids_of(path)
+    except (OSError, ValueError) as error:  # undecodable text and pandas' parser errors are ValueErrors
+        raise DataError(f"the stimulus list {path} cannot be read: {' '.join(str(error).split())}") from error
+
+
+def _ids_of(path: Path) -> list[str]:
     if path.suffix.lower() == ".json":
         data = load_json(path)
         if not isinstance(data, list) or not all(isinstance(item, str | int) for item in data):

@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
 from .condensed import as_real, condensed_to_square, n_from_pairs, n_pairs, square_to_condensed
@@ -257,7 +257,7 @@ def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:
         rows = f"; without any value: {listed(gone)}" if gone else ""
         raise DataError(
             f"{int(nan.sum())} of {nan.size} dissimilarities are missing (NaN), in {int(nan.any(axis=1).sum())} of "
-            f'{len(values)} RDMs{rows}. Drop these stimuli with select_stimuli, or pass missing="keep"'
+            f"{len(values)} RDMs{rows}. Drop these stimuli with select_stimuli, or pass {argument('missing', 'keep')}"
         )
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed, unknown
 from .files import json_keys, kind, load_arrays, load_json, provenance, variables
 from .ids import as_text
 from .labelled import make_rdms, select_stimuli
@@ -47,7 +47,7 @@ def read(path: Path, *, task: str | None = None) -> xr.DataArray:
 
 def _read_mat(path: Path, task: str | None) -> xr.DataArray:
     if task is not None:
-        raise DataError(f"{path} holds one task and does not name it: leave task= out")
+        raise DataError(f"{path} holds one task and does not name it: leave {argument('task')} out")
     arrays = load_arrays(path)
     names = [name for name in arrays if name.startswith("rdmutv")]
     if not names:
@@ -91,7 +91,9 @@ def _one(values: Any, ids: list[str], path: Path, **coords: Any) -> xr.DataArray
 def _join(parts: list[xr.DataArray], path: Path) -> xr.DataArray:
     ids = [set(part.stimulus_a.values) | set(part.stimulus_b.values) for part in parts]
     if any(other != ids[0] for other in ids):
-        raise DataError(f"the participants or tasks of {path} do not share their stimuli; choose one with task=")
+        raise DataError(
+            f"the participants or tasks of {path} do not share their stimuli; choose one with {argument('task')}"
+        )
     from .labelled import rdm_stimulus_ids
 
     order = rdm_stimulus_ids(parts[0])

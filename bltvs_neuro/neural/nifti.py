@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
@@ -15,22 +15,40 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError, listed
 from ..schema import NEUROID
 from .files import DEFLATE_RATIO
+from .options import Kind, Misfit, as_path
 from .rois import ATLASES
 
 BLOCK_BYTES = 128 * 2**20
 """Volumes are read in blocks of about this many bytes."""
 
-Mask = str | os.PathLike[str] | ArrayLike
+
+def _volume(value: Any) -> Path | NDArray[Any]:
+    if isinstance(value, str | os.PathLike):
+        return as_path(value)
+    try:
+        array = np.asarray(value)
+    except ValueError:  # ragged
+        raise Misfit("") from None
+    if array.dtype.kind not in "biuf" or array.ndim < 1:
+        raise Misfit("")
+    return array
+
+
+Mask = Annotated[str | os.PathLike[str] | ArrayLike, Kind("a volume (a NIfTI file or an array)", _volume)]
 
 
 def open_nifti(path: Path) -> Any:
     """Open a NIfTI image without reading its values; refuse one that cannot hold what its header declares."""
     import nibabel
 
+    if path.is_symlink() and not path.exists():
+        raise DataError(f"{path} is a link that leads nowhere; fetch its content (datalad get), or remove it")
     try:
         image: Any = nibabel.load(path, keep_file_open=True)
     except Exception as error:  # nibabel raises several unrelated types
         raise DataError(f"{path} cannot be read as NIfTI, it is damaged or truncated: {error}") from error
+    if getattr(image, "affine", None) is None or len(image.shape) not in (3, 4):
+        raise DataError(f"{path} holds values of shape {image.shape}; a volume is (i, j, k), several (i, j, k, volume)")
     need = math.prod(image.shape) * image.get_data_dtype().itemsize
     ratio = DEFLATE_RATIO if path.suffix == ".gz" else 1
     if need > path.stat().st_size * ratio:
@@ -38,32 +56,72 @@ def open_nifti(path: Path) -> Any:
     return image
 
 
-def read_labels(mask: Mask, shape: tuple[int, ...], affine: NDArray[Any] | None = None) -> NDArray[np.int64]:
-    """A mask or atlas as whole numbers of ``shape``; 0 is outside.
+class Grid(NamedTuple):
+    """Where the voxels of data lie.
+
+    Attributes
+    ----------
+    shape : tuple of int
+        i, j, k.
+    affine : array of shape (4, 4) or None
+        Voxel to millimetres; None where the data do not say.
+    source : str
+        What says so, for messages.
+    """
+
+    shape: tuple[int, ...]
+    affine: NDArray[Any] | None
+    source: str
+
+    @classmethod
+    def of(cls, image: Any, source: object) -> Grid:
+        """The grid of an image."""
+        return cls(tuple(int(n) for n in image.shape[:3]), image.affine, str(source))
+
+    def check(self, other: Grid) -> None:
+        """Raise a DataError unless ``other`` has the same shape and affine."""
+        if other.shape != self.shape:
+            raise DataError(
+                f"{other.source} has shape {other.shape}, but {self.source} has volumes of shape {self.shape}"
+            )
+        if self.affine is None or other.affine is None or np.allclose(other.affine, self.affine, atol=1e-3):
+            return
+        turned = not np.allclose(other.affine[:3, :3], self.affine[:3, :3], atol=1e-3)
+        how = "its axes are flipped, turned or scaled" if turned else "it is shifted"
+        raise DataError(
+            f"{other.source} has another affine than the data, those of {self.source} ({how}): "
+            "resample it to their grid first"
+        )
+
+
+def read_labels(mask: Mask, grid: Grid) -> NDArray[np.int64]:
+    """A mask or atlas as whole numbers of the shape of the data; 0 is outside.
 
     Raises
     ------
     DataError
         Another shape, another affine, or values that are not whole numbers.
     """
-    what = "the mask"
-    if isinstance(mask, str | os.PathLike):
-        what = str(mask)
-        image = open_nifti(Path(mask))
-        values = load(image, what)
-        if affine is not None and not np.allclose(image.affine, affine, atol=1e-3):
-            raise DataError(f"{what} has another affine than the data: resample it to the grid of the data first")
+    values, own = read_volume(mask)
+    grid.check(own)
+    if values.dtype.kind not in "biuf":
+        raise DataError(f"{own.source} holds {values.dtype}: a mask holds whole numbers")
+    finite = np.nan_to_num(np.asarray(values, dtype=np.float64))
+    if np.abs(finite).max(initial=0) > np.iinfo(np.int32).max or not np.allclose(finite, np.rint(finite), atol=1e-3):
+        raise DataError(f"{own.source} holds values that are not whole numbers: threshold it first")
+    return np.rint(finite).astype(np.int64)
+
+
+def read_volume(volume: Mask) -> tuple[NDArray[Any], Grid]:
+    """Values (i, j, k) of a file or an array, and its grid; an array has no affine."""
+    if isinstance(volume, str | os.PathLike):
+        image = open_nifti(Path(volume))
+        values, affine, source = load(image, str(volume)), image.affine, str(volume)
     else:
-        values = np.asarray(mask)
+        values, affine, source = np.asarray(volume), None, "the mask"
     if values.ndim == 4 and values.shape[3] == 1:
         values = values[..., 0]
-    if values.shape != tuple(shape):
-        raise DataError(f"{what} has shape {values.shape}, the data have volumes of shape {tuple(shape)}")
-    finite = np.nan_to_num(np.asarray(values, dtype=np.float64))
-    whole = np.rint(finite).astype(np.int64)
-    if not np.allclose(finite, whole, atol=1e-3):
-        raise DataError(f"{what} holds values that are not whole numbers: threshold it first")
-    return whole
+    return values, Grid(values.shape, affine, source)
 
 
 def load(image: Any, what: str) -> NDArray[Any]:
@@ -72,6 +130,11 @@ def load(image: Any, what: str) -> NDArray[Any]:
         return np.asarray(image.dataobj)
     except Exception as error:  # gzip and nibabel raise several unrelated types
         raise DataError(f"{what} is damaged or truncated: {error}") from error
+
+
+def is_scaled(image: Any) -> bool:
+    """Whether the header scales the numbers that are stored; nibabel then gives the scaled ones."""
+    return (image.dataobj.slope, image.dataobj.inter) != (1, 0)
 
 
 def read_voxels(image: Any, voxels: NDArray[np.integer], what: str) -> NDArray[np.float32]:
@@ -116,17 +179,17 @@ def voxel_coords(voxels: NDArray[np.integer]) -> dict[str, NDArray[np.int64]]:
     return {name: np.asarray(voxels)[:, axis].astype(np.int64) for axis, name in enumerate("ijk")}
 
 
-def grid_attrs(shape: tuple[int, ...], affine: ArrayLike) -> dict[str, Any]:
+def grid_attrs(grid: Grid) -> dict[str, Any]:
     """Attributes by which :func:`to_volume` finds the grid again."""
-    return {"volume_shape": [int(n) for n in shape[:3]], "affine": np.asarray(affine, dtype=float).tolist()}
+    shape = {"volume_shape": [int(n) for n in grid.shape]}
+    return shape if grid.affine is None else {**shape, "affine": np.asarray(grid.affine, dtype=float).tolist()}
 
 
 def label_names(
     family: str, labels: NDArray[np.integer], names: Mapping[int, str] | None = None
 ) -> NDArray[np.object_]:
     """Region of each voxel from its label ("" outside); atlases without a table are named ``atlas-3``."""
-    # JSON writes whole numbers as text
-    table = {int(key): name for key, name in names.items()} if names is not None else ATLASES.get(family, {})
+    table = names if names is not None else ATLASES.get(family, {})
     found = {int(label): table.get(int(label), f"{family}-{int(label)}") for label in np.unique(labels) if label > 0}
     out = np.full(len(labels), "", dtype=object)
     for label, name in found.items():

@@ -18,18 +18,31 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed, unknown
+from ..leftovers import data_files, data_folders
+from ..schema import NSD_PREFIX
 from .files import check_dataset, load_arrays, open_hdf5, provenance
 from .labelled import make_responses
-from .nifti import grid_attrs, label_names, load, open_nifti, read_labels, read_voxels, voxel_coords, zscore_sessions
-from .reader import Match, Reader
+from .nifti import (
+    Grid,
+    grid_attrs,
+    is_scaled,
+    label_names,
+    open_nifti,
+    read_labels,
+    read_volume,
+    read_voxels,
+    voxel_coords,
+    zscore_sessions,
+)
+from .reader import Match, Reader, choose_label
 from .rois import choose_rois, coordinate_name, first_roi
 
 TRIALS = 750
 """Trials of a session."""
 
 PERCENT = 300.0
-"""Betas stored as int16 are percent signal change times this."""
+"""Betas stored as whole numbers are percent signal change times this, unless the file scales them itself."""
 
 
 def sniff(path: Path) -> Match:
@@ -71,12 +84,14 @@ def read(
         (presentation, neuroid), float32. On presentation stimulus_id, repetition, session (1-based) and trial (0-based
         within the subject); on neuroid subject, roi, i, j, k (0-based), ncsnr where it is there, and each atlas.
     """
-    subject = _subject(path, subject)
+    subjects = [folder.name for folder in data_folders(path / "nsddata_betas" / "ppdata", "subj[0-9]*")]
+    subject = choose_label("subject", subjects, subject, path)
     folder = path / "nsddata_betas" / "ppdata" / subject / space / preparation
     files = _sessions(folder, session)
-    shape, affine = _grid(path, folder, files, subject, space)
-    families, masks = _atlases(path / "nsddata" / "ppdata" / subject / space / "roi", shape, roi)
+    grid = _grid(path, folder, files, subject, space)
+    families, masks = _atlases(path / "nsddata" / "ppdata" / subject / space / "roi", grid, roi)
     used = [*files.values(), *masks]
+    shape = grid.shape
     if roi == "all":
         voxels = np.indices(shape).reshape(3, -1).T  # (3, i, j, k) -> (voxel, 3), k fastest
         inside = np.ones(len(voxels), dtype=bool)
@@ -90,13 +105,14 @@ def read(
     neuroid |= {coordinate_name(name): labels for name, labels in regions.items()}
     ncsnr = folder / "ncsnr.nii.gz"
     if ncsnr.is_file():
-        volume = load(open_nifti(ncsnr), str(ncsnr))
-        if volume.shape != shape:
-            raise DataError(f"{ncsnr} has shape {volume.shape}, the betas {shape}")
+        volume, own = read_volume(ncsnr)
+        grid.check(own)
         neuroid["ncsnr"] = volume[tuple(voxels.T)].astype(np.float32)
         used.append(ncsnr)
     ids, design = _design(path, subject)
     trials = np.concatenate([np.arange(TRIALS) + (number - 1) * TRIALS for number in files])
+    if trials.min() < 0 or trials.max() >= len(ids):
+        raise DataError(f"{design} has {len(ids)} trials, fewer than sessions {listed(files)} of {TRIALS} have")
     values = np.empty((len(trials), len(voxels)), dtype=np.float32)
     for row, file in enumerate(files.values()):
         values[row * TRIALS : (row + 1) * TRIALS] = read_session(file, voxels, shape)
@@ -104,7 +120,7 @@ def read(
     if normalise == "session":
         values = zscore_sessions(values, sessions)
     attrs: dict[str, Any] = {"units": "z within session" if normalise == "session" else "percent signal change"}
-    attrs |= {**grid_attrs(shape, affine), **provenance(*used, design, root=path)}
+    attrs |= {**grid_attrs(grid), **provenance(*used, design, root=path)}
     return make_responses(
         values, [ids[trial] for trial in trials], neuroid_coords=neuroid, attrs=attrs, session=sessions, trial=trials
     )
@@ -120,7 +136,8 @@ def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]
         if image.shape != (*shape, TRIALS):
             raise DataError(f"{file} has shape {image.shape}; expected {(*shape, TRIALS)}")
         values = read_voxels(image, voxels, str(file))
-        return values / np.float32(PERCENT) if image.get_data_dtype() == np.int16 else values
+        raw = image.get_data_dtype().kind in "iu" and not is_scaled(image)
+        return values / np.float32(PERCENT) if raw else values
     values = np.empty((TRIALS, len(voxels)), dtype=np.float32)
     with open_hdf5(file) as opened:
         if "betas" not in opened:
@@ -136,62 +153,50 @@ def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]
             i, j = voxels[here, 0], voxels[here, 1]
             slab = betas[:, k, j.min() : j.max() + 1, i.min() : i.max() + 1]  # (trial, j, i) of the box around the roi
             values[:, here] = slab[:, j - j.min(), i - i.min()]
-        return values / np.float32(PERCENT) if betas.dtype.kind == "i" else values
+        return values / np.float32(PERCENT) if betas.dtype.kind in "iu" else values
 
 
 def stimulus_name(nsd_id: int) -> str:
-    """Id of a 0-based nsdId."""
-    return f"nsd-{nsd_id:05d}"
-
-
-def _subject(path: Path, subject: str | None) -> str:
-    have = sorted(folder.name for folder in (path / "nsddata_betas" / "ppdata").glob("subj*"))
-    if subject is None and len(have) == 1:
-        return have[0]
-    if subject is None:
-        raise DataError(f"{path} has {listed(have) or 'no subjects'}: choose one with subject=")
-    if subject not in have:
-        raise unknown("subject", subject, have)
-    return subject
+    """Id of a 0-based nsdId, as in stores of NSD's own file of stimuli."""
+    return f"{NSD_PREFIX}{nsd_id:05d}"
 
 
 def _sessions(folder: Path, session: int | Sequence[int] | None) -> dict[int, Path]:
     found: dict[int, Path] = {}
-    for file in sorted(folder.glob("betas_session*")):
+    for file in data_files(folder, "betas_session*"):
         match = re.fullmatch(r"betas_session(\d\d)\.(hdf5|nii\.gz|nii)", file.name)
         if match:
             found.setdefault(int(match[1]), file)  # .hdf5 sorts first, and reads faster
     if not found:
         raise DataError(f"{folder} has no betas_sessionSS.hdf5 or .nii.gz")
-    wanted = list(found) if session is None else [session] if isinstance(session, int | np.integer) else list(session)
+    wanted = list(found) if session is None else [session] if isinstance(session, int) else list(session)
     for number in wanted:
-        if int(number) not in found:
-            raise unknown("session", int(number), list(found))
-    return {int(number): found[int(number)] for number in wanted}
+        if number not in found:
+            raise unknown("session", number, list(found))
+    return {number: found[number] for number in wanted}
 
 
-def _grid(
-    path: Path, folder: Path, files: dict[int, Path], subject: str, space: str
-) -> tuple[tuple[int, ...], NDArray[np.float64]]:
-    """Shape (i, j, k) and affine; the .hdf5 files have no affine, so a volume of the same space gives it."""
-    volumes = [file for file in files.values() if file.suffix != ".hdf5"]
-    volumes += [folder / "ncsnr.nii.gz", *sorted((path / "nsddata" / "ppdata" / subject / space).rglob("*.nii.gz"))]
-    for file in volumes:
+def _grid(path: Path, folder: Path, files: dict[int, Path], subject: str, space: str) -> Grid:
+    """The grid of the betas; the .hdf5 files have no affine, so a volume of the same space gives it, a mask at last."""
+    betas = [file for file in files.values() if file.suffix != ".hdf5"]
+    others = data_files(path / "nsddata" / "ppdata" / subject / space, "*.nii.gz", recursive=True)
+    others.sort(key=lambda file: file.parent.name == "roi")
+    for file in (*betas, folder / "ncsnr.nii.gz", *others):
         if file.is_file():
-            image = open_nifti(file)
-            return tuple(image.shape[:3]), image.affine
+            grid = Grid.of(open_nifti(file), file)
+            for session in betas:
+                grid.check(Grid.of(open_nifti(session), session))
+            return grid
     raise DataError(f"no volume of {subject} in {space} was found that gives the affine (ncsnr.nii.gz, roi/*.nii.gz)")
 
 
-def _atlases(
-    folder: Path, shape: tuple[int, ...], roi: str | Sequence[str]
-) -> tuple[dict[str, NDArray[np.int64]], list[Path]]:
-    files = {file.name.removesuffix(".nii.gz"): file for file in sorted(folder.glob("*.nii.gz"))}
+def _atlases(folder: Path, grid: Grid, roi: str | Sequence[str]) -> tuple[dict[str, NDArray[np.int64]], list[Path]]:
+    files = {file.name.removesuffix(".nii.gz"): file for file in data_files(folder, "*.nii.gz")}
     # lh.X and rh.X repeat X
     files = {name: file for name, file in files.items() if not name.startswith(("lh.", "rh."))}
     if not files and roi != "all":
-        raise DataError(f'{folder} has no mask files; roi="all" reads whole volumes')
-    return {name: read_labels(file, shape) for name, file in files.items()}, list(files.values())
+        raise DataError(f"{folder} has no mask files; {argument('roi', 'all')} reads whole volumes")
+    return {name: read_labels(file, grid) for name, file in files.items()}, list(files.values())
 
 
 def _design(path: Path, subject: str) -> tuple[list[str], Path]:
@@ -202,8 +207,13 @@ def _design(path: Path, subject: str) -> tuple[list[str], Path]:
     arrays = load_arrays(file, ["masterordering", "subjectim"])
     if len(arrays) != 2:
         raise DataError(f"{file} has {listed(arrays)}; expected masterordering and subjectim")
-    order = np.asarray(arrays["masterordering"]).ravel().astype(np.int64)  # 1-based into the subject's 10000 images
-    images = np.asarray(arrays["subjectim"]).astype(np.int64)[int(subject.removeprefix("subj")) - 1]  # 1-based 73k ids
+    try:
+        order = np.asarray(arrays["masterordering"]).ravel().astype(np.int64)  # 1-based into the subject's 10000 images
+        images = np.asarray(arrays["subjectim"]).astype(np.int64)[int(subject.removeprefix("subj")) - 1]  # 1-based ids
+    except (ValueError, TypeError, IndexError) as error:
+        raise DataError(f"{file} does not fit {subject}: {error}") from error
+    if images.ndim != 1 or not len(order) or order.min() < 1 or order.max() > len(images):
+        raise DataError(f"{file}: masterordering should count the {images.shape} images of subjectim from 1")
     return [stimulus_name(int(number)) for number in images[order - 1] - 1], file
 
 

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed, unknown
 from .condensed import n_from_pairs, n_pairs, square_to_condensed
 from .files import kind, load_arrays, provenance, variables
 from .ids import Stimuli, as_text, find_ids
@@ -40,7 +40,7 @@ def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None) -> xr.D
     if key is not None and key not in found:
         raise unknown("key", key, list(found))
     if key is None and len(found) > 1:
-        raise DataError(f"{path} has several struct arrays of RDMs: {listed(found)}. Choose one with key=")
+        raise DataError(f"{path} has several struct arrays of RDMs: {listed(found)}. Choose one with {argument('key')}")
     key = key or next(iter(found))
     rdms, names = read_struct(found[key], f"{path}: {key}")
     n = n_from_pairs(rdms.shape[1])

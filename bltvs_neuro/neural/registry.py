@@ -32,9 +32,10 @@ from . import (
     things_fmri,
 )
 from .files import describe
-from .ids import given_ids
+from .ids import StimuliOrNames, given_ids
 from .labelled import Missing, check_rdms, check_responses, pair_coords, rdm_stimulus_ids, unique_ids
-from .reader import Reader
+from .options import convert
+from .reader import Reader, same_label
 from .rois import match_roi
 
 _ALL = (
@@ -67,9 +68,10 @@ NAMED_RDMS: dict[str, Callable[[], xr.DataArray]] = kriegeskorte92.NAMED
 
 def load_rdms(
     path_or_name: str | os.PathLike[str],
+    /,
     *,
     format: str | None = None,
-    stimuli: Sequence[str] | Mapping[str, str] | str | os.PathLike[str] | None = None,
+    stimuli: StimuliOrNames = None,
     subject: str | Sequence[str] | None = None,
     session: str | int | Sequence[str | int] | None = None,
     roi: str | Sequence[str] | None = None,
@@ -111,7 +113,11 @@ def load_rdms(
     SpecError
         An unknown format or option.
     """
-    common = {"stimuli": stimuli, "subject": subject, "session": session, "roi": roi, "allow_pickle": allow_pickle}
+    common = convert(load_rdms, dict(
+        format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, missing=missing,
+        allow_pickle=allow_pickle,
+    ))  # fmt: skip
+    format, missing = common.pop("format"), common.pop("missing")
     name = os.fspath(path_or_name)
     if format is None and is_named(path_or_name):
         if name not in NAMED_RDMS:
@@ -127,9 +133,10 @@ def load_rdms(
 
 def load_responses(
     path: str | os.PathLike[str],
+    /,
     *,
     format: str | None = None,
-    stimuli: Sequence[str] | Mapping[str, str] | str | os.PathLike[str] | None = None,
+    stimuli: StimuliOrNames = None,
     subject: str | Sequence[str] | None = None,
     session: str | int | Sequence[str | int] | None = None,
     roi: str | Sequence[str] | None = None,
@@ -166,8 +173,10 @@ def load_responses(
     SpecError
         An unknown format or option.
     """
-    common = {"stimuli": stimuli, "subject": subject, "session": session, "roi": roi, "allow_pickle": allow_pickle}
-    responses = _load(Path(path), RESPONSE_READERS, format, common, options, [])
+    common = convert(load_responses, dict(
+        format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, allow_pickle=allow_pickle,
+    ))  # fmt: skip
+    responses = _load(Path(path), RESPONSE_READERS, common.pop("format"), common, options, [])
     check_responses(responses)
     return responses
 
@@ -246,7 +255,7 @@ def _load(
     if isinstance(common["stimuli"], Mapping):
         taken.pop("stimuli", None)
     try:
-        array = reader.read(path, **taken, **options)
+        array = reader.read(path, **convert(reader.read, {**taken, **options}))
     except OSError as error:
         raise DataError(f"{path} is {describe(path)}; it cannot be read as {reader.name}: {error}") from error
     array.attrs.setdefault("reader", reader.name)
@@ -291,20 +300,14 @@ def _narrow(array: xr.DataArray, common: dict[str, Any], done: set[str]) -> xr.D
 
 
 def _matches(name: str, have: list[str], wanted: Any) -> np.ndarray:
-    choices = [wanted] if isinstance(wanted, str | int | np.integer) else list(wanted)
     keep = np.zeros(len(have), dtype=bool)
-    for choice in map(str, choices):
-        match = match_roi if name == "roi" else _same
+    for choice in [wanted] if isinstance(wanted, str) else map(str, wanted):
+        match = match_roi if name == "roi" else str.__eq__ if choice in have else same_label
         hit = np.array([match(value, choice) for value in have], dtype=bool)
         if not hit.any():
             raise unknown(name, choice, list(dict.fromkeys(have)))
         keep |= hit
     return keep
-
-
-def _same(value: str, choice: str) -> bool:
-    """Equal as text or, since files write sessions as 01, as numbers."""
-    return value == choice or (value.isdecimal() and choice.isdecimal() and int(value) == int(choice))
 
 
 def _ids(array: xr.DataArray) -> tuple[str, ...]:

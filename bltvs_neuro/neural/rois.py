@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import unknown
+from ..errors import DataError, listed, unknown
+from .options import Kind, Misfit, as_path, fit
 
 ATLASES: dict[str, dict[int, str]] = {
     "prf-visualrois": dict(enumerate(("V1v", "V1d", "V2v", "V2d", "V3v", "V3d", "hV4"), start=1)),
@@ -21,6 +25,39 @@ ATLASES: dict[str, dict[int, str]] = {
     "nsdgeneral": {1: "nsdgeneral"},
 }
 """Region of each label, per mask file of NSD; 0 and negative labels are outside of all regions."""
+
+
+def _names(value: Any) -> dict[int, str]:
+    if isinstance(value, str | os.PathLike) and str(value).lower().endswith((".tsv", ".csv")):
+        return _look_up(as_path(value))
+    if isinstance(value, str | os.PathLike) and str(value).lower().endswith((".nii", ".nii.gz")):
+        raise Misfit(f"{str(value)!r} is a volume of regions, which is given as the mask")
+    names = fit(Mapping[int, str], value)
+    if not names:
+        raise Misfit("")
+    return names  # type: ignore[no-any-return]
+
+
+def _look_up(path: Path) -> dict[int, str]:
+    """BIDS's table beside a segmentation (``_dseg.tsv``)."""
+    import pandas as pd
+
+    try:
+        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (OSError, ValueError) as error:  # pandas' parser errors and undecodable text are ValueErrors
+        raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
+    if not {"index", "name"} <= set(table.columns):
+        raise DataError(f"{path} should have the columns index and name; it has {listed(table.columns)}")
+    try:
+        return fit(Mapping[int, str], dict(zip(table["index"], table["name"], strict=True)))  # type: ignore[no-any-return]
+    except Misfit:
+        raise DataError(f"{path}: the column index should hold whole numbers") from None
+
+
+Labels = Annotated[
+    Mapping[int, str],
+    Kind("the names of regions by number (a dict, '1:V1,2:V2', or a .json or .tsv with index and name)", _names),
+]
 
 
 def whole_roi(name: str) -> str:

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed, unknown
 from .condensed import n_from_pairs
 from .files import kind, open_hdf5, provenance, read_dataset, variables
 from .ids import ID_KEYS, Stimuli, as_text, given_ids
@@ -110,10 +110,12 @@ def _choose(patterns: Mapping[str, list[str]], descriptor: str | None, n: int, p
     for name in (*(key for key in PREFERRED if key in named), *(named if len(named) == 1 else ())):
         return name
     if named:
-        raise DataError(f"{path}: any of {listed(named)} could be the stimulus ids; choose with pattern_descriptor=")
+        raise DataError(
+            f"{path}: any of {listed(named)} could be the stimulus ids; choose with {argument('pattern_descriptor')}"
+        )
     raise DataError(
-        f"{path} does not name its stimuli (pattern descriptors: {listed(patterns)}). Pass stimuli=, or "
-        f'pattern_descriptor="index" where positions are the ids'
+        f"{path} does not name its stimuli (pattern descriptors: {listed(patterns)}). Pass {argument('stimuli')}, or "
+        f"{argument('pattern_descriptor', 'index')} where positions are the ids"
     )
 
 
@@ -127,7 +129,5 @@ def _plain(value: Any) -> Any:
 
 READERS = (
     Reader("rsatoolbox", "rdms", "RDMs saved by rsatoolbox (.hdf5)", sniff_hdf5, read_hdf5),
-    Reader(
-        "rsatoolbox_pkl", "rdms", "RDMs saved by rsatoolbox (.pkl; needs allow_pickle=True)", sniff_pickle, read_pickle
-    ),
+    Reader("rsatoolbox_pkl", "rdms", "RDMs saved by rsatoolbox (.pkl, pickles)", sniff_pickle, read_pickle),
 )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, listed
+from ..errors import DataError, argument, listed
 from .files import provenance
 from .ids import Stimuli, given_ids
 from .labelled import make_responses
@@ -35,7 +35,7 @@ def read(
     *,
     split: Literal["training", "test"] = "test",
     stimuli: Stimuli = None,
-    metadata: str | None = None,
+    metadata: Path | None = None,
     allow_pickle: bool = False,
 ) -> xr.DataArray:
     """Read one split of one subject; needs ``allow_pickle=True``.
@@ -48,7 +48,7 @@ def read(
         16540 images four times, or 200 images eighty times.
     stimuli : sequence of str or path, optional
         The image of each row. Default: train_img_files or test_img_files of ``image_metadata.npy``.
-    metadata : str, optional
+    metadata : path, optional
         Path of ``image_metadata.npy``. Default: looked for in the folder of the file and the two above, and in their
         ``image_set`` folders.
     allow_pickle : bool
@@ -78,11 +78,11 @@ def read(
     used = [file]
     ids = given_ids(stimuli)
     if ids is None:
-        found = Path(metadata) if metadata is not None else _metadata(file)
-        ids = [
-            str(name)
-            for name in load_pickled_npy(found, allow_pickle=allow_pickle, reader=NAME)[f"{SPLITS[split]}_img_files"]
-        ]
+        found = metadata if metadata is not None else _metadata(file)
+        lists, key = load_pickled_npy(found, allow_pickle=allow_pickle, reader=NAME), f"{SPLITS[split]}_img_files"
+        if not isinstance(lists, dict) or key not in lists:
+            raise DataError(f"{found} should be image_metadata.npy, a dict with the list {key}")
+        ids = [str(name) for name in lists[key]]
         used.append(found)
     if len(ids) != len(values):
         raise DataError(f"{len(ids)} images are named, but {file} has {len(values)}")
@@ -105,8 +105,9 @@ def _metadata(file: Path) -> Path:
             if place.is_file():
                 return place
     raise DataError(
-        f"image_metadata.npy, which names the images, was not found near {file}: pass metadata= or stimuli="
+        f"image_metadata.npy, which names the images, was not found near {file}: pass {argument('metadata')} or "
+        f"{argument('stimuli')}"
     )
 
 
-READERS = (Reader(NAME, "responses", "THINGS-EEG2 preprocessed subject folder (needs allow_pickle=True)", sniff, read),)
+READERS = (Reader(NAME, "responses", "THINGS-EEG2 preprocessed subject folder (pickles)", sniff, read),)

@@ -17,11 +17,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed
+from ..leftovers import data_files
+from .bids_names import named
 from .files import check_dataset, open_hdf5, provenance
 from .ids import as_text
 from .labelled import make_responses
-from .reader import Match, Reader
+from .reader import Match, Reader, choose_label
 from .rois import choose_rois, first_roi
 
 BLOCK_BYTES = 128 * 2**20
@@ -63,14 +65,14 @@ def read(
     import pandas as pd
 
     tables = _tables(path)
-    name = _subject(tables, subject, path)
+    name = choose_label("subject", list(tables), subject, path)
     response = tables[name]
     stem = response.name.removesuffix("_ResponseData.h5")
     trials = _csv(response.with_name(f"{stem}_StimulusMetadata.csv"), ("stimulus", "trial_id"))
     voxels = _csv(response.with_name(f"{stem}_VoxelMetadata.csv"), ("voxel_id",))
     if split != "all":
         if "trial_type" not in trials:
-            raise DataError(f"{stem}_StimulusMetadata.csv has no trial_type to choose split={split!r} by")
+            raise DataError(f"{stem}_StimulusMetadata.csv has no trial_type to choose {argument('split', split)} by")
         trials = trials[trials["trial_type"] == split]
     families = {
         str(column): np.where(voxels[column].to_numpy() == 1, str(column), "").astype(object)
@@ -182,23 +184,11 @@ def _rows(have: NDArray[Any], wanted: NDArray[np.int64], file: Path) -> NDArray[
 
 def _tables(path: Path) -> dict[str, Path]:
     for folder in (path, path / "betas_csv"):
-        found = {file.name.split("_")[0]: file for file in sorted(folder.glob("sub-*_ResponseData.h5"))}
+        files = [named(file) for file in data_files(folder, "sub-*_ResponseData.h5")]
+        found = {f"sub-{file.entities['sub']}": file.path for file in files if file and set(file.entities) == {"sub"}}
         if found:
             return found
     return {}
-
-
-def _subject(tables: dict[str, Path], subject: str | None, path: Path) -> str:
-    if not tables:
-        raise DataError(f"{path} has no sub-XX_ResponseData.h5")
-    if subject is None and len(tables) == 1:
-        return next(iter(tables))
-    if subject is None:
-        raise DataError(f"{path} has {listed(tables)}: choose one with subject=")
-    name = subject if subject.startswith("sub-") else f"sub-{subject}"
-    if name not in tables:
-        raise unknown("subject", subject, list(tables))
-    return name
 
 
 def _csv(file: Path, needed: Sequence[str]) -> Any:

@@ -16,7 +16,7 @@ import xarray as xr
 
 from ..encoding.folds import Fold, join_groups
 from ..encoding.gram import centre_cross, centre_train, feature_tiles
-from ..errors import DataError, SpecError, listed, unknown
+from ..errors import DataError, SpecError, argument, listed, unknown
 from ..schema import TIMESTEP, parse_names, spelled_out
 from .decoding import Decoding, versions
 
@@ -295,6 +295,6 @@ def _shuffled(y: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> np.
     first = np.array([y[group == g][0] for g in range(group.max() + 1)])
     if not np.array_equal(first[group], y):
         raise SpecError(
-            "labels differ within a group, so that they cannot be permuted among groups; use permutations=0"
+            f"labels differ within a group, so that they cannot be permuted among groups; use {argument('permutations', 0)}"
         )
     return rng.permutation(first)[group]

@@ -19,7 +19,7 @@ from ..store import Store
 def chosen_rows(n: int, most: int) -> np.ndarray:
     """At most ``most`` of ``n`` positions, evenly spread."""
     if most < 3:
-        raise SpecError(f"a report needs at least 3 stimuli; got max_stimuli={most}")
+        raise SpecError(f"a report needs at least 3 stimuli; got {most}")
     return np.arange(n) if n <= most else np.unique(np.linspace(0, n - 1, most).round().astype(int))
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, SpecError, unknown
+from ..errors import DataError, SpecError, argument, unknown
 from ..neural.condensed import n_from_pairs
 from ..stats import bootstrap_counts, corrected_dual_variance, corrected_variance
 from .ceiling import ceiling_of_vectors
@@ -83,7 +83,7 @@ def bootstrap_rsa(
     n, k = n_from_pairs(models.shape[1]), len(data)
     if over != "stimuli" and k < 2:
         raise SpecError(
-            'one subject cannot be resampled: bootstrap with over="stimuli"; it generalises to stimuli alone'
+            f"one subject cannot be resampled: bootstrap with {argument('over', 'stimuli')}; it generalises to stimuli alone"
         )
     if n < 3:
         raise SpecError(f"a bootstrap over stimuli needs at least 3; got {n}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from typing import Any
 
 import xarray as xr
@@ -15,11 +16,13 @@ from .rdm import compute_rdms
 
 def brain_rdms(
     path_or_name: str | os.PathLike[str],
+    /,
     *,
     format: str | None = None,
     metric: MetricName = "correlation",
     folds: str | None = None,
-    **options: Any,
+    options: Mapping[str, Any] | None = None,
+    **more: Any,
 ) -> xr.DataArray:
     """Load neural RDMs, or load responses and compute one RDM per subject, roi and time.
 
@@ -31,7 +34,9 @@ def brain_rdms(
         Name of a reader of either kind. Default: the one that recognises the file.
     metric, folds
         For responses: see :func:`~bltvs_neuro.rsa.compute_rdms`.
-    **options
+    options : mapping, optional
+        More for the reader, whose options may be called as those of this function.
+    **more
         For the reader: ``stimuli``, ``subject``, ``session``, ``roi``, ``allow_pickle``, and the options of the format.
 
     Returns
@@ -46,13 +51,13 @@ def brain_rdms(
     SpecError
         ``folds`` for RDMs, or an option that the reader does not have.
     """
-    options = {key: value for key, value in options.items() if value is not None}
-    if kind_of(path_or_name, format) == "rdms":
+    given = {key: value for key, value in {"format": format, **more, **(options or {})}.items() if value is not None}
+    if kind_of(path_or_name, given.get("format")) == "rdms":
         if folds is not None:
             raise SpecError("folds are for responses; these are RDMs already")
-        return load_rdms(path_or_name, format=format, missing="keep", **options)
-    options.pop("missing", None)
-    responses = load_responses(path_or_name, format=format, **options)
+        return load_rdms(path_or_name, **{"missing": "keep", **given})
+    given.pop("missing", None)
+    responses = load_responses(path_or_name, **given)
     by = [name for name in ("subject", "roi") if name in responses.coords and responses[name].dims == ("neuroid",)]
     crossed = METRICS[metric].crossvalidated == "yes"
     rdms = compute_rdms(responses, metric=metric, by=by, folds=folds if crossed else None)

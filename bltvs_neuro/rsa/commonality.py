@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats as sps
 
-from ..errors import DataError, SpecError, listed
+from ..errors import DataError, SpecError, argument, listed
 from ..neural.condensed import n_from_pairs
 from ..neural.labelled import align_rdms, check_rdms
 from ..stats import bootstrap_counts, corrected_dual_variance, corrected_variance
@@ -101,7 +101,7 @@ def commonality(
     n, k = n_from_pairs(x.shape[1]), len(y)
     chosen: Over = ("both" if k > 1 else "stimuli") if over == "auto" else over
     if chosen != "stimuli" and k < 2:
-        raise SpecError('one subject cannot be resampled: bootstrap with over="stimuli"')
+        raise SpecError(f"one subject cannot be resampled: bootstrap with {argument('over', 'stimuli')}")
     subsets = [s for size in range(1, len(names) + 1) for s in combinations(range(len(names)), size)]
     rng = np.random.default_rng(seed)
     w, v = bootstrap_counts(n, bootstrap, rng), bootstrap_counts(k, bootstrap, rng)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError, SpecError, listed
+from ..errors import DataError, SpecError, argument, listed
 
 Array = NDArray[np.float64]
 
@@ -55,8 +55,8 @@ class Folds:
         """Raise unless every stimulus lies in every one of at least two folds."""
         if self.n_folds < 2:
             raise SpecError(
-                "cross-validated dissimilarities need at least 2 folds; pass folds=, the name of a coordinate such as "
-                "'run', 'session' or 'repetition'"
+                f"cross-validated dissimilarities need at least 2 folds; pass {argument('folds')}, the name of a "
+                "coordinate such as 'run', 'session' or 'repetition'"
             )
         missing = np.argwhere(self.counts == 0)
         if len(missing):

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as sps
 
-from ..errors import DataError, SpecError, unknown
+from ..errors import DataError, SpecError, argument, unknown
 from ..neural.condensed import n_from_pairs
 from ..stats import LEAST_DOF, sign_flip_test
 from .similarity import SIMILARITIES, compare_vectors, embed, similarity_name
@@ -69,7 +69,9 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
         )
     m, k = found.scores.shape
     if k < 2:
-        raise SpecError('a sign-flip test needs at least 2 subjects; with one subject use test="t" over stimuli')
+        raise SpecError(
+            f"a sign-flip test needs at least 2 subjects; with one subject use {argument('test', 't')} over stimuli"
+        )
     options = {"n_samples": n_flips, "seed": seed}
     zero = sign_flip_test(found.scores.T, tail="greater", **options).p_value  # type: ignore[arg-type]
     to_ceiling = found.scores.T - found.ceiling.lower_per_subject[:, None]

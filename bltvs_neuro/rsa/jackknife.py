@@ -34,7 +34,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import SpecError
+from ..errors import SpecError, argument
 from ..neural.condensed import n_from_pairs
 from ..stats.pairs import pair_variance, unit_sums
 from .ceiling import NoiseCeiling, ceiling_of_vectors, scale_for_pooling
@@ -84,7 +84,9 @@ def jackknife_rsa(models: Array, data: Array, similarity: str, *, over: Over = "
     """
     n, k, m = n_from_pairs(models.shape[1]), len(data), len(models)
     if over != "stimuli" and k < 2:
-        raise SpecError('one subject says nothing about others: take over="stimuli"; it generalises to stimuli alone')
+        raise SpecError(
+            f"one subject says nothing about others: take {argument('over', 'stimuli')}; it generalises to stimuli alone"
+        )
     if over != "subjects" and n < 5:
         raise SpecError(f"a variance over stimuli needs at least 5 stimuli; got {n}")
     kind = SIMILARITIES[similarity]

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed, unknown
 from ..neural.condensed import condensed_to_square
 from ..neural.labelled import rdm_stimulus_ids, select_stimuli
 
@@ -45,7 +45,7 @@ def drop_missing(models: xr.DataArray, brain: xr.DataArray, missing: Missing) ->
         rows = [f"{what} RDM {i}" for what, r in (("model", models), ("neural", brain)) for i in _with_nan(r)]
         raise DataError(
             f"{int(gone.sum())} dissimilarities are missing (NaN) in {listed(rows)}; stimuli without any: "
-            f'{listed(ids[whole]) or "none"}. missing="drop" drops the stimuli concerned'
+            f"{listed(ids[whole]) or 'none'}. {argument('missing', 'drop')} drops the stimuli concerned"
         )
     keep = ~whole
     while keep.any() and absent[np.ix_(keep, keep)].any():

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..cluster import Cluster, map_tasks
 from ..devices import pick_float64_device
-from ..errors import DataError, SpecError, listed, unknown
+from ..errors import DataError, SpecError, argument, listed, unknown
 from ..neural.labelled import make_rdms
 from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
 from .folds import Folds
@@ -104,7 +104,7 @@ def compute_rdms(
     jobs = _jobs(activations, stimulus_ids, sites, timesteps, combine, by)
     if METRICS[metric].crossvalidated == "yes" and folds is None:
         raise SpecError(
-            f"metric {metric!r} is cross-validated: pass folds=, the name of a presentation coordinate "
+            f"metric {metric!r} is cross-validated: pass {argument('folds')}, the name of a presentation coordinate "
             "('run', 'session', 'repetition') or one label per row"
         )
     if device != "cpu" and cluster is None:
@@ -157,7 +157,7 @@ def _jobs(
 ) -> list[Job]:
     if isinstance(activations, np.ndarray):
         if stimulus_ids is None:
-            raise SpecError("an array has no stimulus ids: pass stimulus_ids=, one per row")
+            raise SpecError(f"an array has no stimulus ids: pass {argument('stimulus_ids')}, one per row")
         if activations.ndim < 2 or len(activations) != len(stimulus_ids):
             raise SpecError(f"{len(stimulus_ids)} stimulus ids do not fit an array of shape {activations.shape}")
         flat = activations.reshape(len(activations), -1)
@@ -173,7 +173,7 @@ def _jobs(
         name = str(activations.name or "activations")
         return jobs_of_store({name: activations}, "all", timesteps, combine)
     if by:
-        raise SpecError("by= groups the neuroids of responses; a store has sites")
+        raise SpecError(f"{argument('by')} groups the neuroids of responses; a store has sites")
     return jobs_of_store(activations, sites, timesteps, combine)
 
 

@@ -10,7 +10,7 @@ import pandas as pd
 import scipy.io
 
 from ..datasets import KRIEGESKORTE92_IDS, fetch
-from ..errors import StimulusError, listed
+from ..errors import StimulusError, argument, listed
 from .sources import check_pictures
 
 NSD_DATASET = "imgBrick"
@@ -43,7 +43,7 @@ def find_dataset(path: Path, dataset: str | None) -> str:
         number = f"{len(fitting)} datasets" if fitting else "no dataset"
         raise StimulusError(
             f"{path}: {number} could be the pictures (uint8, (n, height, width, 3) or (n, height, width)); "
-            f"say dataset=; it holds {held}"
+            f"say {argument('dataset', 'NAME', otherwise='which by a file that holds it alone')}; it holds {held}"
         )
     return fitting[0]
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pandas as pd
 from natsort import natsort_keygen, ns
 
-from ..errors import StimulusError, listed
+from ..errors import StimulusError, argument, listed
 from .decode import IMAGE_FORMATS
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,8 @@ def read_table(
         candidates = [column for column in columns if column.lower() in PATH_COLUMNS]
         if len(candidates) != 1:
             what = f"any of {', '.join(candidates)}" if candidates else "none of the columns"
-            raise StimulusError(f"{path}: {what} may be the path; say path_column=, one of: {', '.join(columns)}")
+            say = argument("path_column", "NAME", otherwise="the name 'path' for one column alone")
+            raise StimulusError(f"{path}: {what} may be the path; say {say}; its columns: {', '.join(columns)}")
         path_column = candidates[0]
     id_column = path_column if id_column is None else id_column
     for column in (id_column, path_column):

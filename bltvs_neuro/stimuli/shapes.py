@@ -52,7 +52,7 @@ class DrawnSource:
 
     def __init__(self, n: int, split: Split, seed: int, size: int) -> None:
         if n < 1:
-            raise StimulusError(f"a set has at least 1 picture; got n={n}")
+            raise StimulusError(f"a set has at least 1 picture; got {n}")
         if split not in SPLITS:
             raise unknown("split", split, SPLITS)
         self.n, self.split, self.seed, self.size = n, split, seed, size
@@ -124,9 +124,7 @@ def draw(index: int, split: Split = "test", *, seed: int = 0, size: int = 128) -
     if split not in SPLITS:
         raise unknown("split", split, SPLITS)
     if index < 0 or seed < 0 or size < 16:
-        raise StimulusError(
-            f"index and seed are at least 0 and size at least 16; got index={index}, seed={seed}, size={size}"
-        )
+        raise StimulusError(f"index and seed are at least 0 and size at least 16; got {index}, {seed} and {size}")
     rng = np.random.default_rng([VERSION, seed, SPLITS.index(split), index])
     label, side = label_of(index), size * _FINER
     canvas = _background(rng, side)

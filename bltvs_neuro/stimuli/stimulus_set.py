@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..datasets import KRIEGESKORTE92_IDS, sha256_file
 from ..errors import StimulusError, difference, listed, unknown
+from ..schema import NSD_PREFIX
 from . import bricks, listing, shapes, synthetic
 from .decode import GREY, IMAGE_FORMATS, Background, Pixels, pixel_sha256
 from .sources import ArraySource, FileSource, Hdf5Source, PixelSource
@@ -199,8 +200,8 @@ class StimulusSet:
         rows : ints or slice, optional
             Which rows, from 0, in this order; all unless given.
         prefix : str, optional
-            An id is the prefix and the zero-padded row, ``nsd_00042`` (in NSD the row is the 0-based nsdId).
-            Default: ``nsd_`` for ``imgBrick``, else ``stimulus_``.
+            An id is the prefix and the zero-padded row, ``nsd-00042`` (in NSD the row is the 0-based nsdId).
+            Default: ``nsd-`` for ``imgBrick``, else ``stimulus_``.
         metadata : DataFrame or mapping of columns, optional
             As for :meth:`from_arrays`.
         """
@@ -210,7 +211,7 @@ class StimulusSet:
         length = len(pixels)
         chosen = np.arange(length) if rows is None else _positions(rows, length, f"{path}:{name}")
         if prefix is None:
-            prefix = "nsd_" if name == bricks.NSD_DATASET else "stimulus_"
+            prefix = NSD_PREFIX if name == bricks.NSD_DATASET else "stimulus_"
         source = {"kind": "hdf5", "path": str(path), "dataset": name}
         ids = bricks.brick_ids(chosen, length, prefix)
         return cls(ids, pixels, rows=chosen, metadata=metadata, source=source)

@@ -61,7 +61,7 @@ def make_pictures(n: int, size: int, seed: int) -> tuple[list[str], np.ndarray, 
     Picture i depends on (seed, i, size) only, so a larger set begins with the smaller one.
     """
     if n < 1 or size < 8:
-        raise StimulusError(f"a synthetic set has at least 1 picture of at least 8 pixels; got n={n}, size={size}")
+        raise StimulusError(f"a synthetic set has at least 1 picture of at least 8 pixels; got {n} of {size}")
     kinds = [list(KINDS)[number % len(KINDS)] for number in range(n)]
     images = np.empty((n, size, size, 3), np.uint8)
     for number, kind in enumerate(kinds):

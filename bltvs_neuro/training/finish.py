@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import torch
 
-from ..errors import DataError
+from ..errors import DataError, argument
 from ..model import BLT_VS
 from ..model.exported import check_export, export_model
 from .build import build_model
@@ -50,7 +50,9 @@ def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], 
     values = state["model"]
     if weights == "best":
         if not (folder / BEST).is_file():
-            raise DataError(f"no epoch of the run in {folder} has ended yet; weights='last' takes the last checkpoint")
+            raise DataError(
+                f"no epoch of the run in {folder} has ended yet; {argument('weights', 'last')} takes the last checkpoint"
+            )
         values = load((folder / BEST).read_bytes())
     model.load_state_dict(values)
     history = [dict(row) for row in state["history"]]

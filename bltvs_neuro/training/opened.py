@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError, StimulusError
+from ..leftovers import data_folders
 from ..stimuli.shapes import CATEGORIES
 from .classes import folder_names
 from .config import DataConfig
@@ -64,7 +65,7 @@ def open_for(
         return drawn(DataConfig(n_train=n, n_val=n, n_test=n, seed=seed), split, size)
     path = Path(what)
     if path.is_dir():
-        inside = sorted(entry.name for entry in path.iterdir() if entry.is_dir() and not entry.name.startswith("."))
+        inside = [folder.name for folder in data_folders(path)]
         if not inside:
             raise DataError(f"{path} has no folders: pictures lie in one folder per class")
         data = image_folder(path, folder_names(inside, classes, given))

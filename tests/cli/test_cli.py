@@ -193,7 +193,7 @@ def test_pretrained_weights_that_cannot_be_had_are_an_error_never_random(folder,
     )
     assert failed.returncode == 1
     assert "blt_vs_slt_111_biounroll_1_t_12_readout_multi_dataset_ecoset_num_1.pth" in failed.stderr
-    assert "weights=PATH" in failed.stderr
+    assert "--weights PATH" in failed.stderr
     assert not (tmp_path / "x.h5").exists()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pandas as pd
@@ -175,3 +176,89 @@ def test_neural_lists_readers_and_describes_files(brain, tmp_path):
     (tmp_path / "notes.txt").write_text("hello")
     failed = bltvs("neural", tmp_path / "notes.txt")
     assert failed.exit_code == 1 and "Readers:" in failed.stderr
+
+
+def test_a_store_of_nsds_pictures_meets_nsds_responses(tmp_path):
+    """The ids of the pictures' file, of betas and of Algonauts 2023 are one spelling, and so is that of file names."""
+    import h5py
+
+    from bltvs_neuro import StimulusSet, extract, load_model, pool
+    from bltvs_neuro.neural import load_responses
+
+    from . import layouts
+
+    images = np.random.default_rng(0).integers(0, 255, (N, 32, 32, 3)).astype(np.uint8)
+    with h5py.File(tmp_path / "nsd_stimuli.hdf5", "w") as file:
+        file["imgBrick"] = images
+    subject = layouts.write_algonauts(tmp_path, np.random.default_rng(1).standard_normal((N, 12)))
+    model = load_model("imagenet", weights="untrained", image_size=128)
+    options = dict(areas="V1", timesteps="0:2", reduce=pool(2), workers=0, device="cpu")
+    extract(model, StimulusSet.from_hdf5(tmp_path / "nsd_stimuli.hdf5"), tmp_path / "brick.h5", **options)
+    done = bltvs("rsa", tmp_path / "brick.h5", "--neural", subject, "--bootstrap", 0, "-o", tmp_path / "out")
+    assert done.exit_code == 0, done.output
+    root = layouts.write_nsd(tmp_path / "nsd", np.random.default_rng(1).standard_normal((N, 12)))
+    done = bltvs("rsa", tmp_path / "brick.h5", "--neural", root, "--subject", "2", "--session", "1", "--bootstrap", 0,
+                 "-o", tmp_path / "nsd_out")  # fmt: skip
+    assert done.exit_code == 0, done.output
+    folder = subject / "training_split" / "training_images"
+    for file in folder.iterdir():
+        Image.fromarray(images[int(file.stem[-5:])]).save(file)
+    pictures = StimulusSet.from_folder(folder)
+    assert set(load_responses(subject, ids="file").stimulus_id.values) == set(pictures.ids)
+
+
+@pytest.fixture
+def bids(store, tmp_path):
+    """Two runs of two subjects with every stimulus of the store, runs told by names for one and by events for the other."""
+    from . import layouts
+
+    with open_store(store) as acts:
+        ids = [str(i) for i in acts.stimuli["stimulus_id"]]
+    signal = np.random.default_rng(0).standard_normal((N, 12))
+    layouts.write_bids(tmp_path / "bids" / "sub-01", signal, ids)
+    rows = np.tile(np.arange(N), 2)
+    volumes, labels = layouts.place(layouts.noisy(signal, rows))
+    layouts.save_nifti(tmp_path / "bids/sub-02/sub-02_task-x_betas.nii.gz", volumes)
+    layouts.save_nifti(tmp_path / "bids/sub-02/sub-02_desc-roi_mask.nii.gz", labels)
+    table = "".join(f"{i}\t{ids[row]}\t{i // N + 9}\n" for i, row in enumerate(rows))
+    (tmp_path / "bids/sub-02/sub-02_task-x_events.tsv").write_text("onset\tstim_file\trun\n" + table)
+    (tmp_path / "names.tsv").write_text("index\tname\n1\tV1\n7\thV4\n")
+    return tmp_path / "bids"
+
+
+@pytest.mark.parametrize("subject", ["01", "sub-02"])
+def test_runs_of_names_and_of_events_are_folds(store, bids, tmp_path, subject):
+    done = bltvs(
+        "rsa", store, "--neural", bids, "--subject", subject, "--neural-metric", "crossnobis", "--folds", "run",
+        "--option", f"labels={tmp_path / 'names.tsv'}", "--roi", "V1", "--bootstrap", 0, "-o", tmp_path / "out",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.output
+    done = bltvs("encode", store, "--neural", bids, "--subject", subject, "--repetitions", "single", "--groups",
+                 "stimulus_id,run", "--no-figures", "--cv", 2, "-o", tmp_path / "encode")  # fmt: skip
+    # every stimulus is in both runs, so that all rows are one group: the coordinate was found
+    assert "2 folds need at least 2 stimuli (or groups); there are 1" in done.stderr or "1" in done.stderr
+    assert "no coordinate" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--subject", "01", "--subject", "02"], r"--subject should be a text; got 2: 01, 02; choose one"),
+        (["--subject", "03"], r"unknown subject '03'; valid: sub-01, sub-02"),
+        ([], r"has sub-01, sub-02: choose one with --subject"),
+        (["--subject", "01", "--option", "labels=rois.nii.gz"], r"--option labels=... should be"),
+        (["--subject", "01", "--option", "labels=7"], r"--option labels=... should be"),
+        (["--subject", "01", "--option", "mask=x.nii"], r"--option mask=... should be .*there is no file 'x.nii'"),
+        (["--subject", "01", "--option", "subject=01"], r"--subject and --option subject=... say the same"),
+        (["--subject", "01", "--option", "path=x"], r"bids has no option path; its options: mask, labels, column, ent"),
+        (["--subject", "01", "--option", "metric=x"], r"bids has no option metric"),
+        (["--option", "column=a", "--option", "column=b"], r"--option column=... is given twice"),
+    ],
+)
+@pytest.mark.parametrize("command", ["rsa", "encode"])
+def test_wrong_options_of_a_reader_are_one_sentence(store, bids, tmp_path, options, message, command):
+    if command == "encode" and options.count("--subject") > 1:
+        options = ["--subject", "01,02"]  # given once, with several in it
+    done = bltvs(command, store, "--neural", bids, "-o", tmp_path / "out", *options)
+    assert done.exit_code == 1
+    assert re.search(message, " ".join(done.stderr.split())), done.stderr

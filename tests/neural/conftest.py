@@ -35,6 +35,17 @@ def write_matlab73(path, **arrays):
     return path
 
 
+AFFINE = np.array([[-1.8, 0, 0, 70], [0, 1.8, 0, -90], [0, 0, 1.8, -50], [0, 0, 0, 1.0]])
+
+
+def save_nifti(path, values, affine=AFFINE):
+    import nibabel
+
+    path.parent.mkdir(parents=True, exist_ok=True)
+    nibabel.save(nibabel.Nifti1Image(values, affine), path)
+    return path
+
+
 def code(shape, trials, prime=32003):
     """Whole numbers that differ for every axis: (i, j, k, trial), within int16."""
     i, j, k, t = np.meshgrid(*(np.arange(n) for n in (*shape, trials)), indexing="ij")

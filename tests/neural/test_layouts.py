@@ -51,7 +51,7 @@ def test_algonauts2023(algonauts2023):
     assert responses.vertex_fsaverage.values.tolist() == [*range(3, 9), *range(3, 8)]
     # rows are numbered from 1, nsdId from 0
     assert responses.stimulus_id.values.tolist() == ["nsd-00012", "nsd-00000", "nsd-72999", "nsd-00040"]
-    assert load_responses(algonauts2023, ids="file").stimulus_id.values[2] == "train-0003_nsd-72999"
+    assert load_responses(algonauts2023, ids="file").stimulus_id.values[2] == "train-0003_nsd-72999.png"
     assert set(responses.subject.values) == {"subj03"}
     assert responses.roi.values[:6].tolist() == ["early", "V1", "V1", "FFA-1", "FFA-1", ""]
     assert responses.roi_prf_visualrois.values[:4].tolist() == ["", "V1v", "V1d", "hV4"]

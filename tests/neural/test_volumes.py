@@ -14,17 +14,10 @@ import scipy.io
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural import load_responses, nifti, to_netcdf, to_volume
 
-from .conftest import code, coded, write_matlab73
+from .conftest import AFFINE, code, coded, save_nifti, write_matlab73
 
 SHAPE = (4, 5, 6)
-AFFINE = np.array([[-1.8, 0, 0, 70], [0, 1.8, 0, -90], [0, 0, 1.8, -50], [0, 0, 0, 1.0]])
 TRIALS = 750
-
-
-def save_nifti(path, values):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    nibabel.save(nibabel.Nifti1Image(values, AFFINE), path)
-    return path
 
 
 def expected(responses, trials=None):
@@ -245,7 +238,7 @@ def test_bids_file_with_labelled_mask(bids, tmp_path):
 
 def test_bids_problems(bids, tmp_path):
     file = bids / "ses-01" / "sub-07_ses-01_task-x_run-2_space-T1w_desc-single_betas.nii.gz"
-    with pytest.raises(DataError, match=r"mask has shape \(5, 4, 6\), the data have volumes of shape \(4, 5, 6\)"):
+    with pytest.raises(DataError, match=r"mask has shape \(5, 4, 6\), but .* has volumes of shape \(4, 5, 6\)"):
         load_responses(file, mask=np.ones((5, 4, 6)))
     with pytest.raises(DataError, match=r"not whole numbers"):
         load_responses(file, mask=np.full(SHAPE, 0.5))
@@ -260,7 +253,9 @@ def test_bids_problems(bids, tmp_path):
     with pytest.raises(DataError, match=r"another affine than the data"):
         load_responses(file, mask=shifted)
     next((bids / "ses-01").glob("*run-2_events.tsv")).unlink()
-    with pytest.raises(DataError, match=r"there is no sub-07_ses-01_task-x_run-2_events.tsv; pass stimuli="):
+    with pytest.raises(
+        DataError, match=r"no _events.tsv with its entities \(sub-07, ses-01, task-x, run-2, .*\); pass stimuli="
+    ):
         load_responses(file)
     next((bids / "ses-01").glob("*mask.nii.gz")).unlink()
     with pytest.raises(DataError, match=r"0 masks lie beside"):
@@ -373,6 +368,7 @@ def test_glmsingle_lists_of_voxels(tmp_path, form, flat):
     path = glmsingle_file(tmp_path, form, betas[:, 0, 0] if flat else betas)
     responses = load_responses(path, stimuli=list("abcabca"), allow_pickle=True)
     assert responses.voxel.values.tolist() == list(range(8))
+    assert responses.attrs["units"] == "percent signal change"
     np.testing.assert_array_equal(responses.values, betas[:, 0, 0].T)
 
 
@@ -387,3 +383,87 @@ def test_glmsingle_problems(tmp_path):
     np.save(path, {"other": 1}, allow_pickle=True)  # type: ignore[arg-type]
     with pytest.raises(DataError, match=r"has other; expected betasmd or modelmd"):
         load_responses(path, stimuli=["a"], allow_pickle=True)
+
+
+# what scales values, and where voxels lie
+
+
+@pytest.mark.parametrize("slope", [None, 1 / 300, 0.5])
+def test_nsd_divides_by_300_only_what_no_slope_has_scaled(nsd, tmp_path, slope):
+    root = tmp_path / "nsd"
+    shutil.copytree(nsd[0], root)
+    file = root / "nsddata_betas/ppdata/subj02/func1pt8mm/betas_fithrf_GLMdenoise_RR/betas_session02.nii.gz"
+    content = bytearray(gzip.decompress(file.read_bytes()))
+    if slope is not None:
+        content[112:120] = np.array([slope, 0], dtype="<f4").tobytes()  # the header's scl_slope and scl_inter
+        file.write_bytes(gzip.compress(bytes(content), 1))
+    responses = load_responses(root, roi="hV4", session=2)
+    want = expected(responses, np.arange(750, 1500)) * (1 / 300 if slope is None else slope)
+    np.testing.assert_allclose(responses.values, want, rtol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["float32", "int16"])
+@pytest.mark.parametrize("container", ["hdf5", "nii.gz"])
+def test_nsd_floats_are_percent_already(nsd, tmp_path, kind, container):
+    root = tmp_path / "nsd"
+    shutil.copytree(nsd[0], root)
+    folder = root / "nsddata_betas/ppdata/subj02/func1pt8mm/betas_fithrf_GLMdenoise_RR"
+    for file in folder.glob("betas_session*"):
+        file.unlink()
+    volumes = code(SHAPE, TRIALS) if kind == "int16" else (code(SHAPE, TRIALS) / 300).astype(np.float32)
+    if container == "hdf5":
+        with h5py.File(folder / "betas_session01.hdf5", "w") as file:
+            file["betas"] = volumes.T
+    else:
+        save_nifti(folder / "betas_session01.nii.gz", volumes)
+    responses = load_responses(root, roi="hV4")
+    np.testing.assert_allclose(responses.values, expected(responses) / 300, rtol=1e-5)
+
+
+FLIPPED = AFFINE @ np.array([[-1, 0, 0, 3], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1.0]])
+
+
+@pytest.mark.parametrize("session", [1, 2], ids=["hdf5", "nifti"])
+@pytest.mark.parametrize("affine", [FLIPPED, AFFINE + np.eye(4)[:, [1, 2, 3, 0]]], ids=["flipped", "turned"])
+@pytest.mark.parametrize("which", ["roi/nsdgeneral", "roi/floc-faces", "ncsnr", "only"])
+def test_nsd_masks_have_to_lie_on_the_grid_of_the_betas(nsd, tmp_path, session, affine, which):
+    root = tmp_path / "nsd"
+    shutil.copytree(nsd[0], root)
+    betas = root / "nsddata_betas/ppdata/subj02/func1pt8mm/betas_fithrf_GLMdenoise_RR"
+    if which == "only":  # nothing but other masks says where the voxels of the .hdf5 file lie
+        (betas / "ncsnr.nii.gz").unlink()
+        (betas / "betas_session02.nii.gz").unlink()
+        session, which = 1, "roi/nsdgeneral"
+    file = (betas if which == "ncsnr" else root / "nsddata/ppdata/subj02/func1pt8mm") / f"{which}.nii.gz"
+    save_nifti(file, np.asarray(nibabel.load(file).dataobj), affine)
+    with pytest.raises(DataError, match=r"another affine than the data, .*flipped, turned or scaled"):
+        load_responses(root, session=session)
+
+
+def test_bold5000_masks_and_sessions_have_to_lie_on_one_grid(bold5000):
+    path, _ = bold5000
+    mask = path / "CSI1_brainmask.nii.gz"
+    save_nifti(mask, (labels() > 0).astype(np.uint8), FLIPPED)
+    with pytest.raises(DataError, match=r"brainmask.nii.gz has another affine than the data"):
+        load_responses(path)
+    save_nifti(mask, (labels() > 0).astype(np.uint8))
+    file = path / "CSI1_GLMbetas-TYPED-FITHRF-GLMDENOISE-RR_ses-02.nii.gz"
+    save_nifti(file, code(SHAPE, 3).astype(np.float32), FLIPPED)
+    assert load_responses(path, session=[1, 1]).sizes["presentation"] == 5
+    with pytest.raises(DataError, match=r"ses-02.nii.gz has another affine"):
+        load_responses(path)
+    (path / f"._{file.name}").touch()
+    (path / f"{file.name.removesuffix('.gz')}").write_bytes(b"x")
+    with pytest.raises(DataError, match=r"session 02 of CSI1 in several files, .*-02.nii and .*-02.nii.gz"):
+        load_responses(path)
+
+
+@pytest.mark.parametrize("values", [np.full(SHAPE, np.inf), np.full(SHAPE, 1e12), np.full(SHAPE, 0.4)])
+def test_masks_that_are_no_masks(bold5000, values):
+    with pytest.raises(DataError, match=r"not whole numbers"):
+        load_responses(bold5000[0], mask=values)
+
+
+def test_glmsingle_whole_numbers_are_not_called_percent(tmp_path):
+    path = glmsingle_file(tmp_path, "hdf5", code((8, 1, 1), 7))
+    assert load_responses(path, stimuli=list("abcabca")).attrs["units"] == "as stored (int16)"

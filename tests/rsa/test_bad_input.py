@@ -19,7 +19,7 @@ def test_nan_rows_are_named():
     square = np.ones((N, N)) - np.eye(N)
     square[3] = square[:, 3] = np.nan
     rdms = make_rdms(square, IDS, metric="m", subject="a")
-    with pytest.raises(DataError, match=r"without any: s3\. missing=\"drop\" drops"):
+    with pytest.raises(DataError, match=r"without any: s3\. missing=.drop. drops"):
         compare_rdms(models(), rdms, bootstrap=0)
 
 

@@ -106,7 +106,7 @@ def test_subject_bootstrap_of_scores_is_the_standard_error_of_a_mean():
 def test_one_subject_bootstraps_over_stimuli_alone():
     models, data = world()
     for over in ("both", "subjects"):
-        with pytest.raises(SpecError, match=r'one subject cannot be resampled: bootstrap with over="stimuli"'):
+        with pytest.raises(SpecError, match=r"one subject cannot be resampled: bootstrap with over=.stimuli."):
             bootstrap_rsa(models, data[:1], "pearson", over=over)
     for similarity in SIMILARITIES:
         found = bootstrap_rsa(models, data[:1], similarity, over="stimuli", n_samples=10)

@@ -48,7 +48,7 @@ def test_sign_flips_against_wilcoxons_cousin_by_enumeration():
 def test_sign_flip_of_one_subject_raises():
     models, data = world()
     found = bootstrap_rsa(models, data[:1], "pearson", over="stimuli", n_samples=5)
-    with pytest.raises(SpecError, match='use test="t" over stimuli'):
+    with pytest.raises(SpecError, match="use test=.t. over stimuli"):
         model_tests(found, "sign_flip")
     with pytest.raises(SpecError, match="unknown test"):
         model_tests(found, "flip")

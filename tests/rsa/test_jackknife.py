@@ -87,7 +87,7 @@ def test_every_contrast_has_a_variance(over):
 
 def test_one_subject_two_subjects_and_few_stimuli():
     models, data = world()
-    with pytest.raises(SpecError, match='one subject says nothing about others: take over="stimuli"'):
+    with pytest.raises(SpecError, match="one subject says nothing about others: take over=.stimuli."):
         jackknife_rsa(models, data[:1], "pearson")
     alone = jackknife_rsa(models, data[:1], "pearson", over="stimuli")
     assert np.isfinite(alone.variance).all() and np.isnan(alone.ceiling_variance).all()
