@@ -15,11 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import datasets
-from ..errors import WeightsError, listed
+from ..errors import WeightsError, argument, listed
 from .tensors import REMEDY, check_tensors, kind, too_large, why_unread
 
 log = logging.getLogger(__name__)
-from ..errors import argument
 
 SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 STRAY = ("total_ops", "total_params")
