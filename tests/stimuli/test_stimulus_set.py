@@ -387,7 +387,7 @@ def test_hdf5_dataset_is_never_guessed(brick, tmp_path):
     with pytest.raises(StimulusError, match=r"no dataset could be the pictures.*no datasets"):
         StimulusSet.from_hdf5(tmp_path / "empty.h5")
     (tmp_path / "text.h5").write_text("x")
-    with pytest.raises(StimulusError, match="no readable HDF5 file"):
+    with pytest.raises(StimulusError, match="cannot be opened as HDF5"):
         StimulusSet.from_hdf5(tmp_path / "text.h5")
     with pytest.raises(StimulusError, match="there is no such file"):
         StimulusSet.from_hdf5(tmp_path / "none.h5")
