@@ -403,7 +403,8 @@ def test_hdf5_read_errors_name_the_stimulus(brick):
 
 def test_hdf5_ids_do_not_depend_on_the_rows_chosen(tmp_path):
     with h5py.File(tmp_path / "big.h5", "w") as file:
-        file.create_dataset("imgBrick", (123_456, 2, 2, 3), np.uint8, chunks=(1, 2, 2, 3))
+        pictures = file.create_dataset("imgBrick", (123_456, 2, 2, 3), np.uint8, chunks=(1000, 2, 2, 3))
+        pictures[[0, 123_455]] = 7
     assert StimulusSet.from_hdf5(tmp_path / "big.h5", rows=[0, 123_455]).ids == ("nsd_000000", "nsd_123455")
 
 
