@@ -15,6 +15,7 @@ import xarray as xr
 
 from ..durable import whole_file
 from ..errors import DataError, SpecError, unknown
+from ..foreign.netcdf import load_netcdf
 from ..schema import NEUROID
 from ..stats import adjust_p_values
 from .ceiling import normalise_r, normalise_r2
@@ -59,11 +60,7 @@ class _Saved:
         DataError
             The file cannot be read or holds something else.
         """
-        try:
-            with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-                dataset = opened.load()
-        except (OSError, ValueError, KeyError) as error:
-            raise DataError(f"{path} cannot be read as a result: {error}") from error
+        dataset = load_netcdf(Path(path), what="a result")
         if dataset.attrs.pop("kind", None) != cls.kind:
             raise DataError(f"{path} holds no {cls.__name__}")
         for name in dataset.variables:

@@ -14,8 +14,9 @@ import numpy as np
 import xarray as xr
 
 from ..errors import DataError, listed
+from ..foreign.netcdf import load_netcdf
 from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
-from .files import check_dataset, kind, open_hdf5, provenance, variables
+from .files import kind, provenance, variables
 from .ids import as_text
 from .labelled import make_responses
 from .reader import Match, Reader
@@ -40,15 +41,7 @@ def read(path: Path) -> xr.DataArray:
         and time_bin_end, also in seconds. Repetitions that are not counted from 0 are counted anew. Other coordinates
         are kept.
     """
-    with open_hdf5(path) as file:
-        for name in file:
-            if hasattr(file[name], "nbytes"):
-                check_dataset(file[name])
-    try:
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            dataset = opened.load()
-    except Exception as error:  # xarray and h5netcdf raise several unrelated types
-        raise DataError(f"{path} is damaged or truncated (netCDF): {error}") from error
+    dataset = load_netcdf(path, what="an assembly")
     names = [name for name in NAMES if name in dataset]
     if not names:
         raise DataError(

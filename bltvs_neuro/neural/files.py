@@ -1,34 +1,46 @@
-"""What a file is, what it holds, and how to load it without trusting what it claims.
-
-Nothing here unpickles. Arrays are only loaded when the size they declare can fit in the bytes the file has.
-"""
+"""What a file is, what it holds, and how to load it; :mod:`bltvs_neuro.foreign` does so without trusting its claims."""
 
 from __future__ import annotations
 
 import hashlib
-import json
-import math
-import zipfile
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ..datasets import sha256_file
 from ..errors import DataError, listed
+from ..foreign.hdf5 import check_dataset, datasets, open_hdf5, read_dataset
+from ..foreign.matlab5 import load_matlab5, matlab5_headers
+from ..foreign.npy import load_npz, npy_header, npz_headers, open_npy
+from ..foreign.text import read_json as load_json
+
+__all__ = [
+    "Kind",
+    "Variable",
+    "check_dataset",
+    "describe",
+    "json_keys",
+    "kind",
+    "load_arrays",
+    "load_json",
+    "npy_header",
+    "open_hdf5",
+    "open_npy",
+    "provenance",
+    "read_dataset",
+    "sha256_files",
+    "variables",
+]
 
 Kind = Literal[
     "folder", "hdf5", "matlab73", "matlab5", "npy", "npz", "nifti", "json", "table", "pickle", "fif", "unknown"
 ]
 
-DEFLATE_RATIO = 1100
-"""Deflate cannot shrink more than 1032 times: an array that claims more than this of its file is refused."""
 
-SLACK_BYTES = 16 * 2**20
-"""Claims below this are harmless; netCDF's dimensions declare values that are never stored."""
+DEFLATE_RATIO = 1100
+"""Deflate cannot shrink more than 1032 times: a volume that claims more than this of its file is refused."""
 
 
 class Variable(NamedTuple):
@@ -78,22 +90,13 @@ def variables(path: Path) -> dict[str, Variable]:
         if what in ("hdf5", "matlab73"):
             return _hdf5_variables(path, transposed=what == "matlab73")
         if what == "matlab5":
-            import scipy.io
-
-            return {name: Variable(tuple(shape), dtype) for name, shape, dtype in scipy.io.whosmat(path)}
+            return {name: Variable(shape, dtype) for name, (shape, dtype) in matlab5_headers(path).items()}
         if what == "npy":
             with path.open("rb") as stream:
                 shape, _, dtype = npy_header(stream, path)
             return {"": Variable(shape, str(dtype))}
         if what == "npz":
-            found = {}
-            with zipfile.ZipFile(path) as archive:
-                for name in archive.namelist():
-                    if name.endswith(".npy"):
-                        with archive.open(name) as member:
-                            shape, _, dtype = npy_header(member, path)
-                        found[name.removesuffix(".npy")] = Variable(shape, str(dtype))
-            return found
+            return {name: Variable(shape, str(dtype)) for name, (shape, dtype) in npz_headers(path).items()}
     except DataError:
         raise
     except Exception as error:  # a damaged file makes these libraries raise almost anything
@@ -132,14 +135,6 @@ def json_keys(path: Path) -> list[str]:
     return list(data) if isinstance(data, dict) else [type(data).__name__]
 
 
-def load_json(path: Path) -> Any:
-    """Parse a JSON file."""
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise DataError(f"{path} is not valid JSON: {error}") from error
-
-
 def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
     """Load arrays of a .npy (named ``""``), .npz, .mat (v5 and v7.3, in MATLAB's axis order) or HDF5 file.
 
@@ -155,9 +150,9 @@ def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any
         if what == "npy":
             return {"": open_npy(path)[...]}
         if what == "npz":
-            return _load_npz(path, wanted)
+            return load_npz(path, wanted)
         if what == "matlab5":
-            return _load_matlab5(path, wanted, held)
+            return load_matlab5(path, wanted)
         if what in ("hdf5", "matlab73"):
             with open_hdf5(path) as file:
                 loaded = {name: read_dataset(file[name]) for name in wanted}
@@ -169,71 +164,6 @@ def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any
     except Exception as error:  # a damaged file makes these libraries raise almost anything
         raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
     raise DataError(f"{path} holds no arrays: {describe(path)}")
-
-
-def open_npy(path: Path) -> NDArray[Any]:
-    """Map a .npy file into memory, so that only what is indexed is read; pickled objects are refused."""
-    with path.open("rb") as stream:
-        shape, _, dtype = npy_header(stream, path)
-        start = stream.tell()
-    if dtype.hasobject:
-        raise DataError(
-            f"{path} holds pickled Python objects, which can run code when they are loaded. Save plain arrays. For a "
-            f"layout that consists of pickles, from an origin you trust: format= its reader and allow_pickle=True"
-        )
-    need, have = math.prod(shape) * dtype.itemsize, path.stat().st_size - start
-    if need > have:
-        raise DataError(
-            f"{path} is truncated: its header declares {need} bytes {Variable(shape, str(dtype))}, it has {have}"
-        )
-    if need == 0:
-        return np.empty(shape, dtype)
-    return np.load(path, mmap_mode="r", allow_pickle=False)
-
-
-def npy_header(stream: Any, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and type declared by a .npy stream."""
-    try:
-        version = np.lib.format.read_magic(stream)
-        read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-        return read(stream)
-    except ValueError as error:
-        raise DataError(f"{path} is damaged or truncated (npy): {error}") from error
-
-
-@contextmanager
-def open_hdf5(path: Path) -> Iterator[Any]:
-    """An open :class:`h5py.File`; damage becomes a DataError."""
-    import h5py
-
-    try:
-        file = h5py.File(path, "r")
-    except OSError as error:
-        raise DataError(f"{path} cannot be opened as HDF5, it is damaged or truncated: {error}") from error
-    with file:
-        yield file
-
-
-def check_dataset(dataset: Any) -> None:
-    """Refuse an HDF5 dataset that declares far more than the bytes stored for it."""
-    stored = dataset.id.get_storage_size()
-    if dataset.size and dataset.nbytes > DEFLATE_RATIO * stored + SLACK_BYTES:
-        raise DataError(
-            f"{dataset.file.filename}: {dataset.name} declares {dataset.nbytes} bytes {dataset.shape} but only "
-            f"{stored} are stored; the file is unfinished or damaged"
-        )
-
-
-def read_dataset(dataset: Any, selection: Any = ...) -> NDArray[Any]:
-    """Read an HDF5 dataset; text becomes an object array of str."""
-    check_dataset(dataset)
-    values = dataset[selection]
-    if dataset.dtype.kind in "OS":
-        flat = [item.decode() if isinstance(item, bytes) else item for item in np.ravel(values)]
-        out = np.empty(len(flat), dtype=object)
-        out[:] = flat
-        return out.reshape(np.shape(values))
-    return np.asarray(values)
 
 
 def sha256_files(paths: Iterable[Path], root: Path | None = None) -> str:
@@ -254,41 +184,8 @@ def provenance(*paths: Path, root: Path | None = None) -> dict[str, str]:
 
 
 def _hdf5_variables(path: Path, *, transposed: bool) -> dict[str, Variable]:
-    import h5py
-
-    found: dict[str, Variable] = {}
-
-    def visit(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset) and not name.startswith("#"):
-            shape = item.shape or ()  # None for a dataset that is declared empty
-            found[name] = Variable(shape[::-1] if transposed else shape, str(item.dtype))
-
-    with open_hdf5(path) as file:
-        file.visititems(visit)
-    return found
-
-
-def _load_npz(path: Path, names: list[str]) -> dict[str, Any]:
-    with zipfile.ZipFile(path) as archive:
-        for name in names:
-            info = archive.getinfo(f"{name}.npy")
-            with archive.open(info) as member:
-                shape, _, dtype = npy_header(member, path)
-            if dtype.hasobject:
-                raise DataError(f"{path}: {name} holds pickled Python objects, which are never loaded from .npz files")
-            need = math.prod(shape) * dtype.itemsize
-            if need > info.file_size or need > DEFLATE_RATIO * info.compress_size + SLACK_BYTES:
-                raise DataError(f"{path}: {name} declares {need} bytes but the archive holds {info.compress_size}")
-    with np.load(path, allow_pickle=False) as archive:
-        return {name: archive[name] for name in names}
-
-
-def _load_matlab5(path: Path, names: list[str], held: dict[str, Variable]) -> dict[str, Any]:
-    import scipy.io
-
-    size = path.stat().st_size
-    for name in names:
-        if math.prod(held[name].shape) > DEFLATE_RATIO * size:
-            raise DataError(f"{path}: {name} declares {held[name]}, more than a file of {size} bytes can hold")
-    loaded = scipy.io.loadmat(path, variable_names=names)
-    return {name: loaded[name] for name in names}
+    return {
+        name: Variable(held.shape[::-1] if transposed else held.shape, held.dtype)
+        for name, held in datasets(path).items()
+        if not name.startswith("#")  # where MATLAB keeps what cells refer to
+    }

@@ -12,6 +12,7 @@ import xarray as xr
 
 from ..durable import whole_file
 from ..errors import DataError
+from ..foreign.netcdf import load_netcdf
 from ..schema import PAIR, STIMULUS_ID
 from .files import kind, provenance, variables
 from .reader import Match, Reader
@@ -63,11 +64,7 @@ def from_netcdf(path: str | os.PathLike[str]) -> xr.DataArray:
     """
     from .labelled import check_rdms, check_responses, pair_coords
 
-    try:
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            dataset = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read as netCDF: {error}") from error
+    dataset = load_netcdf(Path(path))
     for name in list(dataset.variables):
         if dataset[name].dtype.kind in "US":
             dataset[name] = dataset[name].astype(object)

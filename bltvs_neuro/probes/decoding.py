@@ -16,6 +16,7 @@ import xarray as xr
 
 from ..durable import whole_file
 from ..errors import DataError
+from ..foreign.netcdf import load_netcdf
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -104,8 +105,7 @@ class Decoding:
 def load_decoding(path: str | os.PathLike[str]) -> Decoding:
     """Read what :meth:`Decoding.to_netcdf` wrote; DataError for another file."""
     try:
-        with xr.open_dataset(path, engine="h5netcdf") as data:
-            table = data.load()
+        table = load_netcdf(Path(path), what="a decoding")
         provenance, chance = json.loads(table.attrs.pop("provenance")), float(table.attrs.pop("chance"))
         return Decoding(table[["accuracy", "fold_accuracy", "p"]], chance, provenance)
     except (OSError, KeyError, ValueError) as error:

@@ -17,6 +17,7 @@ import xarray as xr
 from ..cluster import Cluster, map_tasks
 from ..durable import whole_file
 from ..errors import DataError, SpecError, listed, unknown
+from ..foreign.netcdf import load_netcdf
 from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..schema import RDM
 from ..stats import LEAST_DOF, adjust_p_values
@@ -393,11 +394,7 @@ def load_result(path: str | os.PathLike[str]) -> RsaResult:
     DataError
         The file is not netCDF, or holds something else.
     """
-    try:
-        with xr.open_dataset(path, engine="h5netcdf", decode_times=False) as opened:
-            data = opened.load()
-    except (OSError, ValueError, KeyError) as error:
-        raise DataError(f"{path} cannot be read as netCDF: {error}") from error
+    data = load_netcdf(Path(path))
     try:
         found = json.loads(str(data.attrs.get("provenance", "{}"))).get("format")
     except json.JSONDecodeError:

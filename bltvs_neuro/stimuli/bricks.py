@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import h5py
 import numpy as np
 import pandas as pd
-import scipy.io
 
 from ..datasets import KRIEGESKORTE92_IDS, fetch
-from ..errors import StimulusError, argument, listed
+from ..errors import DataError, StimulusError, argument, listed
+from ..foreign.hdf5 import datasets
+from ..foreign.matlab5 import load_matlab5
 from .sources import check_pictures
 
 NSD_DATASET = "imgBrick"
@@ -20,38 +20,30 @@ MAT92 = "kriegeskorte92/Kriegeskorte_Neuron2008_supplementalData.mat"
 def find_dataset(path: Path, dataset: str | None) -> str:
     """Name the dataset of pictures: the given one, NSD's ``imgBrick``, or the only uint8 one of a fitting shape."""
     try:
-        with h5py.File(path, "r") as file:
-            shapes: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
-
-            def note(name: str, node: object) -> None:
-                if isinstance(node, h5py.Dataset):
-                    shapes[name] = (node.shape or (), node.dtype)
-
-            file.visititems(note)
-    except OSError as error:
-        why = "there is no such file" if not path.exists() else f"it is no readable HDF5 file ({error})"
-        raise StimulusError(f"cannot open {path}: {why}") from None
-    held = listed(f"{name} {dtype} {shape}" for name, (shape, dtype) in shapes.items()) or "no datasets"
+        held = datasets(path)
+    except DataError as error:
+        raise StimulusError(str(error)) from None
+    shown = listed(f"{name} {one.dtype} {one.shape}" for name, one in held.items()) or "no datasets"
     if dataset is not None:
-        if dataset.strip("/") not in shapes:
-            raise StimulusError(f"{path} has no dataset {dataset!r}; it holds {held}")
+        if dataset.strip("/") not in held:
+            raise StimulusError(f"{path} has no dataset {dataset!r}; it holds {shown}")
         return dataset.strip("/")
-    fitting = [name for name, (shape, dtype) in shapes.items() if _fits(shape, dtype)]
+    fitting = [name for name, one in held.items() if _fits(one.shape, one.dtype)]
     if NSD_DATASET in fitting:
         return NSD_DATASET
     if len(fitting) != 1:
         number = f"{len(fitting)} datasets" if fitting else "no dataset"
         raise StimulusError(
             f"{path}: {number} could be the pictures (uint8, (n, height, width, 3) or (n, height, width)); "
-            f"say {argument('dataset', 'NAME', otherwise='which by a file that holds it alone')}; it holds {held}"
+            f"say {argument('dataset', 'NAME', otherwise='which by a file that holds it alone')}; it holds {shown}"
         )
     return fitting[0]
 
 
-def _fits(shape: tuple[int, ...], dtype: np.dtype) -> bool:
+def _fits(shape: tuple[int, ...], dtype: str) -> bool:
     try:
-        check_pictures(shape, dtype, "")
-    except StimulusError:
+        check_pictures(shape, np.dtype(dtype), "")
+    except (StimulusError, TypeError, ValueError):  # compounds and unknown types have no such name
         return False
     return True
 
@@ -74,9 +66,9 @@ def read_mat92(path: Path | None) -> tuple[np.ndarray, pd.DataFrame, Path]:
     if not path.is_file():
         raise StimulusError(f"there is no file {path}")
     try:
-        content = scipy.io.loadmat(path, variable_names=["stimuli_92objs"])
-    except Exception as error:  # a damaged file makes scipy's parser raise almost anything
-        raise StimulusError(f"cannot read {path} as a .mat file: {' '.join(str(error).split())}") from error
+        content = load_matlab5(path, ["stimuli_92objs"])
+    except DataError as error:
+        raise StimulusError(f"cannot read {path} as a .mat file: {error}") from None
     if "stimuli_92objs" not in content:
         raise StimulusError(f"{path} has no variable stimuli_92objs; the 92 objects are in {MAT92}")
     table = content["stimuli_92objs"]

@@ -10,8 +10,9 @@ from typing import Any, Protocol
 import h5py
 import numpy as np
 
-from ..errors import StimulusError
-from .decode import GREY, Background, Pixels, decode_image
+from ..errors import DataError, StimulusError, argument, listed
+from ..foreign.hdf5 import check_dataset, open_hdf5, unwritten_rows
+from .decode import GREY, MAX_PIXELS, Background, Pixels, decode_image
 
 
 class PixelSource(Protocol):
@@ -46,6 +47,13 @@ def check_pictures(shape: tuple[int, ...], dtype: np.dtype[Any], what: str) -> N
         )
     if not (len(shape) == 3 or (len(shape) == 4 and shape[3] == 3)) or 0 in shape[1:]:
         raise StimulusError(f"{what} has the shape {shape}; expected (n, height, width) or (n, height, width, 3)")
+
+
+def _check_size(shape: tuple[int, ...], what: str) -> None:
+    if shape[1] * shape[2] > MAX_PIXELS:
+        raise StimulusError(
+            f"{what} declares pictures of {shape[2]} x {shape[1]}, more than the {MAX_PIXELS:,} pixels that are read"
+        )
 
 
 class FileSource:
@@ -96,13 +104,27 @@ class Hdf5Source:
     def __init__(self, path: Path, dataset: str) -> None:
         self.path, self.dataset = path, dataset
         self._open: tuple[int, h5py.File] | None = None
-        with h5py.File(path, "r") as file:
-            shape, dtype = file[dataset].shape, file[dataset].dtype
-        check_pictures(shape, dtype, f"{path}:{dataset}")
-        self.length = int(shape[0])
+        try:
+            with open_hdf5(path) as file:
+                pictures = file[dataset]
+                check_pictures(pictures.shape, pictures.dtype, f"{path}:{dataset}")
+                _check_size(pictures.shape, f"{path}:{dataset}")
+                check_dataset(pictures, unwritten=True)
+                self.length, self._unwritten = int(pictures.shape[0]), unwritten_rows(pictures)
+        except DataError as error:
+            raise StimulusError(str(error)) from None
 
     def __len__(self) -> int:
         return self.length
+
+    def check_written(self, rows: np.ndarray) -> None:
+        """Refuse rows that were never written, which would be read as black."""
+        gone = np.intersect1d(rows, self._unwritten)
+        if len(gone):
+            raise StimulusError(
+                f"{self.path}:{self.dataset}: {len(gone)} of {len(rows)} pictures were never written and would be read as "
+                f"black (rows {listed(gone)}); complete the file, or choose others with {argument('rows')}"
+            )
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None}

@@ -210,6 +210,7 @@ class StimulusSet:
         pixels = Hdf5Source(path, name)
         length = len(pixels)
         chosen = np.arange(length) if rows is None else _positions(rows, length, f"{path}:{name}")
+        pixels.check_written(chosen)
         if prefix is None:
             prefix = NSD_PREFIX if name == bricks.NSD_DATASET else "stimulus_"
         source = {"kind": "hdf5", "path": str(path), "dataset": name}

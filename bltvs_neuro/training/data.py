@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-import h5py
 import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
 from ..errors import DataError, listed, unknown
+from ..foreign.hdf5 import datasets, open_hdf5, read_dataset
 from ..model.transform import Transform
 from ..stimuli import StimulusSet
 from ..stimuli.shapes import CATEGORIES
@@ -102,18 +101,13 @@ def ecoset(path: str | Path, split: str, classes: Sequence[str] | None = None) -
         No such split, labels that do not fit, or names in the file that are in another order than ``classes``.
     """
     path = Path(path)
-    try:
-        with h5py.File(path, "r") as file:
-            splits = [name for name in file if isinstance(file[name], h5py.Group) and "labels" in file[name]]
-            if split not in splits:
-                raise DataError(
-                    f"{path} has no split {split!r} with data and labels; it has: {listed(splits) or 'none'}"
-                )
-            labels = np.asarray(file[split]["labels"][()])
-            named = [_text(name) for name in file["categories"][()]] if "categories" in file else None
-    except OSError as error:
-        why = "there is no such file" if not path.exists() else f"it is no readable HDF5 file ({error})"
-        raise DataError(f"cannot open {path}: {why}") from None
+    held = datasets(path)
+    splits = [name.removesuffix("/labels") for name in held if name.endswith("/labels") and name.count("/") == 1]
+    if split not in splits:
+        raise DataError(f"{path} has no split {split!r} with data and labels; it has: {listed(splits) or 'none'}")
+    with open_hdf5(path) as file:
+        labels = read_dataset(file[f"{split}/labels"])
+        named = [str(name) for name in read_dataset(file["categories"])] if "categories" in held else None
     if labels.ndim != 1 or labels.dtype.kind not in "iu":
         raise DataError(f"{path}:{split}/labels must be integers (n,); got {labels.dtype} {labels.shape}")
     if named is not None and classes is not None and list(classes) != named:
@@ -124,10 +118,6 @@ def ecoset(path: str | Path, split: str, classes: Sequence[str] | None = None) -
         )
     names = classes or named or [f"class {number}" for number in range(int(labels.max()) + 1)]
     return Labelled(StimulusSet.from_hdf5(path, f"{split}/data"), labels.astype(np.int64), tuple(names))
-
-
-def _text(value: Any) -> str:
-    return value.decode("utf-8") if isinstance(value, bytes) else str(value)
 
 
 SOURCES: dict[str, Callable[[DataConfig, str, int, Sequence[str] | None], Labelled]] = {

@@ -298,7 +298,7 @@ def test_netcdf_opens_in_the_default_engine_too(tmp_path):
 
 def test_netcdf_that_is_none(tmp_path):
     (tmp_path / "x.nc").write_bytes(b"not netcdf at all")
-    with pytest.raises(DataError, match=r"cannot be read as netCDF"):
+    with pytest.raises(DataError, match=r"cannot be opened as HDF5"):
         from_netcdf(tmp_path / "x.nc")
     xr.Dataset({"other": ("x", [1.0])}).to_netcdf(tmp_path / "y.nc", engine="h5netcdf")
     with pytest.raises(DataError, match=r"holds other; expected dissimilarity or response"):

@@ -243,7 +243,7 @@ def test_things_eeg2(things_eeg2, split, images, repetitions):
 
 
 def test_things_eeg2_problems(things_eeg2):
-    with pytest.raises(DataError, match=r'can run code.*format="things_eeg2", allow_pickle=True'):
+    with pytest.raises(DataError, match=r"can run code.*format='things_eeg2', allow_pickle=True"):
         load_responses(things_eeg2)
     with pytest.raises(DataError, match=r"2 images are named, but .* has 3"):
         load_responses(things_eeg2, stimuli=["a", "b"], allow_pickle=True)

@@ -374,7 +374,7 @@ def test_glmsingle_lists_of_voxels(tmp_path, form, flat):
 
 def test_glmsingle_problems(tmp_path):
     path = glmsingle_file(tmp_path, "npy", code(SHAPE, 7))
-    with pytest.raises(DataError, match=r'can run code.*format="glmsingle", allow_pickle=True'):
+    with pytest.raises(DataError, match=r"can run code.*format='glmsingle', allow_pickle=True"):
         load_responses(path, stimuli=list("abcdefg"))
     with pytest.raises(DataError, match=r"does not name its 7 trials: pass stimuli="):
         load_responses(path, allow_pickle=True)

@@ -111,7 +111,7 @@ def test_other_files_are_refused(tmp_path):
     with pytest.raises(DataError, match="holds no RSA result"):
         load_result(tmp_path / "x.nc")
     (tmp_path / "t.nc").write_text("text")
-    with pytest.raises(DataError, match="cannot be read as netCDF"):
+    with pytest.raises(DataError, match="cannot be opened as HDF5"):
         load_result(tmp_path / "t.nc")
 
 

@@ -1,0 +1,136 @@
+"""Text files of others: one way to decode them, and one sentence for what is no text.
+
+Text is UTF-8, with or without a byte order mark, or UTF-16 with one, which spreadsheets write. Every other encoding has
+to be guessed, and a wrong guess makes ids that match nothing: it is refused with the place of the first strange byte.
+"""
+
+from __future__ import annotations
+
+import codecs
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..errors import BltvsError, DataError, listed
+
+_WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?")
+"""Digits of ASCII: Python's own ``int`` also takes those of other scripts, underscores and blanks."""
+
+_REMEDY = "save it as UTF-8 (iconv -f latin1 -t utf-8, or 'CSV UTF-8' in a spreadsheet)"
+
+
+def read_text(path: Path, *, error: type[BltvsError] = DataError) -> str:
+    r"""Read a whole text file.
+
+    Parameters
+    ----------
+    path : Path
+        UTF-8, or UTF-16 with a byte order mark.
+    error : type of exception
+        What to raise.
+
+    Returns
+    -------
+    str
+        Without the byte order mark; lines end in ``\n`` whatever they ended in. For pandas, wrap it in ``io.StringIO``.
+
+    Raises
+    ------
+    error
+        The file cannot be opened or is no such text; the message names the byte and the line.
+    """
+    try:
+        data = Path(path).read_bytes()
+    except FileNotFoundError:
+        raise error(f"there is no file {path}") from None
+    except OSError as cause:
+        raise error(f"{path} cannot be read: {cause.strerror or cause}") from None
+    return decode_text(data, str(path), error=error)
+
+
+def decode_text(data: bytes, what: str, *, error: type[BltvsError] = DataError) -> str:
+    """Decode text as :func:`read_text` does; ``what`` names it in errors."""
+    wide = data.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    encoding = "utf-16" if wide else "utf-8-sig"
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as cause:
+        # utf-8-sig counts from behind its mark
+        at = cause.start + (3 if not wide and data.startswith(codecs.BOM_UTF8) else 0)
+        form = "UTF-16" if wide else "UTF-8"
+        raise error(f"{what} is no {form} text: {_bytes(data, at)} cannot be read as {form}; {_REMEDY}") from None
+    if "\0" in text:
+        at = 2 * text.index("\0") + 2 if wide else data.index(b"\0")
+        raise error(f"{what} is no text: {_bytes(data, at)} is a NUL; if it is UTF-16, {_REMEDY}")
+    return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def read_lines(path: Path, *, error: type[BltvsError] = DataError) -> list[str]:
+    """The lines of a text file that hold something, without the blanks around them."""
+    # not splitlines, which also breaks at form feeds and at separators that may stand inside a name
+    return [line.strip() for line in read_text(path, error=error).split("\n") if line.strip()]
+
+
+def read_json(path: Path, *, error: type[BltvsError] = DataError) -> Any:
+    """Parse a JSON file."""
+    try:
+        return json.loads(read_text(path, error=error))
+    except (ValueError, RecursionError) as cause:
+        why = "it is nested too deeply" if isinstance(cause, RecursionError) else str(cause)
+        raise error(f"{path} is not valid JSON: {why}") from None
+
+
+def whole_number(cell: Any, where: str, *, error: type[BltvsError] = DataError) -> int:
+    """An integer of a text file.
+
+    Parameters
+    ----------
+    cell : str, int or float
+        ``"12"`` and ``"12.0"`` are 12; ``"12a"``, ``"1e3"``, ``""``, NaN and digits of other scripts are none.
+    where : str
+        What it is and where it stands, for the error: ``"trial_id in line 3 of FILE"``.
+    """
+    if isinstance(cell, int | np.integer) and not isinstance(cell, bool):
+        return int(cell)
+    if isinstance(cell, float | np.floating) and float(cell).is_integer() and abs(cell) < 2**53:
+        return int(cell)
+    text = cell.strip() if isinstance(cell, str) else ""
+    if not _WHOLE.fullmatch(text):
+        shown = repr(cell)
+        raise error(f"{where} should be a whole number; got {shown if len(shown) <= 40 else shown[:40] + '...'}")
+    return int(text.partition(".")[0])
+
+
+def whole_numbers(
+    cells: Iterable[Any], column: str, path: Path, *, first_line: int = 2, error: type[BltvsError] = DataError
+) -> NDArray[np.int64]:
+    """The integers of a column of a table; the error names the line of the first cell that is none."""
+    values = [
+        whole_number(cell, f"{column} in line {line} of {path}", error=error)
+        for line, cell in enumerate(cells, first_line)
+    ]
+    return np.array(values, dtype=np.int64)
+
+
+def utf8_names(names: Iterable[bytes], what: str, *, error: type[BltvsError] = DataError) -> list[str]:
+    """Names that stand as bytes in a binary file."""
+    raw = list(names)
+    out, bad = [], []
+    for name in raw:
+        try:
+            out.append(name.decode("utf-8"))
+        except UnicodeDecodeError:
+            bad.append(name)
+    if bad:
+        raise error(f"{what}: {len(bad)} of {len(raw)} names are no UTF-8 text: {listed(bad, 3)}")
+    return out
+
+
+def _bytes(data: bytes, at: int) -> str:
+    lines = data[:at].replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    return f"byte {at} (0x{data[at]:02x}, line {lines.count(bytes([10])) + 1})"
