@@ -110,6 +110,13 @@ def load_rdms(
         No reader or several recognise the file, or what it holds are no RDMs.
     SpecError
         An unknown format or option.
+
+    Examples
+    --------
+    >>> np.savez("lab.npz", rdm=[[0, 1, 2], [1, 0, 3], [2, 3, 0]], stimuli=["cat", "dog", "tree"])
+    >>> rdms = load_rdms("lab.npz")
+    >>> rdms["stimulus_a"].values.tolist(), rdms.values.tolist()
+    (['cat', 'cat', 'dog'], [[1.0, 2.0, 3.0]])
     """
     common = {"stimuli": stimuli, "subject": subject, "session": session, "roi": roi, "allow_pickle": allow_pickle}
     name = os.fspath(path_or_name)
@@ -165,6 +172,12 @@ def load_responses(
         No reader or several recognise the file, or what it holds are no responses.
     SpecError
         An unknown format or option.
+
+    Examples
+    --------
+    >>> np.save("betas.npy", np.arange(6.0).reshape(3, 2))
+    >>> load_responses("betas.npy", stimuli=["cat", "dog", "cat"])["repetition"].values.tolist()
+    [0, 0, 1]
     """
     common = {"stimuli": stimuli, "subject": subject, "session": session, "roi": roi, "allow_pickle": allow_pickle}
     responses = _load(Path(path), RESPONSE_READERS, format, common, options, [])
