@@ -1,5 +1,6 @@
 """Fuzz by hand: a table of outcomes, failing cases kept for a replay."""
 
+# ruff: noqa: T201
 from __future__ import annotations
 
 import argparse
@@ -35,7 +36,9 @@ def main() -> None:
             continue
         numbers = range(chosen.first, chosen.first + chosen.count)
         tally = campaign.run(name, chosen.seed, numbers)
-        print(f"{name:28}", ", ".join(f"{n} {what}" for what, n in tally.outcomes.most_common()) or "absent", flush=True)
+        print(
+            f"{name:28}", ", ".join(f"{n} {what}" for what, n in tally.outcomes.most_common()) or "absent", flush=True
+        )
         for failure in tally.failures:
             print(f"    {failure}")
         failed += len(tally.failures)

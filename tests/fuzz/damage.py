@@ -95,7 +95,17 @@ def npy_header(rng: np.random.Generator, data: bytes) -> bytes:
     size = int.from_bytes(data[8:10], "little")
     header = data[10 : 10 + size].decode("latin1")
     shape = rng.choice(
-        ["()", "(0,)", "(-1, 3)", "(4611686018427387905, 2)", "(99999999, 99999999)", "(1.5,)", "'x'", "(True,)", "None"]
+        [
+            "()",
+            "(0,)",
+            "(-1, 3)",
+            "(4611686018427387905, 2)",
+            "(99999999, 99999999)",
+            "(1.5,)",
+            "'x'",
+            "(True,)",
+            "None",
+        ]
     )
     descr = rng.choice(["|O", "<f2", ">f8", "<U999999999", "|V8", "<M8[ns]", "nonsense", "|S0", "<c16", "|b1"])
     changes: list[tuple[str, str]] = [

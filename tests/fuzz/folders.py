@@ -13,14 +13,23 @@ import numpy as np
 from .damage import DAMAGE
 from .text import ENCODINGS, FORM, MEANING, SUFFIXES
 
-LEFTOVERS = (".DS_Store", "Thumbs.db", "desktop.ini", "._{name}", ".{name}.swp", "{name}~", "__MACOSX/._{name}", ".ipynb_checkpoints/")
+LEFTOVERS = (
+    ".DS_Store",
+    "Thumbs.db",
+    "desktop.ini",
+    "._{name}",
+    ".{name}.swp",
+    "{name}~",
+    "__MACOSX/._{name}",
+    ".ipynb_checkpoints/",
+)
 
 
 class Change(NamedTuple):
     """What was done: to which file, and what it leaves.
 
     ``effect`` is "content" (the file holds something else), "form" (nothing that counts is different), "names" (a file has
-    another name, or is there twice) or "absence" (there is no such file any more).
+    another name, or is there under two) or "absence" (there is no such file any more).
     """
 
     effect: Literal["content", "form", "names", "absence"]
@@ -28,13 +37,15 @@ class Change(NamedTuple):
     what: str
 
 
-def change(folder: Path, rng: np.random.Generator) -> Change:
-    """Change one file below a folder, or what lies around it."""
+def change(folder: Path, rng: np.random.Generator, *, words: bool = False) -> Change:
+    """Change one file below a folder, or what lies around it; with ``words`` nothing but the words of its text."""
     files = sorted(path for path in folder.rglob("*") if path.is_file() and path.stat().st_size)
     # Small files, which say what the large ones are, as often as those.
     path = files[int(rng.integers(len(files)))]
     name = path.relative_to(folder).as_posix()
     text = path.suffix.lower() in SUFFIXES
+    if words:
+        return _reworded(path, name, rng)
     which = rng.random()
     if which < 0.12:
         return _absent(path, name, rng)
@@ -57,15 +68,25 @@ def _rewritten(path: Path, name: str, rng: np.random.Generator) -> Change:
         encoding = ENCODINGS[int(rng.integers(len(ENCODINGS)))]
         path.write_bytes(text.encode(encoding))
         return Change("form", name, encoding)
-    table = FORM if rng.random() < 0.15 else MEANING
-    done = list(table)[int(rng.integers(len(table)))]
-    after = table[done](rng, text)
+    if rng.random() < 0.15:
+        done = list(FORM)[int(rng.integers(len(FORM)))]
+        path.write_bytes(FORM[done](rng, text).encode("utf-8"))
+        return Change("form", name, done)
+    return _reworded(path, name, rng)
+
+
+def _reworded(path: Path, name: str, rng: np.random.Generator) -> Change:
+    before = path.read_text("utf-8")
+    done = list(MEANING)[int(rng.integers(len(MEANING)))]
+    after = MEANING[done](rng, before)
     path.write_bytes(after.encode("utf-8"))
-    return Change("form" if after == text or table is FORM else "content", name, done)
+    return Change("form" if after == before else "content", name, done)
 
 
 def _absent(path: Path, name: str, rng: np.random.Generator) -> Change:
-    done = str(rng.choice(["removed", "empty", "folder", "pipe", "link to nothing", "link to itself", "unreadable text"]))
+    done = str(
+        rng.choice(["removed", "empty", "folder", "pipe", "link to nothing", "link to itself", "unreadable text"])
+    )
     path.unlink()
     if done == "empty":
         path.touch()
@@ -77,8 +98,7 @@ def _absent(path: Path, name: str, rng: np.random.Generator) -> Change:
         path.symlink_to("nothing" if "nothing" in done else path.name)
     elif done == "unreadable text":
         path.write_bytes(b"<html><body>404 Not Found</body></html>\n\xff")
-        return Change("content", name, done)
-    return Change("absence", name, done)
+    return Change("content" if done in ("empty", "unreadable text") else "absence", name, done)
 
 
 def _renamed(path: Path, name: str, rng: np.random.Generator) -> Change:
@@ -96,7 +116,7 @@ def _renamed(path: Path, name: str, rng: np.random.Generator) -> Change:
         shutil.copy(path, twin)
     elif twin.name != path.name:
         path.rename(twin)
-        return Change("absence", name, f"renamed to {new}")
+        return Change("names", name, f"renamed to {new}")
     return Change("names", name, f"copied to {twin.name}")
 
 

@@ -97,13 +97,9 @@ GRAMMARS: dict[str, tuple[Callable[[str], Any], str]] = {
 
 def _target(read: Callable[[str], Any], text: str) -> Target:
     def from_file(path: Path) -> Any:
-        try:
-            held = path.read_bytes().decode("utf-8", "replace")
-        except OSError:
-            held = ""
-        return read(held.removesuffix("\n"))
+        return read(path.read_text("utf-8").removesuffix("\n"))
 
-    return Target(written("text.txt", text), from_file, free=("*",))
+    return Target(written("text.txt", text), from_file, free=("*",), words=True)
 
 
 TARGETS: dict[str, Target] = {f"text-{name}": _target(read, text) for name, (read, text) in GRAMMARS.items()}

@@ -82,7 +82,11 @@ def _pickled(path: Path, **arrays: Any) -> None:
 
 def _listed(suffix: str) -> Callable[[Path], None]:
     """An array with a list of its stimuli beside it."""
-    table = {"csv": "n,stimulus_id\n" + "".join(f"0,{i}\n" for i in IDS), "json": json.dumps(IDS), "txt": "\n".join(IDS) + "\n"}
+    table = {
+        "csv": "n,stimulus_id\n" + "".join(f"0,{i}\n" for i in IDS),
+        "json": json.dumps(IDS),
+        "txt": "\n".join(IDS) + "\n",
+    }
     table["tsv"] = table["csv"].replace(",", "\t")
 
     def write(path: Path) -> None:
@@ -237,7 +241,7 @@ TARGETS: dict[str, Target] = {
     ),
     "responses-bold5000": _responses("bold5000", _bold5000, free=("*imgnames.txt",)),
     "responses-bids": _responses("bids", lambda root: layouts.write_bids(root, SIGNAL, NAMES), free=("*events.tsv",)),
-    "responses-bids-nii": _responses("bids", _bids_plain, free=("*events.tsv",)),
+    "responses-bids-nii": _responses("bids", _bids_plain, free=("*events.tsv", "*mask.nii")),
     "responses-mne": _responses(
         "mne", _file("x-epo.fif", lambda path: layouts.write_mne(path, SIGNAL, NAMES)), free=ANY, needs=["mne"]
     ),

@@ -17,8 +17,9 @@ from typing import IO, Any
 
 import numpy as np
 
+from . import commands
 from .folders import Change, change
-from .target import Target, all_targets
+from .target import Target, find
 from .verdict import GOOD, judge
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,7 @@ class Child:
         process.stdin.write(json.dumps(request).encode() + b"\n")
         process.stdin.flush()
         answer = self._answer(process, STILL_S, BUSY_S)
-        if answer["outcome"] in ("crash", "hang", "memory"):
+        if answer["outcome"] in ("crash", "hang"):
             self.close()
         return answer
 
@@ -71,7 +72,10 @@ class Child:
             if worked > last:
                 last, since = worked, now
             if now - since > still or worked - first > busy:
-                return {"outcome": "hang", "message": f"{worked - first:.0f} s of work, then {now - since:.0f} s of none"}
+                return {
+                    "outcome": "hang",
+                    "message": f"{worked - first:.0f} s of work, then {now - since:.0f} s of none",
+                }
         line = pipe.readline()
         if not line.endswith(b"\n"):
             return {"outcome": "crash", "message": self.log.read_text(errors="replace")[-3000:]}
@@ -107,8 +111,11 @@ class Campaign:
 
     def run(self, name: str, seed: int, numbers: range) -> Tally:
         """Change and read a target's sample; each number is a case of its own, whatever the others are."""
-        target, sample = all_targets()[name], self._sample(name)
         tally = Tally(name)
+        if name.startswith("command-"):
+            commands.run(self, name.removeprefix("command-"), seed, numbers, tally)
+            return tally
+        target, sample = find(name), self._sample(name)
         for number in numbers if sample is not None else ():
             assert sample is not None
             self._case(name, target, sample, seed, number, tally)
@@ -119,7 +126,9 @@ class Campaign:
         folder = self.folder / f"{name}-{seed}-{number}"
         shutil.rmtree(folder, ignore_errors=True)
         shutil.copytree(source, folder / "data", symlinks=True)
-        done = change(folder / "data", np.random.default_rng([seed, zlib.crc32(name.encode()), number]))
+        done = change(
+            folder / "data", np.random.default_rng([seed, zlib.crc32(name.encode()), number]), words=target.words
+        )
         (folder / "case.json").write_text(json.dumps({"target": name, "path": relative, "change": done}))
         answer = self.child.ask(read=name, path=str(folder / "data" / relative))
         verdict = judge(target, done, answer, original)
@@ -136,7 +145,7 @@ class Campaign:
     def _sample(self, name: str) -> tuple[Path, str, dict[str, Any]] | None:
         """Folder, path in it and fingerprint of the unchanged sample; None where its data or libraries are absent."""
         if name not in self._samples:
-            self._samples[name] = None if all_targets()[name].lacks() else self._make(name)
+            self._samples[name] = None if find(name).lacks() else self._make(name)
         return self._samples[name]
 
     def _make(self, name: str) -> tuple[Path, str, dict[str, Any]] | None:
@@ -161,4 +170,4 @@ def replay(folder: Path) -> Any:
     """Read a kept case in this process, so that its error shows where it comes from."""
     case = json.loads((folder / "case.json").read_text())
     print(case["target"], Change(*case["change"]))  # noqa: T201
-    return all_targets()[case["target"]].read(folder / "data" / case["path"])
+    return find(case["target"]).read(folder / "data" / case["path"])

@@ -51,20 +51,21 @@ def _failure(error: BaseException) -> dict[str, Any]:
 
 def read(name: str, path: Path) -> dict[str, Any]:
     """Read one path with a target."""
-    from .target import all_targets
+    from .target import find
     from .verdict import fingerprint
 
     try:
-        return {"outcome": "value", "value": fingerprint(all_targets()[name].read(path))}
+        return {"outcome": "value", "value": fingerprint(find(name).read(path))}
     except Exception as error:
         return _failure(error)
 
 
 def make(name: str, folder: Path) -> dict[str, Any]:
     """Write a target's sample; its path is relative to the folder."""
-    from .target import all_targets
+    from . import commands
+    from .target import find
 
-    path = all_targets()[name].make(folder)
+    path = commands.make(folder) if name == "commands" else find(name).make(folder)
     return {"outcome": "made", "path": None if path is None else path.relative_to(folder).as_posix()}
 
 
@@ -74,8 +75,12 @@ def run(arguments: list[str], folder: str) -> dict[str, Any]:
 
     from bltvs_neuro.cli.app import app
 
+    before = os.getcwd()
     os.chdir(folder)
-    result = CliRunner().invoke(app, arguments)
+    try:
+        result = CliRunner().invoke(app, arguments)
+    finally:
+        os.chdir(before)
     if result.exception is not None and not isinstance(result.exception, SystemExit):
         return _failure(result.exception)
     return {"outcome": "done", "code": result.exit_code, "message": result.output}

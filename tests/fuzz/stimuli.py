@@ -67,12 +67,18 @@ def pixels(stimuli: StimulusSet) -> dict[str, Any]:
     """Ids, metadata and all pixels."""
     return {
         "ids": list(stimuli.ids), "metadata": stimuli.metadata.to_csv(),
-        "pixels": [stimuli.digest(i) for i in range(len(stimuli))],
+        "rows": [[name, stimuli.digest(name)] for name in stimuli.ids],
     }  # fmt: skip
 
 
 def _labelled(data: Any) -> dict[str, Any]:
-    return {**pixels(data.stimuli), "labels": np.asarray(data.labels), "classes": data.classes}
+    held = pixels(data.stimuli)
+    names = [data.classes[label] for label in data.labels]
+    return {
+        **held,
+        "classes": data.classes,
+        "rows": [[*row, name] for row, name in zip(held["rows"], names, strict=True)],
+    }
 
 
 def _read_classes(path: Path) -> Any:
@@ -141,8 +147,13 @@ TARGETS: dict[str, Target] = {
     },
     "training-folder": Target(_classes, _read_classes, ("*.png",), named=True, covers="data:imagefolder"),
     "training-ecoset": Target(_ecoset, _read_ecoset, free=("*",), covers="data:ecoset"),
-    "classes-txt": Target(written("classes.txt", "n01440764 tench\nn01443537 goldfish\n"), _read_class_file, free=("*",)),
+    "classes-txt": Target(
+        written("classes.txt", "n01440764 tench\nn01443537 goldfish\n"), _read_class_file, free=("*",)
+    ),
     "classes-json": Target(written("classes.json", '["man", "insect"]'), _read_class_file, free=("*",)),
     "regions-json": Target(written("regions.json", '{"V1": "V1", "IT": "LOC"}'), _read_regions, free=("*",)),
-    **{f"ids-{suffix[1:]}": Target(written(f"ids{suffix}", text), _read_ids, free=("*",)) for suffix, text in LISTS.items()},
+    **{
+        f"ids-{suffix[1:]}": Target(written(f"ids{suffix}", text), _read_ids, free=("*",))
+        for suffix, text in LISTS.items()
+    },
 }

@@ -31,6 +31,8 @@ class Target:
         Entry of the package's table that this target stands for, see ``test_fuzz.py``.
     needs : tuple of str
         Optional libraries.
+    words : bool
+        The file stands for an argument: only its words change, never the file.
     """
 
     make: Callable[[Path], Path | None]
@@ -40,6 +42,7 @@ class Target:
     named: bool = False
     covers: str = ""
     needs: tuple[str, ...] = ()
+    words: bool = False
 
     def lacks(self) -> list[str]:
         """Libraries that are not installed."""
@@ -59,3 +62,10 @@ def all_targets() -> dict[str, Target]:
     found = {name: target for table in tables for name, target in table.items()}
     assert len(found) == sum(map(len, tables)), "two targets have one name"
     return found
+
+
+def find(name: str) -> Target:
+    """A target by name, also one of those that are wrong on purpose (:mod:`.faults`)."""
+    from .faults import FAULTS
+
+    return FAULTS[name][0] if name in FAULTS else all_targets()[name]

@@ -29,7 +29,7 @@ def fingerprint(value: Any) -> dict[str, Any]:
     Parameters
     ----------
     value : DataArray, Dataset, or plain data with arrays
-        Of a dict, ``"ids"`` are the labels.
+        Of a dict, ``"ids"`` are the labels, and ``"rows"`` what belongs to each.
     """
     import xarray as xr
 
@@ -44,8 +44,9 @@ def fingerprint(value: Any) -> dict[str, Any]:
         }
     if isinstance(value, xr.Dataset):
         value = {"ids": sorted(map(str, value.variables)), **{str(k): v.values for k, v in value.variables.items()}}
-    labels = value.get("ids") if isinstance(value, dict) else None
-    return {"labels": _digest(labels), "all": _digest(value), "rows": [], "columns": []}
+    held = value if isinstance(value, dict) else {}
+    rows = [_digest(row) for row in held.get("rows", ())]
+    return {"labels": _digest(held.get("ids")), "all": _digest(value), "rows": rows, "columns": []}
 
 
 def _key(array: Any, dim: Any) -> list[str]:
@@ -74,15 +75,12 @@ def judge(target: Target, change: Change, answer: dict[str, Any], original: dict
     found = answer["value"]
     if found["all"] == original["all"]:
         return "equal"
-    if change.effect == "absence" or (change.effect == "names" and not target.named):
-        return "part" if _is_part(found, original) else "another value"
-    if change.effect == "names":
+    if change.effect == "content":
+        loose = matches(target.free, change.file) or found["labels"] == original["labels"] or _is_part(found, original)
+        return "other labels or values" if loose and not matches(target.checked, change.file) else "another value"
+    if change.effect == "names" and target.named:
         return "other labels or values"
-    if change.effect == "form" or matches(target.checked, change.file):
-        return "another value"
-    if matches(target.free, change.file) or found["labels"] == original["labels"]:
-        return "other labels or values"
-    return "another value"
+    return "part" if change.effect != "form" and _is_part(found, original) else "another value"
 
 
 def one_sentence(message: str) -> bool:

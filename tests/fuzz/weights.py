@@ -28,7 +28,9 @@ def export(root: Path) -> Path:
     from bltvs_neuro.model.exported import export_model
 
     classes = ("disc", "ring", "star")
-    return export_model(_model(), root / "model", name="tiny", classes=classes, accuracies=(40, 50.5), training={"seed": 0})
+    return export_model(
+        _model(), root / "model", name="tiny", classes=classes, accuracies=(40, 50.5), training={"seed": 0}
+    )
 
 
 def _file(suffix: str, root: Path) -> Path:
@@ -58,7 +60,11 @@ def _read_folder(path: Path) -> Any:
     from bltvs_neuro.model.checkpoints import class_names
 
     model = load_model(path)
-    return {"classes": class_names(path), "sha256": model.provenance["weights_sha256"], "about": model.provenance["about"]}
+    return {
+        "classes": class_names(path),
+        "sha256": model.provenance["weights_sha256"],
+        "about": model.provenance["about"],
+    }
 
 
 def _run(root: Path) -> Path:
