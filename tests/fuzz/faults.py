@@ -50,7 +50,7 @@ FAULTS: dict[str, tuple[Target, str]] = {
     "fault-crash": (_after(lambda text: os.abort()), "crash"),
     "fault-hang": (_after(lambda text: time.sleep(1000)), "hang"),
     "fault-memory": (_after(_memory), "memory"),
-    "fault-two lines": (_after(_refuse("x.csv\nis damaged")), "no sentence"),
+    "fault-long": (_after(_refuse("x.csv is damaged " * 100)), "no sentence"),
     "fault-internals": (_after(_refuse("'NoneType' object has no attribute 'x'")), "no sentence"),
 }
 """Name -> target, and an outcome that it has to have."""
