@@ -6,12 +6,26 @@ Every error a user can meet derives from :class:`BltvsError`; the command line p
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+LONGEST_WORD = 400
+"""Characters of a word that a message shows; a path fits, the content of a damaged file does not."""
+
 
 class BltvsError(Exception):
-    """Base of all errors that bltvs_neuro raises on purpose."""
+    """Base of all errors that bltvs_neuro raises on purpose; its text is fit to be shown.
+
+    Messages quote names, cells and other libraries' messages, which a damaged file may fill with anything. What cannot
+    be printed is escaped, words beyond :data:`LONGEST_WORD` are cut in the middle, and line breaks become spaces,
+    except before an indented line, which belongs to a list.
+    """
+
+    def __str__(self) -> str:
+        text = re.sub(r"\s*[\n\r]+(?!  \S)", " ", super().__str__().strip())
+        text = re.sub(rf"\S{{{LONGEST_WORD},}}", lambda word: f"{word[0][:100]}…{word[0][-50:]}", text)
+        return "".join(c if c.isprintable() or c == "\n" else repr(c)[1:-1] for c in text)
 
 
 class SpecError(BltvsError, ValueError):

@@ -143,6 +143,15 @@ def fit_encoding(
         Stimuli that differ, fewer stimuli than folds, no target that can be fitted.
     StoreError
         A store of another form, or a resume_path of another sweep.
+
+    Examples
+    --------
+    >>> acts = bn.open_store("acts.h5")
+    >>> voxels = acts["V1/bu"].sel(timestep=1).values[:, :4]
+    >>> responses = bn.make_responses(voxels, acts.stimulus_ids, neuroid_coords={"roi": "V1"})
+    >>> fit = fit_encoding(acts, responses, timesteps=1, cv=3, on_edge="ignore")
+    >>> fit["stream"].values.tolist(), fit["r"].dims, fit["r"].shape
+    (['bu', 'td'], ('space', 'neuroid'), (2, 4))
     """
     if (bands is not None) != (solver in BANDED):
         raise SpecError(

@@ -89,7 +89,7 @@ def group_folds(
     Examples
     --------
     >>> [fold.test.tolist() for fold in group_folds(["a", "a", "b", "b"], 2)]
-    [[2, 3], [0, 1]]
+    [[0, 1], [2, 3]]
     """
     if n_folds < 2:
         raise SpecError(f"cross-validation needs at least 2 folds; got {n_folds}")

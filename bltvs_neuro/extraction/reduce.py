@@ -321,22 +321,46 @@ def sparse_projection(n: int, units: int, rng: np.random.Generator) -> tuple[np.
 
 
 def mean() -> Mean:
-    """Mean over space: one value per channel."""
+    """Mean over space: one value per channel.
+
+    Examples
+    --------
+    >>> mean().name
+    'mean'
+    """
     return Mean()
 
 
 def pool(size: int) -> Pool:
-    """Adaptive average pooling to ``size`` x ``size`` positions per channel."""
+    """Adaptive average pooling to ``size`` x ``size`` positions per channel.
+
+    Examples
+    --------
+    >>> pool(4).name
+    'pool:4'
+    """
     return Pool(size)
 
 
 def channels(index: Sequence[int]) -> Select:
-    """Keep these channels of every site, at all positions."""
+    """Keep these channels of every site, at all positions.
+
+    Examples
+    --------
+    >>> channels([0, 5]).name
+    'channels:0,5'
+    """
     return Select(channels=tuple(int(i) for i in index))
 
 
 def units(which: int | Mapping[str, Sequence[int]], seed: int = 0) -> Select:
-    """Keep ``which`` units drawn at random per site, or flat indices into (channel, y, x) per site."""
+    """Keep ``which`` units drawn at random per site, or flat indices into (channel, y, x) per site.
+
+    Examples
+    --------
+    >>> units(500, seed=1).name
+    'units:500'
+    """
     return Select(units=which, seed=seed)
 
 
@@ -355,6 +379,11 @@ def project(n: int | None = None, seed: int = 0, *, n_stimuli: int | None = None
     References
     ----------
     Dasgupta & Gupta 2003. doi:10.1002/rsa.10073
+
+    Examples
+    --------
+    >>> project(2048).name, project(n_stimuli=1000, eps=0.2).n
+    ('project:2048', 1594)
     """
     if n is None:
         if n_stimuli is None:

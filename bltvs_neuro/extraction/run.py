@@ -116,6 +116,15 @@ def extract(
         A stimulus that cannot be read, or that changed since the parts were written.
     StoreError
         A store of another extraction, a second writer, a disk that cannot hold the result or is full.
+
+    Examples
+    --------
+    >>> model = bn.BLT_VS(timesteps=2, num_classes=3, bio_unroll=False, image_size=128, width=0.0625).eval()
+    >>> stimuli = bn.StimulusSet.synthetic(4, size=64)
+    >>> path = extract(model, stimuli, "made.h5", areas="V1", streams="bu", reduce="mean")
+    >>> with bn.open_store(path) as acts:
+    ...     print(acts["V1/bu"].dims, acts["V1/bu"].shape)
+    ('stimulus', 'timestep', 'channel') (4, 2, 36)
     """
     where = check_options(
         device, precision, memory_format=memory_format, on_error=on_error, join=join, keep_bits=keep_bits,

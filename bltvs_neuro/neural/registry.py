@@ -112,6 +112,13 @@ def load_rdms(
         No reader or several recognise the file, or what it holds are no RDMs.
     SpecError
         An unknown format or option.
+
+    Examples
+    --------
+    >>> np.savez("lab.npz", rdm=[[0, 1, 2], [1, 0, 3], [2, 3, 0]], stimuli=["cat", "dog", "tree"])
+    >>> rdms = load_rdms("lab.npz")
+    >>> rdms["stimulus_a"].values.tolist(), rdms.values.tolist()
+    (['cat', 'cat', 'dog'], [[1.0, 2.0, 3.0]])
     """
     common = convert(load_rdms, dict(
         format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, missing=missing,
@@ -172,6 +179,12 @@ def load_responses(
         No reader or several recognise the file, or what it holds are no responses.
     SpecError
         An unknown format or option.
+
+    Examples
+    --------
+    >>> np.save("betas.npy", np.arange(6.0).reshape(3, 2))
+    >>> load_responses("betas.npy", stimuli=["cat", "dog", "cat"])["repetition"].values.tolist()
+    [0, 0, 1]
     """
     common = convert(load_responses, dict(
         format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, allow_pickle=allow_pickle,

@@ -104,6 +104,12 @@ def decode(
     ----------
     King & Dehaene (2014), Characterizing the dynamics of mental representations: the temporal generalization method,
     doi:10.1016/j.tics.2014.01.002
+
+    Examples
+    --------
+    >>> result = decode(bn.open_store("acts.h5"), "category", folds=3, classifier="ridge")
+    >>> result.chance, result.table["accuracy"].dims
+    (0.1, ('site', 'train_timestep', 'test_timestep'))
     """
     if classifier not in CLASSIFIERS:
         raise unknown("classifier", classifier, list(CLASSIFIERS))

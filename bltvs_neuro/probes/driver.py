@@ -77,6 +77,12 @@ def drive(
     References
     ----------
     Olah, Mordvintsev & Schubert (2017), Feature visualization, doi:10.23915/distill.00007
+
+    Examples
+    --------
+    >>> model = bn.BLT_VS(timesteps=2, num_classes=3, bio_unroll=False, image_size=128, width=0.0625).eval()
+    >>> drive(model, "LGN/bu", 0, 1, steps=2).images.shape
+    (1, 128, 128, 3)
     """
     site = site if isinstance(site, Site) else Site.parse(site)
     channels = [channel] if isinstance(channel, int) else [int(c) for c in channel]

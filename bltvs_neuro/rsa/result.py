@@ -110,6 +110,19 @@ def compare_rdms(
     References
     ----------
     Schütt et al. (2023), doi:10.7554/eLife.82566.
+
+    Examples
+    --------
+    >>> from bltvs_neuro.neural import make_rdms
+    >>> acts = bn.open_store("acts.h5")
+    >>> rdms = bn.compute_rdms(acts)
+    >>> noise = np.random.default_rng(0).normal(0, 0.01, (3, rdms.sizes["pair"]))
+    >>> brain = make_rdms(
+    ...     rdms.sel(rdm=0).values + noise, acts.stimulus_ids, metric="correlation", subject=["s1", "s2", "s3"]
+    ... )
+    >>> result = compare_rdms(rdms, brain, bootstrap=100)
+    >>> result.best()[["area", "stream", "timestep"]].values.tolist()
+    [['V1', 'bu', 0]]
     """
     kind = similarity_name(similarity)
     check_choices(bootstrap, variance, over, test, correction, level)

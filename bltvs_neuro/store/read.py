@@ -39,6 +39,12 @@ def open_store(path: str | os.PathLike[str]) -> Store:
     StoreError
         No file, an unfinished extraction (says how much is done), another kind of file, a damaged one, or one whose
         parts are missing.
+
+    Examples
+    --------
+    >>> with open_store("acts.h5") as acts:
+    ...     print(acts.sites, acts["V1/bu"].sel(timestep=1).shape, acts.status("V1/bu", 7))
+    ('V1/bu', 'V1/td') (30, 36) absent
     """
     path = Path(path)
     refuse_unfinished(path)

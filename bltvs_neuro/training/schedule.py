@@ -27,10 +27,12 @@ class LearningRate:
     Examples
     --------
     >>> rate = LearningRate(OptimizerConfig(learning_rate=1.0), epochs=0)
+    >>> values = []
     >>> for loss in (5, 4, 3, 2, 1):
-    ...     print(round(rate.value, 4), end=" ")
+    ...     values.append(round(rate.value, 4))
     ...     rate.step(loss)
-    0.01 0.2575 0.505 0.7525 1.0
+    >>> values
+    [0.01, 0.2575, 0.505, 0.7525, 1.0]
     """
 
     def __init__(self, config: OptimizerConfig, epochs: int) -> None:
