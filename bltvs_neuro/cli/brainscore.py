@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from ..errors import SpecError
+from ..tables import SEPARATORS, read_cells
 from .common import ImageSize, ModelName, Seed, Weights, chosen_model, err, guarded, out
 
 app = typer.Typer(
@@ -111,7 +112,7 @@ def score(
     from ..brainscore import scoring
     from ..brainscore.commitment import brain_model
 
-    own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", ".csv")
+    own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", *SEPARATORS)
     benchmarks: list[Any]
     if own:
         choices = dict(
@@ -154,10 +155,8 @@ def _own(path: Path, stimuli: str | None, **given: Any) -> tuple[list[Any], dict
     if path.is_file():
         described["sha256"] = sha256_file(path)
     name = path.stem
-    if path.suffix == ".csv" and given["fitting"] is not None:
-        import pandas as pd
-
-        table = pd.read_csv(path, dtype=str)
+    if path.suffix in SEPARATORS and given["fitting"] is not None:
+        table = read_cells(path).frame()
         return [
             ChoiceBenchmark(
                 table, shown, StimulusSet.open(given["fitting"]), visual_degrees=given["degrees"], name=name

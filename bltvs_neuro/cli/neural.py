@@ -41,7 +41,7 @@ def neural(
         "allow_pickle": allow_pickle,
         **reader_options(option),
     }
-    kind = kind_of(file, format)
+    kind = kind_of(file, **options)
     with err.status(f"reading {file}"):
         array = load_rdms(file, missing="keep", **options) if kind == "rdms" else load_responses(file, **options)
     _describe(file, kind, array)

@@ -129,15 +129,7 @@ def _events(file: Path, count: int, column: str | None) -> list[str]:
     events = file.with_name(SUFFIX.sub("", file.name) + "_events.tsv")
     if not events.is_file():
         raise DataError(f"{file} does not name its {count} trials: there is no {events.name}; pass stimuli=")
-    if column is None:
-        ids = read_list(events)
-    else:
-        import pandas as pd
-
-        table = pd.read_csv(events, sep="\t", dtype=str, keep_default_na=False)
-        if column not in table:
-            raise DataError(f"{events} has no column {column!r}; its columns: {listed(table.columns)}")
-        ids = table[column].tolist()
+    ids = read_list(events, column)
     if len(ids) != count:
         raise DataError(f"{events} has {len(ids)} rows, but {file.name} has {count} volumes")
     return ids

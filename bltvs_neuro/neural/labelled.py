@@ -19,7 +19,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, listed, unknown
+from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
 from .condensed import as_real, condensed_to_square, n_from_pairs, n_pairs, square_to_condensed
@@ -209,6 +209,7 @@ def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
         presentations (run, session) are dropped.
     """
     check_responses(responses)
+    check_one_subject(responses)
     ids = responses[STIMULUS_ID].values
     order = list(dict.fromkeys(ids))
     code = {stimulus: i for i, stimulus in enumerate(order)}
@@ -228,6 +229,17 @@ def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
             n_repetitions=(PRESENTATION, np.array([len(rows) for rows in groups])),
         )
     )
+
+
+def check_one_subject(responses: xr.DataArray) -> None:
+    """Raise a DataError where rows are presentations to several subjects, whose neuroids are not the same."""
+    if "subject" in responses.coords and responses["subject"].dims == (PRESENTATION,):
+        subjects = list(dict.fromkeys(responses["subject"].values.astype(str)))
+        if len(subjects) > 1:
+            raise DataError(
+                f"the presentations are of subjects {listed(subjects)}, who do not share neuroids: choose one with "
+                f"{argument('subject', subjects[0])}"
+            )
 
 
 def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:

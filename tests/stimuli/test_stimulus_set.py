@@ -316,7 +316,7 @@ def test_table_columns_can_be_named_and_tsv_is_read(tmp_path):
         ("stimulus_id,path\na,a.png\n,b.png\n", "column 'stimulus_id' is empty in row 3"),
         ("id,picture\na,a.png\n", "none of the columns may be the path; say path_column=, one of: id, picture"),
         ("path,file\na.png,a.png\n", "any of path, file may be the path"),
-        ("path\n", "a header and no rows"),
+        ("path\n", "a header but no rows"),
         ("", "cannot read the table"),
         ("path,x\na.png,1,2\nb.png,1,2\n", "more cells than the header"),
         ('path,x\n"a.png,1\n', "cannot read the table"),
