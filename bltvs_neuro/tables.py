@@ -174,7 +174,8 @@ def _rows(path: Path, encoding: str, separator: str, most: int | None = None) ->
     blanks = separator == BLANKS
     with path.open(encoding=encoding, newline="") as stream:
         reader = csv.reader(stream, delimiter=" " if blanks else separator, skipinitialspace=blanks)
-        found = list(islice((row for row in reader if row and (len(row) > 1 or row[0].strip() or not blanks)), most))
+        written = (row for row in reader if row and not (len(row) == 1 and row[0].isspace()))
+        found = list(islice(written, most))
     return [row[:-1] if blanks and row[-1] == "" else row for row in found]
 
 

@@ -14,8 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..errors import DataError
-from ..tables import SEPARATORS, Grid, read_cells
+from ..tables import Grid, read_cells
 from .columns import COORDINATES, plain
 from .condensed import looks_like_rdm, n_pairs
 from .files import Variable, kind, load_arrays, variables
@@ -122,21 +121,16 @@ def _counts(path: Path, held: Mapping[str, Variable], stimuli: Stimuli | Mapping
 
 
 def _table_holds(path: Path, stimuli: Stimuli | Mapping[str, str]) -> set[Holds]:
-    """What a table may hold, from its first rows; a .txt file that is no table of numbers holds nothing."""
-    try:
-        grid = read_cells(path, rows=SIDE + 1)
-        whole = len(grid.cells) <= SIDE
-        found = square(grid) if whole else _corner_of_table(grid)
-        if found is not None and (found.agree or looks_like_rdm(found.values)):
-            return {"rdms"}
-        table = apart(grid)
-    except DataError:
-        if path.suffix.lower() in SEPARATORS:
-            raise  # no other reader takes these: say what is wrong with the table
-        return set()
-    if table.coordinates or (table.ids is not None and not table.counted):
-        return {"responses"}
+    """What a table may hold, from its first rows."""
+    grid = read_cells(path, rows=SIDE + 1)
+    whole = len(grid.cells) <= SIDE
+    found = square(grid) if whole else _corner_of_table(grid)
+    if found is not None and (found.agree or looks_like_rdm(found.values)):
+        return {"rdms"}
+    table = apart(grid)
     counts = {len(ids) for ids in known_ids(path, stimuli, {})[1]}
+    if (table.ids is not None and not table.counted) or (table.coordinates and not counts):
+        return {"responses"}
     if not whole:  # as many rows as a list has entries are not ruled out
         return shape_holds((max(counts, default=SIDE + 1), table.values.shape[1]), counts)
     return shape_holds(table.values.shape, counts)

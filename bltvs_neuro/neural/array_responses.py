@@ -12,7 +12,7 @@ import xarray as xr
 from ..errors import DataError, argument, listed, unknown
 from ..schema import PRESENTATION
 from .array_kind import NEUROID_ARRAYS, candidates, holds
-from .columns import coordinate_of
+from .columns import OF_NEUROIDS, coordinate_of, plain
 from .files import kind, load_arrays, open_npy, provenance, variables
 from .ids import ID_KEYS, Stimuli, as_text, find_ids, known_ids
 from .labelled import count_repetitions, make_responses
@@ -108,6 +108,12 @@ def _read_table(
     path: Path, stimuli: Stimuli, id_column: str | None, columns: str | Sequence[str] | None
 ) -> xr.DataArray:
     table = read_table(path, id_column=id_column, columns=columns)
+    long = [name for name in table.coordinates if plain(name) in OF_NEUROIDS]
+    if long:
+        raise DataError(
+            f"{path} has a column {long[0]!r}, which presentations do not have: tables of responses are read with one row "
+            "per presentation and one column per neuroid (pandas.DataFrame.pivot makes such a table)"
+        )
     numbered = table.counted and known_ids(path, stimuli, {})[0]  # a nameless index is no list of stimuli
     arrays = {} if table.ids is None or numbered else {"stimulus_id": table.ids}
     ids = find_ids(path, stimuli, arrays, {len(table.values)}, "presentations")
@@ -137,9 +143,9 @@ def _of_presentations(arrays: Mapping[str, Any], presentations: int, neuroids: i
     found = {}
     for name, array in arrays.items():
         label = coordinate_of(name)
-        if label is None or name in ID_KEYS or np.size(array) != presentations:
+        if label is None or name in ID_KEYS or plain(name) in OF_NEUROIDS or np.size(array) != presentations:
             continue
-        if name not in NEUROID_ARRAYS or presentations != neuroids:
+        if name != "subject" or presentations != neuroids:
             found[label] = _flat(array)
     return found
 

@@ -16,6 +16,9 @@ WEAK_ID = (
 )  # fmt: skip
 """Names of stimulus ids where there is no better one; beside a better one they are coordinates."""
 
+OF_NEUROIDS = ("time", "neuroid", "neuroid_id", "voxel", "electrode", "channel", "roi", "hemisphere")
+"""Coordinates that presentations do not have; RDMs may."""
+
 COORDINATES: dict[str, str] = {
     **dict.fromkeys(("subject", "sub", "subj", "subject_id", "participant", "participant_id"), "subject"),
     **dict.fromkeys(("session", "ses", "session_id", "session_number"), "session"),
@@ -33,6 +36,7 @@ COORDINATES: dict[str, str] = {
         )
     },
     "presentation": "trial",
+    **{name: name for name in OF_NEUROIDS},
 }  # fmt: skip
 """Names that are coordinates of presentations (of RDMs, where a table holds these), and how these are called here."""
 

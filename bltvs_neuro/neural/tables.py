@@ -12,13 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import DataError, argument, listed, unknown
-from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
+from ..schema import STIMULUS_ID
 from ..tables import Grid, numberlike, numbers, read_cells, text_among, typed
 from .columns import choose_ids, coordinate_of, is_id
 from .condensed import looks_like_rdm
-
-RESERVED = (NEUROID, PRESENTATION, "time")
-"""Names that mean something else to labelled data."""
 
 
 @dataclass(frozen=True)
@@ -89,7 +86,7 @@ def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[s
     values: dict[str, NDArray[np.float64]] = {}
     coordinates: dict[str, NDArray[Any]] = {}
     for name in have:
-        if name == ids_in or (name == "" and is_counting(texts[name])):
+        if name == ids_in or name == "":  # an index beside better ids
             continue
         known = coordinate_of(name) if wanted is None else None if name in wanted else coordinate_of(name) or name
         if known is None:
@@ -102,11 +99,6 @@ def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[s
         label = known if known not in coordinates else name
         if label == STIMULUS_ID:  # another column was chosen
             continue
-        if label in RESERVED or not label:
-            raise DataError(
-                f"column {name!r} of {grid.path} cannot be a coordinate of presentations; name the columns of values "
-                f"with {argument('columns', 'V1,V2')}, or rename it"
-            )
         coordinates[label] = (
             np.array(texts[name], dtype=object) if label == "subject" else typed(texts[name], grid.decimal)
         )
