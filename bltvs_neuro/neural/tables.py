@@ -175,7 +175,9 @@ def has_header(grid: Grid) -> bool:
     counting = labels and is_counting(names)
     body = rest[:, len(first) - len(names) :]
     fractions = [not _whole(column) for column in body.T]
-    if not corner and (text_below or (_whole(rest[:, 0]) and (counting or (labels and all(fractions))))):
+    # ids are seldom fractions; a first column of nothing else holds values, the first of them missing
+    idlike = any(cell.strip() and (_whole([cell]) or not numberlike(cell)) for cell in rest[:, 0])
+    if not corner and (text_below or (idlike and (counting or (labels and all(fractions))))):
         return True
     if _mirrored(grid.cells[:, 1:] if text_corner else grid.cells, grid.decimal):
         return False
