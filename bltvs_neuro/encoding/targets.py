@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError, difference, listed, unknown
+from ..errors import DataError, SpecError, argument, difference, listed, unknown
 from ..neural.labelled import average_repetitions, check_one_subject, check_responses
 from ..schema import PRESENTATION, STIMULUS_ID
 from .folds import join_groups
@@ -97,7 +97,7 @@ def prepare_targets(
     if ours != theirs:
         text = difference("stimuli", store_ids, dict.fromkeys(shown), "the store", "the neural data")
         if on_mismatch == "raise":
-            raise DataError(f'{text}. on_mismatch="intersect" keeps the common stimuli')
+            raise DataError(f"{text}. {argument('on_mismatch', 'intersect')} keeps the common stimuli")
         left_out = {"store": len(ours - theirs), "neural": len(theirs - ours)}
         if not ours & theirs:
             raise DataError(f"no stimulus is common to the store and the neural data: {text}")

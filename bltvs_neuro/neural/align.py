@@ -8,7 +8,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, SpecError, difference, listed, unknown
+from ..errors import DataError, SpecError, argument, difference, listed, unknown
 from ..schema import PAIR, RDM
 from .condensed import condensed_to_square, n_from_pairs, pair_index
 from .labels import pair_coords, unique_ids
@@ -112,7 +112,7 @@ def align_rdms(
     for label, other in zip(labels[1:], sets[1:], strict=True):
         if set(other) != set(sets[0]) and on_mismatch == "raise":
             text = difference("stimuli", sets[0], other, labels[0], label)
-            raise DataError(f'{text}. on_mismatch="intersect" keeps the common stimuli')
+            raise DataError(f"{text}. {argument('on_mismatch', 'intersect')} keeps the common stimuli")
         common = set(other)
         order = tuple(stimulus for stimulus in order if stimulus in common)
     if len(order) < 3:

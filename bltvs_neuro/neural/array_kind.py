@@ -7,14 +7,15 @@ be a condensed RDM or a presentation: the list of stimuli tells.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..tables import Grid, read_cells
+from ..tables import SEPARATORS, Grid, numberlike, read_cells
 from .columns import COORDINATES, plain
 from .condensed import looks_like_rdm, n_pairs
 from .files import Variable, kind, load_arrays, variables
@@ -33,7 +34,13 @@ MOST_IDS = 2**22
 """A longer array under a name of stimulus ids is not read to count them."""
 
 
-def holds(path: Path, stimuli: Stimuli | Mapping[str, str] = None, key: str | None = None) -> set[Holds]:
+def holds(
+    path: Path,
+    stimuli: Stimuli | Mapping[str, str] = None,
+    key: str | None = None,
+    id_column: str | None = None,
+    columns: str | Sequence[str] | None = None,
+) -> set[Holds]:
     """What a file of plain arrays may hold: RDMs, responses, either, or (an empty set) no such array.
 
     Parameters
@@ -43,8 +50,12 @@ def holds(path: Path, stimuli: Stimuli | Mapping[str, str] = None, key: str | No
         The list that the user gave; its length tells rows of pairs from presentations.
     key : str, optional
         The array meant, where there are several.
+    id_column, columns : optional
+        Columns that were chosen: the rows are presentations then.
     """
     if kind(path) == "table":
+        if id_column is not None or columns is not None:
+            return {"responses"}
         return _table_holds(path, stimuli)
     if kind(path) not in CONTAINERS:
         return set()
@@ -92,7 +103,8 @@ def shape_holds(shape: tuple[int, ...], counts: set[int]) -> set[Holds]:
     rows, width = (1, shape[0]) if len(shape) == 1 else shape
     column = n_stimuli(rows) if width == 1 else 0  # pairs below each other, as MATLAB may keep them
     fits: set[Holds] = set()
-    if any(n in counts if counts else n > 3 for n in (n_stimuli(width), column) if n):
+    # few columns, and as many as rows, are too common to be guessed as pairs
+    if any(n in counts if counts else n > 3 and rows != width for n in (n_stimuli(width), column) if n):
         fits.add("rdms")
     if len(shape) == 2 and (rows in counts or (rows > 1 and (not counts or not fits))):
         fits.add("responses")
@@ -121,7 +133,12 @@ def _counts(path: Path, held: Mapping[str, Variable], stimuli: Stimuli | Mapping
 
 
 def _table_holds(path: Path, stimuli: Stimuli | Mapping[str, str]) -> set[Holds]:
-    """What a table may hold, from its first rows."""
+    """What a table may hold, from its first rows; a .txt file without numbers at its beginning is none."""
+    if path.suffix.lower() not in SEPARATORS:
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            head = stream.read(4096)
+        if not any(numberlike(word) for word in re.split(r"[\s,;\"]+", head)):
+            return set()
     grid = read_cells(path, rows=SIDE + 1)
     whole = len(grid.cells) <= SIDE
     found = square(grid) if whole else _corner_of_table(grid)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ..errors import DataError, argument, listed, unknown
 from ..tables import read_cells
 from .array_kind import candidates, holds, n_stimuli
-from .condensed import condensed_to_square, looks_like_rdm, square_to_condensed
+from .condensed import looks_like_rdm, square_to_condensed
 from .files import kind, load_arrays, provenance, variables
 from .ids import ID_KEYS, Stimuli, find_ids, known_ids
 from .labelled import make_rdms
@@ -23,9 +23,16 @@ from .tables import apart, is_counting, square
 Asymmetric = Literal["raise", "mean"]
 
 
-def sniff(path: Path, *, stimuli: Stimuli | Mapping[str, str] = None, key: str | None = None) -> Match:
+def sniff(
+    path: Path,
+    *,
+    stimuli: Stimuli | Mapping[str, str] = None,
+    key: str | None = None,
+    id_column: str | None = None,
+    columns: str | Sequence[str] | None = None,
+) -> Match:
     """A container or table with an array that is, or may be, RDMs."""
-    return 1 if "rdms" in holds(path, stimuli, key) else 0
+    return 1 if "rdms" in holds(path, stimuli, key, id_column, columns) else 0
 
 
 def read(
@@ -128,8 +135,8 @@ def _table(path: Path, stimuli: Stimuli) -> tuple[NDArray[np.float64], dict[str,
 
 
 def _three_rows(array: NDArray[np.float64]) -> bool:
-    """Three condensed RDMs of three stimuli look square; only a symmetric one with zeros on the diagonal is."""
-    return array.shape == (3, 3) and not np.array_equal(array, condensed_to_square(array[np.triu_indices(3, 1)]))
+    """Three condensed RDMs of three stimuli look square; only a symmetric one with one value on the diagonal is."""
+    return array.shape == (3, 3) and not looks_like_rdm(array)
 
 
 READERS = (

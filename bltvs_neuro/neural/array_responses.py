@@ -29,9 +29,7 @@ def sniff(
     columns: str | Sequence[str] | None = None,
 ) -> Match:
     """A container or table with an array that is, or may be, responses."""
-    if kind(path) == "table" and (id_column is not None or columns is not None):
-        return 1
-    return 1 if "responses" in holds(path, stimuli, key) else 0
+    return 1 if "responses" in holds(path, stimuli, key, id_column, columns) else 0
 
 
 def read(

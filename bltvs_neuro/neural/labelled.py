@@ -269,7 +269,7 @@ def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:
         rows = f"; without any value: {listed(gone)}" if gone else ""
         raise DataError(
             f"{int(nan.sum())} of {nan.size} dissimilarities are missing (NaN), in {int(nan.any(axis=1).sum())} of "
-            f'{len(values)} RDMs{rows}. Drop these stimuli with select_stimuli, or pass missing="keep"'
+            f"{len(values)} RDMs{rows}. Drop these stimuli with select_stimuli, or pass {argument('missing', 'keep')}"
         )
 
 

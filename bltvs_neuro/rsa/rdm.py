@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..cluster import Cluster, map_tasks
-from ..errors import DataError, SpecError, listed, unknown
+from ..errors import DataError, SpecError, argument, listed, unknown
 from ..neural.labelled import check_one_subject, make_rdms
 from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
 from .folds import Folds
@@ -103,7 +103,7 @@ def compute_rdms(
     jobs = _jobs(activations, stimulus_ids, sites, timesteps, combine, by)
     if METRICS[metric].crossvalidated == "yes" and folds is None:
         raise SpecError(
-            f"metric {metric!r} is cross-validated: pass folds=, the name of a presentation coordinate "
+            f"metric {metric!r} is cross-validated: pass {argument('folds')}, the name of a presentation coordinate "
             "('run', 'session', 'repetition') or one label per row"
         )
     tasks, ids = [], None
