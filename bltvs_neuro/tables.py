@@ -32,6 +32,9 @@ MISSING = frozenset(
 )  # fmt: skip
 """Cells that are a missing value where numbers stand: those of :func:`pandas.read_csv`."""
 
+NONE = ("", "n/a", "N/A", "NA", "NaN", "nan", "<NA>")
+"""Cells of text columns without a value; "None" and "null" may be what something is called."""
+
 BOOLEANS = {"True": True, "TRUE": True, "true": True, "False": False, "FALSE": False, "false": False}
 
 _ENCODINGS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -166,7 +169,9 @@ def typed(cells: Sequence[str] | NDArray[Any], decimal: str = ".") -> NDArray[An
     if all(re.fullmatch(r"[+-]?\d{1,18}", text, re.ASCII) for text in texts):
         return np.array([int(text) for text in texts], dtype=np.int64)
     values = numbers(cells, decimal)
-    return np.array(list(cells), dtype=object) if values is None else values
+    # "None" beside numbers is a missing one; where there are none it is a word
+    words = values is None or (np.isnan(values).all() and not all(text in NONE for text in texts))
+    return np.array(list(cells), dtype=object) if words else np.asarray(values)
 
 
 def _rows(path: Path, encoding: str, separator: str, most: int | None = None) -> list[list[str]]:

@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..errors import SpecError, argument
 from ..tables import SEPARATORS, Grid, numberlike, read_cells
 from .columns import COORDINATES, plain
 from .condensed import looks_like_rdm, n_pairs
@@ -78,8 +79,14 @@ def candidates(
             fits = {"rdms"}
         if fits and (type_ != "b" or fits == {"rdms"}):  # other booleans are masks
             found[name] = fits
-    large = {name: fits for name, fits in found.items() if sorted(held[name].shape)[-2:][0] > 1}
+    large = {name: fits for name, fits in found.items() if sum(n > 1 for n in held[name].shape) > 1}
     return large or found  # vectors beside larger arrays are labels
+
+
+def check_key(path: Path, key: str | None) -> None:
+    """Refuse to choose an array by name where a file holds a single one without a name."""
+    if key is not None and kind(path) in ("npy", "table"):
+        raise SpecError(f"{path} holds one array, which has no name: leave {argument('key')} out")
 
 
 def is_label(name: str) -> bool:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, argument, listed, unknown
 from ..tables import read_cells
-from .array_kind import candidates, holds, n_stimuli
+from .array_kind import candidates, check_key, holds, n_stimuli
 from .condensed import looks_like_rdm, square_to_condensed
 from .files import kind, load_arrays, provenance, variables
 from .ids import ID_KEYS, Stimuli, find_ids, known_ids
@@ -61,6 +61,7 @@ def read(
     asymmetric : "raise" or "mean"
         What to do with a matrix that is not symmetric: refuse, or average both triangles.
     """
+    check_key(path, key)
     coords: dict[str, Any] = {}
     if kind(path) == "table":
         values, arrays, coords = _table(path, stimuli)

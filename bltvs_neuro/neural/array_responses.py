@@ -11,7 +11,7 @@ import xarray as xr
 
 from ..errors import DataError, argument, listed, unknown
 from ..schema import PRESENTATION
-from .array_kind import NEUROID_ARRAYS, candidates, holds
+from .array_kind import NEUROID_ARRAYS, candidates, check_key, holds
 from .columns import OF_NEUROIDS, coordinate_of, plain
 from .files import kind, load_arrays, open_npy, provenance, variables
 from .ids import ID_KEYS, Stimuli, as_text, find_ids, known_ids
@@ -64,6 +64,7 @@ def read(
         the presentations; ``time`` (seconds) the third axis, which is required then. Columns of a table keep their names
         as ``neuroid_id``; its other columns become coordinates of the presentations.
     """
+    check_key(path, key)
     if kind(path) == "table":
         return _read_table(path, stimuli, id_column, columns)
     wrong = [name for name, value in (("id_column", id_column), ("columns", columns)) if value is not None]

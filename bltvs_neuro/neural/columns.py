@@ -59,8 +59,10 @@ def is_id(name: str) -> bool:
     return plain(name) in ID or plain(name) in WEAK_ID
 
 
-def choose_ids(columns: Mapping[str, Sequence[str]], where: object) -> str | None:
+def choose_ids(columns: Mapping[str, Sequence[str]], where: object, remedy: str | None = None) -> str | None:
     """The column of stimulus ids by its name, None if there is none.
+
+    ``remedy`` is what an error tells to do, where not to choose by ``id_column``.
 
     Raises
     ------
@@ -70,10 +72,8 @@ def choose_ids(columns: Mapping[str, Sequence[str]], where: object) -> str | Non
     for names in (ID, WEAK_ID):
         found = [name for name in columns if plain(name) in names]
         if len({tuple(columns[name]) for name in found}) > 1:
-            raise DataError(
-                f"{where} has several columns that may be the stimulus ids: {listed(found)}; choose one with "
-                f"{argument('id_column', found[0])}"
-            )
+            remedy = remedy or f"choose one with {argument('id_column', found[0])}"
+            raise DataError(f"{where} has several columns that may be the stimulus ids: {listed(found)}; {remedy}")
         if found:
             return found[0]
     return None

@@ -77,7 +77,11 @@ def _column_of_ids(path: Path, column: str | None) -> list[str]:
     columns = {str(name): table[name].tolist() for name in table}
     if column is not None and column not in columns:
         raise DataError(f"{path} has no column {column!r}; its columns: {listed(columns)}")
-    name = column if column is not None else choose_ids(columns, path)
+    name = (
+        column
+        if column is not None
+        else choose_ids(columns, path, "call the others something else, or give the ids as a list")
+    )
     if name is None:
         rest = [key for key in columns if not (key == "" and is_counting(columns[key]))]
         if len(rest) != 1:

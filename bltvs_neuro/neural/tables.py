@@ -186,9 +186,9 @@ def has_header(grid: Grid) -> bool:
             return True
         if len(names) > 3 and any(fractions):
             return True
-    if text_among(body[:, 1:].flatten(), grid.decimal):
-        return False  # refused for that, whatever the first row is
-    if not corner or (counting and len(names) > 1) or (labels and all(fractions)):
+    unclear = not corner or (counting and len(names) > 1) or (labels and all(fractions))
+    # text below is refused for itself, whatever the first row is
+    if unclear and not text_among(body[:, 1:].flatten(), grid.decimal):
         raise DataError(
             f"the first row of {grid.path} ({listed(first, 4)}) may be names or values: write a row of names such as "
             "stimulus_id, v1, v2 above the values"

@@ -14,13 +14,10 @@ import pandas as pd
 from natsort import natsort_keygen, ns
 
 from ..errors import DataError, StimulusError, argument, listed
-from ..tables import read_cells, typed
+from ..tables import NONE, read_cells, typed
 from .decode import IMAGE_FORMATS
 
 log = logging.getLogger(__name__)
-
-NONE = ("", "n/a", "N/A", "NA", "NaN", "nan", "<NA>")
-"""Cells of text columns without a value; "None" and "null" may be what something is called."""
 
 ID_COLUMN = "stimulus_id"
 PATH_COLUMNS = ("path", "stimulus_path", "filename", "file", "image", "image_path")

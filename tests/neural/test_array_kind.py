@@ -166,13 +166,21 @@ def test_labels_of_presentations_in_containers(tmp_path):
 
 
 def test_rdms_beside_responses(tmp_path):
-    path = save(tmp_path / "x.npz", rdm=SQUARE, betas=rng.normal(size=(10, 33)), stimulus_id=IDS, noise=rng.random(33))
+    path = save(tmp_path / "x.npz", rdm=SQUARE, betas=rng.normal(size=(10, 33)), stimulus_id=IDS, noise=rng.random(45))
     np.testing.assert_array_equal(to_square(load_rdms(path)).values[0], SQUARE)
     assert load_responses(path).shape == (10, 33)
     with pytest.raises(DataError, match="rdm_array.*response_array"):
         kind_of(path)
     assert kind_of(path, key="rdm") == "rdms"
     assert kind_of(path, key="betas") == "responses"
+
+
+@pytest.mark.parametrize("file", ["x.npy", "x.csv"])
+def test_an_array_without_a_name_is_not_chosen_by_one(tmp_path, file):
+    path = save(tmp_path / file, rdm=SQUARE)
+    for read, format in ((load_rdms, "rdm_array"), (load_responses, "response_array")):
+        with pytest.raises(SpecError, match="holds one array, which has no name: leave key= out"):
+            read(path, stimuli=IDS, key="rdm", format=format)
 
 
 def test_formats_have_one_name_for_one_thing(tmp_path):

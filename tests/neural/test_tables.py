@@ -297,7 +297,11 @@ def test_lists(tmp_path, name, text):
     [
         ("l.csv", "stimulus_id,x\na,1\n,2\n", "stimulus id in row 3"),
         ("l.csv", "x,y\na,1\nb,2\n", r"no column of stimulus ids \(stimulus_id, .*its columns: x, y"),
-        ("l.csv", "stimulus,stimulus_id\na,1\nb,2\n", "several columns that may be"),
+        (
+            "l.csv",
+            "stimulus,stimulus_id\na,1\nb,2\n",
+            "several columns that may be .*: stimulus, stimulus_id; call the others something else",
+        ),
         ("l.json", '["a", ""]', "entry 2 of .* is empty"),
         ("l.json", '["a", true]', "should be a JSON list"),
     ],
