@@ -231,7 +231,7 @@ def test_a_square_table_of_responses(tmp_path):
 
 def test_labels_make_a_square_table_an_rdm(tmp_path):
     """Then damage is named, instead of the table being taken for responses."""
-    frame = pd.DataFrame(SQUARE, index=IDS, columns=IDS)
+    frame = pd.DataFrame(SQUARE.copy(), index=IDS, columns=IDS)
     frame.iloc[0, 1] += 1
     frame.to_csv(tmp_path / "x.csv")
     with pytest.raises(DataError, match="is not symmetric"):
