@@ -224,7 +224,7 @@ def choices_from(table: pd.DataFrame) -> pd.DataFrame:
     absent = [name for name in wanted if name not in table]
     if absent:
         raise DataError(f"a table of choices has the columns {listed(wanted)}; {listed(absent)} is missing")
-    if table[wanted].isna().any().any() or table.empty:
+    if table[wanted].isna().any().any() or (table[wanted] == "").any().any() or table.empty:
         raise DataError("the table of choices has empty cells or no rows")
     table = table[wanted].astype(str)
     odd = table[(table["choice"] != table["sample_obj"]) & (table["choice"] != table["dist_obj"])]

@@ -13,6 +13,7 @@ from rich.text import Text
 
 from ..durable import check_outputs
 from ..errors import SpecError
+from ..tables import SEPARATORS, read_cells
 from .common import ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
 
 app = typer.Typer(
@@ -116,7 +117,7 @@ def score(
 
     if output is not None:
         scoring.check_result(output, overwrite=overwrite)
-    own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", ".csv")
+    own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", *SEPARATORS)
     benchmarks: list[Any]
     if own:
         choices = dict(
@@ -159,10 +160,8 @@ def _own(path: Path, stimuli: str | None, **given: Any) -> tuple[list[Any], dict
     if path.is_file():
         described["sha256"] = sha256_file(path)
     name = path.stem
-    if path.suffix == ".csv" and given["fitting"] is not None:
-        import pandas as pd
-
-        table = pd.read_csv(path, dtype=str)
+    if path.suffix in SEPARATORS and given["fitting"] is not None:
+        table = read_cells(path).frame()
         return [
             ChoiceBenchmark(
                 table, shown, StimulusSet.open(given["fitting"]), visual_degrees=given["degrees"], name=name

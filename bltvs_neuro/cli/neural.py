@@ -36,7 +36,7 @@ def neural(
 
     given = {"format": format, "stimuli": stimuli, "allow_pickle": True if allow_pickle else None}
     options = joined(given, reader_options(option))
-    kind = kind_of(file, options.get("format"))
+    kind = kind_of(file, **options)
     with err.status(f"reading {plain(file)}"):
         array = load_rdms(file, **{"missing": "keep", **options}) if kind == "rdms" else load_responses(file, **options)
     _describe(file, kind, array)

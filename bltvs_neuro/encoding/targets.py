@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from ..errors import DataError, SpecError, argument, difference, listed, unknown
-from ..neural.labelled import average_repetitions, check_responses
+from ..neural.labelled import average_repetitions, check_one_subject, check_responses
 from ..schema import PRESENTATION, STIMULUS_ID
 from .folds import join_groups
 from .score import varying
@@ -103,6 +103,7 @@ def prepare_targets(
         if got not in valid:
             raise unknown(what, got, valid)
     check_responses(responses)
+    check_one_subject(responses)
     position = {str(s): i for i, s in enumerate(store_ids)}
     shown = responses[STIMULUS_ID].values.astype(str)
     ours, theirs = set(position), set(shown)

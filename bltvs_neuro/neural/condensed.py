@@ -12,7 +12,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError
+from ..errors import DataError, argument
+
+SAME = 1e-6
+"""Differences between the two triangles, as a share of the largest value, that are rounding."""
 
 
 def n_pairs(n: int) -> int:
@@ -44,6 +47,31 @@ def pair_index(i: NDArray[np.integer], j: NDArray[np.integer], n: int) -> NDArra
     """Position of the pair (i, j), in either order, among the pairs of ``n`` stimuli."""
     low, high = np.minimum(i, j).astype(np.int64), np.maximum(i, j).astype(np.int64)
     return low * n - low * (low + 1) // 2 + high - low - 1
+
+
+def looks_like_rdm(square: ArrayLike) -> bool:
+    """Whether a square matrix can't be responses: it is symmetric, or its diagonal is zero (or NaN).
+
+    Similarities and asymmetric dissimilarities are among these, for :func:`square_to_condensed` to refuse by name. Two
+    or three stimuli must be symmetric with a diagonal of zeros or ones, as either happens by chance in whole numbers.
+
+    Examples
+    --------
+    >>> looks_like_rdm([[0, 2], [2, 0]]), looks_like_rdm([[5, 2], [2, 3]]), looks_like_rdm([[0, 2], [3, 0]])
+    (True, False, False)
+    """
+    values = np.asarray(square)
+    if values.ndim != 2 or values.shape[0] != values.shape[1] or len(values) < 2 or values.dtype.kind not in "fiub":
+        return False
+    values = values.astype(np.float64)
+    finite = np.abs(values[np.isfinite(values)])
+    scale = float(finite.max()) if finite.size else 0.0
+    diagonal = np.diagonal(values)
+    zero, ones = not np.nan_to_num(diagonal).any(), bool((np.abs(diagonal - 1) <= SAME).all())
+    with np.errstate(invalid="ignore"):
+        near = np.abs(values - values.T) <= SAME * scale
+    symmetric = bool((near | (values == values.T) | (np.isnan(values) & np.isnan(values.T))).all())
+    return symmetric and (zero or ones) if len(values) < 4 else symmetric or zero
 
 
 def square_to_condensed(
@@ -80,7 +108,7 @@ def square_to_condensed(
     scale = float(np.nanmax(np.abs(values))) if not np.isnan(values).all() else 0.0
     diagonal = np.diagonal(values, axis1=-2, axis2=-1)
     off = np.nan_to_num(np.abs(diagonal), nan=0.0)
-    if (off > 1e-6 * scale).any():
+    if (off > SAME * scale).any():
         hint = " (a similarity matrix? convert it first, for example to 1 - r)" if np.allclose(off, 1) else ""
         raise DataError(
             f"the diagonal of {what} should be 0, the dissimilarity of a stimulus and itself; its largest value is "
@@ -90,12 +118,12 @@ def square_to_condensed(
     upper, lower = values[..., row, column], values[..., column, row]
     if asymmetric == "raise":
         gap = np.where(np.isnan(upper) != np.isnan(lower), np.inf, np.nan_to_num(np.abs(upper - lower), nan=0.0))
-        if (gap > 1e-6 * scale).any():
+        if (gap > SAME * scale).any():
             worst = int(np.argmax(gap.reshape(-1, gap.shape[-1]).max(axis=0)))
             raise DataError(
-                f"{what} is not symmetric: {int((gap > 1e-6 * scale).sum())} of {gap.size} pairs differ between the "
+                f"{what} is not symmetric: {int((gap > SAME * scale).sum())} of {gap.size} pairs differ between the "
                 f"triangles, most at ({row[worst]}, {column[worst]}). "
-                f'asymmetric="mean" (square_to_condensed, format="array") averages both where that is meant'
+                f"{argument('asymmetric', 'mean')} averages both where that is meant"
             )
     return (upper + lower) / 2
 

@@ -9,9 +9,12 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ..errors import DataError, SpecError, listed
+from ..errors import DataError, SpecError, argument, listed
+from ..tables import SEPARATORS, read_cells
+from .columns import ID, choose_ids, is_id
 from .files import load_json
 from .options import Kind, Misfit, as_path, fit, read_json
+from .tables import checked_ids, has_header, is_counting
 
 ID_KEYS = (
     "stimulus_id",
@@ -65,33 +68,65 @@ StimuliOrNames = (
 """A dict, or a JSON file that holds one, renames the stimuli of a file that has ids."""
 
 
-def read_list(path: Path) -> list[str]:
-    """Ids from a text file (one a line), a .json list, or the id column of a .csv or .tsv file with a header."""
+def read_list(path: Path, column: str | None = None) -> list[str]:
+    """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file.
+
+    Parameters
+    ----------
+    path : Path
+    column : str, optional
+        Column of a table. Default: by its name, else the only column (a nameless one that counts rows is none).
+
+    Raises
+    ------
+    DataError
+        There is no such file, no such column, or an empty id.
+    """
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
-    try:
-        return _ids_of(path)
-    except (OSError, ValueError) as error:  # undecodable text and pandas' parser errors are ValueErrors
-        raise DataError(f"the stimulus list {path} cannot be read: {' '.join(str(error).split())}") from error
-
-
-def _ids_of(path: Path) -> list[str]:
     if path.suffix.lower() == ".json":
         data = load_json(path)
-        if not isinstance(data, list) or not all(isinstance(item, str | int) for item in data):
+        if not isinstance(data, list) or not all(isinstance(i, str | int) and not isinstance(i, bool) for i in data):
             raise DataError(f"{path} should be a JSON list of stimulus ids")
-        return [str(item) for item in data]
-    if path.suffix.lower() in (".csv", ".tsv"):
-        import pandas as pd
+        ids = [str(item) for item in data]
+    elif path.suffix.lower() in SEPARATORS:
+        return _column_of_ids(path, column)
+    else:
+        try:
+            text = path.read_text(encoding="utf-8-sig")
+        except UnicodeError as error:
+            raise DataError(f"the stimulus list {path} is not UTF-8 text ({error}); save it as UTF-8") from error
+        # not splitlines(), which also breaks at characters that may stand in an id
+        ids = [line.strip() for line in text.split("\n") if line.strip()]
+    if not all(ids):
+        raise DataError(f"entry {ids.index('') + 1} of {path} is empty; every stimulus has an id")
+    return ids
 
-        table = pd.read_csv(path, sep="\t" if path.suffix.lower() == ".tsv" else ",", dtype=str, keep_default_na=False)
-        column = next((key for key in ID_KEYS if key in table.columns), None)
-        if column is None:
+
+def _column_of_ids(path: Path, column: str | None) -> list[str]:
+    grid = read_cells(path)
+    header = grid.cells.shape[1] > 1 or has_header(grid)
+    if column is None and grid.cells.shape[1] == 1 and not (is_id(grid.cells[0, 0]) or grid.cells[0, 0].strip() == "0"):
+        header = False  # a list of ids without a name above it
+    if not header:
+        return checked_ids(path, grid.cells[:, 0].tolist(), first_row=1)
+    table = grid.frame()
+    columns = {str(name): table[name].tolist() for name in table}
+    if column is not None and column not in columns:
+        raise DataError(f"{path} has no column {column!r}; its columns: {listed(columns)}")
+    name = (
+        column
+        if column is not None
+        else choose_ids(columns, path, "call the others something else, or give the ids as a list")
+    )
+    if name is None:
+        rest = [key for key in columns if not (key == "" and is_counting(columns[key]))]
+        if len(rest) != 1:
             raise DataError(
-                f"{path} has no column of stimulus ids ({listed(ID_KEYS)}); its columns: {listed(table.columns)}"
+                f"{path} has no column of stimulus ids ({listed(ID)}); its columns: {listed(k or '(no name)' for k in columns)}"
             )
-        return table[column].tolist()
-    return [line.strip() for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+        name = rest[0]
+    return checked_ids(path, columns[name], name)
 
 
 def given_ids(stimuli: Stimuli) -> list[str] | None:
@@ -103,6 +138,28 @@ def given_ids(stimuli: Stimuli) -> list[str] | None:
     if isinstance(stimuli, Mapping):
         raise SpecError("a dict renames the stimuli of a file that has ids; this one has none: pass a list")
     return [str(stimulus) for stimulus in stimuli]
+
+
+def known_ids(
+    path: Path, stimuli: Stimuli | Mapping[str, str], arrays: Mapping[str, Any]
+) -> tuple[str, list[list[str]]]:
+    """Lists of ids that may belong to ``path``, and where they come from.
+
+    What the user gave goes before keys of the file, of which there may be several, and these before a list beside it.
+    """
+    ids = None if isinstance(stimuli, Mapping) else given_ids(stimuli)
+    if ids is not None:
+        return "given", [ids]
+    inside = [ids if isinstance(ids := arrays[key], list) else as_text(ids) for key in ID_KEYS if key in arrays]
+    if inside:
+        return "inside", inside
+    sidecar = next((file for file in sidecars(path) if file.is_file()), None)
+    return (sidecar.name, [read_list(sidecar)]) if sidecar is not None else ("", [])
+
+
+def sidecars(path: Path) -> list[Path]:
+    """Where a list of stimuli beside a file may lie."""
+    return [path.with_name(f"{_stem(path)}.stimuli{suffix}") for suffix in (".txt", ".json", ".csv", ".tsv")]
 
 
 def find_ids(
@@ -129,26 +186,20 @@ def find_ids(
         There is no list, or none of a length that fits.
     """
     wanted = " or ".join(map(str, sorted(lengths)))
-    ids = given_ids(stimuli)
-    if ids is not None:
-        if len(ids) not in lengths:
-            raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {wanted} {what}")
-        return ids
-    for key in ID_KEYS:
-        if key in arrays:
-            ids = as_text(arrays[key])
-            if len(ids) in lengths:
-                return ids
-    sidecars = [path.with_name(f"{_stem(path)}.stimuli{suffix}") for suffix in (".txt", ".json", ".csv", ".tsv")]
-    for sidecar in sidecars:
-        if sidecar.is_file():
-            ids = read_list(sidecar)
-            if len(ids) not in lengths:
-                raise DataError(f"{sidecar} lists {len(ids)} stimuli, but {path} has {wanted} {what}")
-            return ids
+    origin, lists = known_ids(path, stimuli, arrays)
+    fits = [ids for ids in lists if len(ids) in lengths]
+    if not fits and origin == "inside":  # arrays of such names may be something else
+        origin, lists = known_ids(path, stimuli, {})
+        fits = [ids for ids in lists if len(ids) in lengths]
+    if fits:
+        return fits[0]
+    if origin == "given":
+        raise DataError(f"{len(lists[0])} stimulus ids were given, but {path} has {wanted} {what}")
+    if origin:
+        raise DataError(f"{path.with_name(origin)} lists {len(lists[0])} stimuli, but {path} has {wanted} {what}")
     raise DataError(
-        f"{path} does not say which stimuli its {wanted} {what} are. Pass stimuli= (a list, or the path of one), or "
-        f"put the list beside it as {sidecars[0].name}"
+        f"{path} does not say which stimuli its {wanted} {what} are. Pass {argument('stimuli', 'LIST')} (a list, or the "
+        f"path of one), or put the list beside it as {sidecars(path)[0].name}"
     )
 
 

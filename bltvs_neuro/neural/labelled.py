@@ -209,6 +209,7 @@ def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
         presentations (run, session) are dropped.
     """
     check_responses(responses)
+    check_one_subject(responses)
     ids = responses[STIMULUS_ID].values
     order = list(dict.fromkeys(ids))
     code = {stimulus: i for i, stimulus in enumerate(order)}
@@ -228,6 +229,17 @@ def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
             n_repetitions=(PRESENTATION, np.array([len(rows) for rows in groups])),
         )
     )
+
+
+def check_one_subject(responses: xr.DataArray) -> None:
+    """Raise a DataError where rows are presentations to several subjects, whose neuroids are not the same."""
+    if "subject" in responses.coords and responses["subject"].dims == (PRESENTATION,):
+        subjects = list(dict.fromkeys(responses["subject"].values.astype(str)))
+        if len(subjects) > 1:
+            raise DataError(
+                f"the presentations are of subjects {listed(subjects)}, who do not share neuroids: choose one with "
+                f"{argument('subject', subjects[0])}"
+            )
 
 
 def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import xarray as xr
 
@@ -30,7 +31,8 @@ class Reader:
     description : str
         One line, for error messages and the documentation.
     sniff : callable
-        Path -> :data:`Match`. Looks at headers only.
+        Path -> :data:`Match`. Looks at headers, and at few values. May take some of the reader's options, such as
+        ``stimuli``, that tell what a file holds.
     read : callable
         Path -> labelled data. Its keyword arguments are the options of the format; their annotations say what they
         take (:mod:`bltvs_neuro.neural.options`).
@@ -39,13 +41,18 @@ class Reader:
     name: str
     kind: Literal["rdms", "responses"]
     description: str
-    sniff: Callable[[Path], Match]
+    sniff: Callable[..., Match]
     read: Callable[..., xr.DataArray]
 
     @property
     def options(self) -> tuple[str, ...]:
         """Names of the options :attr:`read` takes."""
         return tuple(options_of(self.read))
+
+    def match(self, path: Path, options: Mapping[str, Any] | None = None) -> Match:
+        """How well the reader fits a file that is to be read with ``options``."""
+        takes = inspect.signature(self.sniff).parameters
+        return self.sniff(path, **{name: value for name, value in (options or {}).items() if name in takes})
 
 
 NUMBERED = re.compile(r"(?:([A-Za-z]+)-?)?0*(\d+)")

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, SpecError, listed, unknown
+from ..errors import DataError, SpecError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from . import (
     algonauts2019,
@@ -31,6 +31,7 @@ from . import (
     things_eeg2,
     things_fmri,
 )
+from .array_kind import either
 from .files import describe
 from .ids import StimuliOrNames, given_ids
 from .labelled import Missing, check_rdms, check_responses, pair_coords, rdm_stimulus_ids, unique_ids
@@ -130,7 +131,10 @@ def load_rdms(
         if name not in NAMED_RDMS:
             raise unknown("data set", name, list(NAMED_RDMS))
         if options:
-            raise SpecError(f"{name} has no option {listed(options)}; choose by subject=, session= or roi=")
+            raise SpecError(
+                f"{name} has no option {listed(options)}; choose by {argument('subject')}, {argument('session')} or "
+                f"{argument('roi')}"
+            )
         rdms = _narrow(NAMED_RDMS[name](), common, set())
     else:
         rdms = _load(Path(name), RDM_READERS, format, common, options, list(NAMED_RDMS))
@@ -194,8 +198,14 @@ def load_responses(
     return responses
 
 
-def recognise(path: str | os.PathLike[str]) -> list[Reader]:
+def recognise(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> list[Reader]:
     """Readers of either kind that fit a file or folder best; none if no reader knows it.
+
+    Parameters
+    ----------
+    path : str or path
+    options : mapping, optional
+        With which it is to be read; ``stimuli`` and ``key`` may tell what a file of plain arrays holds.
 
     Raises
     ------
@@ -205,12 +215,21 @@ def recognise(path: str | os.PathLike[str]) -> list[Reader]:
     place = Path(path)
     if not place.exists():
         raise DataError(f"{place} does not exist; data sets known by name: {listed(NAMED_RDMS)}")
-    scores = [reader.sniff(place) for reader in _ALL]
-    return [reader for reader, score in zip(_ALL, scores, strict=True) if score == max(scores) > 0]
+    return _best(_ALL, place, options)
 
 
-def kind_of(path_or_name: str | os.PathLike[str], format: str | None = None) -> Literal["rdms", "responses"]:
+def kind_of(
+    path_or_name: str | os.PathLike[str], format: str | None = None, **options: Any
+) -> Literal["rdms", "responses"]:
     """Whether a file, or a data set known by name, holds RDMs or responses.
+
+    Parameters
+    ----------
+    path_or_name : str or path
+    format : str, optional
+        Name of the reader. Default: the one that recognises the file.
+    **options
+        With which the file is to be read: see :func:`recognise`.
 
     Raises
     ------
@@ -224,16 +243,12 @@ def kind_of(path_or_name: str | os.PathLike[str], format: str | None = None) -> 
         raise unknown("format", format, list(both))
     if format is None and is_named(path_or_name):
         return "rdms"
-    fits = [r for r in _ALL if r.name == format] if format is not None else recognise(path_or_name)
+    fits = [r for r in _ALL if r.name == format] if format is not None else recognise(path_or_name, options)
     if len({reader.kind for reader in fits}) > 1:  # a name that both kinds have
-        scores = [reader.sniff(Path(path_or_name)) for reader in fits]
-        fits = [reader for reader, score in zip(fits, scores, strict=True) if score == max(scores)]
+        fits = _best(fits, Path(path_or_name), options)
     if len({reader.kind for reader in fits}) == 1:
         return fits[0].kind
-    path = Path(path_or_name)
-    names = listed(f"{reader.name} ({reader.kind})" for reader in fits)
-    why = f"{names} would all read it" if fits else "no reader recognises it"
-    raise DataError(f"{path} is {describe(path)}: {why}. Name one with format=. Readers:\n{readers_table(both)}")
+    raise _undecided(Path(path_or_name), fits, both)
 
 
 def is_named(path_or_name: str | os.PathLike[str]) -> bool:
@@ -258,7 +273,8 @@ def _load(
     if not path.exists():
         sets = f"; data sets known by name: {listed(named)}" if named else ""
         raise DataError(f"{path} does not exist{sets}")
-    reader = _choose(path, readers, format)
+    known = {key: value for key, value in {**common, **options}.items() if value is not None}
+    reader = _choose(path, readers, format, known)
     wrong = [option for option in options if option not in reader.options]
     if wrong:
         rest = [option for option in reader.options if option not in common]
@@ -275,18 +291,56 @@ def _load(
     return _narrow(array, common, set(taken))
 
 
-def _choose(path: Path, readers: Mapping[str, Reader], format: str | None) -> Reader:
+def _choose(path: Path, readers: Mapping[str, Reader], format: str | None, options: Mapping[str, Any]) -> Reader:
     if format is not None:
-        if format not in readers:
-            raise unknown("format", format, list(readers))
-        return readers[format]
-    scores = {name: reader.sniff(path) for name, reader in readers.items()}
-    best = max(scores.values())
-    fits = [name for name, score in scores.items() if score == best and score > 0]
+        if format in readers:
+            return readers[format]
+        kind = next(iter(readers.values())).kind
+        other = RESPONSE_READERS if kind == "rdms" else RDM_READERS
+        if format in other:
+            raise SpecError(
+                f"the format {format!r} reads {_WORDS[other[format].kind]}, not {_WORDS[kind]}: {_INSTEAD[kind]}"
+            )
+        raise unknown("format", format, list(readers))
+    fits = _best(readers.values(), path, options)
     if len(fits) == 1:
-        return readers[fits[0]]
-    why = f"{listed(fits)} would all read it" if fits else "no reader recognises it"
-    raise DataError(f"{path} is {describe(path)}: {why}. Name one with format=. Readers:\n{readers_table(readers)}")
+        return fits[0]
+    others = [] if fits else recognise(path, options)
+    if others:
+        kind = next(iter(readers.values())).kind
+        as_array = next((argument("format", name) for name in _ARRAYS if name in readers), "")
+        raise DataError(
+            f"{path} holds {_WORDS[others[0].kind]}, not {_WORDS[kind]} ({describe(path)}): {_INSTEAD[kind]}"
+            + (f"; {as_array} reads it as {_WORDS[kind]} all the same" if others[0].name in _ARRAYS else "")
+        )
+    raise _undecided(path, fits, readers)
+
+
+_ARRAYS = ("rdm_array", "response_array")
+_WORDS = {"rdms": "RDMs", "responses": "responses"}
+_INSTEAD = {
+    "rdms": "load_responses and the command `bltvs rsa` take responses and compute RDMs (compute_rdms)",
+    "responses": "load_rdms and the command `bltvs rsa` take RDMs; encoding models need responses",
+}
+
+
+def _best(readers: Iterable[Reader], path: Path, options: Mapping[str, Any] | None) -> list[Reader]:
+    """The readers that fit a file best."""
+    scores = {reader: reader.match(path, options) for reader in readers}
+    return [reader for reader, score in scores.items() if score == max(scores.values()) > 0]
+
+
+def _undecided(path: Path, fits: Sequence[Reader], readers: Mapping[str, Reader]) -> DataError:
+    if {reader.name for reader in fits} == set(_ARRAYS):
+        return DataError(
+            f"{path} is {describe(path)}: {either(path)}. Say which by {argument('format', 'rdm_array')} or "
+            f"{argument('format', 'response_array')}, or give the list of stimuli ({argument('stimuli')})"
+        )
+    names = listed(f"{reader.name} ({_WORDS[reader.kind]})" for reader in fits)
+    why = f"{names} would all read it" if fits else "no reader recognises it"
+    return DataError(
+        f"{path} is {describe(path)}: {why}. Name one with {argument('format')}. Readers:\n{readers_table(readers)}"
+    )
 
 
 def _narrow(array: xr.DataArray, common: dict[str, Any], done: set[str]) -> xr.DataArray:
@@ -331,7 +385,9 @@ def _rename(array: xr.DataArray, names: Mapping[str, str]) -> xr.DataArray:
     have = _ids(array)
     unused = [old for old in names if old not in set(have)]
     if unused:
-        raise DataError(f"stimuli= renames {listed(unused)}, which the file does not have; it has {listed(have)}")
+        raise DataError(
+            f"{argument('stimuli')} renames {listed(unused)}, which the file does not have; it has {listed(have)}"
+        )
     new = unique_ids(names.get(old, old) for old in have)
     if PAIR in array.dims:
         return array.assign_coords({key: (PAIR, value) for key, value in pair_coords(new).items()})

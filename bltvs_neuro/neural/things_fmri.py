@@ -196,7 +196,7 @@ def _csv(file: Path, needed: Sequence[str]) -> Any:
 
     if not file.is_file():
         raise DataError(f"{file} is missing beside ResponseData.h5")
-    table = pd.read_csv(file)
+    table = pd.read_csv(file, converters={"stimulus": str})  # an id may be "NA" or "007"
     lacking = [column for column in needed if column not in table]
     if lacking:
         raise DataError(f"{file} has no column {listed(lacking)}; its columns: {listed(table.columns)}")

@@ -8,8 +8,9 @@ from typing import Any
 
 import xarray as xr
 
-from ..errors import SpecError
-from ..neural import kind_of, load_rdms, load_responses
+from ..errors import SpecError, argument
+from ..neural import align_rdms, kind_of, load_rdms, load_responses
+from ..schema import NEUROID, PRESENTATION, RDM
 from .metrics import METRICS, MetricName
 from .rdm import compute_rdms
 
@@ -52,17 +53,28 @@ def brain_rdms(
         ``folds`` for RDMs, or an option that the reader does not have.
     """
     given = {key: value for key, value in {"format": format, **more, **(options or {})}.items() if value is not None}
-    if kind_of(path_or_name, given.get("format")) == "rdms":
+    if kind_of(path_or_name, **given) == "rdms":
         if folds is not None:
-            raise SpecError("folds are for responses; these are RDMs already")
+            raise SpecError(f"{argument('folds')} is for responses; these are RDMs already")
         return load_rdms(path_or_name, **{"missing": "keep", **given})
     given.pop("missing", None)
     responses = load_responses(path_or_name, **given)
-    by = [name for name in ("subject", "roi") if name in responses.coords and responses[name].dims == ("neuroid",)]
     crossed = METRICS[metric].crossvalidated == "yes"
-    rdms = compute_rdms(responses, metric=metric, by=by, folds=folds if crossed else None)
-    rdms = rdms.drop_vars("name")
-    if not by and "subject" not in rdms.coords:
-        rdms = rdms.assign_coords(subject=("rdm", ["subject"] * len(rdms)))
+    parts = []
+    for subject, part in _by_subject(responses):
+        by = [name for name in ("subject", "roi") if name in part.coords and part[name].dims == (NEUROID,)]
+        made = compute_rdms(part, metric=metric, by=by, folds=folds if crossed else None).drop_vars("name")
+        parts.append(made if "subject" in by else made.assign_coords(subject=(RDM, [subject] * len(made))))
+    if len(parts) > 1:  # the order of stimuli is that of each subject's presentations
+        parts = list(align_rdms(*parts, names=[str(part["subject"].values[0]) for part in parts]))
+    rdms = xr.concat(parts, dim=RDM) if len(parts) > 1 else parts[0]
     rdms.attrs |= {key: responses.attrs[key] for key in ("source", "sha256", "reader") if key in responses.attrs}
     return rdms
+
+
+def _by_subject(responses: xr.DataArray) -> list[tuple[str, xr.DataArray]]:
+    """The presentations of each subject, where rows are of several; subjects on neuroid stay together."""
+    if "subject" not in responses.coords or responses["subject"].dims != (PRESENTATION,):
+        return [("subject", responses)]
+    shown = responses["subject"].values.astype(str)
+    return [(name, responses.isel({PRESENTATION: shown == name}).drop_vars("subject")) for name in dict.fromkeys(shown)]

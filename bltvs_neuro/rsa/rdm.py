@@ -14,7 +14,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..cluster import Cluster, map_tasks
 from ..devices import pick_float64_device
 from ..errors import DataError, SpecError, argument, listed, unknown
-from ..neural.labelled import make_rdms
+from ..neural.labelled import check_one_subject, make_rdms
 from ..schema import NEUROID, PRESENTATION, STIMULUS_ID
 from .folds import Folds
 from .metrics import METRICS, MetricName, Request, check_precision
@@ -169,6 +169,7 @@ def _jobs(
         raise SpecError("labelled activations bring their own stimulus ids; leave stimulus_ids out")
     if isinstance(activations, xr.DataArray):
         if PRESENTATION in activations.dims:
+            check_one_subject(activations)
             return jobs_of_response(activations, by)
         name = str(activations.name or "activations")
         return jobs_of_store({name: activations}, "all", timesteps, combine)

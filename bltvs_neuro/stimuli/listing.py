@@ -13,7 +13,8 @@ from pathlib import Path
 import pandas as pd
 from natsort import natsort_keygen, ns
 
-from ..errors import StimulusError, argument, listed
+from ..errors import DataError, StimulusError, argument, listed
+from ..tables import NONE, read_cells, typed
 from .decode import IMAGE_FORMATS
 
 log = logging.getLogger(__name__)
@@ -105,7 +106,7 @@ def normalised(text: str) -> str:
 def read_table(
     path: Path, *, id_column: str | None = None, path_column: str | None = None
 ) -> tuple[list[str], list[Path], pd.DataFrame]:
-    """The stimuli of a CSV or TSV file.
+    """The stimuli of a table, see :func:`bltvs_neuro.tables.read_cells`.
 
     Returns
     -------
@@ -114,18 +115,25 @@ def read_table(
     paths : list of Path
         Relative ones are relative to the table's folder.
     metadata : DataFrame
-        All other columns, with the dtypes pandas finds.
+        All other columns that have a name, as whole numbers, numbers, booleans or text (``007`` stays text).
 
     Raises
     ------
     StimulusError
         The table cannot be read, has no such column, an empty cell in one of the two, repeated ids or missing files.
     """
-    separator = "\t" if path.suffix.lower() in (".tsv", ".tab") else ","
-    header = _read_csv(path, separator, nrows=0)
-    columns = [str(column) for column in header.columns]
-    if id_column is None and ID_COLUMN in columns:
-        id_column = ID_COLUMN
+    try:
+        grid = read_cells(path)
+        text = grid.frame()
+    except FileNotFoundError:
+        raise StimulusError(f"there is no table {path}") from None
+    except (DataError, OSError) as error:
+        raise StimulusError(str(error)) from error
+    if grid.short_header:
+        raise StimulusError(f"{path}: rows have more cells than the header has columns")
+    columns = list(text.columns)
+    if id_column is None:
+        id_column = next((column for column in columns if column.lower() == ID_COLUMN), None)
     if path_column is None:
         candidates = [column for column in columns if column.lower() in PATH_COLUMNS]
         if len(candidates) != 1:
@@ -137,13 +145,6 @@ def read_table(
     for column in (id_column, path_column):
         if column not in columns:
             raise StimulusError(f"{path} has no column {column!r}; it has: {', '.join(columns)}")
-    frame = _read_csv(path, separator)
-    # Read again as text, because an id may be "007" or "NA".
-    text = _read_csv(path, separator, dtype=str, keep_default_na=False)
-    if not isinstance(frame.index, pd.RangeIndex):
-        raise StimulusError(f"{path}: rows have more cells than the header has columns")
-    if frame.empty:
-        raise StimulusError(f"{path} has a header and no rows")
     for column in (id_column, path_column):
         text[column] = text[column].str.strip()
         empty = [str(row + 2) for row, cell in enumerate(text[column]) if cell == ""]
@@ -160,13 +161,13 @@ def read_table(
     missing = [str(file) for file in paths if not file.is_file()]
     if missing:
         raise StimulusError(f"{path}: {len(missing)} of {len(paths)} files are missing: {listed(missing, 4)}")
-    return ids, paths, frame.drop(columns=list({id_column, path_column}))
+    metadata = {
+        name: _metadata(text[name], grid.decimal) for name in columns if name not in (id_column, path_column, "")
+    }
+    return ids, paths, pd.DataFrame(metadata, index=pd.RangeIndex(len(ids)))
 
 
-def _read_csv(path: Path, separator: str, **options: object) -> pd.DataFrame:
-    try:
-        return pd.read_csv(path, sep=separator, encoding="utf-8-sig", **options)  # type: ignore[call-overload,no-any-return]
-    except FileNotFoundError:
-        raise StimulusError(f"there is no table {path}") from None
-    except (OSError, ValueError) as error:  # pandas' parser errors and undecodable text are ValueErrors
-        raise StimulusError(f"cannot read the table {path}: {' '.join(str(error).split())}") from error
+def _metadata(cells: pd.Series, decimal: str) -> pd.Series:
+    """A column with the type of what it holds; text that says that there is none is missing."""
+    values = typed(cells.tolist(), decimal)
+    return pd.Series([None if cell in NONE else cell for cell in values] if values.dtype == object else values)

@@ -153,7 +153,7 @@ def test_what_cannot_be_compared_is_one_sentence(store, brain, tmp_path):
         (["--neural", brain, "--choose", "all"], "unknown choice of model RDMs"),
         (["--neural", brain, "--option", "x"], "an option is written name=value"),
         (["--neural", brain, "--window", "0:100"], "these neural data have no time"),
-        (["--neural", brain, "--folds", "run"], "folds are for responses"),
+        (["--neural", brain, "--folds", "run"], "--folds is for responses"),
         (["--neural", brain, "--figures", "gif"], "unknown figure format 'gif'"),
         (["--neural", brain, "--categories", "kind"], "unknown column of the stimuli 'kind'"),
     )

@@ -486,11 +486,11 @@ def test_responses_without_stimuli(tmp_path):
 
 def test_ambiguous_responses(tmp_path):
     np.savez(tmp_path / "x.npz", one=VALUES, two=VALUES, stimuli=list("abcd"))
-    with pytest.raises(DataError, match=r"npz with one \(4×3 float64\).*no reader recognises it"):
+    with pytest.raises(DataError, match=r"has one \(4×3 float64\).*choose the responses with key='one'"):
         load_responses(tmp_path / "x.npz")
-    assert load_responses(tmp_path / "x.npz", format="array", key="two").shape == (4, 3)
+    assert load_responses(tmp_path / "x.npz", format="response_array", key="two").shape == (4, 3)
     with pytest.raises(DataError, match=r"choose the responses with key="):
-        load_responses(tmp_path / "x.npz", format="array")
+        load_responses(tmp_path / "x.npz", format="response_array")
 
 
 def test_unknown_responses_list_every_reader(tmp_path):

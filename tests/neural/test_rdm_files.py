@@ -369,7 +369,7 @@ def test_asymmetric_file(tmp_path):
     square = SQUARE.copy()
     square[0, 4] += 1
     np.save(tmp_path / "x.npy", square)
-    with pytest.raises(DataError, match=r'x.npy is not symmetric.*asymmetric="mean"'):
+    with pytest.raises(DataError, match=r"x.npy is not symmetric.*asymmetric=\'mean\'"):
         load_rdms(tmp_path / "x.npy", stimuli=IDS)
     mean = load_rdms(tmp_path / "x.npy", stimuli=IDS, asymmetric="mean")
     np.testing.assert_allclose(to_square(mean).values[0], (square + square.T) / 2)
@@ -385,10 +385,10 @@ def test_several_arrays_are_ambiguous(tmp_path):
 @pytest.mark.parametrize("shape", [(4, 7), (2, 3, 5), (2, 2, 2, 2)])
 def test_other_shapes_are_no_rdms(tmp_path, shape):
     np.save(tmp_path / "x.npy", np.zeros(shape))
-    with pytest.raises(DataError, match=r"no reader recognises it"):
+    with pytest.raises(DataError, match=r"holds responses, not RDMs|no reader recognises it"):
         load_rdms(tmp_path / "x.npy", stimuli=IDS)
     with pytest.raises(DataError, match=r"which is neither square"):
-        load_rdms(tmp_path / "x.npy", stimuli=IDS, format="array")
+        load_rdms(tmp_path / "x.npy", stimuli=IDS, format="rdm_array")
 
 
 # choosing, renaming, damage
@@ -428,7 +428,7 @@ def test_unknown_file_lists_what_is_there_and_every_reader(tmp_path):
     with pytest.raises(DataError, match=r"a folder with sub/: no reader recognises it"):
         load_rdms(tmp_path / "folder")
     scipy.io.savemat(tmp_path / "x.mat", {"foo": np.zeros((4, 7))})
-    with pytest.raises(DataError, match=r"matlab5 with foo \(4×7 double\): no reader"):
+    with pytest.raises(DataError, match=r"matlab5 with foo \(4×7 double\)\): load_responses"):
         load_rdms(tmp_path / "x.mat")
     with pytest.raises(DataError, match=r"does not exist; data sets known by name: kriegeskorte92,"):
         load_rdms(tmp_path / "none.npy")
@@ -439,9 +439,9 @@ def test_ambiguous_file_names_the_readers(tmp_path, monkeypatch):
 
     from bltvs_neuro.neural import registry
 
-    monkeypatch.setitem(registry.RDM_READERS, "twin", replace(RDM_READERS["array"], name="twin"))
+    monkeypatch.setitem(registry.RDM_READERS, "twin", replace(RDM_READERS["rdm_array"], name="twin"))
     np.save(tmp_path / "x.npy", SQUARE)
-    with pytest.raises(DataError, match=r"5×5 float64: array, twin would all read it. Name one with format="):
+    with pytest.raises(DataError, match=r"5×5 float64: rdm_array \(RDMs\), twin \(RDMs\) would all read it"):
         load_rdms(tmp_path / "x.npy", stimuli=IDS)
     assert load_rdms(tmp_path / "x.npy", stimuli=IDS, format="twin").shape == (1, 10)
 
@@ -450,7 +450,7 @@ def test_wrong_format_or_option_named(tmp_path):
     np.save(tmp_path / "x.npy", SQUARE)
     with pytest.raises(SpecError, match=r"unknown format 'meadow' .did you mean 'meadows'"):
         load_rdms(tmp_path / "x.npy", format="meadow")
-    with pytest.raises(SpecError, match=r"array has no option task; its options: key, metric, asymmetric"):
+    with pytest.raises(SpecError, match=r"rdm_array has no option task; its options: key, metric, asymmetric"):
         load_rdms(tmp_path / "x.npy", stimuli=IDS, task="x")
 
 
@@ -476,10 +476,10 @@ def test_pickled_arrays_are_refused(tmp_path):
     np.save(tmp_path / "x.npy", np.array([SQUARE, None], dtype=object), allow_pickle=True)
     for allowed in (False, True):
         with pytest.raises(DataError, match=r"holds pickled Python objects|no reader"):
-            load_rdms(tmp_path / "x.npy", stimuli=IDS, format="array", allow_pickle=allowed)
+            load_rdms(tmp_path / "x.npy", stimuli=IDS, format="rdm_array", allow_pickle=allowed)
     np.savez(tmp_path / "x.npz", rdm=np.array([SQUARE, None], dtype=object))
     with pytest.raises(DataError, match=r"never loaded from .npz"):
-        load_rdms(tmp_path / "x.npz", stimuli=IDS, format="array", key="rdm")
+        load_rdms(tmp_path / "x.npz", stimuli=IDS, format="rdm_array", key="rdm")
 
 
 def test_declared_size_is_checked_before_allocation(tmp_path):

@@ -309,8 +309,30 @@ def test_table_columns_can_be_named_and_tsv_is_read(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("t.csv", "stimulus_id;path;size;kind\n007;a.png;1,5;None\nNA;b.png;2;n/a\n"),
+        ("t.csv", "\ufeffStimulus_ID,Path,size,kind\r\n007,a.png,1.5,None\r\n\r\nNA,b.png,2,\r\n"),
+        ("t.csv", ",stimulus_id,path,size,kind\n0,007,a.png,1.5,None\n1,NA,b.png,2,NA\n"),
+        ("t.tsv", "stimulus_id\tpath\tsize\tkind\n007\ta.png\t1.5\tNone\nNA\tb.png\t2\tn/a\n"),
+    ],
+)
+def test_tables_as_spreadsheets_and_pandas_write_them(tmp_path, name, text):
+    save(tmp_path, "a.png", "b.png")
+    (tmp_path / name).write_bytes(text.encode())
+    stimuli = StimulusSet.open(tmp_path / name)
+    assert stimuli.ids == ("007", "NA")
+    assert list(stimuli.metadata.columns) == ["size", "kind"]
+    assert stimuli.metadata["size"].tolist() == [1.5, 2.0]
+    assert stimuli.metadata["kind"].iloc[0] == "None"
+    assert stimuli.metadata["kind"].isna().tolist() == [False, True]
+
+
+@pytest.mark.parametrize(
     ("text", "why"),
     [
+        ("path,x,x\na.png,1,2\n", "several columns called x"),
+        ("path,x\na.png,1\nb.png\n", "different lengths: 1, 2"),
         ("stimulus_id,path\na,a.png\na,b.png\n", "1 ids are in more than one row: a"),
         ("path\na.png\nnowhere.png\n", "1 of 2 files are missing: .*nowhere.png"),
         ("stimulus_id,path\na,a.png\n,b.png\n", "column 'stimulus_id' is empty in row 3"),
@@ -319,7 +341,7 @@ def test_table_columns_can_be_named_and_tsv_is_read(tmp_path):
             "none of the columns may be the path; say path_column=NAME; its columns: id, picture",
         ),
         ("path,file\na.png,a.png\n", "any of path, file may be the path"),
-        ("path\n", "a header and no rows"),
+        ("path\n", "a header but no rows"),
         ("", "cannot read the table"),
         ("path,x\na.png,1,2\nb.png,1,2\n", "more cells than the header"),
         ('path,x\n"a.png,1\n', "cannot read the table"),
