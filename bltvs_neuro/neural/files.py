@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from ..datasets import sha256_file
 from ..errors import DataError, listed
+from ..paths import regular
 
 Kind = Literal[
     "folder", "hdf5", "matlab73", "matlab5", "npy", "npz", "nifti", "json", "table", "pickle", "fif", "unknown"
@@ -45,6 +46,10 @@ def kind(path: Path) -> Kind:
     """The container format, from the first bytes; text formats from the suffix."""
     if path.is_dir():
         return "folder"
+    try:
+        regular(path)
+    except OSError as error:
+        raise DataError(str(error)) from None
     with path.open("rb") as stream:
         head = stream.read(520)
     suffixes = "".join(path.suffixes[-2:]).lower()
@@ -135,7 +140,7 @@ def json_keys(path: Path) -> list[str]:
 def load_json(path: Path) -> Any:
     """Parse a JSON file."""
     try:
-        return json.loads(path.read_text(encoding="utf-8"))
+        return json.loads(regular(path).read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
         raise DataError(f"{path} is not valid JSON: {error}") from error
 
@@ -207,7 +212,7 @@ def open_hdf5(path: Path) -> Iterator[Any]:
     import h5py
 
     try:
-        file = h5py.File(path, "r")
+        file = h5py.File(regular(path), "r")
     except OSError as error:
         raise DataError(f"{path} cannot be opened as HDF5, it is damaged or truncated: {error}") from error
     with file:

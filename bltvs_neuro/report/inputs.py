@@ -13,6 +13,7 @@ import h5py
 
 from ..encoding.result import EncodingResult, PartitionResult
 from ..errors import DataError
+from ..paths import regular
 from ..rsa.result import load_result
 from ..store import open_store
 
@@ -83,7 +84,7 @@ def kind_of(path: Path) -> str:
     if not path.exists():
         return "store"  # opening it says what is wrong, an unfinished extraction included
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(regular(path), "r") as file:
             if "bltvs_store_version" in file.attrs:
                 return "store"
             kind = _text(file.attrs.get("kind", ""))

@@ -11,6 +11,7 @@ import scipy.io
 
 from ..datasets import KRIEGESKORTE92_IDS, fetch
 from ..errors import StimulusError, listed
+from ..paths import regular
 from .sources import check_pictures
 
 NSD_DATASET = "imgBrick"
@@ -20,7 +21,7 @@ MAT92 = "kriegeskorte92/Kriegeskorte_Neuron2008_supplementalData.mat"
 def find_dataset(path: Path, dataset: str | None) -> str:
     """Name the dataset of pictures: the given one, NSD's ``imgBrick``, or the only uint8 one of a fitting shape."""
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(regular(path), "r") as file:
             shapes: dict[str, tuple[tuple[int, ...], np.dtype]] = {}
 
             def note(name: str, node: object) -> None:

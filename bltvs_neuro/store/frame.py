@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError, listed
+from ..paths import regular
 from ..schema import STIMULUS_ID
 from .join import refuse_too_many
 from .layout import SKIPPED
@@ -169,9 +170,11 @@ def open_hdf5(path: Path) -> h5py.File:
     StoreError
     """
     try:
-        return h5py.File(path, "r", rdcc_nbytes=_CHUNK_CACHE)
+        return h5py.File(regular(path), "r", rdcc_nbytes=_CHUNK_CACHE)
     except OSError as error:
         reason = str(error)
+        if path.exists() and not (path.is_file() or path.is_dir()):
+            raise StoreError(f"{reason}; it is not an activation store") from None
         if not os.access(path, os.R_OK):
             raise StoreError(f"{path} cannot be read: {error.strerror or reason}") from None
         if "signature not found" in reason:
@@ -184,7 +187,7 @@ def open_hdf5(path: Path) -> h5py.File:
 def is_store(path: Path) -> bool:
     """Whether a file is a finished store of ours (however damaged inside)."""
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(regular(path), "r") as file:
             return "bltvs_store_version" in file.attrs
     except OSError:
         return False

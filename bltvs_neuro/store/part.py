@@ -15,6 +15,7 @@ import h5py
 import numpy as np
 
 from ..errors import SpecError, StoreError, listed
+from ..paths import regular
 from ..schema import STIMULUS_ID
 from .chunks import ChunkWriter
 from .encode import CHUNK_ROWS, chunk_shape, filters, total_of
@@ -241,7 +242,7 @@ def read_header(path: Path, digest: str, block: Block) -> PartHeader | None:
         A sound part of another extraction.
     """
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(regular(path), "r") as file:
             data = json.loads(read_attribute(file, "bltvs_part"))
             if data["digest"] != digest or (data["start"], data["stop"]) != (block.start, block.stop):
                 raise StoreError(f"{path} belongs to another extraction; remove it or write to another path")

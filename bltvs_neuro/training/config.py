@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from ..errors import SpecError, unknown
+from ..paths import regular
 
 
 @dataclass(frozen=True)
@@ -208,7 +209,7 @@ def read_config(path: str | Path) -> TrainingConfig:
     """
     path = Path(path)
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(regular(path).read_text("utf-8"))
     except FileNotFoundError:
         raise SpecError(f"there is no config {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

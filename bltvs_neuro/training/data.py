@@ -15,6 +15,7 @@ from torch.utils.data import Dataset
 
 from ..errors import DataError, listed, unknown
 from ..model.transform import Transform
+from ..paths import regular
 from ..stimuli import StimulusSet
 from ..stimuli.shapes import CATEGORIES
 from .augment import Augment
@@ -103,7 +104,7 @@ def ecoset(path: str | Path, split: str, classes: Sequence[str] | None = None) -
     """
     path = Path(path)
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(regular(path), "r") as file:
             splits = [name for name in file if isinstance(file[name], h5py.Group) and "labels" in file[name]]
             if split not in splits:
                 raise DataError(
