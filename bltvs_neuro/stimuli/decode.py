@@ -7,6 +7,7 @@ import logging
 import re
 import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +40,7 @@ _ENDINGS = {
     "JPEG2000": ".jp2 .j2k .j2c .jpc .jpf .jpx",
     "TGA": ".tga .icb .vda .vst",
     "QOI": ".qoi",
-    **({"AVIF": ".avif .avifs"} if features.check_module("avif") else {}),
+    **({"AVIF": ".avif .avifs"} if features.modules.get("avif") and features.check_module("avif") else {}),
 }
 IMAGE_FORMATS: dict[str, str] = {ending: name for name, endings in _ENDINGS.items() for ending in endings.split()}
 """The extensions that count as images, and Pillow's name of the format; none that runs another program to decode."""
@@ -194,9 +195,9 @@ def _to_rgb(samples: Samples, background: Background) -> Pixels:
             return np.array(colour, np.uint8, order="C")
         return ((colour.astype(np.uint32) * 510 + white) // (2 * white)).astype(np.uint8)
     # white is 255 or 65535 here: whole multiples, so that all is in integers and rounded once
-    wide = np.uint32 if white == 255 else np.uint64
-    opacity = alpha[:, :, None].astype(wide)  # (H, W) -> (H, W, 1)
-    shown = colour.astype(wide) * (white if samples.premultiplied else opacity)
+    wide = np.dtype("u4" if white == 255 else "u8")
+    opacity: NDArray[Any] = alpha[:, :, None].astype(wide)  # (H, W) -> (H, W, 1)
+    shown: NDArray[Any] = colour.astype(wide) * (white if samples.premultiplied else opacity)
     shown += (white - opacity) * (np.array(background, wide) * (white // 255))
     unit = white * white // 255
     return np.minimum((shown + unit // 2) // unit, 255).astype(np.uint8)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageFile
 
 from ..errors import StimulusError
 
@@ -52,12 +52,12 @@ def refused(what: str) -> StimulusError:
     return StimulusError(f"{what}; save it as a PNG with 8 bits a channel")
 
 
-def read_samples(image: Image.Image, path: Path) -> Samples:
+def read_samples(image: ImageFile.ImageFile, path: Path) -> Samples:
     """Read an opened picture.
 
     Parameters
     ----------
-    image : Image
+    image : ImageFile
         As Pillow opens it, not loaded yet.
     path : Path
         Its file.
@@ -70,14 +70,14 @@ def read_samples(image: Image.Image, path: Path) -> Samples:
     return _READERS.get(image.format or "", _usual)(image, path)
 
 
-def _usual(image: Image.Image, path: Path) -> Samples:
+def _usual(image: ImageFile.ImageFile, path: Path) -> Samples:
     """Eight bits a channel or fewer."""
     if re.search(";1[56]|;4B", _layout(image)):
         raise refused("it has 4 to 6 bits a colour, whose scaling differs between programs")
     return _eight_bits(image)
 
 
-def _eight_bits(image: Image.Image) -> Samples:
+def _eight_bits(image: ImageFile.ImageFile) -> Samples:
     image.load()
     if image.mode in ("I", "F"):
         raise refused(f"its pixels are 32-bit (mode {image.mode}) with no defined white")
@@ -92,14 +92,14 @@ def _eight_bits(image: Image.Image) -> Samples:
     return Samples(np.asarray(image.convert("L" if image.mode in ("1", "L") else "RGB")))
 
 
-def _layout(image: Image.Image) -> str:
+def _layout(image: ImageFile.ImageFile) -> str:
     """Pillow's name of how the values lie in the file ("raw mode"); empty where a format has none."""
     args = image.tile[0][3] if image.tile else ""
     first = args[0] if isinstance(args, tuple | list) and args else args
     return first if isinstance(first, str) else ""
 
 
-def _reread(image: Image.Image, path: Path, layout: str) -> np.ndarray:
+def _reread(image: ImageFile.ImageFile, path: Path, layout: str) -> np.ndarray:
     """The same file with its values taken in another layout."""
     image.load()  # Pillow turns a TIFF upright while it loads; what is left to turn is asked of this image
     with Image.open(path, formats=[str(image.format)]) as again:
@@ -113,7 +113,7 @@ def _reread(image: Image.Image, path: Path, layout: str) -> np.ndarray:
         return np.asarray(again)
 
 
-def _deep_colour(image: Image.Image, path: Path) -> np.ndarray:
+def _deep_colour(image: ImageFile.ImageFile, path: Path) -> np.ndarray:
     """16-bit colour, uint16 (H, W, 3 or 4): upper bytes and lower bytes in two readings."""
     layout = _layout(image)
     plain = layout.replace("a", "A")  # else Pillow would divide by the opacity
@@ -122,7 +122,7 @@ def _deep_colour(image: Image.Image, path: Path) -> np.ndarray:
     return (upper.astype(np.uint16) << 8) | lower
 
 
-def _png(image: Image.Image, path: Path) -> Samples:
+def _png(image: ImageFile.ImageFile, path: Path) -> Samples:
     layout, see_through = _layout(image), image.info.get("transparency")
     if layout.startswith("I;16"):
         image.load()
@@ -136,8 +136,8 @@ def _png(image: Image.Image, path: Path) -> Samples:
         if see_through is None:
             return _with_alpha(Samples(values, 65535))
         return Samples(values, 65535, _keyed((values == np.array(see_through)).all(axis=2)))
-    if isinstance(see_through, int) and image.mode == "L":  # stored in the file's depth
-        bits = {"L;2": 2, "L;4": 4}.get(layout, 8)
+    if isinstance(see_through, int) and image.mode in ("1", "L"):  # stored in the file's depth
+        bits = {"1": 1, "L;2": 2, "L;4": 4}.get(layout, 8)
         image.info["transparency"] = (see_through & (2**bits - 1)) * 255 // (2**bits - 1)
     return _eight_bits(image)
 
@@ -155,7 +155,7 @@ def _with_alpha(samples: Samples) -> Samples:
     return replace(samples, colour=colour[:, :, :3], alpha=colour[:, :, 3])
 
 
-def _tiff(image: Image.Image, path: Path) -> Samples:
+def _tiff(image: ImageFile.ImageFile, path: Path) -> Samples:
     tags, layout = image.tag_v2, _layout(image)  # type: ignore[attr-defined]
     photometric, deep = tags.get(PHOTOMETRIC), max(tags.get(BITS, (1,))) > 8
     if photometric is None:
@@ -183,7 +183,7 @@ def _tiff(image: Image.Image, path: Path) -> Samples:
     return _eight_bits(image)
 
 
-def _tiff_palette(image: Image.Image) -> Samples:
+def _tiff_palette(image: ImageFile.ImageFile) -> Samples:
     """Colours of a palette have 16 bits; programs write 8-bit ones times 257, or times 256."""
     table = np.array(image.tag_v2[COLOURS], np.int64)  # type: ignore[attr-defined]
     if 0 < table.max() < 256:
@@ -197,13 +197,13 @@ def _tiff_palette(image: Image.Image) -> Samples:
     return Samples(colours[index])
 
 
-def _jpeg(image: Image.Image, path: Path) -> Samples:
+def _jpeg(image: ImageFile.ImageFile, path: Path) -> Samples:
     if image.mode == "CMYK" and "adobe" not in image.info:
         raise refused("it is a CMYK JPEG that does not say whether its inks are inverted")
     return _eight_bits(image)
 
 
-def _jpeg2000(image: Image.Image, path: Path) -> Samples:
+def _jpeg2000(image: ImageFile.ImageFile, path: Path) -> Samples:
     with path.open("rb") as stream:
         head = stream.read(2**22)
     at = head.find(b"\xff\x4f\xff\x51")  # the code stream with its marker SIZ: 40 bytes, then three for each channel
@@ -217,9 +217,10 @@ def _jpeg2000(image: Image.Image, path: Path) -> Samples:
     return _eight_bits(image)
 
 
-def _ppm(image: Image.Image, path: Path) -> Samples:
+def _ppm(image: ImageFile.ImageFile, path: Path) -> Samples:
     """Grey and colours of any white; Pillow rounds some twice."""
-    _, (_, _, width, height), offset, args = image.tile[0]
+    width, height = image.size
+    _, _, offset, args = image.tile[0]
     with path.open("rb") as stream:
         magic = stream.read(2)
         if magic not in (b"P2", b"P3", b"P5", b"P6"):
@@ -241,13 +242,13 @@ def _ppm(image: Image.Image, path: Path) -> Samples:
     return Samples(values.reshape((height, width, 3) if bands == 3 else (height, width)), white)
 
 
-def _gif(image: Image.Image, path: Path) -> Samples:
+def _gif(image: ImageFile.ImageFile, path: Path) -> Samples:
     if image.tile[0][1] != (0, 0, *image.size):
         raise refused("its frame does not cover the whole picture, and programs fill the rest differently")
     return _eight_bits(image)
 
 
-def _tga(image: Image.Image, path: Path) -> Samples:
+def _tga(image: ImageFile.ImageFile, path: Path) -> Samples:
     with path.open("rb") as stream:
         head = stream.read(18)
     if head[1] and head[7] != 24:
@@ -257,7 +258,7 @@ def _tga(image: Image.Image, path: Path) -> Samples:
     return _usual(image, path)
 
 
-def _avif(image: Image.Image, path: Path) -> Samples:
+def _avif(image: ImageFile.ImageFile, path: Path) -> Samples:
     with path.open("rb") as stream:
         head = stream.read(2**20)
     if any(head[at.end() + 2] & 0x40 for at in re.finditer(b"av1C", head[:-3])):
@@ -265,7 +266,7 @@ def _avif(image: Image.Image, path: Path) -> Samples:
     return _eight_bits(image)
 
 
-_READERS: dict[str, Callable[[Image.Image, Path], Samples]] = {
+_READERS: dict[str, Callable[[ImageFile.ImageFile, Path], Samples]] = {
     "PNG": _png,
     "TIFF": _tiff,
     "JPEG": _jpeg,

@@ -7,15 +7,17 @@ import struct
 from pathlib import Path
 
 import numpy as np
+import PIL
 import pytest
-from PIL import Image, features
+from PIL import Image
 
 from bltvs_neuro.errors import StimulusError
-from bltvs_neuro.stimuli import decode_image
+from bltvs_neuro.stimuli import IMAGE_FORMATS, decode_image
 
 from .made import bmp, gif, png, seen, tga, tiff
 
 SHAPE = (9, 13)
+OLD_PILLOW = int(PIL.__version__.split(".")[0]) < 12
 
 
 def drawn(bits: int, channels: int = 1) -> np.ndarray:
@@ -146,6 +148,8 @@ def test_tiff_colour_and_alpha(tmp_path, bits, grey, kind, order, deflated):
     alpha = values[:, :, -1] if extra in ((1,), (2,)) else None
     tags = {338: list(extra)} if extra else {}
     content = tiff(values, bits, 1 if grey else 2, order=order, deflated=deflated, tags=tags)
+    if OLD_PILLOW and extra != (2,) and extra and (grey or deflated):
+        pytest.skip("this Pillow reads fewer kinds of extra channels")
     expected = seen(own, white, alpha, premultiplied=kind == "premultiplied")
     assert np.array_equal(shown(tmp_path, ".tif", content), expected)
 
@@ -339,7 +343,7 @@ def codec_cases() -> list[tuple[str, str, int, int, dict[str, object]]]:
     cases += [(".jp2", "jpeg2k", 8, c, {"level": 0, "reversible": True}) for c in (1, 2, 3, 4)]
     cases += [(".jp2", "jpeg2k", 16, 1, {"level": 0, "reversible": True})]
     cases += [(".qoi", "qoi", 8, c, {}) for c in (3, 4)]
-    if features.check_module("avif"):
+    if ".avif" in IMAGE_FORMATS:
         cases += [(".avif", "avif", 8, c, {"level": level}) for c in (1, 3, 4) for level in (60, 100)]
     return cases
 
@@ -369,7 +373,7 @@ def test_compressed_formats_equal_another_decoder(tmp_path, ending, codec, bits,
 )
 def test_deep_compressed_formats_are_refused(tmp_path, ending, codec, bits, channels, why):
     codecs = pytest.importorskip("imagecodecs")
-    if codec == "avif" and not features.check_module("avif"):
+    if codec == "avif" and ".avif" not in IMAGE_FORMATS:
         pytest.skip("this Pillow reads no AVIF")
     options = {} if codec == "jpegxl" else {"bitspersample": bits}
     try:
