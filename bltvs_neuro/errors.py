@@ -36,6 +36,10 @@ class StimulusError(BltvsError):
     """A stimulus cannot be read, is missing, or two stimuli collide."""
 
 
+class StimulusWarning(UserWarning):
+    """Pictures were left out that somebody may have meant to show."""
+
+
 class WeightsError(BltvsError):
     """Weights cannot be found, fetched or verified."""
 

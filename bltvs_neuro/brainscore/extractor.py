@@ -26,7 +26,7 @@ from ..extraction.reduce import Bound, Reduction
 from ..model import Network, State
 from ..model.weights import weights_sha256
 from ..schema import Site
-from ..stimuli.decode import decode_image
+from ..stimuli.decode import GREY, decode_image
 from .layers import LOGITS, Layer, find_layer
 from .timeline import Timeline
 
@@ -222,6 +222,7 @@ def described(model: Network, timeline: Timeline, reduction: Reduction) -> dict[
         "config": model.config,
         "weights_sha256": weights_sha256(model),
         "transform": model.transform.describe(),
+        "background": list(GREY),
         "reduction": reduction.describe(),
         "timeline": timeline.describe(),
     }

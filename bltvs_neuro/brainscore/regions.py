@@ -11,6 +11,7 @@ from typing import Any
 
 from ..errors import SpecError, listed, unknown
 from ..model import Network
+from ..paths import regular
 from ..schema import Site
 from .timeline import Timeline
 
@@ -102,9 +103,9 @@ def _stand_ins(region: str) -> set[str]:
 def read_map(path: Path) -> dict[str, str]:
     """Read a region map from a JSON file; SpecError if it is none."""
     try:
-        content = json.loads(path.read_text("utf-8"))
+        content = json.loads(regular(path).read_text("utf-8"))
     except OSError as error:
-        raise SpecError(f"cannot read the region map {path}: {error.strerror}") from None
+        raise SpecError(f"cannot read the region map {path}: {error.strerror or error}") from None
     except ValueError as error:
         raise SpecError(f"{path} is no JSON: {error}") from None
     if not isinstance(content, dict) or not content:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..durable import whole_file
 from ..errors import DataError, SpecError, listed
+from ..paths import regular
 from .estimators import PLS, BandedRidge, EncodingRidge
 
 ESTIMATORS: dict[str, type[Any]] = {c.__name__: c for c in (EncodingRidge, BandedRidge, PLS)}
@@ -82,7 +83,7 @@ def load_estimator(path: str | os.PathLike[str]) -> Any:
         The file is damaged or none of ours.
     """
     try:
-        with zipfile.ZipFile(path) as archive:
+        with zipfile.ZipFile(regular(Path(path))) as archive:
             # stored members cannot unpack to more than the file holds
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise DataError(f"{path} is compressed; a saved estimator is not")

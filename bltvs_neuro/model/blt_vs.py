@@ -15,7 +15,7 @@ from .areas import AREA_NAMES, areas_for, receptive_fields
 from .cell import CONNECTIONS, Cell, ReadoutCell
 from .lesion import Lesion, Lesioned, Timesteps, lesion
 from .network import Grid, Network, State, as_site
-from .transform import Transform
+from .transform import symmetric
 from .unroll import IMAGE, SCHEDULES, Change, Edge, Graph, Update
 
 ReadoutType = Literal["multi", "single"]
@@ -103,7 +103,7 @@ class BLT_VS(Network):
         self.timesteps, self.num_classes, self.image_size = timesteps, num_classes, image_size
         self.areas, self.usual_areas, self.streams = AREA_NAMES, "V1:LOC", STREAMS
         self.readout_type = readout_type
-        self.transform = Transform(image_size)
+        self.transform = symmetric(image_size)
         self.provenance: dict[str, Any] = {"model": "BLT_VS", "weights": "as constructed"}
 
         channels = {area.name: area.channels or num_classes + add_feats for area in areas}

@@ -18,7 +18,7 @@ from ..errors import DataError, SpecError, argument, unknown
 from .blt_vs import BLT_VS
 from .hub import Fetched, fetch_weights
 from .network import Network
-from .transform import Transform
+from .transform import Transform, symmetric
 from .weights import fill, own_weights, random_weights, read_weights, weights_sha256
 from .zoo import ZOO, fitting, in_zoo, load_from_zoo
 
@@ -74,7 +74,7 @@ class Checkpoint:
     @property
     def transform(self) -> Transform:
         """From decoded pictures to the input of the released weights."""
-        return Transform(self.config["image_size"])
+        return symmetric(self.config["image_size"])
 
 
 def _config(timesteps: int, num_classes: int, *, bio_unroll: bool) -> Mapping[str, Any]:
@@ -255,7 +255,7 @@ def load_model(
         provenance |= {"weights": "untrained", "seed": seed, "torch": str(torch.__version__)}
     else:
         fill(model, state, str(provenance["file"]), f"model {name!r} at {config['image_size']} pixels")
-    transform = fitting(transform or Transform(config["image_size"]), model)
+    transform = fitting(transform or symmetric(config["image_size"]), model.image_size)
     provenance |= {"weights_sha256": weights_sha256(model), "transform": transform.describe()}
     model.checkpoint = checkpoint  # type: ignore[assignment]
     model.transform = transform

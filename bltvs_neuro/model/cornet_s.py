@@ -109,7 +109,7 @@ class CORnet_S(Network):
         self.areas, self.usual_areas, self.streams = (*CHANNELS, "decoder"), "V1:IT", ("bu",)
         self.timesteps, self.schedule_name = max(TIMES.values()), "each area its own clock"
         self.num_classes, self.image_size = num_classes, image_size
-        self.transform = Transform(image_size, image_size * 256 // 224, IMAGENET_MEAN, IMAGENET_STD)
+        self.transform = Transform(image_size, image_size * 256 // 224, mean=IMAGENET_MEAN, std=IMAGENET_STD)
         self.provenance = {"model": "CORnet_S", "weights": "as constructed"}
         self.V1 = Entry(CHANNELS["V1"])
         self.V2 = Block(CHANNELS["V1"], CHANNELS["V2"], TIMES["V2"])

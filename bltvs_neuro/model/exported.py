@@ -24,7 +24,7 @@ from ..errors import SpecError, WeightsError, argument, listed, unknown
 from .blt_vs import BLT_VS
 from .checkpoints import Checkpoint
 from .hub import MAX_BYTES
-from .transform import Transform
+from .transform import symmetric
 from .weights import read_weights, weights_sha256
 
 MODEL_JSON = "model.json"
@@ -179,7 +179,7 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
         )
     except (SpecError, ValueError, RecursionError) as error:
         raise WeightsError(f"{path} cannot be used: {str(error) or type(error).__name__}") from None
-    expected = Transform(checkpoint.config["image_size"]).describe()
+    expected = symmetric(checkpoint.config["image_size"]).describe()
     if data.get("transform") != expected:
         raise WeightsError(f"{path} has the transform {data.get('transform')}; this bltvs_neuro has {expected}")
     return checkpoint

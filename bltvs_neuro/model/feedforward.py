@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from ..errors import SpecError
 from .areas import areas_for
 from .network import Grid, Network, State
-from .transform import Transform
+from .transform import symmetric
 
 
 class FeedForward(Network):
@@ -26,7 +26,6 @@ class FeedForward(Network):
         self.areas, self.usual_areas = areas, usual_areas
         self.streams, self.timesteps, self.schedule_name = ("bu",), 1, "feedforward"
         self.num_classes, self.image_size = num_classes, image_size
-        self.transform = Transform(image_size)
         self.provenance = {"model": type(self).__name__, "weights": "as constructed"}
 
     def states(self) -> Iterator[State]:
@@ -80,6 +79,7 @@ class Chain(FeedForward):
         names = tuple(stage.area for stage in stages)
         super().__init__((*names, "Readout") if linear else names, usual_areas, num_classes, image_size)
         self.stages = stages
+        self.transform = symmetric(image_size)
         self.config: dict[str, Any] = {"num_classes": num_classes, "image_size": image_size}
         self.connections, self.layernorms = nn.ModuleDict(), nn.ModuleDict()
         self.grids = {}

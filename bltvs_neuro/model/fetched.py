@@ -149,5 +149,9 @@ def known_to_timm(name: str) -> Any:
 def from_torchvision(preset: Any) -> Transform:
     """Turn torchvision's ``ImageClassification`` preset into a :class:`Transform`."""
     return Transform(
-        preset.crop_size[0], preset.resize_size[0], tuple(preset.mean), tuple(preset.std), preset.interpolation.value
+        preset.crop_size[0],
+        preset.resize_size[0],
+        mean=preset.mean,
+        std=preset.std,
+        interpolation=preset.interpolation.value,
     )

@@ -7,7 +7,8 @@ Both halves together are bit for bit torchvision's ``Resize(resize, antialias=Tr
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -37,30 +38,48 @@ class Transform:
     size : int
         Height and width of the model's input, pixels.
     resize : int or None
-        Short side before the centre crop, pixels, at least ``size``; None means ``size``.
-    mean, std : tuple of float
-        Of red, green and blue in [0, 1]: subtracted, then divided by. 0.5 maps to [-1, 1].
+        Short side before the centre crop, pixels, at least ``size``. None, the default, is ``size``: nothing is cut off
+        a square picture. Many models trained on ImageNet have 256 for a size of 224.
+    mean, std : sequence of three floats
+        Of red, green and blue, where black is 0 and white 1: subtracted, then divided by. They must be given: 0.5 and
+        0.5 map to [-1, 1], 0 and 1 leave [0, 1], and :data:`IMAGENET_MEAN` and :data:`IMAGENET_STD` are usual.
     interpolation : {"bilinear", "bicubic"}
+        How pictures are resized, always with antialias. Bilinear is the default, as torchvision's.
 
     Raises
     ------
     SpecError
-        A size below 1, a short side below the size, or a mean and std that are not three numbers (std above 0).
+        A size below 1, a short side below the size, or a mean and std that are not three numbers each (a mean from 0
+        to 1, std above 0).
+
+    Examples
+    --------
+    >>> Transform(224, resize=256, mean=IMAGENET_MEAN, std=IMAGENET_STD).describe()["resize_short_side"]
+    256
     """
 
-    size: int = 224
+    size: int
     resize: int | None = None
-    mean: tuple[float, ...] = (0.5, 0.5, 0.5)
-    std: tuple[float, ...] = (0.5, 0.5, 0.5)
+    _: KW_ONLY
+    mean: Sequence[float]
+    std: Sequence[float]
     interpolation: Interpolation = "bilinear"
 
     def __post_init__(self) -> None:
+        for name in ("mean", "std"):
+            given = getattr(self, name)
+            # a list or array would make transforms that are equal differ
+            object.__setattr__(self, name, tuple(float(v) for v in given) if np.ndim(given) == 1 else ())
         if self.size < 1 or self.short < self.size:
             raise SpecError(f"a transform resizes to at least the size it crops; got {self.resize} and {self.size}")
         if self.interpolation not in RESAMPLING:
             raise unknown("interpolation", self.interpolation, list(RESAMPLING))
-        if len(self.mean) != 3 or len(self.std) != 3 or not all(0 < s < float("inf") for s in self.std):
-            raise SpecError(f"mean and std are three numbers each, std above 0; got {self.mean} and {self.std}")
+        sound = all(0 <= m <= 1 for m in self.mean) and all(0 < s < float("inf") for s in self.std)
+        if len(self.mean) != 3 or len(self.std) != 3 or not sound:
+            raise SpecError(
+                "mean and std are three numbers each, of pixels from 0 to 1 (divide by 255 what is meant for 0 to 255), "
+                f"std above 0; got {self.mean} and {self.std}"
+            )
 
     @property
     def short(self) -> int:
@@ -154,3 +173,8 @@ class Transform:
         if set(self.mean) == set(self.std) == {0.5}:
             return described | {"range": [-1.0, 1.0]}
         return described | {"mean": list(self.mean), "std": list(self.std)}
+
+
+def symmetric(size: int) -> Transform:
+    """BLT_VS's own: the short side is resized to ``size``, bilinearly, and colours lie in [-1, 1]."""
+    return Transform(size, mean=(0.5, 0.5, 0.5), std=(0.5, 0.5, 0.5))

@@ -26,11 +26,12 @@ class Wrapped(FeedForward):
     ----------
     network : nn.Module
         Put into eval mode.
-    layers : sequence of str, optional
-        Names of its submodules in the order in which they are computed; see :func:`usual_layers` for the default.
+    layers : sequence of str or None
+        Names of its submodules in the order in which they are computed; None takes :func:`usual_layers`.
         The area ``logits``, what the network returns, is added at the end. An extraction's usual areas are those that
         were named, or else of the default ones those up to the last that is spread over space.
-    image_size : int
+    transform : Transform
+        From decoded pictures to what the network was trained on; its ``size`` is the images'.
 
     Raises
     ------
@@ -49,7 +50,8 @@ class Wrapped(FeedForward):
 
     overwrites = False  # what passes a tap is a copy
 
-    def __init__(self, network: nn.Module, layers: Sequence[str] | None = None, image_size: int = 224) -> None:
+    def __init__(self, network: nn.Module, layers: Sequence[str] | None, transform: Transform) -> None:
+        image_size = transform.size
         network = network.eval()
         if isinstance(layers, str):
             layers = [layer.strip() for layer in layers.split(",")]
@@ -77,7 +79,7 @@ class Wrapped(FeedForward):
         order = [name for name in seen.shapes if name in chosen]
         shapes = {name: _arranged(seen.shapes[name]) for name in order}
         super().__init__((*order, LOGITS), f"{order[0]}:{order[-1]}", seen.classes, image_size)
-        self.network = network
+        self.network, self.transform = network, transform
         self.config: dict[str, Any] = {"num_classes": seen.classes, "image_size": image_size}
         self.shapes = {**shapes, LOGITS: (seen.classes,)}
         self.grids = {name: self._grid(name, seen.grids.get(name)) for name in order}
@@ -167,11 +169,11 @@ def wrap(network: nn.Module, layers: Sequence[str], transform: Transform, name: 
     Examples
     --------
     >>> network = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 32 * 32, 10))
-    >>> wrap(network, ["1"], Transform(32), "small").areas
+    >>> transform = Transform(32, mean=(0, 0, 0), std=(1, 1, 1))
+    >>> wrap(network, ["1"], transform, "small").areas
     ('1', 'logits')
     """
-    wrapped = Wrapped(network, layers, transform.size)
-    wrapped.transform = transform
+    wrapped = Wrapped(network, layers, transform)
     wrapped.provenance = {
         "model": name, "weights": "as given", "weights_sha256": weights_sha256(wrapped), "config": dict(wrapped.config),
         "transform": transform.describe(),

@@ -126,24 +126,23 @@ def build(
         given = {"num_classes": num_classes, "image_size": image_size or (transform and transform.size)}
         assert not isinstance(architecture.build, str)
         own: Network = architecture.build(**architecture.config | {k: v for k, v in given.items() if v is not None})
-        own.transform = fitting(transform or own.transform, own)
+        own.transform = fitting(transform or own.transform, own.image_size)
         own.provenance |= {"model": name}
         return own
-    module, usual = (_torchvision if source == "torchvision" else _timm)(model_name, num_classes)
-    size = image_size or (transform or usual).size
-    network = Wrapped(module, usual_layers if layers is None else layers, size)
+    module, usual = (_torchvision if source == "torchvision" else _timm)(model_name, num_classes, transform)
+    size = image_size or usual.size
+    network = Wrapped(module, usual_layers if layers is None else layers, fitting(transform or usual.at(size), size))
     if layers is None:
         network.leave_out_vectors()
-    network.transform = fitting(transform or usual.at(size), network)
     network.config = {"architecture": f"{source}:{model_name}", **network.config}
     network.provenance |= {"model": name, source: version(source)}
     return network
 
 
-def fitting(transform: Transform, network: Network) -> Transform:
-    """Return ``transform``; SpecError if its pictures are not what ``network`` takes."""
-    if transform.size != network.image_size:
-        raise SpecError(f"the transform gives {transform.size} px, and the model takes {network.image_size} px")
+def fitting(transform: Transform, image_size: int) -> Transform:
+    """Return ``transform``; SpecError if its pictures are not of the size that a network takes."""
+    if transform.size != image_size:
+        raise SpecError(f"the transform gives {transform.size} px, and the model takes {image_size} px")
     return transform
 
 
@@ -197,15 +196,15 @@ def load_from_zoo(
     return network
 
 
-def _torchvision(name: str, num_classes: int | None) -> tuple[nn.Module, Transform]:
+def _torchvision(name: str, num_classes: int | None, transform: Transform | None) -> tuple[nn.Module, Transform]:
     from torchvision import models
 
     if name not in models.list_models(module=models):
         raise unknown("torchvision model", name, models.list_models(module=models))
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     options |= TORCHVISION_OPTIONS.get(name, {})
-    usual = models.get_model_weights(name).DEFAULT.transforms()
-    return models.get_model(name, weights=None, **options), from_torchvision(usual)
+    module = models.get_model(name, weights=None, **options)
+    return module, transform or from_torchvision(models.get_model_weights(name).DEFAULT.transforms())
 
 
 TORCHVISION_OPTIONS: dict[str, dict[str, bool]] = {
@@ -214,19 +213,23 @@ TORCHVISION_OPTIONS: dict[str, dict[str, bool]] = {
 """What torchvision sets only when it loads weights itself, and without which these models compute something else."""
 
 
-def _timm(name: str, num_classes: int | None) -> tuple[nn.Module, Transform]:
+def _timm(name: str, num_classes: int | None, transform: Transform | None) -> tuple[nn.Module, Transform]:
     timm = known_to_timm(name)
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     module = timm.create_model(name, pretrained=False, **options)
+    if transform is not None:
+        return module, transform
     config = timm.data.resolve_model_data_config(module)
     size = int(config["input_size"][1])
-    interpolation = config["interpolation"]
+    interpolation, mode = config["interpolation"], config.get("crop_mode") or "center"
+    if mode != "center":
+        raise SpecError(f"timm:{name} wants pictures cropped as {mode!r}; 'center' exists: give a transform")
     if interpolation not in ("bilinear", "bicubic"):
         raise SpecError(
             f"timm:{name} wants {interpolation!r} interpolation; bilinear and bicubic exist: give a transform"
         )
     resize = int(size / config["crop_pct"])  # truncated, as timm does
-    return module, Transform(size, resize, tuple(config["mean"]), tuple(config["std"]), interpolation)
+    return module, Transform(size, resize, mean=config["mean"], std=config["std"], interpolation=interpolation)
 
 
 def _is_a_name(weights: str | Path) -> bool:

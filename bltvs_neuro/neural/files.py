@@ -15,6 +15,7 @@ from ..foreign.hdf5 import check_dataset, datasets, open_hdf5, read_dataset
 from ..foreign.matlab5 import load_matlab5, matlab5_headers
 from ..foreign.npy import load_npz, npy_header, npz_headers, open_npy
 from ..foreign.text import read_json as load_json
+from ..paths import regular
 
 __all__ = [
     "Kind",
@@ -57,6 +58,10 @@ def kind(path: Path) -> Kind:
     """The container format, from the first bytes; text formats from the suffix."""
     if path.is_dir():
         return "folder"
+    try:
+        regular(path)
+    except OSError as error:
+        raise DataError(str(error)) from None
     with path.open("rb") as stream:
         head = stream.read(520)
     suffixes = "".join(path.suffixes[-2:]).lower()

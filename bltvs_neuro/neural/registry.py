@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 
 from ..errors import DataError, SpecError, argument, listed, unknown
+from ..paths import not_a_file
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from . import (
     algonauts2019,
@@ -273,6 +274,8 @@ def _load(
     if not path.exists():
         sets = f"; data sets known by name: {listed(named)}" if named else ""
         raise DataError(f"{path} does not exist{sets}")
+    if not path.is_dir() and (why := not_a_file(path)):
+        raise DataError(why)
     known = {key: value for key, value in {**common, **options}.items() if value is not None}
     reader = _choose(path, readers, format, known)
     wrong = [option for option in options if option not in reader.options]

@@ -13,6 +13,7 @@ import h5py
 
 from ..encoding.result import EncodingResult, PartitionResult
 from ..errors import DataError
+from ..paths import regular
 from ..rsa.result import load_result
 from ..store import open_store
 from ..store.seal import is_ours
@@ -86,7 +87,7 @@ def kind_of(path: Path) -> str:
     if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
         return "store"
     try:
-        with h5py.File(path, "r") as file:
+        with h5py.File(regular(path), "r") as file:
             kind = _text(file.attrs.get("kind", ""))
             if kind in READERS:
                 return kind

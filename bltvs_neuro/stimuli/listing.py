@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import mimetypes
 import os
 import unicodedata
+import warnings
 from collections import Counter
 from collections.abc import Iterator
 from fnmatch import fnmatchcase
@@ -13,9 +15,11 @@ from pathlib import Path
 import pandas as pd
 from natsort import natsort_keygen, ns
 
-from ..errors import DataError, StimulusError, argument, listed
+from ..errors import DataError, StimulusError, StimulusWarning, argument, listed
+from ..leftovers import is_leftover
+from ..paths import not_a_file, printable
 from ..tables import NONE, read_cells, typed
-from .decode import IMAGE_FORMATS
+from .decode import IMAGE_FORMATS, OTHER_PICTURES, signature
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +27,25 @@ ID_COLUMN = "stimulus_id"
 PATH_COLUMNS = ("path", "stimulus_path", "filename", "file", "image", "image_path")
 """Columns of a table that are taken as the path when none is named."""
 
+Identity = tuple[int, int]
+"""Device and inode of a folder, the same by whatever link it is reached."""
+
 _natural = natsort_keygen(alg=ns.PATH)
+
+
+NO_KIND = "pictures of a kind that is not read (convert them to PNG)"
+NO_ENDING = "pictures without the extension of one (rename them)"
+CIRCLE = "linked folders that lead back to a folder they lie in"
+LEFT_OUT = {NO_KIND: True, NO_ENDING: True, CIRCLE: True, "hidden or left by a system": False, "no image": False,
+            "not matching the pattern": False}  # fmt: skip
+"""Why a file or folder is no stimulus -> whether to warn of it, because it may have been meant to be one."""
 
 
 def list_images(folder: Path, *, pattern: str = "*", recursive: bool = True) -> tuple[list[str], list[Path]]:
     """The images below a folder, in natural order (``img2`` before ``img10``).
+
+    Links to files and to folders are followed. What is left out is logged; a :class:`StimulusWarning` tells of
+    pictures that cannot be read and of links that run in circles.
 
     Returns
     -------
@@ -39,29 +57,22 @@ def list_images(folder: Path, *, pattern: str = "*", recursive: bool = True) -> 
     Raises
     ------
     StimulusError
-        No folder, no image in it, two files with one id, a link that leads nowhere, a name that is no Unicode.
+        No folder or one that may not be read, no image in it, two files with one id, a link that leads nowhere, a
+        pipe or device named like an image, a name that is no Unicode.
     """
     if not folder.is_dir():
         raise StimulusError(f"{folder} is {'not a folder' if folder.exists() else 'missing'}")
+    pattern = unicodedata.normalize("NFC", pattern)
     found: dict[str, Path] = {}
-    ignored: dict[str, list[str]] = {
-        "hidden": [],
-        "no image": [],
-        "not matching the pattern": [],
-        "in linked folders": [],
-    }
-    for relative in _walk(folder, recursive, ignored["in linked folders"]):
-        hidden = relative.startswith(".") or "/." in relative or relative.startswith("__MACOSX/")
-        image = os.path.splitext(relative)[1].lower() in IMAGE_FORMATS
-        kind = "hidden" if hidden else "no image" if not image else ""
-        if not kind and not fnmatchcase(relative, pattern):
-            kind = "not matching the pattern"
-        if kind:
-            ignored[kind].append(relative)
+    ignored: dict[str, list[str]] = {kind: [] for kind in LEFT_OUT}
+    for relative in _walk(folder, "", recursive, ignored[CIRCLE], frozenset({_identity(folder)})):
+        kind = _left_out(folder, relative, pattern)
+        if kind is not None:
+            ignored[kind].append(printable(relative))
             continue
         path = folder / relative
-        if not path.is_file():
-            raise StimulusError(f"{path} is a link that leads nowhere; remove it or restore its target")
+        if why := not_a_file(path):
+            raise StimulusError(f"{why}; remove it" + (" or restore its target" if path.is_symlink() else ""))
         stimulus_id = normalised(relative)
         if stimulus_id in found:
             raise StimulusError(
@@ -69,29 +80,70 @@ def list_images(folder: Path, *, pattern: str = "*", recursive: bool = True) -> 
                 "in how accents are encoded; rename one"
             )
         found[stimulus_id] = path
-    said = "; ".join(f"{len(names)} {kind} ({listed(sorted(names), 4)})" for kind, names in ignored.items() if names)
+    said = {kind: f"{kind}: {len(names)} ({listed(sorted(names), 4)})" for kind, names in ignored.items() if names}
     if not found:
         raise StimulusError(
             f"no images {'in or below' if recursive else 'in'} {folder} "
-            f"(extensions {', '.join(IMAGE_FORMATS)}; pattern {pattern!r}); found: {said or 'nothing'}"
+            f"(extensions {', '.join(IMAGE_FORMATS)}; pattern {pattern!r}); found: {'; '.join(said.values()) or 'nothing'}"
         )
-    if said:
-        log.info("%s: ignored %s", folder, said)
+    told = [text for kind, text in said.items() if LEFT_OUT[kind]]
+    if told:
+        warnings.warn(f"{folder}: left out {'; '.join(told)}", StimulusWarning, stacklevel=3)
+    quiet = [text for kind, text in said.items() if not LEFT_OUT[kind]]
+    if quiet:
+        log.info("%s: ignored %s", folder, "; ".join(quiet))
     ids = sorted(found, key=lambda stimulus_id: (_natural(stimulus_id), stimulus_id))
     return ids, [found[stimulus_id] for stimulus_id in ids]
 
 
-def _walk(folder: Path, recursive: bool, linked: list[str]) -> Iterator[str]:
-    """Relative POSIX paths of all files. Links to files are followed (a folder of links is a usual way to choose
-    stimuli), links to folders are not (they can run in circles).
-    """
-    for here, folders, files in os.walk(folder):
-        base = Path(here).relative_to(folder)
-        linked.extend((base / name).as_posix() + "/" for name in folders if os.path.islink(os.path.join(here, name)))
-        for name in files:
-            yield (base / name).as_posix()
-        if not recursive:
-            return
+def _left_out(folder: Path, relative: str, pattern: str) -> str | None:
+    """Why a file is no stimulus, a key of :data:`LEFT_OUT`; None where it is one."""
+    if is_leftover(relative):
+        return "hidden or left by a system"
+    ending = os.path.splitext(relative)[1].lower()
+    named = ending in IMAGE_FORMATS
+    if named or ending in OTHER_PICTURES or _begins_like_one(folder / relative):
+        if not fnmatchcase(unicodedata.normalize("NFC", relative), pattern):
+            return "not matching the pattern"
+        return None if named else NO_KIND if ending in OTHER_PICTURES else NO_ENDING
+    return "no image"
+
+
+def _begins_like_one(path: Path) -> bool:
+    """Whether a file whose extension says nothing begins like a picture."""
+    if mimetypes.guess_type(path.name)[0] is not None or not_a_file(path) is not None:
+        return False
+    try:
+        return signature(path) is not None
+    except OSError:  # may not be read
+        return False
+
+
+def _walk(folder: Path, below: str, recursive: bool, circles: list[str], above: frozenset[Identity]) -> Iterator[str]:
+    """Relative POSIX paths of all files, links to folders followed unless they lead to one of those ``above``."""
+    try:
+        with os.scandir(folder / below) as entries:
+            here = sorted(entries, key=lambda entry: entry.name)
+    except OSError as error:
+        raise StimulusError(f"the folder {folder / below} cannot be read ({error.strerror})") from None
+    for entry in here:
+        relative = below + entry.name
+        # os.path.isdir takes a link to itself for no folder, where entry.is_dir would raise
+        if not os.path.isdir(entry.path):
+            yield relative
+        elif recursive and is_leftover(entry.name):
+            yield relative + "/"
+        elif recursive:
+            identity = _identity(entry.path)
+            if identity in above:
+                circles.append(printable(relative) + "/")
+            else:
+                yield from _walk(folder, relative + "/", recursive, circles, above | {identity})
+
+
+def _identity(folder: str | Path) -> Identity:
+    status = os.stat(folder)
+    return status.st_dev, status.st_ino
 
 
 def normalised(text: str) -> str:

@@ -13,9 +13,10 @@ import pandas as pd
 
 from ..datasets import KRIEGESKORTE92_IDS, sha256_file
 from ..errors import StimulusError, difference, listed, unknown
+from ..paths import not_a_file
 from ..schema import NSD_PREFIX
 from . import bricks, listing, shapes, synthetic
-from .decode import GREY, IMAGE_FORMATS, Background, Pixels, pixel_sha256
+from .decode import GREY, IMAGE_FORMATS, Background, Pixels, pixel_sha256, signature
 from .sources import ArraySource, FileSource, Hdf5Source, PixelSource
 
 _TABLES = (".csv", ".tsv", ".tab")
@@ -92,17 +93,18 @@ class StimulusSet:
         if path.is_dir():
             return cls.from_folder(path)
         if path.is_file():
-            if suffix in IMAGE_FORMATS:
-                source = {"kind": "image", "path": str(path)}
-                return cls([listing.normalised(path.name)], FileSource([path]), source=source)
             if suffix in _TABLES:
                 return cls.from_table(path)
             if suffix in _HDF5:
                 return cls.from_hdf5(path)
             if suffix == ".mat":
                 return cls.from_mat92(path)
+            if suffix in IMAGE_FORMATS or signature(path) is not None:
+                source = {"kind": "image", "path": str(path), "background": _json(GREY)}
+                return cls([listing.normalised(path.name)], FileSource([path]), source=source)
+        what = "is of an unknown kind" if path.is_file() else (not_a_file(path) or "").removeprefix(f"{path} ")
         raise StimulusError(
-            f"{path} {'is of an unknown kind' if path.exists() else 'does not exist'}; stimuli are a folder of images, "
+            f"{path} {what if path.exists() else 'does not exist'}; stimuli are a folder of images, "
             f"an image ({', '.join(IMAGE_FORMATS)}), a table ({', '.join(_TABLES)}), "
             f"an HDF5 file ({', '.join(_HDF5)}), "
             f"the 92 objects' .mat file, or a name: {', '.join(named)}"
@@ -115,7 +117,8 @@ class StimulusSet:
         """All images of a folder.
 
         Ids are paths relative to the folder with extension (``"faces/a.1.png"``), in natural order. Hidden files and
-        other files are ignored and counted in the log. Links to files are followed, links to folders are not.
+        other files are ignored and counted in the log; a warning counts pictures that cannot be read. Links are
+        followed, unless they lead back to a folder they lie in.
 
         Parameters
         ----------

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError, difference, listed
+from ..paths import regular
 
 _WNID = re.compile(r"n\d{8}")
 _NUMBERED = re.compile(r"\d{4}_(.+)")  # Ecoset's folders: 0001_man
@@ -25,7 +26,7 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
     """
     path = Path(path)
     try:
-        text = path.read_text("utf-8")
+        text = regular(path).read_text("utf-8")
         if path.suffix == ".json":
             names = [str(name) for name in json.loads(text)]
         else:

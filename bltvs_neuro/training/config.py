@@ -10,6 +10,7 @@ from typing import Any, Literal, get_origin, get_type_hints
 
 from ..checked import checked, checked_arguments
 from ..errors import SpecError, unknown
+from ..paths import regular
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,7 @@ def read_config(path: str | Path) -> TrainingConfig:
     """
     path = Path(path)
     try:
-        data = tomllib.loads(path.read_text("utf-8"))
+        data = tomllib.loads(regular(path).read_text("utf-8"))
     except FileNotFoundError:
         raise SpecError(f"there is no config {path}") from None
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

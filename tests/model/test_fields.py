@@ -13,6 +13,7 @@ from bltvs_neuro.model.areas import areas_for, receptive_fields
 from bltvs_neuro.model.design import CHANNELS_PER_UNIT, DESIGN, design_table, relative_scale
 from bltvs_neuro.model.feedforward import B_VS
 from bltvs_neuro.model.fields import effective_fields, sensitivity
+from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.model.wrapped import Wrapped
 
 
@@ -20,7 +21,7 @@ def test_one_convolution_has_the_field_of_its_kernel():
     torch.manual_seed(0)
     network = nn.Sequential(nn.Conv2d(3, 8, 9, 4, 4), nn.Flatten(), nn.LazyLinear(3))
     network(torch.zeros(1, 3, 64, 64))
-    model = Wrapped(network, ("0",), 64)
+    model = Wrapped(network, ("0",), symmetric(64))
     nn.init.constant_(network[0].weight, 0.1)
     state = State("0", "bu", 0)
     (seen,) = sensitivity(model, [state], seed=1)

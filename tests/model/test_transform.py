@@ -11,7 +11,7 @@ import torch
 from PIL import Image
 
 from bltvs_neuro.errors import SpecError, StimulusError
-from bltvs_neuro.model.transform import Transform
+from bltvs_neuro.model.transform import Transform, symmetric
 
 transforms = pytest.importorskip("torchvision.transforms")
 
@@ -38,7 +38,7 @@ def reference(size: int) -> object:
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda shape: f"{shape[0]}x{shape[1]}")
 def test_equal_to_torchvision_bit_for_bit(shape, size):
     rgb = np.random.default_rng(shape[0] * 10_000 + shape[1]).integers(0, 256, (*shape, 3), dtype=np.uint8)
-    ours = Transform(size)(rgb)
+    ours = symmetric(size)(rgb)
     theirs = reference(size)(Image.fromarray(rgb))
     assert ours.dtype == torch.float32
     assert torch.equal(ours, theirs)
@@ -49,14 +49,14 @@ def test_random_shapes_equal_torchvision():
     for _ in range(60):
         height, width = rng.integers(1, 400, 2)
         rgb = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-        assert torch.equal(Transform(64)(rgb), reference(64)(Image.fromarray(rgb))), (height, width)
+        assert torch.equal(symmetric(64)(rgb), reference(64)(Image.fromarray(rgb))), (height, width)
 
 
 def test_scaling_all_values_equals_totensor():
     values = torch.arange(256, dtype=torch.uint8)
     picture = np.arange(256, dtype=np.uint8).reshape(16, 16, 1)
-    assert torch.equal(Transform().scale(values), (2 * transforms.ToTensor()(picture) - 1).flatten())
-    assert Transform().scale(values)[[0, 255]].tolist() == [-1.0, 1.0]
+    assert torch.equal(symmetric(224).scale(values), (2 * transforms.ToTensor()(picture) - 1).flatten())
+    assert symmetric(224).scale(values)[[0, 255]].tolist() == [-1.0, 1.0]
     assert values.dtype == torch.uint8
     assert values[7] == 7
 
@@ -65,10 +65,10 @@ def test_crop_leaves_its_input_alone_and_is_contiguous():
     rgb = np.random.default_rng(0).integers(0, 256, (300, 260, 3), dtype=np.uint8)
     rgb.flags.writeable = False
     before = rgb.copy()
-    cropped = Transform().crop(rgb)
+    cropped = symmetric(224).crop(rgb)
     assert (cropped.shape, cropped.dtype, cropped.flags.c_contiguous) == ((3, 224, 224), np.uint8, True)
     assert np.array_equal(rgb, before)
-    square = Transform(8).crop(before[:8, :8])
+    square = symmetric(8).crop(before[:8, :8])
     assert not np.shares_memory(square, before)
 
 
@@ -83,16 +83,16 @@ def test_crop_leaves_its_input_alone_and_is_contiguous():
 )
 def test_what_is_no_picture_is_refused(picture, why):
     with pytest.raises(StimulusError, match=why):
-        Transform().crop(picture)
+        symmetric(224).crop(picture)
 
 
 def test_scale_refuses_what_was_scaled_before():
     with pytest.raises(StimulusError, match="float32"):
-        Transform().scale(torch.zeros(3))
+        symmetric(224).scale(torch.zeros(3))
 
 
 def test_describe_is_json_and_the_transform_can_be_sent():
-    transform = Transform(128)
+    transform = symmetric(128)
     assert json.loads(json.dumps(transform.describe()))["resize_short_side"] == 128
     assert pickle.loads(pickle.dumps(transform)) == transform
 
@@ -109,7 +109,7 @@ def test_normalisation_of_other_models_equals_torchvision_bit_for_bit(interpolat
             transforms.Normalize(IMAGENET_MEAN, IMAGENET_STD),
         ]
     )
-    ours = Transform(64, 73, IMAGENET_MEAN, IMAGENET_STD, interpolation)
+    ours = Transform(64, 73, mean=IMAGENET_MEAN, std=IMAGENET_STD, interpolation=interpolation)
     rng = np.random.default_rng(1)
     for _ in range(20):
         height, width = rng.integers(20, 300, 2)
@@ -123,12 +123,35 @@ def test_normalisation_of_other_models_equals_torchvision_bit_for_bit(interpolat
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(size=64, resize=60), "at least the size it crops"),
+        (dict(resize=60), "at least the size it crops"),
         (dict(std=(1.0, 0.0, 1.0)), "std above 0"),
+        (dict(std=(1.0, float("nan"), 1.0)), "std above 0"),
         (dict(mean=(0.5,)), "three numbers"),
+        (dict(mean=0.5), "three numbers"),
+        (dict(mean=None), "three numbers"),
+        (dict(mean=(123.7, 116.3, 103.5)), "divide by 255"),
+        (dict(mean=(float("nan"),) * 3), "three numbers"),
         (dict(interpolation="nearest"), "unknown interpolation"),
     ],
 )
 def test_transforms_that_make_no_sense(options, message):
     with pytest.raises(SpecError, match=message):
-        Transform(**options)
+        Transform(**{"size": 64, "mean": (0.5,) * 3, "std": (0.5,) * 3} | options)
+
+
+@pytest.mark.parametrize("given", [{}, {"mean": (0, 0, 0)}, {"std": (1, 1, 1)}])
+def test_mean_and_std_are_never_chosen_in_silence(given):
+    with pytest.raises(TypeError, match="required keyword-only argument"):
+        Transform(64, **given)
+    with pytest.raises(TypeError, match="positional"):
+        Transform(64, 64, (0, 0, 0), (1, 1, 1))
+
+
+def test_no_normalisation_is_mean_0_and_std_1():
+    transform = Transform(8, mean=np.zeros(3), std=[1, 1, 1])
+    assert transform == Transform(8, mean=(0.0, 0.0, 0.0), std=(1.0, 1.0, 1.0))
+    assert hash(transform) == hash(transform.at(8))
+    values = torch.arange(256, dtype=torch.uint8)
+    assert torch.equal(transform.scale(values), values / 255)
+    described = {"resize_short_side": 8, "interpolation": "bilinear, antialiased", "centre_crop": 8}
+    assert transform.describe() == described | {"mean": [0.0] * 3, "std": [1.0] * 3}

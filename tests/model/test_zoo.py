@@ -15,7 +15,7 @@ from bltvs_neuro.errors import SpecError, WeightsError
 from bltvs_neuro.model import State, fetched
 from bltvs_neuro.model.cornet_s import CORnet_S
 from bltvs_neuro.model.feedforward import B_VS, VNet
-from bltvs_neuro.model.transform import IMAGENET_MEAN, Transform
+from bltvs_neuro.model.transform import IMAGENET_MEAN, Transform, symmetric
 from bltvs_neuro.model.weights import weights_sha256
 from bltvs_neuro.model.wrapped import Wrapped, wrap
 from bltvs_neuro.model.zoo import ZOO, build
@@ -177,7 +177,7 @@ def test_tokens_and_channels_last():
             x = self.tokens(x.flatten(1, 2))
             return self.head(self.back(x.transpose(1, 2)).mean(2))
 
-    model = Wrapped(Odd(), ("embed", "nhwc", "tokens"), 64)
+    model = Wrapped(Odd(), ("embed", "nhwc", "tokens"), symmetric(64))
     got = record(model, IMAGES)
     assert [model.shape(f"{a}/bu") for a in model.areas] == [(5, 8, 8), (5, 8, 8), (5, 64), (3,)]
     assert torch.equal(got["embed", "bu", 0], got["nhwc", "bu", 0])
@@ -193,7 +193,7 @@ def test_tokens_and_channels_last():
 
 def test_a_network_of_one_s_own_says_what_it_is():
     network = torchvision.models.resnet18(num_classes=4)
-    transform = Transform(64, 70, IMAGENET_MEAN)
+    transform = Transform(64, 70, mean=IMAGENET_MEAN, std=(0.5, 0.5, 0.5))
     model = wrap(network, ["layer2"], transform, "mine")
     assert (model.transform, model.image_size, model.num_classes) == (transform, 64, 4)
     assert model.provenance["model"] == "mine"
@@ -211,7 +211,7 @@ def test_positions_follow_from_kernels_strides_and_paddings():
         nn.Conv2d(2, 2, 3, dilation=2, padding="same"), nn.Flatten(), nn.LazyLinear(3),
     )  # fmt: skip
     network(torch.zeros(1, 3, 48, 48))
-    model = Wrapped(network, ("1", "3", "4"), 48)
+    model = Wrapped(network, ("1", "3", "4"), symmetric(48))
     images = torch.rand(1, 3, 48, 48, requires_grad=True)
     for weights in (network[1].weight, network[4].weight):
         nn.init.constant_(weights, 0.1)
@@ -239,7 +239,7 @@ def test_positions_follow_from_kernels_strides_and_paddings():
         (lambda: build("vnet", image_size=32), "too small"),
         (lambda: load_model("ecoset", "untrained", layers=("V1",)), "ecoset has areas"),
         (lambda: load_model("ecoset", num_classes=5), "have 565 classes"),
-        (lambda: build("b_vs", image_size=224, transform=Transform(128)), "gives 128 px, and the model takes 224 px"),
+        (lambda: build("b_vs", image_size=224, transform=symmetric(128)), "gives 128 px, and the model takes 224 px"),
         (lambda: load_model("resnet50", num_classes=5), "have 1000 classes"),
         (lambda: load_model("resnet50", "IMAGENET1K_V9"), r"unknown weights 'IMAGENET1K_V9'.*IMAGENET1K_V1"),
         (lambda: load_model("timm:resnet19"), "timm has no model 'resnet19'"),
@@ -272,7 +272,7 @@ def test_torchvision_s_weights_are_checked_against_the_hash_in_their_name(tmp_pa
     model = load_model("torchvision:resnet18", image_size=64)
     assert model.provenance["file_sha256"] == digest
     assert model.provenance["verified"]
-    assert model.transform == Transform(64, 73, IMAGENET_MEAN, model.transform.std)
+    assert model.transform == Transform(64, 73, mean=IMAGENET_MEAN, std=model.transform.std)
     torch.testing.assert_close(record(model, IMAGES)["logits", "bu", 0], source(IMAGES))
     cached = tmp_path / "home/hub/checkpoints" / f"resnet18-{digest[:8]}.pth"
     cached.write_bytes(cached.read_bytes()[:-1] + b"x")

@@ -64,7 +64,9 @@ def test_one_bit(tmp_path):
 @pytest.mark.parametrize("extension", [".png", ".tif", ".pgm"])
 def test_16_bit_grey_is_scaled_and_not_clipped(tmp_path, extension):
     values = np.array([[0, 128, 129, 255, 257], [1000, 32768, 65278, 65406, 65535]], np.uint16)
-    out = saved(tmp_path / f"a{extension}", Image.fromarray(values))
+    out = saved(
+        tmp_path / f"a{extension}", Image.fromarray(values.astype(np.int32 if extension == ".pgm" else np.uint16))
+    )
     expected = np.round(values / 257).astype(np.uint8)
     assert expected.tolist() == [[0, 0, 1, 1, 1], [4, 128, 254, 254, 255]]
     assert np.array_equal(out, np.stack([expected] * 3, axis=2))
@@ -87,7 +89,7 @@ def test_16_bit_grey_with_a_transparent_value(tmp_path):
 @pytest.mark.parametrize("dtype", [np.int32, np.float32])
 def test_32_bit_pictures_have_no_white_and_are_refused(tmp_path, dtype):
     Image.fromarray(np.ones((3, 3), dtype)).save(tmp_path / "a.tif")
-    with pytest.raises(StimulusError, match="no defined white; save it with 8 or 16 bits"):
+    with pytest.raises(StimulusError, match="no defined white; save it as a PNG with 8 bits"):
         decode_image(tmp_path / "a.tif")
 
 
@@ -198,10 +200,10 @@ BROKEN = {
     "empty": (lambda good: b"", "the file is empty"),
     "text": (lambda good: b"this is not an image\n", r"the file \(21 bytes\) is no image"),
     "cut in the middle": (lambda good: good[: len(good) // 2], "damaged or cut off"),
-    "cut in the header": (lambda good: good[:20], "damaged or cut off|is no image"),
+    "cut in the header": (lambda good: good[:20], "damaged, cut off or of a kind|damaged or cut off"),
     "flipped bits": (
         lambda good: good[:60] + bytes(255 - b for b in good[60:90]) + good[90:],
-        "damaged or cut off|is no image",
+        "damaged or cut off|damaged, cut off",
     ),
     "postscript": (lambda good: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 10 10\n%%EndComments\n", "is no image"),
 }
@@ -244,7 +246,7 @@ def test_what_pillow_warns_of_is_logged_with_the_name(tmp_path, recwarn, caplog)
 def test_missing_files_and_folders(tmp_path):
     with pytest.raises(StimulusError, match=r"there is no file .*nothing\.png"):
         decode_image(tmp_path / "nothing.png")
-    with pytest.raises(StimulusError, match="directory"):
+    with pytest.raises(StimulusError, match="is a folder and no file"):
         decode_image(tmp_path)
 
 

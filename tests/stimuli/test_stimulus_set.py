@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import json
-import logging
 import multiprocessing
 import os
 import pickle
-import unicodedata
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 
 import h5py
@@ -212,65 +211,24 @@ def test_folder_ids_are_relative_paths_in_natural_order(tmp_path):
 def test_the_order_does_not_depend_on_the_file_system(tmp_path, monkeypatch):
     save(tmp_path, "img1.png", "img01.png", "img001.png", "img2.png")
     straight = StimulusSet.from_folder(tmp_path).ids
-    walk = os.walk
-    monkeypatch.setattr(os, "walk", lambda top: ((here, dirs, files[::-1]) for here, dirs, files in walk(top)))
+    scan = os.scandir
+    monkeypatch.setattr(os, "scandir", lambda top: nullcontext(list(scan(top))[::-1]))
     assert StimulusSet.from_folder(tmp_path).ids == straight == ("img001.png", "img01.png", "img1.png", "img2.png")
-
-
-def test_folder_ignores_what_is_no_image_and_says_so(tmp_path, caplog):
-    save(tmp_path, "a.png", "._a.png", ".hidden/b.png", "__MACOSX/c.png", "sub/.d.png")
-    (tmp_path / "notes.txt").write_text("x")
-    (tmp_path / "Thumbs.db").write_text("x")
-    with caplog.at_level(logging.INFO):
-        assert StimulusSet.from_folder(tmp_path).ids == ("a.png",)
-    assert "4 hidden" in caplog.text
-    assert "2 no image (Thumbs.db, notes.txt)" in caplog.text
 
 
 def test_an_empty_folder_says_what_was_found(tmp_path):
     with pytest.raises(StimulusError, match=r"no images in or below .* found: nothing"):
         StimulusSet.from_folder(tmp_path)
     (tmp_path / "notes.txt").write_text("x")
-    with pytest.raises(StimulusError, match=r"found: 1 no image \(notes.txt\)"):
+    with pytest.raises(StimulusError, match=r"found: no image: 1 \(notes.txt\)"):
         StimulusSet.from_folder(tmp_path)
     save(tmp_path, "a.png")
-    with pytest.raises(StimulusError, match=r"pattern '\*.jpg'.*1 not matching the pattern \(a.png\)"):
+    with pytest.raises(StimulusError, match=r"pattern '\*.jpg'.*not matching the pattern: 1 \(a.png\)"):
         StimulusSet.from_folder(tmp_path, pattern="*.jpg")
     with pytest.raises(StimulusError, match="missing"):
         StimulusSet.from_folder(tmp_path / "nowhere")
     with pytest.raises(StimulusError, match="not a folder"):
         StimulusSet.from_folder(tmp_path / "a.png")
-
-
-def test_names_that_differ_only_in_unicode_form_collide(tmp_path):
-    composed, decomposed = (unicodedata.normalize(form, "é.png") for form in ("NFC", "NFD"))
-    save(tmp_path / "one", decomposed)
-    assert StimulusSet.from_folder(tmp_path / "one").ids == (composed,)
-    assert StimulusSet.from_folder(tmp_path / "one").load(0).shape == (8, 8, 3)
-    save(tmp_path / "two", composed, decomposed)
-    with pytest.raises(StimulusError, match=r"two files .* have the id 'é.png'"):
-        StimulusSet.from_folder(tmp_path / "two")
-
-
-def test_a_name_that_is_no_unicode_is_refused(tmp_path):
-    save(tmp_path, "a.png")
-    os.rename(os.fsencode(tmp_path / "a.png"), os.path.join(os.fsencode(tmp_path), b"\xff.png"))
-    with pytest.raises(StimulusError, match="not valid Unicode; rename it"):
-        StimulusSet.from_folder(tmp_path)
-
-
-def test_links(tmp_path, caplog):
-    save(tmp_path / "elsewhere", "a.png", "b.png")
-    folder = tmp_path / "set"
-    folder.mkdir()
-    (folder / "chosen.png").symlink_to(tmp_path / "elsewhere/a.png")
-    (folder / "circle").symlink_to(folder)
-    with caplog.at_level(logging.INFO):
-        assert StimulusSet.from_folder(folder).ids == ("chosen.png",)
-    assert "1 in linked folders (circle/)" in caplog.text
-    (folder / "lost.png").symlink_to(tmp_path / "nowhere.png")
-    with pytest.raises(StimulusError, match=r"lost\.png is a link that leads nowhere"):
-        StimulusSet.from_folder(folder)
 
 
 def test_a_damaged_image_is_named_when_it_is_loaded(tmp_path):

@@ -13,7 +13,7 @@ from PIL import Image
 
 from bltvs_neuro.errors import DataError
 from bltvs_neuro.model import BLT_VS
-from bltvs_neuro.model.transform import Transform
+from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.stimuli import StimulusSet
 from bltvs_neuro.training.classes import folder_names, read_class_file
 from bltvs_neuro.training.data import Labelled
@@ -27,7 +27,7 @@ class Answers(torch.nn.Module):
     """Three timesteps of logits that a table holds; a picture's red value is its row."""
 
     timesteps, num_classes, logit_timesteps, image_size = 3, 7, (1, 2, 4), 32
-    transform, provenance = Transform(32), {"model": "answers", "weights": "made"}
+    transform, provenance = symmetric(32), {"model": "answers", "weights": "made"}
 
     def __init__(self, logits: np.ndarray) -> None:
         super().__init__()

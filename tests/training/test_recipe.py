@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.model.transform import Transform
+from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.training.augment import Augment
 from bltvs_neuro.training.clipping import EPS, clip_gradients, unit_axes
 from bltvs_neuro.training.config import AugmentConfig, OptimizerConfig
@@ -196,7 +196,7 @@ def test_every_pass_takes_every_picture_once_and_processes_share_batches():
 
 def test_augmentation_follows_its_seed_alone():
     rgb = np.random.default_rng(0).integers(0, 256, (150, 200, 3), np.uint8)
-    augment = Augment(AugmentConfig(), Transform(128))
+    augment = Augment(AugmentConfig(), symmetric(128))
     state = torch.get_rng_state()
     first = augment(rgb, (0, 1, 2))
     assert torch.equal(torch.get_rng_state(), state)
@@ -206,8 +206,8 @@ def test_augmentation_follows_its_seed_alone():
     assert torch.equal(augment(rgb, (0, 1, 2)), first)
     others = [augment(rgb, (0, 1, row)) for row in range(3, 11)]
     assert len({tuple(other.flatten().tolist()) for other in others}) == 8
-    plain = Augment(AugmentConfig(crop="center", blur=0, flip=0, trivial=False), Transform(128))
-    assert np.array_equal(plain(rgb, (0,)).numpy(), Transform(128).crop(rgb))
+    plain = Augment(AugmentConfig(crop="center", blur=0, flip=0, trivial=False), symmetric(128))
+    assert np.array_equal(plain(rgb, (0,)).numpy(), symmetric(128).crop(rgb))
 
 
 def test_augmentation_does_what_its_probabilities_say():
@@ -216,7 +216,7 @@ def test_augmentation_does_what_its_probabilities_say():
 
     def share(changed, **options) -> float:
         augment = Augment(
-            AugmentConfig(**{"crop": "center", "blur": 0, "flip": 0, "trivial": False} | options), Transform(32)
+            AugmentConfig(**{"crop": "center", "blur": 0, "flip": 0, "trivial": False} | options), symmetric(32)
         )
         return float(np.mean([changed(augment(rgb, (0, 0, row))) for row in range(200)]))
 
@@ -224,7 +224,7 @@ def test_augmentation_does_what_its_probabilities_say():
     assert share(lambda x: not torch.equal(x, plain), blur=0.7) == pytest.approx(0.7, abs=0.1)
     assert share(lambda x: not torch.equal(x, plain), trivial=True) > 0.7
     # blur is along both axes: neighbours in both directions become alike
-    augment = Augment(AugmentConfig(crop="center", blur=1, flip=0, trivial=False), Transform(32))
+    augment = Augment(AugmentConfig(crop="center", blur=1, flip=0, trivial=False), symmetric(32))
     blurred = torch.stack([augment(rgb, (0, 0, row)) for row in range(20)]).float()  # of different widths
     for dim in (1, 2):
         steps = blurred.diff(dim=dim + 1).abs().mean(dim=(1, 2, 3)) / plain.float().diff(dim=dim).abs().mean()

@@ -1,0 +1,82 @@
+"""Pipes are refused before they are opened, wherever a file is asked for."""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from bltvs_neuro import load_model, load_rdms, load_responses, open_store
+from bltvs_neuro.brainscore.regions import read_map
+from bltvs_neuro.encoding.saved import load_estimator
+from bltvs_neuro.errors import BltvsError
+from bltvs_neuro.model.lesion import parse_action
+from bltvs_neuro.neural.registry import RDM_READERS, RESPONSE_READERS
+from bltvs_neuro.paths import not_a_file, printable, regular
+from bltvs_neuro.report.inputs import kind_of
+from bltvs_neuro.training.classes import read_class_file
+from bltvs_neuro.training.config import read_config
+from bltvs_neuro.training.data import ecoset
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+
+ASKED: dict[str, Callable[[Path], object]] = {
+    "store": open_store,
+    "result": kind_of,
+    "estimator": load_estimator,
+    "weights": lambda path: load_model("shapes", weights=path),
+    "pattern": lambda path: parse_action(f"scale({path})"),
+    "regions": read_map,
+    "classes": read_class_file,
+    "config": read_config,
+    "labelled pictures": lambda path: ecoset(path, "train"),
+    "rdms": load_rdms,
+    "responses": load_responses,
+    **{f"rdms as {name}": lambda path, name=name: load_rdms(path, format=name) for name in RDM_READERS},
+    **{f"responses as {name}": lambda path, name=name: load_responses(path, format=name) for name in RESPONSE_READERS},
+}
+
+
+@pytest.fixture
+def alarm():
+    """End a test that waits for a pipe."""
+
+    def ring(*_: object) -> None:
+        raise AssertionError("waits for a pipe")
+
+    before = signal.signal(signal.SIGALRM, ring)
+    signal.alarm(20)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("what", ASKED)
+def test_a_pipe_is_never_waited_for(tmp_path, what, alarm):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(BltvsError) as caught:
+        ASKED[what](tmp_path / "pipe")
+    assert "\n" not in str(caught.value)
+
+
+def test_what_lies_at_a_path(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "file").touch()
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "lost").symlink_to("nowhere")
+    (tmp_path / "loop").symlink_to("loop")
+    assert not_a_file(tmp_path / "file") is not_a_file(tmp_path / "link") is None
+    words = {name: not_a_file(tmp_path / name) for name in ("pipe", "lost", "none", "loop", ".", "nul\0")}
+    assert words["pipe"] == f"{tmp_path / 'pipe'} is a named pipe and no file"
+    assert words["lost"] == f"{tmp_path / 'lost'} is a link that leads nowhere"
+    assert words["none"] == f"there is no file {tmp_path / 'none'}"
+    assert words["."] == f"{tmp_path} is a folder and no file"
+    assert "loop cannot be reached (Too many levels of symbolic links)" in str(words["loop"])
+    assert "nul\\x00 cannot be reached (" in str(words["nul\0"])
+    assert printable("é.png") == "é.png" and printable("a\n\udcff") == "a\\n\\udcff"
+    assert regular(tmp_path / "file") == tmp_path / "file"
+    with pytest.raises(OSError, match="is a named pipe and no file"):
+        regular(tmp_path / "pipe")
