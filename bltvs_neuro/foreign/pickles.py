@@ -198,6 +198,10 @@ class _Machine:
             raise _Refused(f"it adds to something that is no {kind.__name__}")
         return self.stack[-1]
 
+    def dict_of(self, pairs: list[Any]) -> None:
+        self.push({})
+        self.set_items(pairs)
+
     def tuple_of(self, number: int) -> None:
         self.push(tuple(reversed([self.pop() for _ in range(number)])))
 
@@ -249,7 +253,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
     "TUPLE1": lambda m, _: m.tuple_of(1),
     "TUPLE2": lambda m, _: m.tuple_of(2),
     "TUPLE3": lambda m, _: m.tuple_of(3),
-    "DICT": lambda m, _: (lambda pairs: (m.push({}), m.set_items(pairs)))(m.items()),
+    "DICT": lambda m, _: m.dict_of(m.items()),
     "FROZENSET": lambda m, _: m.push(_set(m.items())),
     "APPEND": lambda m, _: (lambda item: m.top(list).append(item))(m.pop()),
     "APPENDS": lambda m, _: (lambda items: m.top(list).extend(items))(m.items()),

@@ -97,7 +97,7 @@ def whole_number(cell: Any, where: str, *, error: type[BltvsError] = DataError) 
     """
     if isinstance(cell, int | np.integer) and not isinstance(cell, bool):
         return int(cell)
-    if isinstance(cell, float | np.floating) and float(cell).is_integer() and abs(cell) < 2**53:
+    if isinstance(cell, float | np.floating) and float(cell).is_integer() and abs(cell) < 2**53:  # type: ignore[operator]
         return int(cell)
     text = cell.strip() if isinstance(cell, str) else ""
     if not _WHOLE.fullmatch(text):
