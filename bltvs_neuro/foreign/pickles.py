@@ -299,12 +299,19 @@ def load_pickle(path: Path, start: int = 0) -> Any:
         # not the stream itself, which would make room for as many bytes as the file declares
         with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
             data.seek(start)
-            value = _run(data)
-        return _finished(value)
+            return loads_pickle(data, str(path))
+    except ValueError:  # an empty file cannot be mapped
+        raise DataError(f"{path} is damaged or truncated (pickle): it is empty") from None
+
+
+def loads_pickle(data: Any, what: str) -> Any:
+    """Load a pickle of bytes, or of a map that stands where it begins; ``what`` names it in errors."""
+    try:
+        return _finished(_run(data))
     except _Refused as error:
-        raise DataError(f"{path} is not a pickle of plain arrays: {error}; it was not loaded") from None
+        raise DataError(f"{what} is not a pickle of plain arrays: {error}; it was not loaded") from None
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError, RecursionError) as error:
-        raise DataError(f"{path} is damaged or truncated (pickle): {' '.join(str(error).split())[:200]}") from None
+        raise DataError(f"{what} is damaged or truncated (pickle): {' '.join(str(error).split())[:200]}") from None
 
 
 def _run(data: Any) -> Any:

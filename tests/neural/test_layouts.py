@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 import sys
 
 import h5py
@@ -174,21 +175,80 @@ def test_things_fmri_in_blocks(things_fmri, monkeypatch):
 
 @pytest.mark.parametrize("columns", ["text", "numbers"])
 def test_things_fmri_written_by_pandas(tmp_path, columns):
-    """Numbers as column names make pandas pickle them, which it then has to read itself."""
+    """Numbers as column names make pandas pickle them; PyTables would run such a pickle, whatever it says."""
     pytest.importorskip("tables")
     frame = things_tables(tmp_path, None if columns == "text" else list(range(4)))
     frame.to_hdf(tmp_path / "sub-01_ResponseData.h5", key="ResponseData")
-    check_things(load_responses(tmp_path))
-    assert load_responses(tmp_path, roi="V1").voxel.values.tolist() == [0, 2]
+    if columns == "numbers":
+        with pytest.raises(DataError, match=r"can run code.*format='things_fmri', allow_pickle=True"):
+            load_responses(tmp_path)
+    check_things(load_responses(tmp_path, allow_pickle=True))
+    assert load_responses(tmp_path, roi="V1", allow_pickle=True).voxel.values.tolist() == [0, 2]
 
 
-def test_things_fmri_other_layout_needs_pytables(things_fmri, monkeypatch):
+def test_things_fmri_runs_nothing(things_fmri, tmp_path):
+    class Evil:
+        def __reduce__(self):
+            return (open, (str(tmp_path / "hacked"), "w"))
+
+    evil = np.frombuffer(pickle.dumps(np.array([Evil()], dtype=object)), np.uint8)
+    with h5py.File(things_fmri / "betas_csv/sub-01_ResponseData.h5", "r+") as file:
+        del file["ResponseData/block1_items"]
+        items = file.create_dataset("ResponseData/block1_items", (1,), h5py.vlen_dtype(np.uint8))
+        items[0] = evil
+        items.attrs["PSEUDOATOM"], items.attrs["CLASS"] = np.bytes_(b"object"), np.bytes_(b"VLARRAY")
+        file["ResponseData"].attrs["pickled"] = np.bytes_(pickle.dumps(Evil(), 0))
+    for allowed, message in ((False, "can run code"), (True, "would create .*open; it was not loaded")):
+        with pytest.raises(DataError, match=message):
+            load_responses(things_fmri, allow_pickle=allowed)
+    assert not (tmp_path / "hacked").exists()
+
+
+def test_things_fmri_other_layout(things_fmri):
     file = things_fmri / "betas_csv/sub-01_ResponseData.h5"
     with h5py.File(file, "w") as opened:
         opened["something"] = np.zeros(3)
-    monkeypatch.setitem(sys.modules, "tables", None)
-    with pytest.raises(DataError, match=r"only pandas with PyTables can read: install the package 'tables'"):
+    with pytest.raises(DataError, match=r"holds something, not one table of pandas' layout 'fixed'"):
         load_responses(things_fmri)
+
+
+@pytest.mark.parametrize(
+    ("table", "column", "cell", "message"),
+    [
+        (
+            "Stimulus",
+            "trial_id",
+            "12a",
+            r"trial_id in line 3 of .*StimulusMetadata.csv should be a whole number; got '12a'",
+        ),
+        ("Stimulus", "trial_id", "", r"trial_id in line 3 .* got ''"),
+        ("Stimulus", "trial_id", "1e400", r"trial_id in line 3 .* got '1e400'"),
+        ("Voxel", "voxel_id", "٣", r"voxel_id in line 3 .* got '٣'"),
+        ("Voxel", "voxel_x", "x", r"voxel_x in line 3 .* got 'x'"),
+        ("Voxel", "nc_testset", "x", "nc_testset holds text, not percent"),
+        ("Stimulus", "stimulus", " ", r"stimulus is empty in line 3"),
+    ],
+)
+def test_things_fmri_tables_with_strange_cells(things_fmri, table, column, cell, message):
+    path = things_fmri / f"betas_csv/sub-01_{table}Metadata.csv"
+    frame = pd.read_csv(path, dtype=str)
+    frame.loc[1, column] = cell
+    frame.to_csv(path, index=False)
+    with pytest.raises(DataError, match=message):
+        load_responses(things_fmri)
+
+
+def test_things_fmri_tables_that_are_no_utf8(things_fmri):
+    path = things_fmri / "betas_csv/sub-01_StimulusMetadata.csv"
+    path.write_bytes(path.read_bytes().replace(b"dog_12s", "dög_12s".encode("latin1")))
+    with pytest.raises(DataError, match=r"StimulusMetadata.csv is no UTF-8 text: byte \d+ \(0xf6, line \d\)"):
+        load_responses(things_fmri)
+
+
+def test_things_fmri_stimuli_called_like_missing_values(things_fmri):
+    path = things_fmri / "betas_csv/sub-01_StimulusMetadata.csv"
+    path.write_text(path.read_text().replace("dog_12s.jpg", "None").replace("ape_03n.jpg", "007"))
+    assert {"None", "007"} <= set(load_responses(things_fmri).stimulus_id.values)
 
 
 def test_things_fmri_lacking_rows(things_fmri):
