@@ -220,7 +220,9 @@ def _timm(name: str, num_classes: int | None, transform: Transform | None) -> tu
     if transform is not None:
         return module, transform
     config = timm.data.resolve_model_data_config(module)
-    size = int(config["input_size"][1])
+    channels, size, width = config["input_size"]
+    if (channels, width) != (3, size):
+        raise SpecError(f"timm:{name} takes {channels} channels of {size} x {width} px; square colour pictures exist")
     interpolation, mode = config["interpolation"], config.get("crop_mode") or "center"
     if mode != "center":
         raise SpecError(f"timm:{name} wants pictures cropped as {mode!r}; 'center' exists: give a transform")

@@ -226,7 +226,7 @@ def _ppm(image: ImageFile.ImageFile, path: Path) -> Samples:
         if magic not in (b"P2", b"P3", b"P5", b"P6"):
             return _eight_bits(image)
         stream.seek(offset)
-        body = stream.read()
+        body = stream.read() if magic in (b"P2", b"P3") else stream.read(6 * width * height)
     white = args[1] if isinstance(args, tuple) else 65535 if image.mode == "I" else 255
     bands = 3 if magic in (b"P3", b"P6") else 1
     count = width * height * bands

@@ -290,3 +290,22 @@ def test_densenet_s_old_names_are_those_of_today():
     old = [k.replace("norm1.", "norm.1.").replace("conv2.", "conv.2.") if "denselayer" in k else k for k in today]
     assert old != today
     assert [fetched._DENSENET.sub(r"\1\2.", key) for key in old] == today
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"crop_mode": "squash"}, "wants pictures cropped as 'squash'; 'center' exists: give a transform"),
+        ({"interpolation": "random"}, "wants 'random' interpolation"),
+        ({"input_size": (3, 160, 120)}, "takes 3 channels of 160 x 120 px"),
+        ({"input_size": (1, 160, 160)}, "takes 1 channels of 160 x 160 px"),
+    ],
+)
+def test_what_timm_does_to_pictures_is_done_or_refused(monkeypatch, config, message):
+    timm = pytest.importorskip("timm")
+    usual = timm.data.resolve_model_data_config
+    monkeypatch.setattr(timm.data, "resolve_model_data_config", lambda model: usual(model) | config)
+    with pytest.raises(SpecError, match=message):
+        build("timm:test_vit")
+    own = symmetric(160)
+    assert build("timm:test_vit", transform=own).transform == own

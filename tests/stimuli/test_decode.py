@@ -15,6 +15,8 @@ from PIL import Image
 from bltvs_neuro.errors import StimulusError
 from bltvs_neuro.stimuli import IMAGE_FORMATS, decode, decode_image, pixel_sha256
 
+from .made import gif, tga, tiff
+
 
 def picture(height: int = 6, width: int = 9, channels: int = 3, seed: int = 0) -> np.ndarray:
     shape = (height, width, channels) if channels > 1 else (height, width)
@@ -258,6 +260,24 @@ def test_a_decompression_bomb_is_an_error_and_no_warning(tmp_path, recwarn, widt
         decode_image(path)
     assert list(recwarn) == []
     assert decode.MAX_PIXELS == 80_000_000
+
+
+WIDTH_1, WIDTH_HUGE = struct.pack("<HHIHH", 256, 3, 1, 1, 0), struct.pack("<HHII", 256, 4, 1, 10**9)
+BOMBS = {
+    ".ppm": b"P6 100000 100000 255\n" + bytes(100),
+    ".pgm": b"P2 100000 100000 1023\n1 2 3",
+    ".gif": gif(np.zeros((2, 2), int), np.zeros((8, 3)), canvas=(60_000, 60_000)),
+    ".bmp": b"BM" + struct.pack("<IHHIIiiHHIIiiII", 200, 0, 0, 54, 40, 100_000, 100_000, 1, 24, *[0] * 6),
+    ".tif": tiff(np.zeros((1, 1), np.uint8), 8, 1).replace(WIDTH_1, WIDTH_HUGE),
+    ".tga": tga(2, 24, (65535, 65535), bytes(100)),
+}
+
+
+@pytest.mark.parametrize("ending", BOMBS)
+def test_bombs_of_other_formats(tmp_path, ending):
+    (tmp_path / f"a{ending}").write_bytes(BOMBS[ending])
+    with pytest.raises(StimulusError, match="80,000,000 pixels that are read"):
+        decode_image(tmp_path / f"a{ending}")
 
 
 def test_a_wrong_background_is_refused(tmp_path):
