@@ -129,12 +129,12 @@ def say(head: str, text: str) -> None:
 
 
 def read_pairs(pairs: Sequence[str], read: Callable[[str], Any]) -> dict[str, Any]:
-    """Options written ``name=value``, the values read by ``read``."""
+    """Options written ``NAME=VALUE``, the values read by ``read``."""
     found: dict[str, Any] = {}
     for pair in pairs:
         name, equals, value = pair.partition("=")
         if not name or not equals:
-            raise SpecError(f"an option is written name=value; got {pair!r}")
+            raise SpecError(f"an option is written NAME=VALUE; got {pair!r}")
         found[name.strip().replace("-", "_")] = read(value)
     return found
 

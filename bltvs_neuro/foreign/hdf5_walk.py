@@ -58,9 +58,18 @@ def walk(file: h5py.File, most_bytes: int) -> dict[str, dict[str, Any]]:
                     _attributes(h5py.Group(node), name)
             elif isinstance(node, h5py.h5d.DatasetID):
                 dataset = h5py.Dataset(node)
-                found[name] = describe(dataset, most_bytes)
+                if _BARE not in _label(node):
+                    found[name] = describe(dataset, most_bytes)
                 _attributes(dataset, name)
     return dict(sorted(found.items()))
+
+
+_BARE = b"This is a netCDF dimension but not a netCDF variable"
+"""How netCDF labels a dataset that stands for a dimension alone and has no values."""
+
+
+def _label(node: Any) -> bytes:
+    return h5py.h5ds.get_scale_name(node) or b"" if h5py.h5ds.is_scale(node) else b""
 
 
 def describe(dataset: h5py.Dataset, most_bytes: int) -> dict[str, Any]:

@@ -130,7 +130,7 @@ def read_frame(
         if len(groups) != 1:
             raise DataError(
                 f"{file} holds {listed(opened) or 'nothing'}, not one table of pandas' layout 'fixed'; "
-                f"DataFrame.to_hdf writes one with format='fixed'"
+                "DataFrame.to_hdf writes one unless told otherwise"
             )
         return _read_fixed(opened[groups[0]], voxel_ids, trial_ids, file, allow_pickle=allow_pickle)
 

@@ -35,6 +35,7 @@ import numpy as np
 from isal import isal_zlib
 
 from ..errors import StoreError
+from ..paths import regular
 
 MAGIC = b"bltvs-seal-2\0\0\0\0"
 ROW = np.dtype([("offset", "<u8"), ("size", "<u4"), ("crc", "<u4")])
@@ -256,11 +257,11 @@ def opened(path: Path) -> Iterator[int]:
         The disk does not give its bytes.
     """
     try:
-        fd = os.open(path, os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
+        fd = os.open(regular(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:
         raise StoreError(f"{path} is missing: put it back") from None
     except OSError as error:
-        raise StoreError(f"{path} cannot be read: {error.strerror}") from None
+        raise StoreError(f"{path} cannot be read: {error.strerror or error}") from None
     try:
         yield fd
     except OSError as error:
