@@ -507,7 +507,7 @@ def test_results_survive_saving(kind: str, acts, responses, result, tmp_path) ->
     made.to_csv(tmp_path / "table.csv")
     assert {"area", "voxel", "source", "status"} <= set((tmp_path / "table.csv").read_text().splitlines()[0].split(","))
     (tmp_path / "no.h5").write_text("x")
-    with pytest.raises(DataError, match="cannot be read"):
+    with pytest.raises(DataError, match="cannot be opened as HDF5"):
         EncodingResult.load(tmp_path / "no.h5")
 
 

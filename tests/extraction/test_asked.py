@@ -16,6 +16,7 @@ from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.extraction import select_states
 from bltvs_neuro.model import checkpoints
+from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.model.wrapped import Wrapped
 from bltvs_neuro.rsa.select import jobs_of_store
 from bltvs_neuro.schema import spelled_out
@@ -35,16 +36,16 @@ def small() -> nn.Module:
 
 def test_every_layer_that_was_named_is_an_area_and_recorded(small):
     """`layer1,fc` recorded `layer1` alone, because a vector is no map."""
-    model = Wrapped(small, ["conv", "fc"], 32)
+    model = Wrapped(small, ["conv", "fc"], symmetric(32))
     assert {s.area for s in select_states(model, model.usual_areas)} == {"conv", "fc"}
     recorded = bn.record(model, torch.zeros(1, 3, 32, 32), model.usual_areas)
     assert recorded["fc", "bu", 0].shape == (1, 5)
-    only = Wrapped(small, "hidden, fc", 32)
+    only = Wrapped(small, "hidden, fc", symmetric(32))
     assert {s.area for s in select_states(only, only.usual_areas)} == {"hidden", "fc"}
 
 
 def test_layers_that_nobody_named_end_with_the_last_map(small):
-    model = Wrapped(small, image_size=32)
+    model = Wrapped(small, None, symmetric(32))
     assert model.usual_areas == "conv:conv"
     assert bn.load_model("resnet50", "untrained", image_size=64).usual_areas == "maxpool:layer4"
     named = bn.load_model("resnet50", "untrained", image_size=64, layers=["layer1", "avgpool"])
@@ -54,7 +55,7 @@ def test_layers_that_nobody_named_end_with_the_last_map(small):
 @pytest.mark.parametrize("layers", [["conv", "conv"], ["conv", "logits"], []])
 def test_layers_that_cannot_be(small, layers):
     with pytest.raises(SpecError, match="layers are named once each, without 'logits'|unknown layer 'logits'"):
-        Wrapped(small, layers, 32)
+        Wrapped(small, layers, symmetric(32))
 
 
 @pytest.mark.parametrize(

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.spatial.distance import squareform
 
-from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.errors import DataError, OutputError, SpecError
 from bltvs_neuro.neural import (
     align_rdms,
     average_repetitions,
@@ -310,6 +310,6 @@ def test_failed_write_leaves_nothing(tmp_path, monkeypatch):
         raise OSError("disk full")
 
     monkeypatch.setattr(xr.Dataset, "to_netcdf", fail)
-    with pytest.raises(OSError, match=r"disk full"):
+    with pytest.raises(OutputError, match=r"rdms.nc cannot be written: disk full"):
         to_netcdf(make_rdms(np.ones((1, 6)), IDS, metric="x"), tmp_path / "rdms.nc")
     assert not list(tmp_path.iterdir())

@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from bltvs_neuro import devices
-from bltvs_neuro.errors import BltvsError, SpecError
+from bltvs_neuro.errors import BltvsError, OutputError, SpecError
 from bltvs_neuro.training.config import make_config
 from bltvs_neuro.training.finish import export_run
 from bltvs_neuro.training.loop import Run, train
@@ -61,7 +61,7 @@ def test_the_test_pictures_are_opened_before_training(pictures, tmp_path):
 
 def test_a_file_is_no_folder_for_a_run(tmp_path):
     (tmp_path / "run").write_text("")
-    with pytest.raises(SpecError, match="run is a file; a run needs a folder"):
+    with pytest.raises(OutputError, match="something that is no folder stands where a folder should be"):
         train(make_config(tiny()), tmp_path / "run")
 
 
@@ -76,7 +76,7 @@ def test_a_slow_precision_is_said_before_training(tmp_path, monkeypatch, caplog)
 
 def test_exports_and_uploads_look_at_names_first(tmp_path):
     (tmp_path / "model.json").write_text("{}")
-    with pytest.raises(SpecError, match="already holds a model"):
+    with pytest.raises(OutputError, match="model.json exists: choose another name"):
         export_run(tmp_path / "no run", tmp_path, weights="best")
     for repo in ("name", "a/b/c", "user/na me", "", "/x"):
         with pytest.raises(SpecError, match="written 'user/name'"):
