@@ -10,6 +10,7 @@ from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import xarray as xr
+from isal import igzip
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, listed
@@ -49,6 +50,8 @@ def open_nifti(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as NIfTI, it is damaged or truncated: {error}") from error
     if getattr(image, "affine", None) is None or len(image.shape) not in (3, 4):
         raise DataError(f"{path} holds values of shape {image.shape}; a volume is (i, j, k), several (i, j, k, volume)")
+    if path.suffix == ".gz":
+        _check_gzip(path)
     need = math.prod(image.shape) * image.get_data_dtype().itemsize
     ratio = DEFLATE_RATIO if path.suffix == ".gz" else 1
     if need > path.stat().st_size * ratio:
@@ -92,6 +95,16 @@ class Grid(NamedTuple):
             f"{other.source} has another affine than the data, those of {self.source} ({how}): "
             "resample it to their grid first"
         )
+
+
+def _check_gzip(path: Path) -> None:
+    """Read a compressed file to its end, where its checksum stands; a partial read would never reach it."""
+    try:
+        with igzip.open(path, "rb") as stream:
+            while stream.read(2**22):
+                pass
+    except (OSError, EOFError, ValueError, igzip.igzip_lib.IsalError) as error:
+        raise DataError(f"{path} is damaged or truncated (gzip): {' '.join(str(error).split())}") from error
 
 
 def read_labels(mask: Mask, grid: Grid) -> NDArray[np.int64]:

@@ -171,7 +171,7 @@ def _responses(
     format: str, make: Any, *, needs: Sequence[str] = (), free: Sequence[str] = (), named: bool = False, **options: Any
 ) -> Target:
     read = partial(load_responses, format=format, **options)
-    checked = ("*.nii.gz", "*.npz") if format != "array" else ("*.npz",)
+    checked = ("*.nii.gz", "*.npz") if format not in ("rdm_array", "response_array") else ("*.npz",)
     return Target(make, read, checked, tuple(free), named, f"responses:{format}", tuple(needs))
 
 
@@ -194,26 +194,26 @@ TARGETS: dict[str, Target] = {
     "rdms-algonauts2019": _rdms(
         "algonauts2019", _file("target_fmri.mat", write_matlab73, EVC_RDMs=random_rdms(15, 5), IT_RDMs=random_rdms(15, 5))
     ),
-    "rdms-npy": _rdms("array", _file("x.npy", lambda path: np.save(path, STACK)), stimuli=IDS),
-    "rdms-npz": _rdms("array", _file("x.npz", _npz, rdm=STACK, stimuli=np.array(IDS))),
-    "rdms-mat5": _rdms("array", _file("x.mat", _mat5, rdm=STACK, labels=np.array(IDS, object)), free=ANY),
-    "rdms-mat73": _rdms("array", _file("x.mat", write_matlab73, rdm=STACK), stimuli=IDS),
-    "rdms-h5": _rdms("array", _file("x.h5", _h5, **LABELLED), free=ANY),
-    "rdms-csv": _rdms("array", _file("x.csv", partial(_table, separator=",")), free=ANY),
-    "rdms-tsv": _rdms("array", _file("x.tsv", partial(_table, separator="\t")), free=ANY),
+    "rdms-npy": _rdms("rdm_array", _file("x.npy", lambda path: np.save(path, STACK)), stimuli=IDS),
+    "rdms-npz": _rdms("rdm_array", _file("x.npz", _npz, rdm=STACK, stimuli=np.array(IDS))),
+    "rdms-mat5": _rdms("rdm_array", _file("x.mat", _mat5, rdm=STACK, labels=np.array(IDS, object)), free=ANY),
+    "rdms-mat73": _rdms("rdm_array", _file("x.mat", write_matlab73, rdm=STACK), stimuli=IDS),
+    "rdms-h5": _rdms("rdm_array", _file("x.h5", _h5, **LABELLED), free=ANY),
+    "rdms-csv": _rdms("rdm_array", _file("x.csv", partial(_table, separator=",")), free=ANY),
+    "rdms-tsv": _rdms("rdm_array", _file("x.tsv", partial(_table, separator="\t")), free=ANY),
     **{
-        f"rdms-list-{suffix}": _rdms("array", _file("x.npy", _listed(suffix)), free=("*.stimuli.*",))
+        f"rdms-list-{suffix}": _rdms("rdm_array", _file("x.npy", _listed(suffix)), free=("*.stimuli.*",))
         for suffix in ("txt", "json", "csv", "tsv")
     },
-    "responses-npy": _responses("array", _file("x.npy", lambda path: np.save(path, VALUES)), stimuli=TRIALS),
-    "responses-npz": _responses("array", _file("x.npz", _npz, betas=VALUES, stimuli=np.array(TRIALS))),
+    "responses-npy": _responses("response_array", _file("x.npy", lambda path: np.save(path, VALUES)), stimuli=TRIALS),
+    "responses-npz": _responses("response_array", _file("x.npz", _npz, betas=VALUES, stimuli=np.array(TRIALS))),
     "responses-npz-time": _responses(
-        "array", _file("x.npz", _npz, data=VALUES.reshape(6, 2, 2), stimuli=np.array(TRIALS), time=np.array([0.1, 0.2]))
+        "response_array", _file("x.npz", _npz, data=VALUES.reshape(6, 2, 2), stimuli=np.array(TRIALS), time=np.array([0.1, 0.2]))
     ),
-    "responses-mat73": _responses("array", _file("x.mat", write_matlab73, betas=VALUES), stimuli=TRIALS),
-    "responses-h5": _responses("array", _file("x.h5", _h5, **PLAIN), free=ANY),
+    "responses-mat73": _responses("response_array", _file("x.mat", write_matlab73, betas=VALUES), stimuli=TRIALS),
+    "responses-h5": _responses("response_array", _file("x.h5", _h5, **PLAIN), free=ANY),
     "responses-csv": _responses(
-        "array",
+        "response_array",
         _file("x.csv", lambda path: path.write_text(
             "".join(f"{i},{','.join(map(str, row))}\n" for i, row in zip(TRIALS, VALUES, strict=True))
         )),
