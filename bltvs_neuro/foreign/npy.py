@@ -35,6 +35,8 @@ def npy_header(stream: IO[bytes], what: object) -> tuple[tuple[int, ...], bool, 
         return _header(stream)
     except (ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError, OverflowError) as error:
         why = " ".join(str(error).split())[:200] or type(error).__name__
+        if "malformed node" in why:  # Python's words for a header that is no plain literal
+            why = "its header is no plain description of an array"
         raise DataError(f"{what} is damaged or truncated (npy): {why}") from None
 
 
