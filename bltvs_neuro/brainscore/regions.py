@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SpecError, listed, unknown
+from ..foreign.text import read_json
 from ..model import Network
-from ..paths import regular
 from ..schema import Site
 from .timeline import Timeline
 
@@ -102,12 +102,7 @@ def _stand_ins(region: str) -> set[str]:
 
 def read_map(path: Path) -> dict[str, str]:
     """Read a region map from a JSON file; SpecError if it is none."""
-    try:
-        content = json.loads(regular(path).read_text("utf-8"))
-    except OSError as error:
-        raise SpecError(f"cannot read the region map {path}: {error.strerror or error}") from None
-    except ValueError as error:
-        raise SpecError(f"{path} is no JSON: {error}") from None
+    content = read_json(path, error=SpecError)
     if not isinstance(content, dict) or not content:
         raise SpecError(f'{path} is no region map; one is written {{"V1": "V1", "IT": "LOC"}}')
     return content

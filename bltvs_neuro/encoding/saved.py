@@ -12,6 +12,7 @@ import numpy as np
 
 from ..durable import whole_file
 from ..errors import DataError, SpecError, listed
+from ..foreign.npy import load_npz, npz_headers
 from ..paths import regular
 from .estimators import PLS, BandedRidge, EncodingRidge
 
@@ -87,10 +88,9 @@ def load_estimator(path: str | os.PathLike[str]) -> Any:
             # stored members cannot unpack to more than the file holds
             if any(entry.compress_type != zipfile.ZIP_STORED for entry in archive.infolist()):
                 raise DataError(f"{path} is compressed; a saved estimator is not")
-        with np.load(path, allow_pickle=False) as file:
-            meta = json.loads(str(file[_META])) if _META in file else {}
-            arrays = {k: file[k] for k in file.files if k != _META}
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        arrays: dict[str, Any] = load_npz(Path(path), list(npz_headers(Path(path))))
+        meta = json.loads(str(arrays.pop(_META, "{}")))
+    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
         raise DataError(f"{path} cannot be read as a saved estimator: {error}") from error
     kind = ESTIMATORS.get(meta.get("class", "")) if isinstance(meta, dict) else None
     if kind is None or meta.get("format") != 1:

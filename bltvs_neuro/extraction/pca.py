@@ -10,6 +10,7 @@ import json
 import logging
 import math
 import os
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -20,7 +21,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from ..durable import check_outputs, make_folder, scratch_folder, told, whole_file
-from ..errors import SpecError, StimulusError, StoreError, argument
+from ..errors import DataError, SpecError, StimulusError, StoreError, argument
+from ..foreign.npy import load_npz, npz_headers
 from ..model import Grid, Network, State
 from ..model.checkpoints import weights_sha256
 from ..schema import Site
@@ -245,10 +247,10 @@ def _unfitted(maps: Tensor) -> Tensor:
 
 def _load(path: Path) -> tuple[Components, dict[str, Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            described = json.loads(str(file["described"]))
-            sites = [name.partition(":")[2] for name in file.files if name.startswith("mean:")]
-            bases = {site: (file[f"mean:{site}"], file[f"basis:{site}"]) for site in sites}
-    except (OSError, ValueError, KeyError) as error:
+        file = load_npz(path, list(npz_headers(path)))
+        described = json.loads(str(file["described"]))
+        sites = [name.partition(":")[2] for name in file if name.startswith("mean:")]
+        bases = {site: (file[f"mean:{site}"], file[f"basis:{site}"]) for site in sites}
+    except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile, DataError) as error:
         raise StoreError(f"{path} is not a file of components: {error}") from None
     return Components(bases, described), described

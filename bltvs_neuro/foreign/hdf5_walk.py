@@ -89,7 +89,9 @@ def refusal(dataset: h5py.Dataset) -> str | None:
     """Why the values are not taken from this file alone, or cannot be decoded; None when they can."""
     plist = dataset.id.get_create_plist()
     if plist.get_external_count():
-        names = ", ".join(repr(plist.get_external(i)[0]) for i in range(min(3, plist.get_external_count())))
+        names = ", ".join(
+            repr(plist.get_external(i)[0].decode("utf-8", "replace")) for i in range(min(3, plist.get_external_count()))
+        )
         return f"its values lie in another file ({names}); copy them into one file"
     if dataset.is_virtual:
         return "it is a view of datasets of other files; copy it into one file"

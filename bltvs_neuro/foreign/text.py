@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BltvsError, DataError, listed
+from ..paths import regular
 
 _WHOLE = re.compile(r"[+-]?[0-9]{1,18}(\.0*)?")
 """Digits of ASCII: Python's own ``int`` also takes those of other scripts, underscores and blanks."""
@@ -45,7 +46,7 @@ def read_text(path: Path, *, error: type[BltvsError] = DataError) -> str:
         The file cannot be opened or is no such text; the message names the byte and the line.
     """
     try:
-        data = Path(path).read_bytes()
+        data = regular(Path(path)).read_bytes()
     except FileNotFoundError:
         raise error(f"there is no file {path}") from None
     except OSError as cause:

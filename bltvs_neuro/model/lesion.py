@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..errors import SpecError, unknown
+from ..errors import DataError, SpecError, unknown
+from ..foreign.npy import open_npy
 from ..paths import regular
 from ..schema import STREAMS, Site, parse_timesteps
 from .actions import ACTIONS, Action, Freeze, Scale
@@ -247,8 +248,8 @@ def _pattern(inside: str, text: str) -> tuple[Any, str]:
     except ValueError:
         pass
     try:
-        return np.load(regular(Path(inside)), allow_pickle=False), Path(inside).name
-    except (OSError, ValueError, EOFError) as error:
+        return np.array(open_npy(regular(Path(inside)))), Path(inside).name
+    except (OSError, ValueError, DataError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SpecError(f"{text!r}: a pattern is a number or a .npy file of numbers ({reason})") from None
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from ..errors import DataError, SpecError, argument, listed
+from ..foreign.text import read_lines
 from ..tables import SEPARATORS, read_cells
 from .columns import ID, choose_ids, is_id
 from .files import load_json
@@ -92,12 +93,7 @@ def read_list(path: Path, column: str | None = None) -> list[str]:
     elif path.suffix.lower() in SEPARATORS:
         return _column_of_ids(path, column)
     else:
-        try:
-            text = path.read_text(encoding="utf-8-sig")
-        except UnicodeError as error:
-            raise DataError(f"the stimulus list {path} is not UTF-8 text ({error}); save it as UTF-8") from error
-        # not splitlines(), which also breaks at characters that may stand in an id
-        ids = [line.strip() for line in text.split("\n") if line.strip()]
+        ids = read_lines(path)
     if not all(ids):
         raise DataError(f"entry {ids.index('') + 1} of {path} is empty; every stimulus has an id")
     return ids

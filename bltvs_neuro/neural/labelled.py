@@ -23,7 +23,7 @@ from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
 from .condensed import as_real, condensed_to_square, n_from_pairs, n_pairs, square_to_condensed
-from .labels import count_repetitions, pair_coords, unique_ids
+from .labels import count_repetitions, id_texts, pair_coords, unique_ids
 from .netcdf import from_netcdf, to_netcdf
 
 __all__ = [
@@ -171,7 +171,8 @@ def make_responses(
     if array.ndim != (2 if time is None else 3):
         wanted = "(presentation, neuroid)" if time is None else "(presentation, neuroid, time)"
         raise DataError(f"responses {'without' if time is None else 'with'} time are {wanted}; got shape {array.shape}")
-    ids = np.array([str(s) for s in stimulus_ids], dtype=object)
+    ids = np.empty(len(stimulus_ids), dtype=object)
+    ids[:] = id_texts(stimulus_ids)
     if len(ids) != len(array):
         raise DataError(f"{len(array)} presentations but {len(ids)} stimulus ids")
     counted = (

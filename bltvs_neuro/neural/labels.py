@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
+import pandas as pd
 from numpy.typing import NDArray
 
 from ..errors import DataError, listed
@@ -21,9 +23,40 @@ def pair_coords(stimulus_ids: Sequence[str]) -> dict[str, NDArray[np.object_]]:
     return {"stimulus_a": ids[row], "stimulus_b": ids[column]}
 
 
+def id_text(value: Any) -> str | None:
+    """An id as text, or None for what stands for a missing one: None, NaN, an empty text.
+
+    Whole numbers that a column with gaps turned into floats are whole again.
+
+    Examples
+    --------
+    >>> id_text(11.0), id_text(7), id_text("007"), id_text(float("nan")), id_text(" ")
+    ('11', '7', '007', None, None)
+    """
+    if value is None or (np.ndim(value) == 0 and not isinstance(value, str | bytes) and pd.isna(value)):
+        return None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    text = str(value)
+    return text if text.strip() else None
+
+
+def id_texts(stimulus_ids: Iterable[Any]) -> list[str]:
+    """Ids as text; a DataError says which are missing, so that no two unlabelled items are taken for one stimulus."""
+    ids = [id_text(stimulus) for stimulus in stimulus_ids]
+    gone = [position for position, stimulus in enumerate(ids) if stimulus is None]
+    if gone:
+        raise DataError(
+            f"{len(gone)} of {len(ids)} stimulus ids are missing (None, NaN or empty), at positions {listed(gone)} from 0"
+        )
+    return [stimulus for stimulus in ids if stimulus is not None]
+
+
 def unique_ids(stimulus_ids: Iterable[str]) -> tuple[str, ...]:
-    """``stimulus_ids`` as text; a DataError names those that repeat."""
-    ids = tuple(str(stimulus) for stimulus in stimulus_ids)
+    """``stimulus_ids`` as text; a DataError names those that repeat or are missing."""
+    ids = tuple(id_texts(stimulus_ids))
     if len(set(ids)) != len(ids):
         seen: dict[str, int] = {}
         for stimulus in ids:

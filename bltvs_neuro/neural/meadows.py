@@ -67,8 +67,11 @@ def _read_json(path: Path, task: str | None) -> xr.DataArray:
     data = load_json(path)
     if not isinstance(data, dict):
         raise DataError(f"{path} is no Meadows export: it holds a {type(data).__name__}")
-    tasks = [entry for entry in data.get("tasks", [data]) if isinstance(entry, dict) and entry.get("rdm")]
-    names = [str(entry.get("task", {}).get("name", i)) for i, entry in enumerate(tasks)]
+    entries = data.get("tasks", [data])
+    if not isinstance(entries, list):
+        raise DataError(f"{path}: tasks should be a list; got a {type(entries).__name__}")
+    tasks = [entry for entry in entries if isinstance(entry, dict) and entry.get("rdm")]
+    names = [str(_name(entry.get("task"), number)) for number, entry in enumerate(tasks)]
     if not tasks:
         raise DataError(f"{path} has no task with an rdm; its keys: {listed(data)}")
     if task is not None and task not in names:
@@ -76,9 +79,20 @@ def _read_json(path: Path, task: str | None) -> xr.DataArray:
     parts = []
     for name, entry in zip(names, tasks, strict=True):
         if task in (None, name):
-            ids = [str(s["name"] if isinstance(s, dict) else s) for s in entry.get("stimuli", [])]
-            parts.append(_one(np.array(entry["rdm"], float), ids, path, subject=_participant(path), task=name))
+            stimuli = entry.get("stimuli")
+            ids = [_name(stimulus, None) for stimulus in stimuli] if isinstance(stimuli, list) else []
+            try:
+                values = np.array(entry["rdm"], float)
+            except (ValueError, TypeError, OverflowError) as error:
+                raise DataError(f"{path}: the rdm of task {name} should be a list of numbers ({error})") from None
+            parts.append(_one(values, ids, path, subject=_participant(path), task=name))
     return _join(parts, path)
+
+
+def _name(entry: Any, default: Any) -> Any:
+    """The name of a task or a stimulus, which stands alone or in an object; a list is none."""
+    value = entry.get("name", default) if isinstance(entry, dict) else entry
+    return value if isinstance(value, str | int | float) and not isinstance(value, bool) else default
 
 
 def _one(values: Any, ids: list[str], path: Path, **coords: Any) -> xr.DataArray:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from ..errors import DataError, difference, listed
-from ..paths import regular
+from ..foreign.text import read_json, read_lines
 
 _WNID = re.compile(r"n\d{8}")
 _NUMBERED = re.compile(r"\d{4}_(.+)")  # Ecoset's folders: 0001_man
@@ -25,15 +24,14 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
         The file cannot be read, or names a class twice.
     """
     path = Path(path)
-    try:
-        text = regular(path).read_text("utf-8")
-        if path.suffix == ".json":
-            names = [str(name) for name in json.loads(text)]
-        else:
-            lines = [line.strip() for line in text.splitlines() if line.strip()]
-            names = [line.split()[0] if _WNID.match(line) else line for line in lines]
-    except (OSError, ValueError, TypeError) as error:
-        raise DataError(f"cannot read the classes in {path}: {error}") from None
+    if path.suffix == ".json":
+        names = read_json(path)
+        if not isinstance(names, list) or not all(isinstance(name, str) and name.strip() for name in names):
+            raise DataError(f"{path} should be a JSON list of the names of classes")
+    else:
+        names = [line.split()[0] if _WNID.match(line) else line for line in read_lines(path)]
+    if not names:
+        raise DataError(f"{path} names no classes")
     twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
     if twice:
         raise DataError(f"{path} names {len(twice)} classes more than once: {listed(twice)}")

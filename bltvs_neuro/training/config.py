@@ -10,7 +10,7 @@ from typing import Any, Literal, get_origin, get_type_hints
 
 from ..checked import checked, checked_arguments
 from ..errors import SpecError, unknown
-from ..paths import regular
+from ..foreign.text import read_text
 
 
 @dataclass(frozen=True)
@@ -208,10 +208,8 @@ def read_config(path: str | Path) -> TrainingConfig:
     """
     path = Path(path)
     try:
-        data = tomllib.loads(regular(path).read_text("utf-8"))
-    except FileNotFoundError:
-        raise SpecError(f"there is no config {path}") from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        data = tomllib.loads(read_text(path, error=SpecError))
+    except (tomllib.TOMLDecodeError, RecursionError) as error:
         raise SpecError(f"cannot read the config {path}: {error}") from None
     try:
         return make_config(data)

@@ -143,7 +143,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path) -> None:
         ("text", "cannot be read"),
         ("other", "holds no estimator"),
         ("packed", "is compressed"),
-        ("pickle", "cannot be read"),
+        ("pickle", "holds pickled Python objects"),
     ):
         with pytest.raises(DataError, match=text):
             load_estimator(tmp_path / f"{name}.npz")

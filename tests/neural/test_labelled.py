@@ -313,3 +313,16 @@ def test_failed_write_leaves_nothing(tmp_path, monkeypatch):
     with pytest.raises(OutputError, match=r"rdms.nc cannot be written: disk full"):
         to_netcdf(make_rdms(np.ones((1, 6)), IDS, metric="x"), tmp_path / "rdms.nc")
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), np.float32("nan"), "", "  ", np.datetime64("NaT")])
+def test_missing_ids_never_make_a_stimulus(missing):
+    with pytest.raises(DataError, match=r"2 of 4 stimulus ids are missing .*, at positions 1, 3 from 0"):
+        make_responses(np.ones((4, 2)), ["a", missing, "b", missing], neuroid_coords={})
+    with pytest.raises(DataError, match=r"1 of 3 stimulus ids are missing .*, at positions 2 from 0"):
+        make_rdms([1, 2, 3], ["a", "b", missing], metric="m")
+
+
+def test_numbers_as_ids():
+    responses = make_responses(np.ones((4, 1)), [11.0, 7, np.int64(3), "nan"], neuroid_coords={})
+    assert responses.stimulus_id.values.tolist() == ["11", "7", "3", "nan"]

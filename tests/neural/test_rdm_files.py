@@ -553,3 +553,21 @@ def test_a_name_goes_before_a_folder_of_that_name(objects92, tmp_path, monkeypat
     assert load_rdms("kriegeskorte92").shape == (8, 4186)
     with pytest.raises(DataError, match=r"a folder with 92_behavRDMs.mat, .*no reader"):
         load_rdms(objects92)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"tasks": 3}, "tasks should be a list; got a int"),
+        (
+            {"tasks": [{"rdm": ["a", "b", "c"], "stimuli": ["x", "y", "z"]}]},
+            "the rdm of task 0 should be a list of numbers",
+        ),
+        ({"tasks": [{"rdm": [1, 2, 3], "stimuli": ["x", {"id": 1}, None]}]}, "2 of 3 stimulus ids are missing"),
+        ({"tasks": [{"rdm": [1, 2, 3], "stimuli": "xyz", "task": 3}]}, "an RDM needs at least 2 stimuli"),
+    ],
+)
+def test_meadows_trees_that_are_none(tmp_path, content, message):
+    (tmp_path / "x.json").write_text(json.dumps(content))
+    with pytest.raises(DataError, match=message):
+        load_rdms(tmp_path / "x.json", format="meadows")

@@ -454,3 +454,46 @@ def test_open_dispatches_by_what_the_path_is(tmp_path, brick):
     for path, why in ((tmp_path / "none", "does not exist"), (tmp_path / "notes.txt", "is of an unknown kind")):
         with pytest.raises(StimulusError, match=f"{why}; stimuli are a folder of images.*kriegeskorte92, synthetic"):
             StimulusSet.open(path)
+
+
+# ---- bricks of others
+
+
+def brick_of(path, shape, **options):
+    with h5py.File(path, "w") as file:
+        file.create_dataset("imgBrick", shape, np.uint8, **options)
+    return path
+
+
+def test_pictures_that_were_never_written_are_not_black(tmp_path):
+    path = brick_of(tmp_path / "x.h5", (6, 4, 4, 3), chunks=(1, 4, 4, 3))
+    with h5py.File(path, "r+") as file:
+        for row in (0, 2, 3):
+            file["imgBrick"][row] = 5
+    with pytest.raises(StimulusError, match=r"3 of 6 pictures were never written .* black \(rows 1, 4, 5\)"):
+        StimulusSet.from_hdf5(path)
+    chosen = StimulusSet.from_hdf5(path, rows=[3, 0])
+    assert chosen.ids == ("nsd-00003", "nsd-00000") and (chosen.load(0) == 5).all()
+
+
+@pytest.mark.parametrize(
+    ("shape", "options", "message"),
+    [
+        ((2**40, 4, 4), {"chunks": (64, 4, 4)}, r"declares \d+ bytes .* only 0 are stored"),
+        (
+            (1, 200_000, 200_000, 3),
+            {"chunks": (1, 500, 500, 3)},
+            r"declares pictures of 200000 x 200000, more than the",
+        ),
+    ],
+)
+def test_bricks_that_declare_too_much(tmp_path, shape, options, message):
+    with pytest.raises(StimulusError, match=message):
+        StimulusSet.from_hdf5(brick_of(tmp_path / "x.h5", shape, **options))
+
+
+def test_pictures_of_another_file_are_refused(tmp_path):
+    (tmp_path / "secret").write_bytes(bytes(4096))
+    path = brick_of(tmp_path / "x.h5", (64, 8, 8), external=[(str(tmp_path / "secret"), 0, 4096)])
+    with pytest.raises(StimulusError, match=r"its values lie in another file \('.*secret'\)"):
+        StimulusSet.from_hdf5(path)

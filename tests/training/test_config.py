@@ -55,7 +55,7 @@ def test_what_is_refused(change, message):
 
 
 def test_files_that_cannot_be_read(tmp_path):
-    with pytest.raises(SpecError, match="there is no config"):
+    with pytest.raises(SpecError, match="there is no file"):
         read_config(tmp_path / "no.toml")
     (tmp_path / "a.toml").write_text("name = ")
     with pytest.raises(SpecError, match="cannot read the config"):
