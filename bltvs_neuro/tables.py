@@ -18,6 +18,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from .errors import DataError, listed
+from .paths import regular
 
 SEPARATORS = {".csv": ",", ".tsv": "\t", ".tab": "\t"}
 """What separates cells, by suffix. A .csv with semicolons is one of a spreadsheet; other files are looked into."""
@@ -99,6 +100,10 @@ def read_cells(path: Path, *, rows: int | None = None) -> Grid:
     DataError
         No text, nothing in it, rows of different lengths, or cells that two separators split equally well.
     """
+    try:
+        regular(path)
+    except OSError as error:  # a pipe would be waited for
+        raise DataError(str(error)) from None
     with path.open("rb") as stream:
         head = stream.read(3)
     encoding = next((name for mark, name in _ENCODINGS.items() if head.startswith(mark)), "utf-8")

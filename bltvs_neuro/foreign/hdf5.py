@@ -23,6 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..errors import BltvsError, DataError
+from ..paths import not_a_file
 from . import hdf5_walk
 from .bounds import check_unfolded, unfold_limit
 from .text import utf8_names
@@ -57,8 +58,8 @@ def datasets(path: Path) -> dict[str, Held]:
         raise DataError(f"cannot open {path}: there is no such file") from None
     except OSError as error:
         raise DataError(f"cannot open {path}: {error.strerror}") from None
-    if not place.is_file():
-        raise DataError(f"cannot open {path}: it is not a file")
+    if why := not_a_file(place):
+        raise DataError(f"cannot open {path}: {why}")
     return dict(
         _walked(str(place.resolve()), str(path), status.st_ino, status.st_mtime_ns, status.st_size, unfold_limit())
     )
