@@ -51,7 +51,7 @@ class Reader:
 
     def match(self, path: Path, options: Mapping[str, Any] | None = None) -> Match:
         """How well the reader fits a file that is to be read with ``options``."""
-        takes = inspect.signature(self.sniff).parameters
+        takes = tuple(inspect.signature(self.sniff).parameters)[1:]
         return self.sniff(path, **{name: value for name, value in (options or {}).items() if name in takes})
 
 
