@@ -31,7 +31,7 @@ COMMANDS: dict[str, tuple[list[str], str]] = {
     "export": (["export", "nowhere", "-o", "{out}"], "model.json"),
     "train": (["train", "shapes", "-o", "{out}"], "best.safetensors"),
     "demo": (["demo", "-o", "{out}"], "folder"),
-    "package": (["brainscore", "package", "-o", "{out}"], "file"),
+    "package": (["brainscore", "package", "--weights", "nowhere.pth", "-o", "{out}"], "file"),
     "score": (["brainscore", "score", "nowhere.nc", "-o", "{out}"], ".json"),
 }
 HERE = [name for name in COMMANDS if name != "score" or importlib.util.find_spec("brainscore_vision")]
