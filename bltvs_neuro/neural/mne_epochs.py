@@ -93,8 +93,9 @@ def read(
         raise DataError(f"{path} is a .fif file, which MNE-Python reads: pip install 'bltvs_neuro[meg]'") from error
     try:
         epochs = mne.read_epochs(path, preload=False, verbose="ERROR")
-    except Exception as error:  # MNE raises many types for damaged files
-        raise DataError(f"{path} cannot be read as epochs: {error}") from error
+    except Exception as error:  # MNE raises many types for damaged files; only these are words for its users
+        why = error if isinstance(error, OSError | ValueError) else "it is empty or damaged"
+        raise DataError(f"{path} cannot be read as epochs: {why}") from error
     table, rows = _metadata(epochs), np.arange(len(epochs))
     if subject is not None and len(set(table.get("subject", []))) > 1:
         rows = np.flatnonzero(table["subject"] == subject)

@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import h5py
-
 from ..encoding.result import EncodingResult, PartitionResult
 from ..errors import DataError
-from ..paths import regular
+from ..foreign.hdf5 import open_hdf5
 from ..rsa.result import load_result
 from ..store import open_store
 from ..store.seal import is_ours
@@ -87,13 +85,13 @@ def kind_of(path: Path) -> str:
     if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
         return "store"
     try:
-        with h5py.File(regular(path), "r") as file:
+        with open_hdf5(path) as file:
             kind = _text(file.attrs.get("kind", ""))
             if kind in READERS:
                 return kind
             about = json.loads(_text(file.attrs.get("provenance", "{}")) or "{}")
-    except (OSError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {error}") from None
+    except (DataError, ValueError, RecursionError) as error:
+        raise DataError(f"{path} cannot be read: {str(error).removeprefix(f'{path} ')}") from None
     if isinstance(about, dict) and str(about.get("format", "")).startswith("bltvs_neuro.rsa.result/"):
         return "rsa"
     raise DataError(

@@ -80,7 +80,7 @@ def _results(root: Path) -> dict[str, Path]:
         responses = make_responses(rng.standard_normal((24, 3)), ids, neuroid_coords={"roi": list("xyy")})
         compare_rdms(compute_rdms(acts), brain, similarity="correlation", bootstrap=20).to_netcdf(root / "rsa.nc")
         fit_encoding(acts, responses, cv=3, on_edge="ignore").save(root / "encoding.nc")
-        shared = partition_encoding(acts, responses, over="area", timesteps=[2], cv=3, n_iter=2)
+        shared = partition_encoding(acts, responses, over="timestep", sites="V1/bu", cv=3, n_iter=2)
         shared.save(root / "partition.nc")
     return {kind: root / f"{kind}.nc" for kind in ("rsa", "encoding", "partition")} | {"store": root / "acts.h5"}
 

@@ -36,21 +36,8 @@ def check(campaign: Campaign, name: str, seed: int, numbers: range) -> None:
     assert not tally.failures, "\n".join(tally.failures)
 
 
-NOT_YET = {
-    "responses-mne": "an empty file is told in the words of MNE",
-    "report-store": "the sample is to be made anew",
-    "report-rsa": "the sample is to be made anew",
-    "report-encoding": "the sample is to be made anew",
-    "report-partition": "the sample is to be made anew",
-    "training-folder": "a repeated run of bytes in a PNG is not told",
-}
-"""Targets that are known to fail, with the reason."""
-
-
 @pytest.mark.parametrize("name", all_targets())
 def test_damaged_input(campaign: Campaign, name: str) -> None:
-    if name in NOT_YET:
-        pytest.skip(NOT_YET[name])
     check(campaign, name, 0, range(SHORT))
 
 
