@@ -21,6 +21,10 @@ PACKAGES = ("bltvs_neuro", "torch", "numpy")
 Where = Literal["centre", "everywhere"] | tuple[int, int]
 
 
+MOST_STEPS = 100_000
+"""More steps than this are a slip of the keyboard: some hundred are enough."""
+
+
 def drive(
     model: Network,
     site: str | Site,
@@ -48,7 +52,7 @@ def drive(
     where : "centre", "everywhere" or (y, x)
         The unit in the middle of the map, the mean over the map, or one unit.
     steps : int
-        Of gradient ascent.
+        Of gradient ascent, at most :data:`MOST_STEPS`.
     rate : float
         Of Adam, on the image's spectrum.
     smoothness : float
@@ -88,6 +92,8 @@ def drive(
     channels = [channel] if isinstance(channel, int) else [int(c) for c in channel]
     check_drivable(model, site, timestep, channels)
     state, shape = State(site.area, site.stream, timestep), model.shape(site)
+    if steps > MOST_STEPS:
+        raise SpecError(f"at most {MOST_STEPS} steps; got {steps}")
     if steps < 1 or rate <= 0 or smoothness < 0 or jitter < 0:
         raise SpecError(
             f"steps and rate must be above 0, smoothness and jitter not below; got {steps}, {rate}, {smoothness}, {jitter}"

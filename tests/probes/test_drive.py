@@ -112,5 +112,7 @@ def test_more_errors(model):
         drive(model, "V1/bu", 0, 0, where=(99, 0))
     with pytest.raises(SpecError, match="steps and rate must be above 0"):
         drive(model, "V1/bu", 0, 0, steps=0)
+    with pytest.raises(SpecError, match="at most 100000 steps; got 10000000000"):
+        drive(model, "V1/bu", 0, 0, steps=10**10)
     with pytest.raises(SpecError, match="same number of channels; got none"):
         plot_driven([])
