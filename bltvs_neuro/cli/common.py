@@ -91,7 +91,7 @@ def guarded(command: Command) -> Command:
 def _sentence(error: BaseException) -> str | None:
     """An error that needs no traceback: the package's own, and the machine's, such as a full disk wherever it was met."""
     if isinstance(error, OSError) and error.errno is not None:
-        return f"{error.filename}: {reason(error)}" if error.filename else reason(error)
+        return str(BltvsError(f"{error.filename}: {reason(error)}" if error.filename else reason(error)))
     return str(error) if isinstance(error, BltvsError) else None
 
 

@@ -17,6 +17,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..errors import DataError, argument, listed, unknown
+from ..foreign.fif import check_fif
 from .files import kind, provenance
 from .ids import ID_KEYS, Stimuli, given_ids
 from .labelled import make_responses
@@ -91,10 +92,11 @@ def read(
         import mne
     except ImportError as error:
         raise DataError(f"{path} is a .fif file, which MNE-Python reads: pip install 'bltvs_neuro[meg]'") from error
+    check_fif(path)
     try:
         epochs = mne.read_epochs(path, preload=False, verbose="ERROR")
     except Exception as error:  # MNE raises many types for damaged files; only these are words for its users
-        why = error if isinstance(error, OSError | ValueError) else "it is empty or damaged"
+        why = error if isinstance(error, OSError | ValueError) else "it is damaged"
         raise DataError(f"{path} cannot be read as epochs: {why}") from error
     table, rows = _metadata(epochs), np.arange(len(epochs))
     if subject is not None and len(set(table.get("subject", []))) > 1:

@@ -165,7 +165,9 @@ def _reason(path: Path, error: Exception) -> str:
         )
     if isinstance(error, Image.DecompressionBombError | Image.DecompressionBombWarning):
         return f"it has more than the {MAX_PIXELS:,} pixels that are read"
-    return f"the file is damaged or cut off ({' '.join(str(error).split()) or type(error).__name__})"
+    # OSError and SyntaxError are Pillow's own words; those of others say what went wrong inside of a parser
+    words = " ".join(str(error).split()) if isinstance(error, OSError | SyntaxError) else ""
+    return "the file is damaged or cut off" + (f" ({words})" if words else "")
 
 
 def _decode(path: Path, background: Background) -> Pixels:
