@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import struct
 import sys
 
 import h5py
@@ -442,7 +443,7 @@ def fake_mne(monkeypatch, tmp_path):
     module.read_epochs = lambda path, **_: FakeEpochs(module.metadata)
     monkeypatch.setitem(sys.modules, "mne", module)
     path = tmp_path / "preprocessed_P2-epo.fif"
-    path.write_bytes(b"fif")
+    path.write_bytes(struct.pack(">4i", 108, 0, 0, -1))  # the tag that ends a file
     return module, path
 
 
@@ -490,7 +491,7 @@ def test_mne_files(tmp_path):
     with pytest.raises(DataError, match=r"picks 'meg' cannot be read"):
         load_responses(path, picks="meg")
     path.write_bytes(path.read_bytes()[:500])
-    with pytest.raises(DataError, match=r"cannot be read"):
+    with pytest.raises(DataError, match=r"is damaged or no .fif file: the tag at byte"):
         load_responses(path)
 
 
