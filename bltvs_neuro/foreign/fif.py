@@ -11,7 +11,7 @@ import os
 import struct
 import zlib
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO
 
 from ..errors import DataError
 
@@ -31,7 +31,8 @@ def check_fif(path: Path) -> None:
     """
     zipped = path.name.endswith(".gz")
     try:
-        with gzip.open(path, "rb") if zipped else path.open("rb") as stream:
+        stream: IO[bytes]
+        with gzip.open(path, "rb") if zipped else path.open("rb") as stream:  # type: ignore[assignment]
             size = _unpacked_size(stream) if zipped else os.fstat(stream.fileno()).st_size
             fault = _fault(stream, size)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
@@ -40,7 +41,7 @@ def check_fif(path: Path) -> None:
         raise DataError(f"{path} is damaged or no .fif file: {fault}; copy it again")
 
 
-def _unpacked_size(stream: BinaryIO) -> int:
+def _unpacked_size(stream: IO[bytes]) -> int:
     size = 0
     while piece := stream.read(PIECE):
         size += len(piece)
@@ -48,7 +49,7 @@ def _unpacked_size(stream: BinaryIO) -> int:
     return size
 
 
-def _fault(stream: BinaryIO, size: int) -> str | None:
+def _fault(stream: IO[bytes], size: int) -> str | None:
     starts: set[int] = set()
     named: list[int] = []
     at = 0
