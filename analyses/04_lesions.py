@@ -30,8 +30,8 @@ import xarray as xr
 from matplotlib.figure import Figure
 
 import bltvs_neuro as bn
+from bltvs_neuro.figures import PAGE, PALETTE, RC, new_figure, save_figure
 from bltvs_neuro.rsa import average_rdms, compare, compute_rdms, noise_ceiling
-from bltvs_neuro.rsa.style import PAGE, PALETTE, RC, new_figure, save_figure
 
 HERE = Path(__file__).parent
 

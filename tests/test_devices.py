@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 from bltvs_neuro import devices, load_model
 from bltvs_neuro.cli.app import app
 from bltvs_neuro.devices import pick_device, pick_devices, pick_float64_device
-from bltvs_neuro.encoding.backend import Backend
+from bltvs_neuro.encoding.solvers.backend import Backend
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction.precision import warn_if_slow
-from bltvs_neuro.training.processes import joined
+from bltvs_neuro.training.running.processes import joined
 
 
 @pytest.fixture

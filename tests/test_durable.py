@@ -259,14 +259,14 @@ WRITERS = {
 ALLOWED = {
     "durable.py": "the one way to write",
     "store/": "its HDF5 files survive a full disk in the middle of HDF5",
-    "brainscore/check.py": "unpacks a submission into a folder of the system's for temporary files",
-    "brainscore/plugin_text.py": "text of a plugin",
-    "brainscore/check_text.py": "text of a test",
+    "brainscore/submission/check.py": "unpacks a submission into a folder of the system's for temporary files",
+    "brainscore/submission/plugin_text.py": "text of a plugin",
+    "brainscore/submission/check_text.py": "text of a test",
     "datasets.py": "a download, into the scratch folder that pooch is given",
     "extraction/pca.py": "what is fitted, in a scratch folder",
-    "encoding/parts.py": "removes parts",
+    "encoding/sweep/finished_spaces.py": "removes parts",
     "cli/encode.py": "removes parts",
-    "model/exported.py": "removes the description of a model that is being replaced",
+    "model/released/exported.py": "removes the description of a model that is being replaced",
 }
 INSIDE = re.compile(r"\b(part|table_file|scratch|stream|buffer|file|archive|array)\b")
 """Names that a whole_file, a scratch folder or memory has where it is written to."""

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 from bltvs_neuro import load_model, load_rdms, load_responses, open_store
-from bltvs_neuro.brainscore.regions import read_map
-from bltvs_neuro.encoding.saved import load_estimator
+from bltvs_neuro.brainscore.subject.regions import read_map
+from bltvs_neuro.encoding.solvers.saved_estimators import load_estimator
 from bltvs_neuro.errors import BltvsError
-from bltvs_neuro.model.lesion import parse_action
+from bltvs_neuro.model.blt_vs.lesion import parse_action
 from bltvs_neuro.neural.registry import RDM_READERS, RESPONSE_READERS
 from bltvs_neuro.paths import not_a_file, printable, regular
 from bltvs_neuro.report.inputs import kind_of
-from bltvs_neuro.training.classes import read_class_file
 from bltvs_neuro.training.config import read_config
-from bltvs_neuro.training.data import ecoset
+from bltvs_neuro.training.pictures.classes import read_class_file
+from bltvs_neuro.training.pictures.data import ecoset
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
 

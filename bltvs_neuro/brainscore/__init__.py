@@ -12,13 +12,13 @@ from typing import Any
 from .environment import BrainScoreError, installed
 
 _PUBLIC: dict[str, str] = {
-    "Timeline": "timeline",
-    "brain_model": "commitment",
-    "local_benchmark": "local",
-    "package": "package",
-    "check": "check",
-    "register": "registry",
-    "score": "scoring",
+    "Timeline": "subject.timeline",
+    "brain_model": "subject.commitment",
+    "local_benchmark": "scores.local",
+    "package": "submission.package",
+    "check": "submission.check",
+    "register": "subject.registry",
+    "score": "scores.scoring",
 }
 
 __all__ = ["BrainScoreError", *sorted(_PUBLIC)]
@@ -31,6 +31,6 @@ def __getattr__(name: str) -> Any:
 
 
 if installed() and __name__ == "bltvs_neuro.brainscore":  # a copy inside of a plugin registers what the plugin says
-    from .registry import register_all
+    from .subject.registry import register_all
 
     register_all()

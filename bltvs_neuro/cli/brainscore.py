@@ -51,7 +51,7 @@ def _prepare() -> None:
 def _options(
     regions: str, streams: str, timestep: int | None, reduce: str, timeline: str | None, batch_size: int
 ) -> dict[str, Any]:
-    from ..brainscore.timeline import Timeline
+    from ..brainscore.subject.timeline import Timeline
 
     return dict(
         regions=regions, streams=streams, timestep=timestep, reduce=reduce,
@@ -112,8 +112,8 @@ def score(
     `bltvs brainscore score it.nc --stimuli images.csv --degrees 8 --times 70:250`
     """
     _prepare()
-    from ..brainscore import scoring
-    from ..brainscore.commitment import brain_model
+    from ..brainscore.scores import scoring
+    from ..brainscore.subject.commitment import brain_model
 
     if output is not None:
         scoring.check_result(output, overwrite=overwrite)
@@ -144,7 +144,7 @@ def score(
 
 
 def _own(path: Path, stimuli: str | None, **given: Any) -> tuple[list[Any], dict[str, Any]]:
-    from ..brainscore.local import ChoiceBenchmark, local_benchmark
+    from ..brainscore.scores.local import ChoiceBenchmark, local_benchmark
     from ..datasets import sha256_file
     from ..neural import load_responses
     from ..stimuli import StimulusSet
@@ -181,7 +181,7 @@ def _own(path: Path, stimuli: str | None, **given: Any) -> tuple[list[Any], dict
 
 
 def _window(text: str) -> tuple[float, float]:
-    from ..brainscore.timeline import check_bin
+    from ..brainscore.subject.timeline import check_bin
 
     return check_bin(text.split(":"))
 
@@ -240,12 +240,12 @@ def package(
     """
     check_outputs(output, overwrite=overwrite)
     _prepare()
-    from ..brainscore.package import Entry
-    from ..brainscore.package import package as run
+    from ..brainscore.submission.package import Entry
+    from ..brainscore.submission.package import package as run
 
     chosen = _options(regions, streams, timestep, reduce, timeline, batch_size)
     if Path(regions).suffix == ".json":
-        from ..brainscore.regions import read_map
+        from ..brainscore.subject.regions import read_map
 
         chosen["regions"] = read_map(Path(regions))
     chosen = {key: value for key, value in chosen.items() if value is not None}
@@ -278,7 +278,7 @@ def check(
     The exit code is 1 if anything fails.
     """
     _prepare()
-    from ..brainscore.check import check as run
+    from ..brainscore.submission.check import check as run
 
     with err.status("running Brain-Score's checks"):
         findings = run(submission, tests=tests)

@@ -163,7 +163,7 @@ def chosen_model(
     name: str, weights: str, seed: int, image_size: int | None, device: str = "cpu", layers: str | None = None
 ) -> Network:
     """Load the model that the options name."""
-    from ..model.checkpoints import load_model
+    from ..model.released.checkpoints import load_model
 
     with err.status("loading the model"):
         chosen = None if layers is None else [layer.strip() for layer in layers.split(",")]
@@ -178,8 +178,8 @@ def blank_model(name: str, image_size: int | None, lesions: list[str] | None) ->
     import torch
 
     from ..model import BLT_VS
-    from ..model.checkpoints import find_checkpoint
-    from ..model.zoo import in_zoo
+    from ..model.others.zoo import in_zoo
+    from ..model.released.checkpoints import find_checkpoint
 
     if in_zoo(name) and not Path(name).is_dir():
         return None

@@ -96,7 +96,7 @@ def _drawn() -> tuple[StimulusSet, str]:
 
 
 def _model(name: str) -> tuple[Network, str]:
-    from ..model.checkpoints import load_model
+    from ..model.released.checkpoints import load_model
 
     if name == "shapes":
         return load_model("shapes"), "trained"

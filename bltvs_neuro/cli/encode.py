@@ -18,7 +18,7 @@ from .common import Cluster, err, goes_on, guarded, joined, out, reader_options
 
 if TYPE_CHECKING:
     from ..encoding import EncodingResult
-    from ..encoding.sweep import Progress as Done
+    from ..encoding.sweep.run import Progress as Done
 
 DATA, FEATURES, SOLVER, SCORES, RUN = "Neural data", "Feature spaces", "Solver and folds", "Scores and tests", "Running"
 
@@ -122,12 +122,12 @@ def encode(
     from threadpoolctl import threadpool_limits
 
     from ..encoding import fit_encoding, partition_encoding, temporal_generalisation
-    from ..encoding.ceiling import CEILINGS
     from ..encoding.fit import partition_spaces
-    from ..encoding.outputs import check_encoding, write_encoding, write_generalisation, write_partition
-    from ..encoding.plan import Choices
-    from ..encoding.spaces import Over
-    from ..encoding.time import check_generalisation
+    from ..encoding.outputs.files import check_encoding, write_encoding, write_generalisation, write_partition
+    from ..encoding.scores.ceiling import CEILINGS
+    from ..encoding.scores.time import check_generalisation
+    from ..encoding.sweep.plan import Choices
+    from ..encoding.sweep.spaces import Over
     from ..store import open_store
 
     for what, chosen, valid in (
@@ -271,7 +271,7 @@ def read_pair(text: str) -> tuple[str, int]:
 
 
 def _remove_parts(parts: Path) -> None:
-    from ..encoding.parts import remove_parts
+    from ..encoding.sweep.finished_spaces import remove_parts
 
     for name in ("encoding", "partition"):
         remove_parts(parts / name)

@@ -57,11 +57,11 @@ def evaluate(
     `bltvs evaluate ecoset.h5 --model ecoset --split test`
     """
     from ..devices import pick_device
-    from ..model.checkpoints import class_names
-    from ..training.classes import read_class_file
-    from ..training.evaluate import check_evaluation
-    from ..training.evaluate import evaluate as run
-    from ..training.opened import check_source, open_for
+    from ..model.released.checkpoints import class_names
+    from ..training.evaluation.evaluate import check_evaluation
+    from ..training.evaluation.evaluate import evaluate as run
+    from ..training.pictures.classes import read_class_file
+    from ..training.pictures.labelled import check_source, open_for
 
     where = str(pick_device(device))
     if output is not None:

@@ -219,7 +219,7 @@ def _show_plan(
 
 
 def show_description(described: dict[str, Any]) -> None:
-    """Print what :func:`bltvs_neuro.store.describe` found."""
+    """Print what :func:`bltvs_neuro.store.description` found."""
     from ..extraction.plan import human_bytes
 
     made, asked = described["n_stimuli"], described["n_asked"]

@@ -31,8 +31,8 @@ FIELDS = (
 
 def all_names() -> list[str]:
     """The models that have names of their own."""
-    from ..model.checkpoints import CHECKPOINTS
-    from ..model.zoo import ZOO
+    from ..model.others.zoo import ZOO
+    from ..model.released.checkpoints import CHECKPOINTS
 
     return [*CHECKPOINTS, *ZOO]
 
@@ -42,8 +42,8 @@ def on_meta(name: str, num_classes: int | None = None) -> Network:
     import torch
 
     from ..model import BLT_VS
-    from ..model.checkpoints import find_checkpoint
-    from ..model.zoo import build, in_zoo
+    from ..model.others.zoo import build, in_zoo
+    from ..model.released.checkpoints import find_checkpoint
 
     with torch.device("meta"):
         return build(name, num_classes=num_classes) if in_zoo(name) else BLT_VS(**find_checkpoint(name).config)
@@ -51,7 +51,7 @@ def on_meta(name: str, num_classes: int | None = None) -> Network:
 
 def list_models(names: Sequence[str]) -> None:
     """Print one row per model."""
-    from ..model.macs import count_macs
+    from ..model.measure.macs import count_macs
 
     table = Table(title="models", caption="and any classifier of torchvision or timm: 'torchvision:NAME', 'timm:NAME'")
     for column in (
@@ -86,7 +86,7 @@ def areas_tables() -> None:
     import torch
 
     from ..model import BLT_VS
-    from ..model.design import design_table
+    from ..model.measure.design import design_table
 
     for size in (224, 128):
         with torch.device("meta"):
@@ -123,8 +123,8 @@ def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Pa
     import pandas as pd
 
     from ..devices import pick_device
-    from ..model.checkpoints import CHECKPOINTS
-    from ..model.macs import measure_macs
+    from ..model.measure.macs import measure_macs
+    from ..model.released.checkpoints import CHECKPOINTS
 
     device = str(pick_device(device))
     if csv is not None:
@@ -164,7 +164,7 @@ def _measured_fields(name: str, weights: str, seed: int, device: str) -> pd.Data
     import pandas as pd
 
     from ..model import State
-    from ..model.fields import effective_fields
+    from ..model.measure.fields import effective_fields
     from .common import chosen_model
 
     model = chosen_model(name, weights, seed, None, device)

@@ -70,7 +70,7 @@ def classify(
     """
     from ..devices import pick_device
     from ..extraction.classify import classify as run
-    from ..model.checkpoints import class_names
+    from ..model.released.checkpoints import class_names
     from ..stimuli import StimulusSet
 
     where = str(pick_device(device))

@@ -38,8 +38,8 @@ def decode(
     `bltvs decode acts.h5 --labels category --groups object --sites V4/bu,V4/td --permutations 200`
     """
     from ..errors import unknown
+    from ..figures import check_figure, save_figure
     from ..probes import decode as run
-    from ..rsa.style import check_figure, save_figure
     from ..store import open_store
 
     if output is not None and output.suffix not in (".csv", ".nc"):
@@ -106,11 +106,11 @@ def drive(
     """
     from ..devices import pick_device
     from ..errors import SpecError
+    from ..figures import save_figure
     from ..probes import drive as run
     from ..probes import plot_driven
     from ..probes.driven import image_paths
     from ..probes.driver import check_drivable
-    from ..rsa.style import save_figure
     from ..schema import Site, parse_timesteps
 
     try:

@@ -94,12 +94,12 @@ def rsa(
     `bltvs rsa acts.h5 --neural betas.h5 --neural-metric crossnobis --folds run`
     """
     from ..rsa import compute_rdms
-    from ..rsa.brain import brain_rdms
-    from ..rsa.metrics import METRICS
-    from ..rsa.missing import Missing
+    from ..rsa.comparing.missing import Missing
+    from ..rsa.comparing.similarity import similarity_name
+    from ..rsa.rdms.metrics import METRICS
+    from ..rsa.rdms.neural import brain_rdms
     from ..rsa.result import check_choices
     from ..rsa.save import check_comparison, check_formats, check_time_matrix, save_comparison
-    from ..rsa.similarity import similarity_name
     from ..schema import spelled_out
     from ..store import open_store
 
@@ -218,7 +218,7 @@ def _within(brain: xr.DataArray, window: str | None) -> xr.DataArray:
 
 
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
-    from ..rsa.style import PALETTE
+    from ..figures import PALETTE
 
     if column not in stimuli:
         if column != "category":

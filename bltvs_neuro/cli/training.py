@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, Ti
 from .common import Overwrite, err, goes_on, guarded, out
 
 if TYPE_CHECKING:
-    from ..training.loop import Progress as Done
+    from ..training.running.loop import Progress as Done
 
 
 @guarded
@@ -38,8 +38,8 @@ def train(
     `bltvs train imagenet --show > mine.toml` and then `torchrun --nproc-per-node 8 $(which bltvs) train mine.toml`
     """
     from ..training.config import read_config
-    from ..training.loop import train as run
     from ..training.recipes import RECIPES
+    from ..training.running.loop import train as run
 
     path = RECIPES.get(config, Path(config))
     if show:
@@ -68,7 +68,7 @@ def export(
     Example: `bltvs export runs/shapes -o shapes-so-far --weights last`
     """
     from ..errors import unknown
-    from ..training.finish import export_run
+    from ..training.release.export import export_run
 
     if weights not in ("best", "last"):
         raise unknown("weights", weights, ["best", "last"])
@@ -86,7 +86,7 @@ def upload(
 
     Example: `bltvs upload runs/shapes/model someone/blt_vs_shapes`
     """
-    from ..training.upload import upload_model
+    from ..training.release.upload import upload_model
 
     with err.status(f"uploading to {repo}"):
         address = upload_model(model, repo, private=private)

@@ -2,21 +2,29 @@
 
 from __future__ import annotations
 
-from .ceiling import CEILINGS, ceiling_from_ncsnr, ncsnr, noise_ceiling, normalise_r, normalise_r2, spearman_brown
-from .estimators import PLS, BandedRidge, EncodingRidge
+from ..features.folds import group_folds
+from ..features.grams import gram
 from .fit import fit_encoding, partition_encoding
-from .folds import group_folds
-from .gram import gram
-from .partition import best_space, commonality
-from .plot import plot_best, plot_best_timestep, plot_map, plot_scores, plot_time_matrix
-from .plot_partition import plot_partition
+from .outputs.partition import plot_partition
+from .outputs.scores import plot_best, plot_best_timestep, plot_map, plot_scores, plot_time_matrix
 from .result import EncodingResult, PartitionResult
-from .ridge import GridEdgeWarning, PrecisionWarning
-from .saved import load_estimator, save_estimator
-from .score import pearson, permutation_test, r2, split_r2
-from .solvers import SOLVERS
-from .sweep import Progress
-from .time import score_matrix, temporal_generalisation
+from .scores.ceiling import (
+    CEILINGS,
+    ceiling_from_ncsnr,
+    ncsnr,
+    noise_ceiling,
+    normalise_r,
+    normalise_r2,
+    spearman_brown,
+)
+from .scores.score import pearson, permutation_test, r2, split_r2
+from .scores.time import score_matrix, temporal_generalisation
+from .solvers.estimators import PLS, BandedRidge, EncodingRidge
+from .solvers.fold_fits import SOLVERS
+from .solvers.ridge import GridEdgeWarning, PrecisionWarning
+from .solvers.saved_estimators import load_estimator, save_estimator
+from .sweep.partition import best_space, commonality
+from .sweep.run import Progress
 
 __all__ = [
     "CEILINGS",

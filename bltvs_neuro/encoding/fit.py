@@ -12,18 +12,27 @@ import numpy as np
 
 from ..cluster import Cluster
 from ..errors import SpecError, argument, listed
+from ..features.grams import Scale
 from ..schema import STIMULUS_ID
-from .ceiling import CeilingMethod, noise_ceiling
-from .gram import Scale
-from .partition import commonality
-from .parts import Parts
-from .plan import Choices, Choose, Plan, SolverName, Weights, make_plan, make_spec
 from .result import EncodingResult, PartitionResult, build_partition, build_result
-from .ridge import Dtype, OnEdge
-from .solvers import BANDED
-from .spaces import Member, Over, Space, banded_spaces, choose_members, single_spaces, stimulus_ids, useless_spaces
-from .sweep import Progress, run_spaces
-from .targets import BadTargets, OnMismatch, Repetitions, Targets, prepare_targets
+from .scores.ceiling import CeilingMethod, noise_ceiling
+from .solvers.fold_fits import BANDED
+from .solvers.ridge import Dtype, OnEdge
+from .sweep.finished_spaces import Parts
+from .sweep.partition import commonality
+from .sweep.plan import Choices, Choose, Plan, SolverName, Weights, make_plan, make_spec
+from .sweep.run import Progress, run_spaces
+from .sweep.spaces import (
+    Member,
+    Over,
+    Space,
+    banded_spaces,
+    choose_members,
+    single_spaces,
+    stimulus_ids,
+    useless_spaces,
+)
+from .sweep.targets import BadTargets, OnMismatch, Repetitions, Targets, prepare_targets
 
 PLAIN_SWEEP = {"solver": "banded", "scale": "none", "transform": None, "weights": "none", "n_permutations": 0}
 
@@ -188,9 +197,10 @@ def partition_encoding(
     """Unique and shared variance of streams, areas or timesteps, by commonality of cross-validated R2.
 
     Every combination of bands is fitted by banded ridge on the same folds; see
-    :func:`bltvs_neuro.encoding.partition.commonality`. Each area and timestep (``over="stream"``) is a partition of its own.
-    What a band that adds nothing would show is measured on simulated responses (:mod:`bltvs_neuro.encoding.useless`);
-    :meth:`PartitionResult.unique` gives the mean over neuroids beyond that, with an interval.
+    :func:`bltvs_neuro.encoding.sweep.partition.commonality`. Each area and timestep (``over="stream"``) is a partition of
+    its own. What a band that adds nothing would show is measured on simulated responses
+    (:mod:`bltvs_neuro.encoding.sweep.simulated_null`); :meth:`PartitionResult.unique` gives the mean over neuroids beyond
+    that, with an interval.
 
     Parameters
     ----------

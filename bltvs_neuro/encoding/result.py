@@ -18,12 +18,12 @@ from ..errors import DataError, SpecError, unknown
 from ..foreign.netcdf import load_netcdf
 from ..schema import NEUROID
 from ..stats import adjust_p_values
-from .ceiling import normalise_r, normalise_r2
-from .partition import best_space, corrected_interval
-from .plan import Plan
-from .score import mean_over_folds
-from .spaces import Space
-from .targets import Targets
+from .scores.ceiling import normalise_r, normalise_r2
+from .scores.score import mean_over_folds
+from .sweep.partition import best_space, corrected_interval
+from .sweep.plan import Plan
+from .sweep.spaces import Space
+from .sweep.targets import Targets
 
 SPACE, FOLD, BAND, PART = "space", "fold", "band", "part"
 
@@ -105,7 +105,7 @@ class _Saved:
 
     def place(self, values: np.ndarray) -> Any:
         """One value per neuroid as a nibabel image in the space of the responses' volume."""
-        from ..neural.nifti import to_volume
+        from ..neural.reading.nifti import to_volume
 
         attrs = {k: json.loads(self.dataset.attrs[k]) for k in ("volume_shape", "affine") if k in self.dataset.attrs}
         if len(attrs) < 2:
@@ -161,7 +161,7 @@ class EncodingResult(_Saved):
         ``r_fold``, ``r2_fold``, ``alpha`` (per fold), and where asked for ``ceiling``, ``r_normalised``,
         ``r2_normalised``, ``p_value``, ``q_value``, ``gamma``, ``share`` (product-measure R2 of each band), ``dual``
         and ``dual_alpha``. Coordinates on space: area, stream, timestep, name, n_features, n_constant; on neuroid those
-        of the responses, ``status`` (:data:`bltvs_neuro.encoding.targets.STATUSES`) and ``n_folds``, the number of
+        of the responses, ``status`` (:data:`bltvs_neuro.encoding.sweep.targets.STATUSES`) and ``n_folds``, the number of
         folds that have a score.
     """
 
@@ -183,7 +183,7 @@ class EncodingResult(_Saved):
         Dataset
             Over neuroid (and time): ``space`` (position; -1 where there are no scores), area, stream and timestep of the
             winner where spaces have them, ``margin``, ``standard_error`` and ``agreement``
-            (see :func:`bltvs_neuro.encoding.partition.best_space`).
+            (see :func:`bltvs_neuro.encoding.sweep.partition.best_space`).
         """
         folds = self[f"{score}_fold"]
         dims = folds.dims[2:]
@@ -232,7 +232,7 @@ class PartitionResult(_Saved):
         DataFrame
             One row per partition, band (and time): ``unique`` (as cross-validated), ``useless`` (what a band that adds
             nothing shows), ``beyond`` (their difference), ``low`` and ``high``: the interval of ``beyond``, from its
-            means over neuroids in each fold (:func:`bltvs_neuro.encoding.partition.corrected_interval`).
+            means over neuroids in each fold (:func:`bltvs_neuro.encoding.sweep.partition.corrected_interval`).
 
         Raises
         ------
@@ -280,7 +280,7 @@ def build_result(
     ceiling: np.ndarray | None,
     ids: np.ndarray,
 ) -> EncodingResult:
-    """Label what :func:`bltvs_neuro.encoding.sweep.run_spaces` gave; ``ids`` are the store's stimuli."""
+    """Label what :func:`bltvs_neuro.encoding.sweep.run.run_spaces` gave; ``ids`` are the store's stimuli."""
     targets = plan.targets
     tail = (NEUROID, "time")[: len(targets.shape)]
     dataset = xr.Dataset(coords=_target_coords(plan), attrs=dict(attrs))

@@ -18,7 +18,7 @@ from ..model import Network, State
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import Block, Writer
-from ..store.part import Part
+from ..store.parts.part import Part
 from .background import Background
 from .batches import Batch, decoded
 from .hooks import hooked

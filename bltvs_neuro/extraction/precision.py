@@ -13,7 +13,7 @@ from torch import Tensor
 from ..devices import why_slow
 from ..errors import argument
 from ..model import Network, State
-from ..model.fast import Fast
+from ..model.fast.kernels import Fast
 from .hooks import hooked
 
 Precision = Literal["float32", "fast", "bfloat16", "float16"]

@@ -16,11 +16,11 @@ import torch
 from ..devices import pick_device, pick_devices
 from ..errors import SpecError, StimulusError, argument, unknown
 from ..model import Network, State
-from ..model.checkpoints import weights_sha256
+from ..model.released.checkpoints import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import Shard, StoreSpec, default_block, open_writer
-from ..store.shards import block_for
+from ..store.parts.shards import block_for
 from ..store.write import check_store_path
 from .batches import decoded
 from .loop import Loop, OnError, Progress
@@ -78,7 +78,7 @@ def extract(
     keep_bits : {10, 7}, optional
         Round mantissas to float16's (10) or bfloat16's (7) precision and compress; None stores float32 as computed.
     precision : {"float32", "fast", "bfloat16", "float16"}
-        ``"fast"`` is float32 on a CPU with fewer multiplications, channels last (:class:`bltvs_neuro.model.fast.Fast`).
+        ``"fast"`` is float32 on a CPU with fewer multiplications, channels last (:class:`bltvs_neuro.model.fast.kernels.Fast`).
         Any other's deviation from float32 is measured on the first stimuli and written into the store.
     memory_format : {"contiguous", "channels_last"}
     device : str
@@ -142,7 +142,7 @@ def extract(
         memory_format = "channels_last"
     choices = Choices(states, reduction, keep_bits, precision, memory_format, workers, on_error)
     if cluster is not None or len(where) > 1:
-        from .several import extract_in_tasks
+        from .processes import extract_in_tasks
 
         return extract_in_tasks(
             model, stimuli, path, choices, batch_size, device=device, cluster=cluster, resume=resume, join=join, progress=progress

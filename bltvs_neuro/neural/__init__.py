@@ -14,7 +14,7 @@ from .labelled import (
     to_square,
 )
 from .netcdf import from_netcdf, to_netcdf
-from .nifti import to_volume
+from .reading.nifti import to_volume
 from .registry import (
     NAMED_RDMS,
     RDM_READERS,

@@ -11,7 +11,7 @@ import xarray as xr
 from ..errors import DataError, SpecError, argument, difference, listed, unknown
 from ..schema import PAIR, RDM
 from .condensed import condensed_to_square, n_from_pairs, pair_index
-from .labels import pair_coords, unique_ids
+from .reading.labels import pair_coords, unique_ids
 
 OnMismatch = Literal["raise", "intersect"]
 

@@ -23,8 +23,8 @@ from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
 from .condensed import as_real, condensed_to_square, n_from_pairs, n_pairs, square_to_condensed
-from .labels import count_repetitions, id_texts, pair_coords, unique_ids
 from .netcdf import from_netcdf, to_netcdf
+from .reading.labels import count_repetitions, id_texts, pair_coords, unique_ids
 
 __all__ = [
     "align_rdms",

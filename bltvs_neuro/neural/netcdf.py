@@ -14,8 +14,8 @@ from ..durable import whole_file
 from ..errors import DataError
 from ..foreign.netcdf import load_netcdf
 from ..schema import PAIR, STIMULUS_ID
-from .files import kind, provenance, variables
 from .reader import Match, Reader
+from .reading.files import kind, provenance, variables
 
 JSON_PREFIX = "json:"
 

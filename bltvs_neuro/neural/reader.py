@@ -12,7 +12,7 @@ from typing import Any, Literal
 import xarray as xr
 
 from ..errors import DataError, SpecError, argument, listed, unknown
-from .options import options_of
+from .reading.options import options_of
 
 Match = Literal[0, 1, 2]
 """How well a reader fits a file: not at all, as a general container, by a signature of its own."""
@@ -35,7 +35,7 @@ class Reader:
         ``stimuli``, that tell what a file holds.
     read : callable
         Path -> labelled data. Its keyword arguments are the options of the format; their annotations say what they
-        take (:mod:`bltvs_neuro.neural.options`).
+        take (:mod:`bltvs_neuro.neural.reading.options`).
     """
 
     name: str

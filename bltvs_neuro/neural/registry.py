@@ -13,11 +13,12 @@ import xarray as xr
 from ..errors import DataError, SpecError, argument, listed, unknown
 from ..paths import not_a_file
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
-from . import (
+from . import netcdf
+from .labelled import Missing, check_rdms, check_responses, pair_coords, rdm_stimulus_ids, unique_ids
+from .reader import Reader, same_label
+from .readers import (
     algonauts2019,
     algonauts2023,
-    array_rdms,
-    array_responses,
     bids,
     bold5000,
     brainscore_netcdf,
@@ -25,20 +26,19 @@ from . import (
     kriegeskorte92,
     meadows,
     mne_epochs,
-    netcdf,
     nsd,
     rdm_struct,
     rsatoolbox_file,
     things_eeg2,
     things_fmri,
 )
-from .array_kind import either
-from .files import describe
-from .ids import StimuliOrNames, given_ids
-from .labelled import Missing, check_rdms, check_responses, pair_coords, rdm_stimulus_ids, unique_ids
-from .options import convert
-from .reader import Reader, same_label
-from .rois import match_roi
+from .readers import rdm_array as array_rdms
+from .readers import response_array as array_responses
+from .reading.array_kind import either
+from .reading.files import describe
+from .reading.ids import StimuliOrNames, given_ids
+from .reading.options import convert
+from .reading.rois import match_roi
 
 _ALL = (
     *rsatoolbox_file.READERS,

@@ -7,11 +7,11 @@ from typing import Any
 
 PUBLIC: dict[str, str] = {
     "CLASSIFIERS": "decoder",
-    "Decoding": "decoding",
-    "load_decoding": "decoding",
+    "Decoding": "result",
+    "load_decoding": "result",
     "decode": "decoder",
-    "plot_decoding": "decoding_plot",
-    "plot_generalisation": "decoding_plot",
+    "plot_decoding": "figures",
+    "plot_generalisation": "figures",
     "drive": "driver",
     "Driven": "driven",
     "plot_driven": "driven",

@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..encoding.folds import Fold, join_groups
-from ..encoding.gram import centre_cross, centre_train, feature_tiles
 from ..errors import DataError, SpecError, argument, listed, unknown
+from ..features.folds import Fold, join_groups
+from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..schema import TIMESTEP, parse_names, spelled_out
-from .decoding import Decoding, versions
+from .result import Decoding, versions
 
 if TYPE_CHECKING:
     from ..store import Store

@@ -80,7 +80,7 @@ def plot_driven(results: list[Driven]) -> Figure:
     """
     import matplotlib as mpl
 
-    from ..rsa.style import PAGE, RC, new_figure
+    from ..figures import PAGE, RC, new_figure
 
     counts = {len(result.images) for result in results}
     if len(counts) != 1:

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from .bootstrap import Bootstrap, bootstrap_rsa
-from .brain import brain_rdms
-from .ceiling import NoiseCeiling, average_rdms, noise_ceiling, session_reliability, spearman_brown
-from .commonality import Commonality, commonality
-from .convert import from_rsatoolbox, to_rsatoolbox
-from .inference import LabelTest, ModelTests, label_permutation_test, model_tests
-from .jackknife import jackknife_rsa
-from .metrics import METRICS
-from .rdm import compute_rdms
-from .regression import WeightedModel, fit_weights, partial_correlation, weighted_model
+from .comparing.commonality import Commonality, commonality
+from .comparing.regression import WeightedModel, fit_weights, partial_correlation, weighted_model
+from .comparing.similarity import SIMILARITIES, compare
+from .inference.bootstrap import Bootstrap, bootstrap_rsa
+from .inference.ceiling import NoiseCeiling, average_rdms, noise_ceiling, session_reliability, spearman_brown
+from .inference.jackknife import jackknife_rsa
+from .inference.tests import LabelTest, ModelTests, label_permutation_test, model_tests
+from .inference.variance import Spread
+from .rdms.compute import compute_rdms
+from .rdms.convert import from_rsatoolbox, to_rsatoolbox
+from .rdms.metrics import METRICS
+from .rdms.neural import brain_rdms
 from .result import RsaResult, compare_rdms, load_result
 from .save import save_comparison, save_time_matrix
-from .similarity import SIMILARITIES, compare
-from .spread import Spread
 from .time import TimeMatrix, peak_latency, time_matrix
 
 __all__ = [

@@ -22,16 +22,16 @@ from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..schema import RDM
 from ..stats import LEAST_DOF, adjust_p_values
 from ..stats.multiple import CORRECTIONS, Correction
-from .bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
-from .ceiling import average_rdms
-from .convert import as_rdms
-from .inference import TESTS, TestName, model_tests
-from .jackknife import jackknife_rsa
-from .limits import bounded_interval, reasons
-from .missing import Missing, drop_missing
+from .comparing.missing import Missing, drop_missing
+from .comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
+from .inference.bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
+from .inference.ceiling import average_rdms
+from .inference.jackknife import jackknife_rsa
+from .inference.limits import bounded_interval, reasons
+from .inference.tests import TESTS, TestName, model_tests
+from .inference.variance import OVER, Over, Spread
 from .provenance import describe, versions
-from .similarity import SIMILARITIES, compare_vectors, similarity_name
-from .spread import OVER, Over, Spread
+from .rdms.convert import as_rdms
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -78,13 +78,14 @@ def compare_rdms(
         for ``variance="bootstrap"``.
     variance : {"jackknife", "bootstrap"}
         Where standard errors, intervals and t tests come from. ``"jackknife"``: leaving stimuli and subjects out, with the
-        surplus of pairs removed (:mod:`~bltvs_neuro.rsa.jackknife`); exact to repeat, and calibrated (README). ``"bootstrap"``:
-        rsatoolbox's corrected dual bootstrap, the same numbers; conservative for models that are unrelated to the brain.
+        surplus of pairs removed (:mod:`~bltvs_neuro.rsa.inference.jackknife`); exact to repeat, and calibrated (README).
+        ``"bootstrap"``: rsatoolbox's corrected dual bootstrap, the same numbers; conservative for models that are
+        unrelated to the brain.
     over : {"auto", "both", "stimuli", "subjects"}
         What intervals and t tests generalise to. ``"auto"``: both, or stimuli where a roi has one subject only; its results
         then hold for that subject.
     test : {"t", "sign_flip"}
-        See :func:`~bltvs_neuro.rsa.inference.model_tests`.
+        See :func:`~bltvs_neuro.rsa.inference.tests.model_tests`.
     correction : {"fdr", "fdr_by", "holm", "bonferroni", "none"}
         For the families of all models and targets (against zero; against the ceiling) and of all pairs of models and targets.
     level : float
@@ -381,20 +382,20 @@ class RsaResult:
         return target
 
     def plot_time_course(self, **options: Any) -> Figure:
-        """See :func:`bltvs_neuro.rsa.plot.plot_time_course`."""
-        from .plot import plot_time_course
+        """See :func:`bltvs_neuro.rsa.figures.comparison.plot_time_course`."""
+        from .figures.comparison import plot_time_course
 
         return plot_time_course(self, **options)
 
     def plot_matrix(self, **options: Any) -> Figure:
-        """See :func:`bltvs_neuro.rsa.plot.plot_matrix`."""
-        from .plot import plot_matrix
+        """See :func:`bltvs_neuro.rsa.figures.comparison.plot_matrix`."""
+        from .figures.comparison import plot_matrix
 
         return plot_matrix(self, **options)
 
     def plot_models(self, **options: Any) -> Figure:
-        """See :func:`bltvs_neuro.rsa.plot.plot_models`."""
-        from .plot import plot_models
+        """See :func:`bltvs_neuro.rsa.figures.comparison.plot_models`."""
+        from .figures.comparison import plot_models
 
         return plot_models(self, **options)
 

@@ -17,9 +17,9 @@ import xarray as xr
 from ..durable import check_outputs, earlier, remove_stale, whole_file
 from ..errors import SpecError, unknown
 from ..neural import to_netcdf
-from .ceiling import average_rdms
-from .convert import as_rdms
+from .inference.ceiling import average_rdms
 from .provenance import versions
+from .rdms.convert import as_rdms
 from .result import RsaResult
 from .time import TimeMatrix
 
@@ -119,7 +119,7 @@ def _figures(
     result: RsaResult, models: xr.DataArray, brain: xr.DataArray, categories: Mapping[str, str] | None, *, ceiling: bool
 ) -> dict[str, Figure]:
     """The figures of a comparison, by the end of their names."""
-    from .plot_rdm import plot_rdms, plot_trajectories
+    from .figures.rdm import plot_rdms, plot_trajectories
 
     timed = {"area", "stream", "timestep"} <= set(result.data.coords)
     targets = result.data.sizes["target"]
@@ -205,7 +205,7 @@ def save_time_matrix(
     with whole_file(written[0], overwrite=overwrite) as part:
         data.to_netcdf(part, engine="h5netcdf")
     if check_formats(formats):
-        from .plot_time import plot_time_matrix
+        from .figures.time import plot_time_matrix
 
         figure = plot_time_matrix(matrix, clusters=tests, peaks=peaks)
         about = _about(provenance["inputs"]["models"]["attrs"])
@@ -273,7 +273,7 @@ def _save(
     figures: Mapping[str, Figure], prefix: str | os.PathLike[str], formats: Sequence[str], about: Mapping[str, Any], *,
     overwrite: bool,
 ) -> list[Path]:  # fmt: skip
-    from .style import save_figure
+    from ..figures import save_figure
 
     return [
         save_figure(figure, _path(prefix, f"{end}.{form}"), about=about, overwrite=overwrite)

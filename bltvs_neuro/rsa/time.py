@@ -15,8 +15,8 @@ from ..neural.labelled import align_rdms, check_rdms
 from ..schema import RDM
 from ..stats import ClusterTest, bootstrap_counts, cluster_sign_flip_test
 from ..stats.permutation import Tail
-from .ceiling import ceiling_of_vectors
-from .similarity import compare_vectors, similarity_name
+from .comparing.similarity import compare_vectors, similarity_name
+from .inference.ceiling import ceiling_of_vectors
 
 Array = NDArray[np.float64]
 

@@ -15,7 +15,8 @@ from ..datasets import KRIEGESKORTE92_IDS, sha256_file
 from ..errors import StimulusError, difference, listed, unknown
 from ..paths import not_a_file
 from ..schema import NSD_PREFIX
-from . import bricks, listing, shapes, synthetic
+from . import array_files as bricks
+from . import listing, shapes, synthetic
 from .decode import GREY, IMAGE_FORMATS, Background, Pixels, pixel_sha256, signature
 from .sources import ArraySource, FileSource, Hdf5Source, PixelSource
 

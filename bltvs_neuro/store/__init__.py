@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .description import describe
+    from .parts.shards import Shard
     from .read import Store, open_store
-    from .shards import Shard
     from .spec import Block, SiteLayout, StoreSpec, default_block
     from .verification import Report, verify
     from .write import Writer, join_store, open_writer
@@ -35,7 +35,7 @@ __all__ = [
 _HOME = {
     "Block": "spec",
     "Report": "verification",
-    "Shard": "shards",
+    "Shard": "parts.shards",
     "SiteLayout": "spec",
     "Store": "read",
     "StoreSpec": "spec",

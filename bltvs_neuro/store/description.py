@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import StoreError
-from .frame import finished_frame
-from .part import part_path, read_header
+from .format.frame import finished_frame
+from .parts.part import part_path, read_header
+from .parts.shards import missing_shards, named
+from .parts.specfile import SPEC_FILE, parts_folder, read_spec
 from .seal import Damaged
-from .shards import missing_shards, named
 from .spec import Block, StoreSpec
-from .specfile import SPEC_FILE, parts_folder, read_spec
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:

@@ -11,14 +11,14 @@ import h5py
 import numpy as np
 
 from ..errors import StoreError
-from .chunks import ChunkWriter, Target
-from .encode import CHUNK_ROWS, chunk_shape, filters
-from .grid import grids
-from .layout import label_activations, write_frame
+from .format.chunks import ChunkWriter, Target
+from .format.encode import CHUNK_ROWS, chunk_shape, filters
+from .format.grid import grids
+from .format.layout import label_activations, write_frame
 from .lazy import SiteReader
-from .part import PartHeader
+from .parts.part import PartHeader
+from .parts.sink import NewFile, new_hdf5
 from .seal import Sealed
-from .sink import NewFile, new_hdf5
 from .spec import ACTIVATIONS, SiteLayout, StoreSpec
 
 Join = Literal["auto", "copy", "virtual"]

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from .chunks import decoded
-from .grid import Grid, grids
+from .format.chunks import decoded
+from .format.grid import Grid, grids
 from .seal import ChunkReader, Sealed
 from .spec import StoreSpec
 

@@ -17,7 +17,7 @@ from xarray.core import indexing
 from ..errors import SpecError, StoreError, unknown
 from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
 from .description import refuse_unfinished
-from .frame import finished_frame
+from .format.frame import finished_frame
 from .lazy import SiteReader
 from .spec import STATUS, StoreSpec
 

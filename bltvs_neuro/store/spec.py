@@ -17,8 +17,8 @@ import numpy as np
 
 from ..errors import SpecError, StoreError, listed
 from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
-from .encode import CHUNK_ROWS, KEEP_BITS
-from .plain import column_from_json, column_to_json, plain_column, plain_json, sha256_json
+from .format.encode import CHUNK_ROWS, KEEP_BITS
+from .format.json_text import column_from_json, column_to_json, plain_column, plain_json, sha256_json
 
 JSON = None | bool | int | float | str | list["JSON"] | dict[str, "JSON"]
 
@@ -287,8 +287,6 @@ def default_block(n_stimuli: int, bytes_per_stimulus: int) -> int:
     >>> default_block(92, 4000), default_block(1000, 66_000_000)
     (96, 8)
     """
-    by_size = (256 << 20) // max(1, bytes_per_stimulus)
-    by_count = math.ceil(n_stimuli / 800)
-    block = max(min(by_size, 256, max(n_stimuli, 1)), by_count, 1)
-    rounded = math.ceil(block / CHUNK_ROWS) if block in (n_stimuli, by_count) else block // CHUNK_ROWS
-    return CHUNK_ROWS * max(1, rounded)
+    chunks = math.ceil(n_stimuli / CHUNK_ROWS)
+    by_size = min((256 << 20) // max(1, bytes_per_stimulus), 256) // CHUNK_ROWS
+    return CHUNK_ROWS * max(min(by_size, chunks), math.ceil(chunks / 800), 1)

@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from ..errors import StoreError
-from .frame import read_frame
-from .grid import grids
-from .part import part_path, read_header
+from .format.frame import read_frame
+from .format.grid import grids
+from .parts.part import part_path, read_header
+from .parts.specfile import SPEC_FILE, parts_folder, read_spec
 from .seal import Damaged, Seal, read_seal
 from .spec import Block, StoreSpec
-from .specfile import SPEC_FILE, parts_folder, read_spec
 
 
 @dataclass

@@ -16,18 +16,18 @@ from typing import Any, Literal
 
 from ..durable import check_outputs, make_folder, output_path, told
 from ..errors import OutputError, SpecError, StoreError, argument, listed
-from .attributes import finished_attributes
-from .frame import finished_frame
-from .identity import refuse_other
+from .format.attributes import finished_attributes
+from .format.frame import finished_frame
+from .format.json_text import plain_json
 from .join import Join, choose_join, join_parts
-from .lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
-from .part import Part, PartHeader, new_part, part_path, read_header
-from .plain import plain_json
+from .parts.identity import refuse_other
+from .parts.lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
+from .parts.part import Part, PartHeader, new_part, part_path, read_header
+from .parts.shards import Shard, missing_shards, named
+from .parts.sink import temporary_name
+from .parts.specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 from .seal import Damaged, is_ours
-from .shards import Shard, missing_shards, named
-from .sink import temporary_name
 from .spec import Block, StoreSpec
-from .specfile import SPEC_FILE, parts_folder, read_spec, write_spec
 
 log = logging.getLogger(__name__)
 

@@ -242,7 +242,7 @@ def make_config(data: Mapping[str, Any]) -> TrainingConfig:
 
 def _check_model(config: TrainingConfig) -> None:
     """Raise SpecError for a name under which, or a table [model] from which, nothing could be exported at the end."""
-    from ..model.exported import ARCHITECTURES, check_name
+    from ..model.released.exported import ARCHITECTURES, check_name
 
     try:
         check_name(config.name)

@@ -9,7 +9,7 @@ import torch
 
 from bltvs_neuro import BLT_VS
 from bltvs_neuro.extraction import select_states
-from bltvs_neuro.model.fast import Fast
+from bltvs_neuro.model.fast.kernels import Fast
 from tests.model.reference import golden_images, golden_weights
 
 from .precisions import CONFIG, run_of

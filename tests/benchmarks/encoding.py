@@ -15,11 +15,11 @@ from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
 from bltvs_neuro.encoding.fit import fit_encoding
-from bltvs_neuro.encoding.folds import group_folds
-from bltvs_neuro.encoding.gram import centre_cross, centre_train, gram
-from bltvs_neuro.encoding.ridge import By, fit_ridge
-from bltvs_neuro.encoding.score import r2
-from bltvs_neuro.encoding.spectrum import gram_spectrum
+from bltvs_neuro.encoding.scores.score import r2
+from bltvs_neuro.encoding.solvers.ridge import By, fit_ridge
+from bltvs_neuro.encoding.solvers.spectrum import gram_spectrum
+from bltvs_neuro.features.folds import group_folds
+from bltvs_neuro.features.grams import centre_cross, centre_train, gram
 from bltvs_neuro.neural.labelled import make_responses
 
 from .memory import peak_bytes, peak_of

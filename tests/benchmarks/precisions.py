@@ -16,7 +16,7 @@ from torch import Tensor
 from bltvs_neuro import BLT_VS
 from bltvs_neuro.extraction import hooked, select_states
 from bltvs_neuro.model import State
-from bltvs_neuro.model.fast import Fast
+from bltvs_neuro.model.fast.kernels import Fast
 from tests.model.reference import Loop, golden_images, golden_weights
 
 from .tables import Table, ratio_rows

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from bltvs_neuro.rsa import compute_rdms
-from bltvs_neuro.rsa.bootstrap import bootstrap_rsa
+from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa
 from tests.rsa import reference
 
 from .tables import Table

@@ -35,7 +35,7 @@ def files(tmp_path_factory, stimuli):
     import xarray as xr
     from PIL import Image
 
-    from bltvs_neuro.model.exported import export_model
+    from bltvs_neuro.model.released.exported import export_model
 
     folder = tmp_path_factory.mktemp("files")
     export_model(narrow(), folder / "mine", name="mine", classes=[str(i) for i in range(1000)])
@@ -103,7 +103,7 @@ def test_errors_are_one_sentence(files, arguments, said):
 
 @needs_brainscore
 def test_a_public_benchmark_without_network(monkeypatch):
-    from bltvs_neuro.brainscore import scoring
+    from bltvs_neuro.brainscore.scores import scoring
 
     def refuse(name):
         raise ConnectionError("Could not connect to the endpoint URL")

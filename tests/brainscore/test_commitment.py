@@ -14,7 +14,7 @@ from brainscore_vision.model_helpers.brain_transformation.temporal import time_a
 from brainscore_vision.model_interface import BrainModel
 
 from bltvs_neuro.brainscore import brain_model, register
-from bltvs_neuro.brainscore.timeline import Timeline
+from bltvs_neuro.brainscore.subject.timeline import Timeline
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction import record
 
@@ -122,7 +122,7 @@ def test_what_decides_activations_is_in_the_name_that_they_are_kept_by(model):
 
 def test_brain_score_keeps_activations_apart(model, stimuli, monkeypatch):
     """With its cache on: two regions of different onsets, two weights under one name."""
-    from bltvs_neuro.brainscore.assemblies import to_stimulus_set
+    from bltvs_neuro.brainscore.scores.assemblies import to_stimulus_set
 
     monkeypatch.setenv("RESULTCACHING_DISABLE", "0")
     shown = to_stimulus_set(stimuli.subset(slice(0, 3)))
@@ -148,7 +148,7 @@ def test_recording_ends_a_task(subject, paths):
 
 def test_labels_are_in_the_order_of_the_logits(model, paths, monkeypatch):
     """The class names of the checkpoint and Brain-Score's synsets are one order."""
-    from bltvs_neuro.model.checkpoints import class_names
+    from bltvs_neuro.model.released.checkpoints import class_names
 
     subject = brain_model(model, reduce="mean")
     known = {0: ("tench", "n01440764"), 281: ("tabby", "n02123045"), 999: ("toilet tissue", "n15075141")}

@@ -14,8 +14,8 @@ from brainscore_vision.benchmark_helpers.neural_common import NeuralBenchmark, R
 
 from bltvs_neuro import StimulusSet
 from bltvs_neuro.brainscore import brain_model, local_benchmark, score
-from bltvs_neuro.brainscore.assemblies import to_assembly, to_stimulus_set
-from bltvs_neuro.brainscore.local import ChoiceBenchmark
+from bltvs_neuro.brainscore.scores.assemblies import to_assembly, to_stimulus_set
+from bltvs_neuro.brainscore.scores.local import ChoiceBenchmark
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.extraction import record
 from bltvs_neuro.neural import make_responses
@@ -82,7 +82,7 @@ def test_over_time_the_region_that_the_data_come_from_scores_highest_in_every_bi
 
 def test_a_model_whose_time_runs_otherwise_scores_lower(activity, stimuli, subject, model):
     """The course is compared bin by bin: activity of the bins before does worse than that of the bins themselves."""
-    from bltvs_neuro.brainscore.timeline import Timeline
+    from bltvs_neuro.brainscore.subject.timeline import Timeline
 
     data = simulate(activity, stimuli, subject, "V1", over_time=True, noise=0.05)
     clock = subject.activations_model.timeline

@@ -13,11 +13,11 @@ pytest.importorskip("brainscore_vision")
 import brainscore_vision
 from brainscore_core.metadata.contract import load as load_metadata
 
-from bltvs_neuro.brainscore.check import check
-from bltvs_neuro.brainscore.closure import modules_of, requirements_of
-from bltvs_neuro.brainscore.package import ENTRIES, Entry, package
+from bltvs_neuro.brainscore.submission.check import check
+from bltvs_neuro.brainscore.submission.closure import modules_of, requirements_of
+from bltvs_neuro.brainscore.submission.package import ENTRIES, Entry, package
 from bltvs_neuro.errors import BltvsError, SpecError, WeightsError
-from bltvs_neuro.model.exported import export_model
+from bltvs_neuro.model.released.exported import export_model
 
 from .conftest import narrow
 
@@ -130,7 +130,7 @@ def test_released_weights_are_fetched_by_the_plugin_and_need_not_be_here(tmp_pat
 
 
 def test_large_weights_need_an_address(tmp_path, monkeypatch):
-    monkeypatch.setattr("bltvs_neuro.brainscore.package.MAX_BYTES", 1000)
+    monkeypatch.setattr("bltvs_neuro.brainscore.submission.package.MAX_BYTES", 1000)
     with pytest.raises(SpecError, match="Brain-Score takes 1,000: put the weights where they can be downloaded"):
         package(tmp_path / "x.zip", [Entry("imagenet")])
     assert not (tmp_path / "x.zip").exists()
@@ -141,7 +141,7 @@ def test_weights_from_an_address_are_checked(tmp_path, monkeypatch):
     import http.server
     import threading
 
-    from bltvs_neuro.brainscore.plugin import fetch
+    from bltvs_neuro.brainscore.submission.plugin import fetch
     from bltvs_neuro.datasets import sha256_file
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
@@ -161,9 +161,11 @@ def test_weights_from_an_address_are_checked(tmp_path, monkeypatch):
 
 def test_what_is_carried_is_what_is_imported():
     modules = modules_of(ENTRIES)
-    assert {"bltvs_neuro.model.blt_vs", "bltvs_neuro.extraction.reduce", "bltvs_neuro.brainscore.plugin"} <= set(
-        modules
-    )
+    assert {
+        "bltvs_neuro.model.blt_vs.module",
+        "bltvs_neuro.extraction.reduce",
+        "bltvs_neuro.brainscore.submission.plugin",
+    } <= set(modules)
     assert not [
         name for name in modules if name.startswith(("bltvs_neuro.cli", "bltvs_neuro.rsa", "bltvs_neuro.store"))
     ]

@@ -6,12 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from bltvs_neuro.brainscore.layers import find_layer
-from bltvs_neuro.brainscore.regions import default_timeline, region_map
-from bltvs_neuro.brainscore.timeline import Timeline
+from bltvs_neuro.brainscore.subject.layers import find_layer
+from bltvs_neuro.brainscore.subject.regions import default_timeline, region_map
+from bltvs_neuro.brainscore.subject.timeline import Timeline
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.model import BLT_VS
-from bltvs_neuro.model.checkpoints import CHECKPOINTS
+from bltvs_neuro.model.released.checkpoints import CHECKPOINTS
 
 from .conftest import needs_brainscore
 

@@ -67,7 +67,7 @@ def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, 
     result = load_result(tmp_path / "rsa.nc")
     assert result.best()["model"].tolist() == ["V4/bu@t2"]
     from bltvs_neuro.rsa import compare_rdms
-    from bltvs_neuro.rsa.brain import brain_rdms
+    from bltvs_neuro.rsa.rdms.neural import brain_rdms
 
     with open_store(store) as acts:
         again = compare_rdms(compute_rdms(acts), brain_rdms(brain, roi="IT"), similarity="pearson", bootstrap=20)

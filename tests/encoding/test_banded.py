@@ -6,11 +6,11 @@ from himalaya.kernel_ridge import solve_multiple_kernel_ridge_random_search
 from himalaya.scoring import r2_score_split
 from sklearn.model_selection import KFold
 
-from bltvs_neuro.encoding.banded import dirichlet_gammas, fit_banded, fit_banded_hyper_gradient
-from bltvs_neuro.encoding.gram import centre_cross, centre_train, gram
-from bltvs_neuro.encoding.ridge import GridEdgeWarning
-from bltvs_neuro.encoding.score import r2, split_r2
+from bltvs_neuro.encoding.scores.score import r2, split_r2
+from bltvs_neuro.encoding.solvers.banded import dirichlet_gammas, fit_banded, fit_banded_hyper_gradient
+from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.features.grams import centre_cross, centre_train, gram
 
 from .reference import gcv_loss, ridge_refit
 

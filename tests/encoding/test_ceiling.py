@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.encoding.ceiling import (
+from bltvs_neuro.encoding.scores.ceiling import (
     CEILINGS,
     ceiling_from_ncsnr,
     ncsnr,
@@ -13,7 +13,7 @@ from bltvs_neuro.encoding.ceiling import (
     spearman_brown,
     split_half,
 )
-from bltvs_neuro.encoding.score import pearson, r2
+from bltvs_neuro.encoding.scores.score import pearson, r2
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural.labelled import make_responses
 

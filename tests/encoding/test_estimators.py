@@ -11,9 +11,9 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
-from bltvs_neuro.encoding.estimators import PLS, BandedRidge, EncodingRidge
-from bltvs_neuro.encoding.saved import load_estimator, save_estimator
-from bltvs_neuro.encoding.score import pearson
+from bltvs_neuro.encoding.scores.score import pearson
+from bltvs_neuro.encoding.solvers.estimators import PLS, BandedRidge, EncodingRidge
+from bltvs_neuro.encoding.solvers.saved_estimators import load_estimator, save_estimator
 from bltvs_neuro.errors import DataError, SpecError
 
 from .reference import simulate_regression

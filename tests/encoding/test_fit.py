@@ -14,16 +14,16 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from bltvs_neuro.encoding.ceiling import noise_ceiling
 from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
-from bltvs_neuro.encoding.folds import group_folds
-from bltvs_neuro.encoding.plan import parse_memory
-from bltvs_neuro.encoding.plot import plot_best_timestep, plot_scores
-from bltvs_neuro.encoding.plot_partition import plot_partition
+from bltvs_neuro.encoding.outputs.partition import plot_partition
+from bltvs_neuro.encoding.outputs.scores import plot_best_timestep, plot_scores
 from bltvs_neuro.encoding.result import EncodingResult, PartitionResult
-from bltvs_neuro.encoding.ridge import GridEdgeWarning
-from bltvs_neuro.encoding.score import pearson, r2
+from bltvs_neuro.encoding.scores.ceiling import noise_ceiling
+from bltvs_neuro.encoding.scores.score import pearson, r2
+from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning
+from bltvs_neuro.encoding.sweep.plan import parse_memory
 from bltvs_neuro.errors import DataError, SpecError, StoreError
+from bltvs_neuro.features.folds import group_folds
 from bltvs_neuro.neural.labelled import make_responses
 
 from .reference import make_store, simulate_responses

@@ -6,14 +6,14 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from bltvs_neuro.encoding import solvers
-from bltvs_neuro.encoding.backend import Backend
-from bltvs_neuro.encoding.folds import Fold
-from bltvs_neuro.encoding.gram import centre_both, centre_cross, centre_train, gram
-from bltvs_neuro.encoding.ridge import about_mean
-from bltvs_neuro.encoding.score import pearson_and_r2, read_truth
-from bltvs_neuro.encoding.solvers import SOLVERS, Features, FoldTargets, Options
-from bltvs_neuro.encoding.spectrum import gram_spectrum
+from bltvs_neuro.encoding.scores.score import pearson_and_r2, read_truth
+from bltvs_neuro.encoding.solvers import fold_fits as solvers
+from bltvs_neuro.encoding.solvers.backend import Backend
+from bltvs_neuro.encoding.solvers.fold_fits import SOLVERS, Features, FoldTargets, Options
+from bltvs_neuro.encoding.solvers.ridge import about_mean
+from bltvs_neuro.encoding.solvers.spectrum import gram_spectrum
+from bltvs_neuro.features.folds import Fold
+from bltvs_neuro.features.grams import centre_both, centre_cross, centre_train, gram
 
 from .reference import simulate_regression
 

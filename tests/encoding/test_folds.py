@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from bltvs_neuro.encoding.folds import group_folds, inner_blocks, join_groups
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.folds import group_folds, inner_blocks, join_groups
 
 
 @settings(max_examples=50, deadline=None)

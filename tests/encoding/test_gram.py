@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.encoding.gram import centre_cross, centre_train, feature_tiles, fold_grams, gram
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.grams import centre_cross, centre_train, feature_tiles, fold_grams, gram
 
 from .reference import make_features
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.encoding.partition import best_space, commonality
+from bltvs_neuro.encoding.sweep.partition import best_space, commonality
 from bltvs_neuro.errors import SpecError
 
 

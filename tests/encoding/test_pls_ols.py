@@ -5,11 +5,11 @@ import pytest
 from sklearn.cross_decomposition import PLSRegression
 from sklearn.linear_model import LinearRegression
 
-from bltvs_neuro.encoding.gram import centre_cross, centre_train, gram
-from bltvs_neuro.encoding.ols import fit_ols
-from bltvs_neuro.encoding.pls import fit_pls
-from bltvs_neuro.encoding.spectrum import feature_spectrum, gram_spectrum
+from bltvs_neuro.encoding.solvers.ols import fit_ols
+from bltvs_neuro.encoding.solvers.pls import fit_pls
+from bltvs_neuro.encoding.solvers.spectrum import feature_spectrum, gram_spectrum
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.grams import centre_cross, centre_train, gram
 
 from .reference import simulate_regression
 

@@ -9,11 +9,11 @@ from himalaya.ridge import RidgeCV as HimalayaRidgeCV
 from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import KFold
 
-from bltvs_neuro.encoding.backend import Backend
-from bltvs_neuro.encoding.gram import centre_cross, centre_train, gram
-from bltvs_neuro.encoding.ridge import GridEdgeWarning, PrecisionWarning, fit_ridge
-from bltvs_neuro.encoding.spectrum import Spectrum, feature_spectrum, gram_spectrum
+from bltvs_neuro.encoding.solvers.backend import Backend
+from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning, PrecisionWarning, fit_ridge
+from bltvs_neuro.encoding.solvers.spectrum import Spectrum, feature_spectrum, gram_spectrum
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.grams import centre_cross, centre_train, gram
 
 from .reference import gcv_loss, kfold_loss, ridge_refit, simulate_regression
 

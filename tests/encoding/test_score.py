@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import r2_score
 
-from bltvs_neuro.encoding.score import pearson, permutation_test, r2, split_r2
+from bltvs_neuro.encoding.scores.score import pearson, permutation_test, r2, split_r2
 from bltvs_neuro.errors import DataError, SpecError
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.encoding.ceiling import noise_ceiling, repetition_variance, spearman_brown
 from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
-from bltvs_neuro.encoding.folds import group_folds
-from bltvs_neuro.encoding.outputs import write_encoding, write_partition
-from bltvs_neuro.encoding.partition import best_space
-from bltvs_neuro.encoding.score import mean_over_folds, pearson, permutation_test
-from bltvs_neuro.encoding.time import temporal_generalisation
+from bltvs_neuro.encoding.outputs.files import write_encoding, write_partition
+from bltvs_neuro.encoding.scores.ceiling import noise_ceiling, repetition_variance, spearman_brown
+from bltvs_neuro.encoding.scores.score import mean_over_folds, pearson, permutation_test
+from bltvs_neuro.encoding.scores.time import temporal_generalisation
+from bltvs_neuro.encoding.sweep.partition import best_space
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.folds import group_folds
 from bltvs_neuro.neural.labelled import make_responses
 
 from .reference import make_store

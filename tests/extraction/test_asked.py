@@ -15,10 +15,10 @@ from bltvs_neuro import devices
 from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.extraction import select_states
-from bltvs_neuro.model import checkpoints
+from bltvs_neuro.model.others.wrapped import Wrapped
+from bltvs_neuro.model.released import checkpoints
 from bltvs_neuro.model.transform import symmetric
-from bltvs_neuro.model.wrapped import Wrapped
-from bltvs_neuro.rsa.select import jobs_of_store
+from bltvs_neuro.rsa.rdms.jobs import jobs_of_store
 from bltvs_neuro.schema import spelled_out
 
 from ..encoding.reference import make_store
@@ -127,7 +127,7 @@ def test_rsa_computes_what_was_named_or_refuses():
 def test_choices_are_checked_before_weights_are_fetched(tmp_path, monkeypatch, options, said):
     (tmp_path / "images").mkdir()
     Image.new("RGB", (32, 32)).save(tmp_path / "images" / "a.png")
-    for module, name in ((checkpoints, "fetch_weights"), (bn.model.fetched, "fetch_url")):
+    for module, name in ((checkpoints, "fetch_weights"), (bn.model.released.fetched, "fetch_url")):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("weights were fetched"))
     result = CliRunner().invoke(app, ["extract", str(tmp_path / "images"), "-o", str(tmp_path / "a.h5"), *options])
     assert result.exit_code == 1, result.output

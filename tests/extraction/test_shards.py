@@ -16,7 +16,7 @@ import torch
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError, StoreError
 from bltvs_neuro.store import Shard, describe, join_store, open_writer, verify
-from bltvs_neuro.store.shards import block_for
+from bltvs_neuro.store.parts.shards import block_for
 
 from ..store import made
 

@@ -49,13 +49,13 @@ def _shard(text: str) -> Any:
 
 
 def _memory(text: str) -> Any:
-    from bltvs_neuro.encoding.plan import parse_memory
+    from bltvs_neuro.encoding.sweep.plan import parse_memory
 
     return parse_memory(text)
 
 
 def _timeline(text: str) -> Any:
-    from bltvs_neuro.brainscore.timeline import Timeline
+    from bltvs_neuro.brainscore.subject.timeline import Timeline
 
     return repr(Timeline.parse(text))
 

@@ -123,14 +123,14 @@ def _read_decoding(path: Path) -> Any:
 
 def _estimator(root: Path) -> Path:
     from bltvs_neuro.encoding import EncodingRidge
-    from bltvs_neuro.encoding.saved import save_estimator
+    from bltvs_neuro.encoding.solvers.saved_estimators import save_estimator
 
     rng = np.random.default_rng(0)
     return save_estimator(EncodingRidge().fit(rng.random((20, 5)), rng.random((20, 2))), root / "ridge.npz")
 
 
 def _read_estimator(path: Path) -> Any:
-    from bltvs_neuro.encoding.saved import load_estimator
+    from bltvs_neuro.encoding.solvers.saved_estimators import load_estimator
 
     return {key: value for key, value in vars(load_estimator(path)).items() if not key.startswith("_")}
 

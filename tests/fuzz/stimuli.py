@@ -82,31 +82,31 @@ def _labelled(data: Any) -> dict[str, Any]:
 
 
 def _read_classes(path: Path) -> Any:
-    from bltvs_neuro.training.data import image_folder
+    from bltvs_neuro.training.pictures.data import image_folder
 
     return _labelled(image_folder(path))
 
 
 def _read_ecoset(path: Path) -> Any:
-    from bltvs_neuro.training.data import ecoset
+    from bltvs_neuro.training.pictures.data import ecoset
 
     return _labelled(ecoset(path, "train"))
 
 
 def _read_class_file(path: Path) -> Any:
-    from bltvs_neuro.training.classes import read_class_file
+    from bltvs_neuro.training.pictures.classes import read_class_file
 
     return list(read_class_file(path))
 
 
 def _read_ids(path: Path) -> Any:
-    from bltvs_neuro.neural.ids import read_list
+    from bltvs_neuro.neural.reading.ids import read_list
 
     return read_list(path)
 
 
 def _read_regions(path: Path) -> Any:
-    from bltvs_neuro.brainscore.regions import read_map
+    from bltvs_neuro.brainscore.subject.regions import read_map
 
     return read_map(path)
 

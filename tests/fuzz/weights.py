@@ -25,7 +25,7 @@ def _model() -> Any:
 
 def export(root: Path) -> Path:
     """A small model as a folder."""
-    from bltvs_neuro.model.exported import export_model
+    from bltvs_neuro.model.released.exported import export_model
 
     classes = ("disc", "ring", "star")
     return export_model(
@@ -44,7 +44,7 @@ def _file(suffix: str, root: Path) -> Path:
 
 
 def _read_file(path: Path) -> Any:
-    from bltvs_neuro.model.weights import fill, read_weights, weights_sha256
+    from bltvs_neuro.model.released.weights import fill, read_weights, weights_sha256
 
     model = _model()
     before = {key: value.clone() for key, value in model.state_dict().items()}
@@ -57,7 +57,7 @@ def _read_file(path: Path) -> Any:
 
 def _read_folder(path: Path) -> Any:
     from bltvs_neuro import load_model
-    from bltvs_neuro.model.checkpoints import class_names
+    from bltvs_neuro.model.released.checkpoints import class_names
 
     model = load_model(path)
     return {
@@ -70,14 +70,14 @@ def _read_folder(path: Path) -> Any:
 def _run(root: Path) -> Path:
     import torch
 
-    from bltvs_neuro.training.saved import save_checkpoint
+    from bltvs_neuro.training.running.checkpoint import save_checkpoint
 
     save_checkpoint(root, {"model": {"a": torch.arange(30.0)}, "epoch": 3, "config": {"name": "x"}})
     return root
 
 
 def _read_run(path: Path) -> Any:
-    from bltvs_neuro.training.saved import read_checkpoint
+    from bltvs_neuro.training.running.checkpoint import read_checkpoint
 
     return str(read_checkpoint(path))
 

@@ -18,9 +18,9 @@ from huggingface_hub import constants
 
 from bltvs_neuro.errors import SpecError, WeightsError
 from bltvs_neuro.model import BLT_VS
-from bltvs_neuro.model.checkpoints import load_model
-from bltvs_neuro.model.hub import fetch_weights
-from bltvs_neuro.model.weights import weights_sha256
+from bltvs_neuro.model.released.checkpoints import load_model
+from bltvs_neuro.model.released.hub import fetch_weights
+from bltvs_neuro.model.released.weights import weights_sha256
 
 CONTENT = os.urandom(300_000)
 COMMIT = "a" * 40
@@ -141,7 +141,7 @@ def test_the_endpoint_counts_whether_it_is_set_before_the_import_or_after(hub, t
     code = (
         "import os, sys\n"
         "if sys.argv[1] == 'after':\n    endpoint = os.environ.pop('HF_ENDPOINT')\n"
-        "from bltvs_neuro.model.hub import fetch_weights\n"
+        "from bltvs_neuro.model.released.hub import fetch_weights\n"
         "if sys.argv[1] == 'after':\n    os.environ['HF_ENDPOINT'] = endpoint\n"
         "print(fetch_weights('some/repo', 'weights.pth', cache_dir=sys.argv[2]).sha256)\n"
     )

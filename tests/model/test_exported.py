@@ -10,10 +10,10 @@ import torch
 from bltvs_neuro import load_model
 from bltvs_neuro.errors import OutputError, SpecError, WeightsError
 from bltvs_neuro.model import BLT_VS
-from bltvs_neuro.model.areas import AREAS, areas_for
-from bltvs_neuro.model.checkpoints import class_names
-from bltvs_neuro.model.exported import export_model
-from bltvs_neuro.model.weights import weights_sha256
+from bltvs_neuro.model.blt_vs.areas import AREAS, areas_for
+from bltvs_neuro.model.released.checkpoints import class_names
+from bltvs_neuro.model.released.exported import export_model
+from bltvs_neuro.model.released.weights import weights_sha256
 
 TINY = dict(timesteps=2, num_classes=3, add_feats=2, bio_unroll=False, image_size=128, width=0.0625)
 

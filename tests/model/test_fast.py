@@ -17,10 +17,10 @@ import bltvs_neuro as bn
 from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.model import BLT_VS
-from bltvs_neuro.model import winograd as winograd_module
-from bltvs_neuro.model.fast import Fast
-from bltvs_neuro.model.small_maps import Gathered, Scattered
-from bltvs_neuro.model.winograd import POINTS, Winograd, cook_toom
+from bltvs_neuro.model.fast import winograd as winograd_module
+from bltvs_neuro.model.fast.kernels import Fast
+from bltvs_neuro.model.fast.small_maps import Gathered, Scattered
+from bltvs_neuro.model.fast.winograd import POINTS, Winograd, cook_toom
 
 from .reference import golden_images, golden_weights
 
@@ -101,7 +101,7 @@ def test_memory_is_bounded_by_chunks_that_change_no_bit(monkeypatch):
     monkeypatch.setattr(winograd_module, "CHUNK_BYTES", 1)  # one image at a time
     torch.testing.assert_close(Winograd(weight, None, 1)(x), whole, rtol=0, atol=1e-12)
     strided = Gathered(weight, None, 2, 1)(x)
-    monkeypatch.setattr("bltvs_neuro.model.small_maps.CHUNK_BYTES", 1)
+    monkeypatch.setattr("bltvs_neuro.model.fast.small_maps.CHUNK_BYTES", 1)
     torch.testing.assert_close(Gathered(weight, None, 2, 1)(x), strided, rtol=0, atol=1e-12)
 
 

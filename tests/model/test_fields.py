@@ -9,12 +9,12 @@ from torch import nn
 
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.model import BLT_VS, State
-from bltvs_neuro.model.areas import areas_for, receptive_fields
-from bltvs_neuro.model.design import CHANNELS_PER_UNIT, DESIGN, design_table, relative_scale
-from bltvs_neuro.model.feedforward import B_VS
-from bltvs_neuro.model.fields import effective_fields, sensitivity
+from bltvs_neuro.model.blt_vs.areas import areas_for, receptive_fields
+from bltvs_neuro.model.measure.design import CHANNELS_PER_UNIT, DESIGN, design_table, relative_scale
+from bltvs_neuro.model.measure.fields import effective_fields, sensitivity
+from bltvs_neuro.model.others.feedforward import B_VS
+from bltvs_neuro.model.others.wrapped import Wrapped
 from bltvs_neuro.model.transform import symmetric
-from bltvs_neuro.model.wrapped import Wrapped
 
 
 def test_one_convolution_has_the_field_of_its_kernel():

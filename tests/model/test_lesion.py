@@ -12,9 +12,9 @@ import torch
 from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.model import BLT_VS, Network, State
-from bltvs_neuro.model.actions import Add, Clamp, Freeze, Noise, Scale
-from bltvs_neuro.model.lesion import connection_names, lesion, parse_action
-from bltvs_neuro.model.macs import count_macs
+from bltvs_neuro.model.blt_vs.actions import Add, Clamp, Freeze, Noise, Scale
+from bltvs_neuro.model.blt_vs.lesion import connection_names, lesion, parse_action
+from bltvs_neuro.model.measure.macs import count_macs
 
 from .reference import Loop, golden_images, golden_weights
 

@@ -8,8 +8,8 @@ from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from bltvs_neuro.model import BLT_VS
-from bltvs_neuro.model.macs import count_macs, measure_macs
-from bltvs_neuro.model.zoo import build
+from bltvs_neuro.model.measure.macs import count_macs, measure_macs
+from bltvs_neuro.model.others.zoo import build
 
 from .reference import Loop
 

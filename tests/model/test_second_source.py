@@ -15,9 +15,9 @@ from huggingface_hub import constants
 
 from bltvs_neuro import datasets, load_model
 from bltvs_neuro.errors import WeightsError
-from bltvs_neuro.model import hub
-from bltvs_neuro.model.checkpoints import CHECKPOINTS
-from bltvs_neuro.model.weights import weights_sha256
+from bltvs_neuro.model.released import hub
+from bltvs_neuro.model.released.checkpoints import CHECKPOINTS
+from bltvs_neuro.model.released.weights import weights_sha256
 
 ARCHIVE = "weights/blt_vs.zip"
 FILENAME = CHECKPOINTS["imagenet"].filename

@@ -9,12 +9,12 @@ import pandas as pd
 import pytest
 
 from bltvs_neuro import CHECKPOINTS, load_model
-from bltvs_neuro.model.checkpoints import SHAPES, class_names
-from bltvs_neuro.model.exported import read_checkpoint
+from bltvs_neuro.model.released.checkpoints import SHAPES, class_names
+from bltvs_neuro.model.released.exported import read_checkpoint
 from bltvs_neuro.stimuli.shapes import CATEGORIES, VERSION
 from bltvs_neuro.training.config import read_config
-from bltvs_neuro.training.evaluate import evaluate
-from bltvs_neuro.training.opened import open_for
+from bltvs_neuro.training.evaluation.evaluate import evaluate
+from bltvs_neuro.training.pictures.labelled import open_for
 from bltvs_neuro.training.recipes import RECIPES
 
 TABLE = pd.read_csv(SHAPES / "accuracy.csv")

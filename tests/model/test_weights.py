@@ -11,8 +11,8 @@ import torch
 from torch import nn
 
 from bltvs_neuro.errors import WeightsError
-from bltvs_neuro.model import tensors
-from bltvs_neuro.model.weights import fill, own_weights, read_weights
+from bltvs_neuro.model.released import tensors
+from bltvs_neuro.model.released.weights import fill, own_weights, read_weights
 
 
 def network() -> nn.Module:

@@ -12,13 +12,14 @@ from torch.nn import functional as F
 
 from bltvs_neuro import load_model, record
 from bltvs_neuro.errors import SpecError, WeightsError
-from bltvs_neuro.model import State, fetched
-from bltvs_neuro.model.cornet_s import CORnet_S
-from bltvs_neuro.model.feedforward import B_VS, VNet
+from bltvs_neuro.model import State
+from bltvs_neuro.model.others.cornet_s import CORnet_S
+from bltvs_neuro.model.others.feedforward import B_VS, VNet
+from bltvs_neuro.model.others.wrapped import Wrapped, wrap
+from bltvs_neuro.model.others.zoo import ZOO, build
+from bltvs_neuro.model.released import fetched
+from bltvs_neuro.model.released.weights import weights_sha256
 from bltvs_neuro.model.transform import IMAGENET_MEAN, Transform, symmetric
-from bltvs_neuro.model.weights import weights_sha256
-from bltvs_neuro.model.wrapped import Wrapped, wrap
-from bltvs_neuro.model.zoo import ZOO, build
 
 IMAGES = torch.randn(2, 3, 64, 64, generator=torch.Generator().manual_seed(0))
 

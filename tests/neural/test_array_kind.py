@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.neural import array_kind, kind_of, load_rdms, load_responses, peek, to_square
+from bltvs_neuro.neural import kind_of, load_rdms, load_responses, to_square
+from bltvs_neuro.neural.reading import array_kind, peek
 
 from .conftest import random_rdms, write_matlab73
 

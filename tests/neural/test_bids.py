@@ -10,7 +10,7 @@ import pytest
 
 from bltvs_neuro.errors import DataError, SpecError, spelled_as
 from bltvs_neuro.neural import load_responses
-from bltvs_neuro.neural.bids_names import named
+from bltvs_neuro.neural.reading.bids_names import named
 
 from .conftest import code, save_nifti
 

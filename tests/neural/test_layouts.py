@@ -168,7 +168,7 @@ def test_things_fmri(things_fmri):
 
 
 def test_things_fmri_in_blocks(things_fmri, monkeypatch):
-    from bltvs_neuro.neural import things_fmri as module
+    from bltvs_neuro.neural.readers import things_fmri as module
 
     monkeypatch.setattr(module, "BLOCK_BYTES", 70)
     check_things(load_responses(things_fmri))
@@ -449,7 +449,7 @@ def fake_mne(monkeypatch, tmp_path):
 
 @pytest.mark.parametrize("block", [3, 500])
 def test_mne_layout(fake_mne, block, monkeypatch):
-    monkeypatch.setattr("bltvs_neuro.neural.mne_epochs.BLOCK", block)
+    monkeypatch.setattr("bltvs_neuro.neural.readers.mne_epochs.BLOCK", block)
     module, path = fake_mne
     responses = load_responses(path)
     e, c, t = np.indices((4, 2, 3))

@@ -21,8 +21,8 @@ from bltvs_neuro.neural import (
     make_responses,
     to_netcdf,
 )
-from bltvs_neuro.neural.options import Kind, Misfit, convert, fit
 from bltvs_neuro.neural.reader import same_label
+from bltvs_neuro.neural.reading.options import Kind, Misfit, convert, fit
 
 from . import test_layouts, test_rdm_files, test_volumes
 from .conftest import random_rdms, save_nifti

@@ -11,7 +11,7 @@ from scipy.spatial.distance import squareform
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural import kind_of, load_rdms, load_responses, rdm_stimulus_ids, to_square
-from bltvs_neuro.neural.ids import read_list
+from bltvs_neuro.neural.reading.ids import read_list
 
 from .conftest import random_rdms
 
@@ -164,7 +164,7 @@ def test_bad_tables_of_responses(tmp_path, text, message):
 def test_subjects_in_rows(tmp_path):
     from bltvs_neuro.neural import average_repetitions
     from bltvs_neuro.rsa import compute_rdms
-    from bltvs_neuro.rsa.brain import brain_rdms
+    from bltvs_neuro.rsa.rdms.neural import brain_rdms
 
     frame = pd.concat([pd.DataFrame(VALUES + k, columns=list("xyz")).assign(subject=f"S{k}", name=IDS) for k in (1, 2)])
     frame.loc[frame.subject == "S2", "x"] *= 3
@@ -183,7 +183,7 @@ def test_subjects_in_rows(tmp_path):
 
 
 def test_runs_are_folds(tmp_path):
-    from bltvs_neuro.rsa.brain import brain_rdms
+    from bltvs_neuro.rsa.rdms.neural import brain_rdms
 
     one = pd.DataFrame(VALUES, columns=list("xyz"), index=pd.Index(IDS, name="stimulus"))
     frame = pd.concat([(one * k).assign(run=k) for k in (1, 2)])

@@ -12,7 +12,8 @@ import pytest
 import scipy.io
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.neural import load_responses, nifti, to_netcdf, to_volume
+from bltvs_neuro.neural import load_responses, to_netcdf, to_volume
+from bltvs_neuro.neural.reading import nifti
 
 from .conftest import AFFINE, code, coded, save_nifti, write_matlab73
 

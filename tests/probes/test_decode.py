@@ -11,8 +11,8 @@ import xarray as xr
 from sklearn.linear_model import LogisticRegression
 
 import bltvs_neuro as bn
-from bltvs_neuro.encoding.folds import Fold
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.folds import Fold
 from bltvs_neuro.probes import decoder, load_decoding
 from bltvs_neuro.probes.decoder import balanced, decode, stratified_folds
 

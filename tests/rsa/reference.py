@@ -7,7 +7,7 @@ import rsatoolbox
 from rsatoolbox.inference import eval_dual_bootstrap
 from rsatoolbox.model import ModelFixed
 
-from bltvs_neuro.rsa.similarity import SIMILARITIES
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES
 
 
 def to_rsatoolbox(vectors: np.ndarray) -> rsatoolbox.rdm.RDMs:

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.rsa.bootstrap import OVER, bootstrap_rsa, sample_scores
-from bltvs_neuro.rsa.similarity import SIMILARITIES
-from bltvs_neuro.rsa.weighted_ranks import RankOrder, expanded_scores
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES
+from bltvs_neuro.rsa.comparing.weighted_ranks import RankOrder, expanded_scores
+from bltvs_neuro.rsa.inference.bootstrap import OVER, bootstrap_rsa, sample_scores
 from bltvs_neuro.stats import bootstrap_counts
 
 from . import reference
@@ -53,7 +53,7 @@ def test_weighted_samples_are_the_expanded_ones(similarity):
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_blocks_do_not_change_numbers(similarity, monkeypatch):
-    import bltvs_neuro.rsa.weighted as weighted
+    import bltvs_neuro.rsa.comparing.weighted as weighted
 
     models, data = world(2)
     whole = bootstrap_rsa(models, data, similarity, n_samples=9)

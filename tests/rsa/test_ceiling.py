@@ -5,8 +5,8 @@ import pytest
 
 from bltvs_neuro.errors import DataError
 from bltvs_neuro.neural.labelled import make_rdms
-from bltvs_neuro.rsa.ceiling import average_rdms, noise_ceiling, session_reliability, spearman_brown
-from bltvs_neuro.rsa.similarity import SIMILARITIES, compare
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare
+from bltvs_neuro.rsa.inference.ceiling import average_rdms, noise_ceiling, session_reliability, spearman_brown
 
 from . import reference
 

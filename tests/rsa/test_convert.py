@@ -8,8 +8,8 @@ from rsatoolbox.data import Dataset
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural.labelled import make_rdms, rdm_stimulus_ids
-from bltvs_neuro.rsa.convert import as_rdms, from_rsatoolbox, to_rsatoolbox
-from bltvs_neuro.rsa.rdm import compute_rdms
+from bltvs_neuro.rsa.rdms.compute import compute_rdms
+from bltvs_neuro.rsa.rdms.convert import as_rdms, from_rsatoolbox, to_rsatoolbox
 
 X = np.random.default_rng(0).normal(size=(5, 20))
 

@@ -6,9 +6,9 @@ from rsatoolbox.util.inference_util import t_test_0, t_test_nc, t_tests
 from scipy import stats as sps
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.rsa.bootstrap import bootstrap_rsa
-from bltvs_neuro.rsa.inference import label_permutation_test, model_tests
-from bltvs_neuro.rsa.similarity import SIMILARITIES, compare_vectors
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare_vectors
+from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa
+from bltvs_neuro.rsa.inference.tests import label_permutation_test, model_tests
 
 N, K = 12, 5
 P = N * (N - 1) // 2

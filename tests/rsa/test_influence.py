@@ -5,8 +5,8 @@ import pytest
 from scipy import stats as sps
 
 from bltvs_neuro.neural.condensed import condensed_to_square
-from bltvs_neuro.rsa.influence import influence, prepare
-from bltvs_neuro.rsa.similarity import SIMILARITIES, compare_vectors
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare_vectors
+from bltvs_neuro.rsa.inference.influence import influence, prepare
 
 N = 9
 P = N * (N - 1) // 2

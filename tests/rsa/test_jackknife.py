@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from bltvs_neuro.errors import SpecError
-from bltvs_neuro.rsa.bootstrap import bootstrap_rsa, sample_scores
-from bltvs_neuro.rsa.concordance import tau_leave_one_out
-from bltvs_neuro.rsa.inference import model_tests
-from bltvs_neuro.rsa.jackknife import jackknife_rsa
-from bltvs_neuro.rsa.similarity import SIMILARITIES, compare_vectors
-from bltvs_neuro.rsa.spread import OVER
-from bltvs_neuro.rsa.weighted_ranks import expanded_scores
+from bltvs_neuro.rsa.comparing.concordance import tau_leave_one_out
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare_vectors
+from bltvs_neuro.rsa.comparing.weighted_ranks import expanded_scores
+from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa, sample_scores
+from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
+from bltvs_neuro.rsa.inference.tests import model_tests
+from bltvs_neuro.rsa.inference.variance import OVER
 
 from .simulate import draw
 

@@ -12,12 +12,12 @@ from scipy import stats as sps
 from bltvs_neuro.errors import DataError
 from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.rsa import compare_rdms, load_result, peak_latency, time_matrix
-from bltvs_neuro.rsa.ceiling import noise_ceiling
-from bltvs_neuro.rsa.commonality import commonality
-from bltvs_neuro.rsa.limits import bounded_interval
-from bltvs_neuro.rsa.similarity import SIMILARITIES
+from bltvs_neuro.rsa.comparing.commonality import commonality
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES
+from bltvs_neuro.rsa.inference.ceiling import noise_ceiling
+from bltvs_neuro.rsa.inference.limits import bounded_interval
 from bltvs_neuro.stats import t_interval
-from bltvs_neuro.training.evaluate import _intervals
+from bltvs_neuro.training.evaluation.evaluate import _intervals
 
 
 def design(seed: int, subjects: int, stimuli: int, models: int = 3, *, tied: bool = False, noise: float = 1.0):

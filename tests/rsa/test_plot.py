@@ -5,12 +5,12 @@ import pytest
 from matplotlib.figure import Figure
 
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.figures import STREAM_COLOURS, save_figure
 from bltvs_neuro.neural.labelled import make_rdms
-from bltvs_neuro.rsa.plot import plot_matrix, plot_models, plot_time_course
-from bltvs_neuro.rsa.plot_rdm import classical_scaling, plot_rdms, plot_trajectories
-from bltvs_neuro.rsa.plot_time import plot_time_matrix
+from bltvs_neuro.rsa.figures.comparison import plot_matrix, plot_models, plot_time_course
+from bltvs_neuro.rsa.figures.rdm import classical_scaling, plot_rdms, plot_trajectories
+from bltvs_neuro.rsa.figures.time import plot_time_matrix
 from bltvs_neuro.rsa.result import compare_rdms
-from bltvs_neuro.rsa.style import STREAM_COLOURS, save_figure
 from bltvs_neuro.rsa.time import peak_latency, time_matrix
 
 from .test_time import movie

@@ -11,11 +11,11 @@ from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import pdist
 
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.tiles import unit_blocks
 from bltvs_neuro.neural import select_stimuli
 from bltvs_neuro.neural.labelled import make_responses, rdm_stimulus_ids
-from bltvs_neuro.rsa.metrics import METRICS
-from bltvs_neuro.rsa.rdm import compute_rdms
-from bltvs_neuro.rsa.tiles import unit_blocks
+from bltvs_neuro.rsa.rdms.compute import compute_rdms
+from bltvs_neuro.rsa.rdms.metrics import METRICS
 from bltvs_neuro.stats import noise_precision
 
 RNG = np.random.default_rng(1)
@@ -291,7 +291,7 @@ def test_every_metric_has_a_formula():
 
 
 def test_balanced_crossnobis_is_the_general_one_in_any_order_of_rows(monkeypatch):
-    from bltvs_neuro.rsa.folds import Folds
+    from bltvs_neuro.rsa.rdms.presentations import Folds
 
     rng = np.random.default_rng(0)
     n, runs = 7, 3

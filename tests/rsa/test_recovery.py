@@ -12,10 +12,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.rsa.bootstrap import bootstrap_rsa
-from bltvs_neuro.rsa.inference import label_permutation_test, model_tests
-from bltvs_neuro.rsa.jackknife import jackknife_rsa
-from bltvs_neuro.rsa.similarity import compare_vectors
+from bltvs_neuro.rsa.comparing.similarity import compare_vectors
+from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa
+from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
+from bltvs_neuro.rsa.inference.tests import label_permutation_test, model_tests
 from bltvs_neuro.stats import t_interval
 
 from .simulate import draw, draw_subjects

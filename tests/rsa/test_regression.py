@@ -9,9 +9,9 @@ from scipy import stats as sps
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
-from bltvs_neuro.rsa.commonality import commonality
-from bltvs_neuro.rsa.regression import fit_weights, partial_correlation, weighted_model
-from bltvs_neuro.rsa.similarity import compare_vectors
+from bltvs_neuro.rsa.comparing.commonality import commonality
+from bltvs_neuro.rsa.comparing.regression import fit_weights, partial_correlation, weighted_model
+from bltvs_neuro.rsa.comparing.similarity import compare_vectors
 
 N, K = 14, 4
 P = N * (N - 1) // 2
@@ -141,7 +141,7 @@ def test_commonality_parts_sum_to_the_whole_and_three_groups_follow_the_formula(
 
 
 def test_commonality_samples_are_least_squares_with_repeated_stimuli():
-    from bltvs_neuro.rsa.commonality import _r2
+    from bltvs_neuro.rsa.comparing.commonality import _r2
     from bltvs_neuro.stats import bootstrap_counts
 
     x, y = parts(noise=3.0)

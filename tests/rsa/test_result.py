@@ -8,10 +8,10 @@ import xarray as xr
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
-from bltvs_neuro.rsa.bootstrap import bootstrap_rsa
-from bltvs_neuro.rsa.convert import to_rsatoolbox
-from bltvs_neuro.rsa.inference import model_tests
-from bltvs_neuro.rsa.jackknife import jackknife_rsa
+from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa
+from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
+from bltvs_neuro.rsa.inference.tests import model_tests
+from bltvs_neuro.rsa.rdms.convert import to_rsatoolbox
 from bltvs_neuro.rsa.result import compare_rdms, load_result
 from bltvs_neuro.stats import adjust_p_values
 

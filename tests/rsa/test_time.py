@@ -6,8 +6,8 @@ import xarray as xr
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural.labelled import make_rdms
-from bltvs_neuro.rsa.ceiling import noise_ceiling
-from bltvs_neuro.rsa.similarity import compare_vectors
+from bltvs_neuro.rsa.comparing.similarity import compare_vectors
+from bltvs_neuro.rsa.inference.ceiling import noise_ceiling
 from bltvs_neuro.rsa.time import peak_latency, time_matrix
 
 N, K = 10, 8

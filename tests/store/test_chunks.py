@@ -10,9 +10,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from bltvs_neuro.store.checksum import fletcher32
-from bltvs_neuro.store.chunks import ChunkWriter, Target, decoded
-from bltvs_neuro.store.encode import chunk_shape, filters, round_mantissa
+from bltvs_neuro.store.format.checksum import fletcher32
+from bltvs_neuro.store.format.chunks import ChunkWriter, Target, decoded
+from bltvs_neuro.store.format.encode import chunk_shape, filters, round_mantissa
 
 
 def plain_fletcher32(data: bytes) -> int:

@@ -12,7 +12,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from bltvs_neuro.store import default_block
-from bltvs_neuro.store.encode import CHUNK_BYTES, chunk_shape, round_mantissa
+from bltvs_neuro.store.format.encode import CHUNK_BYTES, chunk_shape, round_mantissa
 
 
 def rounded(bits: int, keep: int) -> int:
@@ -67,7 +67,7 @@ def test_default_block(n, size):
     block = default_block(n, size)
     assert block % 8 == 0
     assert block >= 8
-    assert math.ceil(n / block) <= 801
+    assert math.ceil(n / block) <= 800
     if n <= 800 * 8:
         assert block == 8 or block * size <= (256 << 20) + 8 * size
 

@@ -13,10 +13,10 @@ import h5py
 import numpy as np
 import pytest
 
-import bltvs_neuro.store.sink as sink
+import bltvs_neuro.store.parts.sink as sink
 from bltvs_neuro.errors import SpecError, StoreError
 from bltvs_neuro.store import SiteLayout, StoreSpec, describe, open_store, open_writer, verify
-from bltvs_neuro.store.sink import Sink
+from bltvs_neuro.store.parts.sink import Sink
 
 from . import made
 

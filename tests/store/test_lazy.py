@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-import bltvs_neuro.store.encode as encode
+import bltvs_neuro.store.format.encode as encode
 from bltvs_neuro.errors import StoreError
 from bltvs_neuro.store import SiteLayout, StoreSpec, open_store, open_writer
-from bltvs_neuro.store.frame import finished_frame
+from bltvs_neuro.store.format.frame import finished_frame
 from bltvs_neuro.store.lazy import SiteReader
 from bltvs_neuro.store.seal import ChunkReader
 

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from bltvs_neuro import durable
 from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import OutputError, StoreError
-from bltvs_neuro.store import describe, join_store, lock, open_store, open_writer, verify
+from bltvs_neuro.store import describe, join_store, open_store, open_writer, verify
+from bltvs_neuro.store.parts import lock
 
 from . import made
 

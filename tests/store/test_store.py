@@ -18,7 +18,7 @@ import xarray as xr
 
 from bltvs_neuro.errors import SpecError, StoreError
 from bltvs_neuro.store import describe, open_store, open_writer, verify
-from bltvs_neuro.store.encode import round_mantissa
+from bltvs_neuro.store.format.encode import round_mantissa
 
 from . import made
 

@@ -10,10 +10,10 @@ from PIL import Image
 from bltvs_neuro import devices
 from bltvs_neuro.errors import BltvsError, OutputError, SpecError
 from bltvs_neuro.training.config import make_config
-from bltvs_neuro.training.finish import export_run
-from bltvs_neuro.training.loop import Run, train
-from bltvs_neuro.training.opened import check_source
-from bltvs_neuro.training.upload import upload_model
+from bltvs_neuro.training.pictures.labelled import check_source
+from bltvs_neuro.training.release.export import export_run
+from bltvs_neuro.training.release.upload import upload_model
+from bltvs_neuro.training.running.loop import Run, train
 
 from .made import tiny
 

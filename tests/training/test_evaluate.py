@@ -15,10 +15,10 @@ from bltvs_neuro.errors import DataError
 from bltvs_neuro.model import BLT_VS
 from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.stimuli import StimulusSet
-from bltvs_neuro.training.classes import folder_names, read_class_file
-from bltvs_neuro.training.data import Labelled
-from bltvs_neuro.training.evaluate import evaluate
-from bltvs_neuro.training.opened import open_for
+from bltvs_neuro.training.evaluation.evaluate import evaluate
+from bltvs_neuro.training.pictures.classes import folder_names, read_class_file
+from bltvs_neuro.training.pictures.data import Labelled
+from bltvs_neuro.training.pictures.labelled import open_for
 
 NAMES = tuple("abcdefg")
 

@@ -11,12 +11,12 @@ from torch import nn
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.model.transform import symmetric
-from bltvs_neuro.training.augment import Augment
-from bltvs_neuro.training.clipping import EPS, clip_gradients, unit_axes
 from bltvs_neuro.training.config import AugmentConfig, OptimizerConfig
-from bltvs_neuro.training.loss import Criterion, class_weights
-from bltvs_neuro.training.order import Order
-from bltvs_neuro.training.schedule import LearningRate
+from bltvs_neuro.training.optimisation.clipping import EPS, clip_gradients, unit_axes
+from bltvs_neuro.training.optimisation.loss import Criterion, class_weights
+from bltvs_neuro.training.optimisation.schedule import LearningRate
+from bltvs_neuro.training.pictures.augment import Augment
+from bltvs_neuro.training.pictures.order import Order
 
 
 class Mixed(nn.Module):

@@ -16,11 +16,11 @@ import torch
 
 from bltvs_neuro import load_model
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.model.weights import weights_sha256
+from bltvs_neuro.model.released.weights import weights_sha256
 from bltvs_neuro.training.config import make_config
-from bltvs_neuro.training.finish import export_run
-from bltvs_neuro.training.loop import train
-from bltvs_neuro.training.loss import Criterion
+from bltvs_neuro.training.optimisation.loss import Criterion
+from bltvs_neuro.training.release.export import export_run
+from bltvs_neuro.training.running.loop import train
 
 from .made import tiny, toml
 

@@ -14,9 +14,9 @@ from huggingface_hub import constants
 from bltvs_neuro import load_model
 from bltvs_neuro.errors import WeightsError
 from bltvs_neuro.model import BLT_VS
-from bltvs_neuro.model.exported import export_model
-from bltvs_neuro.model.weights import weights_sha256
-from bltvs_neuro.training.upload import upload_model
+from bltvs_neuro.model.released.exported import export_model
+from bltvs_neuro.model.released.weights import weights_sha256
+from bltvs_neuro.training.release.upload import upload_model
 
 
 class Hub(BaseHTTPRequestHandler):

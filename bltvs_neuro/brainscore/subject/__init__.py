@@ -1,0 +1,1 @@
+"""A model as a subject of Brain-Score's experiments."""

@@ -1,0 +1,1 @@
+"""A plugin for Brain-Score: packed, and checked offline."""

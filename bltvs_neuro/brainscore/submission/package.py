@@ -1,0 +1,274 @@
+"""A submission to Brain-Score: a plugin folder that needs nothing but Brain-Score, in a zip."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from importlib.metadata import version
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from ...durable import check_outputs, write_durably
+from ...errors import SpecError, WeightsError, argument
+from ...model import Network
+from ...model.released.checkpoints import load_model
+from ..subject.regions import REGIONS
+from . import plugin_text
+from .closure import PACKAGE, ROOT, files_of, modules_of, requirements_of
+from .plugin import OPTIONS, build
+
+ENTRIES = ("brainscore.plugin",)
+MAX_BYTES = 50_000_000
+"""Brain-Score's website takes no larger zip."""
+
+EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Time of every file in the zip, so that the same plugin is the same zip."""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of a submission.
+
+    Attributes
+    ----------
+    model, weights, seed, image_size
+        As for :func:`bltvs_neuro.load_model`. The released weights are fetched by the plugin; a file or folder of your
+        own is carried in the zip, unless ``url`` says from where the plugin fetches it.
+    identifier : str, optional
+        Its name on Brain-Score, where no two models share one. Default: see
+        :func:`bltvs_neuro.brainscore.subject.commitment.model_identifier`.
+    url : str, optional
+        Where the weights file can be downloaded; its sha256 is checked.
+    options : mapping
+        Of :func:`bltvs_neuro.brainscore.brain_model`, JSON-safe.
+    """
+
+    model: str = "imagenet"
+    weights: str = "pretrained"
+    seed: int = 0
+    image_size: int | None = None
+    identifier: str | None = None
+    url: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+
+def package(
+    path: str | Path, entries: Sequence[Entry] = (Entry(),), *, directory: str | None = None, install: str | None = None,
+    metadata: bool = True, overwrite: bool = False,
+) -> Path:  # fmt: skip
+    """Write a submission.
+
+    Parameters
+    ----------
+    path : path
+        The zip file. It holds ``submission/models/<directory>/``.
+    entries : sequence of Entry
+        The models that the plugin registers.
+    directory : str, optional
+        Name of the plugin's folder. Default: the identifiers, joined.
+    install : str, optional
+        A requirement, such as ``"bltvs_neuro @ git+https://..."``, that the plugin installs instead of carrying
+        bltvs_neuro's files.
+    metadata : bool
+        Write ``metadata.yml``. Brain-Score does not merge a submission that holds one without a look at it.
+    overwrite : bool
+        Replace a file that is there.
+
+    Returns
+    -------
+    pathlib.Path
+
+    Raises
+    ------
+    SpecError
+        Names that Brain-Score could not find, or a zip above 50 MB.
+    WeightsError
+        Weights of your own cannot be read.
+    """
+    path = Path(path)
+    check_outputs(path, overwrite=overwrite)
+    settings: dict[str, dict[str, Any]] = {}
+    about: dict[str, dict[str, Any]] = {}
+    files: dict[str, bytes] = {}
+    for entry in entries:
+        identifier, setting, carried = _settle(entry)
+        if identifier in settings:
+            raise SpecError(f"two models of the submission are called {identifier!r}")
+        settings[identifier] = setting
+        files |= carried
+        subject = _subject(identifier, setting, entry)
+        about[identifier] = _about(subject, entry)
+        layers = subject.layer_model.region_layer_map
+        files[f"region_layer_map/{identifier}.json"] = _json({region: layers[region] for region in REGIONS})
+    directory = directory or "_".join(settings)
+    if not directory.replace("-", "_").isidentifier():
+        raise SpecError(f"a plugin's folder is named like a Python module; got {directory!r}")
+    files |= _texts(settings, about, install)
+    if metadata:
+        files["metadata.yml"] = _yaml(plugin_text.metadata(about))
+    if install is None:
+        files |= files_of(ENTRIES)
+        files[f"{PACKAGE}/LICENSE"] = _license()
+    content = _zip({f"submission/models/{directory}/{name}": data for name, data in files.items()})
+    if len(content) > MAX_BYTES:
+        raise SpecError(
+            f"the zip has {len(content):,} bytes, and Brain-Score takes {MAX_BYTES:,}: put the weights where they can be "
+            f"downloaded and pass their address as {argument('url', 'ADDRESS')}"
+        )
+    write_durably(path, content, overwrite=overwrite)
+    return path
+
+
+def _settle(entry: Entry) -> tuple[str, dict[str, Any], dict[str, bytes]]:
+    """Identifier, settings and carried files of a model."""
+    from ..subject.commitment import model_identifier, released_identifier
+
+    setting: dict[str, Any] = {"model": entry.model, "weights": entry.weights, **dict(entry.options)}
+    wrong = [key for key in entry.options if key not in (*OPTIONS, "timeline")]
+    if wrong:
+        raise SpecError(f"a plugin has no option {wrong[0]!r}; its options: {', '.join((*OPTIONS, 'timeline'))}")
+    carried: dict[str, bytes] = {}
+    if "timeline" in setting and setting["timeline"] is not None:
+        setting["timeline"] = asdict(setting["timeline"])
+    if entry.weights == "untrained":
+        setting |= {"seed": entry.seed}
+    if entry.image_size is not None:
+        setting |= {"image_size": entry.image_size}
+    folder = Path(entry.model).is_dir()
+    released = entry.weights == "pretrained" and not folder
+    identifier = entry.identifier
+    if released:
+        return identifier or released_identifier(entry.model), setting, carried
+    model = load_model(entry.model, entry.weights, seed=entry.seed, image_size=entry.image_size)
+    setting["weights_sha256"] = model.provenance["weights_sha256"]
+    identifier = identifier or model_identifier(model)
+    if entry.url:
+        if folder or entry.weights == "untrained":
+            raise SpecError(
+                f"{argument('url')} is the address of a file of weights, for {argument('weights', 'PATH')} of that file"
+            )
+        setting |= {"url": entry.url, "sha256": model.provenance["file_sha256"], "weights": "url"}
+    elif folder:
+        setting |= {"carried": f"weights/{identifier}", "model": model.provenance["model"]}
+        for name in ("model.json", model.provenance["file"]):
+            carried[f"weights/{identifier}/{name}"] = (Path(entry.model) / name).read_bytes()
+    elif entry.weights != "untrained":
+        name = f"weights/{identifier}{Path(entry.weights).suffix}"
+        setting |= {"carried": name, "weights": "carried"}
+        carried[name] = Path(entry.weights).read_bytes()
+    return identifier, setting, carried
+
+
+def _subject(identifier: str, setting: Mapping[str, Any], entry: Entry) -> Any:
+    """The model as the plugin will have it; with released weights an untrained one stands in, which has the same layers."""
+    here = {key: value for key, value in setting.items() if key not in ("carried", "url", "weights_sha256", "sha256")}
+    here |= {"model": entry.model, "weights": "untrained" if _released(entry) else entry.weights}
+    import logging
+
+    logger = logging.getLogger(PACKAGE)
+    level = logger.level
+    logger.setLevel(logging.ERROR)  # the stand-in is thrown away; its warning would mislead
+    try:
+        return build(identifier, here, Path())
+    finally:
+        logger.setLevel(level)
+
+
+def _released(entry: Entry) -> bool:
+    return entry.weights == "pretrained" and not Path(entry.model).is_dir()
+
+
+def _about(subject: Any, entry: Entry) -> dict[str, Any]:
+    model: Network = subject.activations_model._network
+    classes = getattr(getattr(model, "checkpoint", None), "classes", "")
+    return {
+        "description": ("random weights, else as: " if entry.weights == "untrained" else "")
+        + str(getattr(getattr(model, "checkpoint", None), "description", "") or type(model).__name__),
+        "parameters": sum(p.numel() for p in model.parameters()),
+        "recurrent": model.timesteps > 1 and subject.timestep is None,
+        "timesteps": model.timesteps,
+        "image_size": model.image_size,
+        "num_classes": model.num_classes,
+        "classes": classes if isinstance(classes, str) else "own",
+        "trained": entry.weights != "untrained",
+        "visual_degrees": subject.visual_degrees(),
+        "weights_sha256": "" if _released(entry) else model.provenance["weights_sha256"],
+        "regions": subject.regions.source,
+        "timeline": subject.activations_model.timeline.describe(),
+    }
+
+
+def _texts(settings: Mapping[str, Any], about: Mapping[str, dict[str, Any]], install: str | None) -> dict[str, bytes]:
+    title = "BLT_VS: " + ", ".join(settings)
+    first = next(iter(about.values()))
+    expected = {
+        identifier: {
+            "visual_degrees": facts["visual_degrees"], "weights_sha256": facts["weights_sha256"],
+            "imagenet": facts["num_classes"] == 1000, "recurrent": facts["recurrent"],
+        }
+        for identifier, facts in about.items()
+    }  # fmt: skip
+    bibtex = plugin_text.bibtex(next(iter(settings)))
+    names = "\n".join(f"- `{identifier}`: {facts['description']}" for identifier, facts in about.items())
+    static = first["timeline"]["static_ms"]
+    time = (
+        f"timestep t lasts from {first['timeline']['start_ms']:g} + {first['timeline']['step_ms']:g} t to "
+        f"{first['timeline']['start_ms']:g} + {first['timeline']['step_ms']:g} (t + 1) ms after stimulus onset; a single "
+        f"time bin is the mean over {static[0]:g} to {static[1]:g} ms."
+    )
+    carried = f"It installs `{install}`." if install else f"`{PACKAGE}/` holds the files of bltvs_neuro that it runs."
+    package = PACKAGE if install else f".{PACKAGE}"
+    requirements = [install] if install else requirements_of(modules_of(ENTRIES))
+    return {
+        "__init__.py": plugin_text.init_py(list(settings)).encode(),
+        "model.py": plugin_text.MODEL_PY.format(
+            title=title, version=version(PACKAGE), package=package, models=plugin_text.python(settings), bibtex=bibtex
+        ).encode(),
+        "test.py": plugin_text.TEST_PY.format(expected=plugin_text.python(expected)).encode(),
+        "requirements.txt": ("\n".join(requirements) + "\n").encode(),
+        "README.md": plugin_text.README_MD.format(
+            title=title, version=version(PACKAGE), table=names, regions=first["regions"], timeline=time, carried=carried
+        ).encode(),
+    }
+
+
+def _license() -> bytes:
+    """The licence's text, from a checkout or from the installed distribution."""
+    from importlib.metadata import files
+
+    for path in [
+        ROOT.parent / "LICENSE",
+        *(Path(str(f.locate())) for f in files(PACKAGE) or [] if f.name == "LICENSE"),
+    ]:
+        if path.is_file():
+            return path.read_bytes()
+    raise WeightsError("the licence of bltvs_neuro was not found beside it")
+
+
+def _zip(files: Mapping[str, bytes]) -> bytes:
+    """A zip with an entry for every folder, which Brain-Score's website looks for, in a fixed order."""
+    folders = {f"{parent}/" for name in files for parent in PurePosixPath(name).parents if str(parent) != "."}
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name in sorted(folders, key=lambda folder: (folder.count("/"), folder)):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.external_attr = 0o40755 << 16 | 0x10
+            archive.writestr(entry, b"")
+        for name in sorted(files):
+            entry = zipfile.ZipInfo(name, EPOCH)
+            entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
+            archive.writestr(entry, files[name])
+    return stream.getvalue()
+
+
+def _json(value: Any) -> bytes:
+    return (json.dumps(value, indent=4) + "\n").encode()
+
+
+def _yaml(value: Any) -> bytes:
+    from brainscore_core.metadata.contract import dump
+
+    return str(dump(value)).encode()

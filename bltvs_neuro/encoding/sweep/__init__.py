@@ -1,0 +1,1 @@
+"""Many feature spaces against the same targets."""

@@ -1,0 +1,176 @@
+"""Run many feature spaces against the same targets: folds, blocks and targets once, one Gram per site and timestep."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...cluster import Cluster, map_tasks
+from ..scores.score import pearson_and_r2, permutation_test
+from ..solvers.fold_fits import BANDED, RELATIVE_ALPHAS, SOLVERS, Outcome, decompose, grid_for
+from ..solvers.ridge import Edges, fit_ridge, warn_edges
+from .finished_spaces import Parts
+from .inputs import Inputs, Source, load_inputs
+from .plan import Plan
+from .simulated_null import simulate_without
+from .spaces import Space
+
+
+class Progress(NamedTuple):
+    """How far a sweep is."""
+
+    done: int
+    total: int
+    label: str
+    """The space that was finished."""
+    seconds_left: float
+
+
+def run_spaces(
+    acts: Mapping[str, Any],
+    spaces: Sequence[Space],
+    plan: Plan,
+    *,
+    parts: Parts | None = None,
+    progress: Callable[[Progress], None] | None = None,
+    cluster: Cluster | None = None,
+) -> list[dict[str, np.ndarray]]:
+    """Fit every space, here or on a cluster; each gives a dict of arrays (see :func:`_fit_space`)."""
+    start = time.monotonic()
+    found: dict[int, dict[str, np.ndarray]] = {}
+    if parts is not None:
+        stored = ((i, parts.read(space.name)) for i, space in enumerate(spaces))
+        found = {i: arrays for i, arrays in stored if arrays is not None}
+    fresh = [i for i in range(len(spaces)) if i not in found]
+    before = len(found)
+
+    def done(position: int, arrays: dict[str, np.ndarray]) -> None:
+        i = fresh[position]
+        found[i] = arrays
+        if parts is not None:
+            parts.write(spaces[i].name, arrays)
+        if progress is not None:
+            each = (time.monotonic() - start) / (len(found) - before)
+            progress(Progress(len(found), len(spaces), spaces[i].name, each * (len(spaces) - len(found))))
+
+    todo = [spaces[i] for i in fresh]
+    if cluster is None:
+        members = [member._replace(band="") for space in todo for member in space.members]
+        once = len(set(members)) == len(members) and not any(space.useless for space in todo)
+        map_tasks(_fit_space, todo, shared=(Source(acts, plan, once=once), plan), done=done)
+    else:
+        map_tasks(_fit_elsewhere, todo, shared=(acts, plan), cluster=cluster, done=done)
+    if progress is not None and not fresh:
+        progress(Progress(len(spaces), len(spaces), spaces[-1].name, 0.0))
+    out = [found[i] for i in range(len(spaces))]
+    if plan.choices.on_edge == "warn":
+        _warn(out, plan)
+    return out
+
+
+def _fit_elsewhere(space: Space, acts: Mapping[str, Any], plan: Plan) -> dict[str, np.ndarray]:
+    """In another process, which has no Grams to share between spaces."""
+    return _fit_space(space, Source(acts, plan), plan)
+
+
+def _warn(arrays: Sequence[dict[str, np.ndarray]], plan: Plan) -> None:
+    """One warning for the whole sweep where edges of the grid were chosen."""
+    low, high = np.sum([a["edges"] for a in arrays], axis=0)
+    fits = sum(a["alpha"].size for a in arrays)
+    alphas, unit = plan.options.alphas, ""
+    if alphas is None:
+        alphas, unit = RELATIVE_ALPHAS, " times the features' variance"
+    what = "fits (feature spaces x folds x targets)"
+    warn_edges(Edges(int(low), int(high)), f"{fits} {what}", *(f"alpha ({a:.3g}{unit})" for a in alphas[[0, -1]]))
+
+
+def outcomes(inputs: Inputs, plan: Plan) -> Iterator[Outcome]:
+    """Fit and predict fold after fold."""
+    solve = SOLVERS[plan.choices.solver]
+    for f, fold in enumerate(plan.folds):
+        blocks = None if plan.blocks is None else plan.blocks[f]
+        yield solve(inputs.of_fold(f, plan), fold, plan.targets_of(f), blocks, plan.options)
+
+
+def predict_folds(acts: Mapping[str, Any], space: Space, plan: Plan) -> Iterator[np.ndarray]:
+    """Predictions of the test rows of each fold, (n_test, t)."""
+    for outcome in outcomes(load_inputs(space, Source(acts, plan), plan), plan):
+        yield outcome.prediction
+
+
+def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray]:
+    """Cross-validate one space.
+
+    Returns
+    -------
+    dict of arrays
+        r, r2, alpha: (fold, t); gamma, share: (fold, band, t) for bands; p_value: (t,); dual, dual_alpha; n_features,
+        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 is its
+        unique variance in responses simulated without it.
+    """
+    if space.useless:
+        whole, rest = space.split()
+        values = simulate_without(rest, source, plan, space.name)
+        simulated = dataclasses.replace(plan, targets=plan.targets._replace(values=values))
+        both, without = (_fit_space(some, source, simulated) for some in (whole, rest))
+        return {**both, "r2": both["r2"] - without["r2"]}
+    y, inputs = plan.targets.values, load_inputs(space, source, plan)
+    bands = len(space.members)
+    t = y.shape[1]
+    out: dict[str, np.ndarray] = {"n_features": inputs.sizes[:, 0], "n_constant": inputs.sizes[:, 1]}
+    out["edges"] = np.zeros(2, np.int64)
+    out |= {key: np.full((len(plan.folds), t), np.nan) for key in ("r", "r2", "alpha")}
+    if plan.choices.solver in BANDED:
+        out |= {key: np.full((len(plan.folds), bands, t), np.nan) for key in ("gamma", "share")}
+    keep = np.empty((len(y), t), np.float32) if plan.choices.n_permutations else None
+    for f, (fold, outcome) in enumerate(zip(plan.folds, outcomes(inputs, plan), strict=True)):
+        found = pearson_and_r2(plan.targets_of(f).truth, outcome.prediction)
+        out["r"][f], out["r2"][f] = (np.where(plan.scored[f], values, np.nan) for values in found)
+        out["edges"] += np.array(outcome.edges)
+        for key, value in (("alpha", outcome.alpha), ("gamma", outcome.gammas), ("share", outcome.shares)):
+            if value is not None:
+                out[key][f] = value if key != "share" else np.where(plan.scored[f], value, np.nan)
+        if keep is not None:
+            keep[fold.test] = outcome.prediction
+    if keep is not None:
+        out["p_value"] = _p_values(keep, plan)
+    if plan.choices.weights == "dual":
+        out |= _dual(inputs, plan)
+    return out
+
+
+def _p_values(prediction: np.ndarray, plan: Plan) -> np.ndarray:
+    tests = [fold.test for fold in plan.folds]
+    options: dict[str, Any] = {
+        "groups": plan.targets.groups,
+        "n_permutations": plan.choices.n_permutations,
+        "seed": plan.options.seed,
+    }
+    cut = [slice(at, at + 1024) for at in range(0, prediction.shape[1], 1024)]
+    return np.concatenate(
+        [permutation_test(plan.targets.values[:, c], prediction[:, c], tests, **options).p_value for c in cut]
+    )
+
+
+def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:
+    """Coefficients on all rows, alpha chosen on all rows."""
+    y, options = plan.targets.values, plan.options
+    spectrum = decompose(inputs.of_all(), np.arange(len(y)), options.backend)
+    fit = fit_ridge(
+        spectrum,
+        y,
+        grid_for(options, spectrum),
+        by=options.by,
+        window=options.window,
+        folds=plan.all_blocks,
+        readouts={"dual": spectrum.vectors},
+        dtype=options.dtype,
+        batch_bytes=options.batch_bytes,
+        on_edge="ignore",
+        backend=options.backend,
+    )
+    return {"dual": fit.outputs["dual"], "dual_alpha": fit.alpha}

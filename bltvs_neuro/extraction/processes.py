@@ -1,0 +1,198 @@
+"""One extraction by several processes: one for each GPU of this machine, or the workers of a cluster.
+
+The blocks of the store are the tasks. Each becomes a part, an immutable file, so a process that dies leaves the work of all
+others, and its own up to the block it was at.
+"""
+
+from __future__ import annotations
+
+import copy
+import itertools
+import math
+import multiprocessing
+import pickle
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Literal
+
+from ..cluster import Cluster, connected, map_tasks, n_workers
+from ..devices import pick_device, pick_devices
+from ..errors import BltvsError, SpecError, StoreError
+from ..model import Network
+from ..stimuli import StimulusSet
+from ..store import Block, default_block, open_writer
+from ..store.format.encode import CHUNK_ROWS
+from ..store.parts.shards import block_for
+from .pca import Pca, fit_or_load
+from .plan import bind_all, check_disk, make_plan
+from .precision import placed
+from .run import (
+    CPU_BATCH,
+    Choices,
+    Progress,
+    auto_batch_size,
+    check_unchanged,
+    extract_share,
+    make_spec,
+)
+
+TASKS_PER_WORKER = 8
+
+
+@dataclass(frozen=True)
+class Work:
+    """What every task needs; it is pickled once for each process."""
+
+    model: Network
+    stimuli: StimulusSet
+    path: Path
+    choices: Choices
+    batch_size: int | Literal["auto"]
+    block: int
+    device: str
+
+
+def extract_in_tasks(
+    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, batch_size: int | Literal["auto"], *, device: Any,
+    cluster: Cluster | None, resume: bool, join: Literal["auto", "copy", "virtual"],
+    progress: Callable[[Progress], None] | None,
+) -> Path:  # fmt: skip
+    """Extract by the workers of ``cluster``, or by one process for each of several devices; then join."""
+    if cluster is None:
+        names = [str(one) for one in pick_devices(device)]
+        return _extract(
+            model, stimuli, path, choices, batch_size, names, None, len(names), resume=resume, join=join, progress=progress
+        )  # fmt: skip
+    with connected(cluster) as client:
+        return _extract(
+            model, stimuli, path, choices, batch_size, [str(device)], client, n_workers(client), resume=resume,
+            join=join, progress=progress,
+        )  # fmt: skip
+
+
+def _extract(
+    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, batch_size: int | Literal["auto"],
+    names: list[str], client: Any, workers: int, *, resume: bool, join: Literal["auto", "copy", "virtual"],
+    progress: Callable[[Progress], None] | None,
+) -> Path:  # fmt: skip
+    path = path.absolute()
+    states, reduction = choices.states, choices.reduction
+    where = pick_device("cpu" if client is not None else names[0])
+    with placed(model, where, choices.memory_format):
+        size = (
+            batch_size if client is not None or isinstance(batch_size, int) else auto_batch_size(model, states, where)
+        )
+        if size != "auto" and size < 1:
+            raise SpecError(f"batch_size must be at least 1; got {batch_size}")
+        if isinstance(reduction, Pca):
+            fit_size = size if isinstance(size, int) else CPU_BATCH
+            reduction = fit_or_load(
+                reduction, model, stimuli, states, path, fit_size, workers=choices.workers, replace=not resume
+            )
+            choices = replace(choices, reduction=reduction)
+        whole = size if isinstance(size, int) else CPU_BATCH
+        plan = make_plan(model, states, reduction, len(stimuli), path, whole)
+        shares = min(TASKS_PER_WORKER * workers, math.ceil(len(stimuli) / CHUNK_ROWS))
+        default = default_block(len(stimuli), plan.store_bytes // len(stimuli))
+        block = block_for(len(stimuli), default, shares, whole)
+        spec = make_spec(
+            model, stimuli, choices, reduction, bind_all(model, states, reduction, where), plan, whole, None, block
+        )
+    with open_writer(path, spec, resume=resume) as writer:
+        recorded = writer.recorded()
+        check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // len(stimuli))
+        check_unchanged(stimuli, recorded, model, choices.workers)
+        pending, block = list(writer.pending()), writer.spec.block
+    work = Work(_sendable(model), stimuli, path, choices, size, block, names[0])
+    tasks = list(_runs(pending, math.ceil(len(pending) / max(1, shares))))
+    show = _Shown(len(stimuli), sum(b.stop - b.start for b in pending), plan.store_bytes, progress)
+    if client is not None:
+        map_tasks(extract_run, tasks, shared=(work,), cluster=client, done=show)
+    elif tasks:
+        _on_devices(tasks, work, names, show)
+    with open_writer(path, spec) as writer:
+        return Path(writer.finish(join=join))
+
+
+def _runs(pending: Sequence[Block], most: int) -> Iterator[range]:
+    """Blocks that follow one another, at most ``most`` together."""
+    for _, run in itertools.groupby(enumerate(pending), lambda pair: pair[1].index - pair[0]):
+        indices = [block.index for _, block in run]
+        for at in range(0, len(indices), most):
+            some = indices[at : at + most]
+            yield range(some[0], some[-1] + 1)
+
+
+def extract_run(blocks: range, work: Work) -> int:
+    """Extract a run of blocks, in whatever process; returns the number of stimuli."""
+    extract_share(
+        work.model, work.stimuli, work.path, work.choices, work.batch_size, device=work.device, share=blocks,
+        block=work.block, join="later",
+    )  # fmt: skip
+    return min(blocks.stop * work.block, len(work.stimuli)) - blocks.start * work.block
+
+
+def _sendable(model: Network) -> Network:
+    """The model on the CPU; SpecError when it cannot be sent to another process."""
+    if next(model.parameters()).device.type != "cpu":
+        model = copy.deepcopy(model).cpu()
+    try:
+        pickle.dumps(model)
+    except Exception as error:
+        raise SpecError(
+            f"this model cannot be sent to other processes ({error}); a compiled or hooked model has to stay in its own"
+        ) from None
+    return model
+
+
+class _Shown:
+    """Turns finished tasks into progress."""
+
+    def __init__(self, total: int, pending: int, nbytes: int, progress: Callable[[Progress], None] | None) -> None:
+        self.total, self.before, self.nbytes, self.progress = total, total - pending, nbytes, progress
+        self.computed, self.started = 0, time.perf_counter()
+
+    def __call__(self, index: int, stimuli: int) -> None:
+        self.computed += stimuli
+        if self.progress is not None:
+            written = self.nbytes * self.computed // self.total
+            elapsed = time.perf_counter() - self.started
+            self.progress(Progress(self.before + self.computed, self.total, self.computed, written, elapsed))
+
+
+_work: Work | None = None
+
+
+def _begin(work: Work, names: Any) -> None:
+    """In each process of a pool: take a device of one's own."""
+    global _work
+    _work = replace(work, device=names.get())
+
+
+def _in_pool(blocks: range) -> int:
+    assert _work is not None
+    return extract_run(blocks, _work)
+
+
+def _on_devices(tasks: list[range], work: Work, names: list[str], show: _Shown) -> None:
+    context = multiprocessing.get_context("spawn")  # CUDA does not survive a fork
+    queue: Any = context.Queue()
+    for name in names:
+        queue.put(name)
+    with ProcessPoolExecutor(len(names), mp_context=context, initializer=_begin, initargs=(work, queue)) as pool:
+        futures = {pool.submit(_in_pool, task): i for i, task in enumerate(tasks)}
+        try:
+            for future in as_completed(futures):
+                show(futures[future], future.result())
+        except BrokenProcessPool:
+            raise StoreError(
+                f"a process of this extraction died (out of memory?); what was finished is kept in {work.path}.parts: run the "
+                "same again to go on"
+            ) from None
+        except (BltvsError, KeyboardInterrupt):
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise

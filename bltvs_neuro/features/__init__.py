@@ -1,0 +1,1 @@
+"""What rsa, encoding and probes share: passes over activations in tiles, Gram matrices, folds."""

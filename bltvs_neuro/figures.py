@@ -1,0 +1,98 @@
+"""How figures look: vector fonts, sizes of a journal column, colours that colour-blind readers tell apart."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.figure import Figure
+
+from .durable import whole_file
+from .errors import unknown
+
+STREAM_COLOURS = {"bu": "#0072B2", "td": "#D55E00", "bu+td": "#009E73"}
+"""Okabe and Ito (2008)."""
+STREAM_MARKERS = {"bu": "o", "td": "s", "bu+td": "^"}
+STREAM_LINES: dict[str, Any] = {"bu": "-", "td": (0, (3, 1.5)), "bu+td": ":"}
+"""So that streams are told apart in grey as well."""
+PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+CEILING_COLOUR = "#BDBDBD"
+RDM_MAP, SCORE_MAP = "cividis", "viridis"
+FIGURE_ENDINGS = (".png", ".pdf", ".svg")
+COLUMN, PAGE = 3.5, 7.2
+"""Widths in inches of one and two columns."""
+
+RC: dict[Any, Any] = {
+    "font.family": "sans-serif",
+    "font.size": 8,
+    "axes.titlesize": 8,
+    "axes.labelsize": 8,
+    "xtick.labelsize": 7,
+    "ytick.labelsize": 7,
+    "legend.fontsize": 7,
+    "legend.frameon": False,
+    "axes.linewidth": 0.6,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "xtick.major.width": 0.6,
+    "ytick.major.width": 0.6,
+    "lines.linewidth": 1.2,
+    "lines.markersize": 3.5,
+    "pdf.fonttype": 42,
+    "ps.fonttype": 42,
+    "svg.fonttype": "none",
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Make a figure (inches) outside pyplot, so that nothing keeps it open."""
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def save_figure(
+    figure: Figure,
+    path: str | os.PathLike[str],
+    *,
+    dpi: int = 300,
+    about: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+) -> Path:
+    """Save a figure with what it is of among the file's metadata; in PDF and SVG text stays text.
+
+    Where ``about`` says that the weights are untrained, the figure does so too, below its lower edge. A figure that is
+    there is replaced if ``overwrite``.
+    """
+    target = check_figure(path)
+    key = "Subject" if target.suffix == ".pdf" else "Description"
+    metadata = {key: json.dumps(dict(about), default=str)} if about else None
+    with mpl.rc_context(RC), whole_file(target, overwrite=overwrite) as part:
+        if about and about.get("weights") == "untrained":
+            engine = figure.get_layout_engine()
+            figure.draw_without_rendering()
+            figure.set_layout_engine("none")  # laid out as it is without the stamp, which a tight box then takes in
+            stamp = figure.text(0.01, -0.01, "untrained weights", ha="left", va="top", fontsize=8, color="#B00020")
+            figure.savefig(part, dpi=dpi, metadata=metadata, bbox_inches="tight")
+            stamp.remove()
+            figure.set_layout_engine(engine)
+        else:
+            figure.savefig(part, dpi=dpi, metadata=metadata)
+    return target
+
+
+def check_figure(path: str | os.PathLike[str]) -> Path:
+    """The path of a figure; SpecError for an ending that no figure has."""
+    path = Path(path)
+    if path.suffix not in FIGURE_ENDINGS:
+        raise unknown("ending of a figure", path.suffix, FIGURE_ENDINGS)
+    return path
+
+
+def area_colours(areas: Sequence[str]) -> dict[str, str]:
+    """Give areas colours in the order of the hierarchy, dark to light."""
+    shades = mpl.colormaps["viridis"](np.linspace(0.0, 0.88, max(len(areas), 2)))
+    return {area: mpl.colors.to_hex(shade) for area, shade in zip(areas, shades, strict=False)}

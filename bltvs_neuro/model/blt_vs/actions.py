@@ -1,0 +1,208 @@
+"""What a lesion does to what a connection delivers, or to the activity of a site."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ...errors import SpecError
+
+
+class Draws:
+    """Normal numbers for one batch that depend on each image's own values, and on nothing else in the batch.
+
+    So that noise is the same whatever the batch size, the order of the stimuli, and wherever a run was resumed.
+    """
+
+    def __init__(self, images: Tensor) -> None:
+        self.images = images
+        self._digests: list[bytes] | None = None
+
+    def normal(self, key: str, like: Tensor) -> Tensor:
+        """Standard normal numbers of the shape and device of ``like`` (B, ...), one generator per image."""
+        if like.device.type == "meta":
+            return torch.empty_like(like)
+        if self._digests is None:
+            images = self.images.detach().float().cpu()
+            self._digests = [hashlib.sha256(image.contiguous().numpy().data).digest() for image in images]
+        drawn = np.empty(tuple(like.shape), dtype=np.float32)
+        for row, digest in zip(drawn, self._digests, strict=True):
+            entropy = int.from_bytes(hashlib.sha256(key.encode() + digest).digest(), "big")
+            np.random.default_rng(entropy).standard_normal(out=row, dtype=np.float32)
+        return torch.from_numpy(drawn).to(like)
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Multiply by ``strength``: 0 silences (and what is silenced is not computed), 1 changes nothing."""
+
+    strength: float = 0.0
+    sites_only: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not np.isfinite(self.strength):
+            raise SpecError(f"the strength of a lesion is a finite number; got {self.strength}")
+
+    @property
+    def replaces(self) -> bool:
+        """Whether the result does not depend on what was there."""
+        return self.strength == 0
+
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
+        """Scale ``value``."""
+        return value * self.strength
+
+    def describe(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"action": "scale", "strength": float(self.strength)}
+
+    def __str__(self) -> str:
+        return f"{self.strength:g}"
+
+
+@dataclass(frozen=True)
+class Freeze:
+    """Hold the value of the last timestep before."""
+
+    sites_only: ClassVar[bool] = False
+    replaces: ClassVar[bool] = False
+
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
+        """Do nothing: the graph reads the earlier value."""
+        return value
+
+    def describe(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"action": "freeze"}
+
+    def __str__(self) -> str:
+        return "freeze"
+
+
+@dataclass(frozen=True)
+class Noise:
+    """Add normal noise.
+
+    Attributes
+    ----------
+    sd : float
+        In standard deviations of the value over the units of each image.
+    seed : int
+        The noise depends on the seed, the target, the timestep and the image, and on nothing else.
+    """
+
+    sd: float
+    seed: int = 0
+    sites_only: ClassVar[bool] = False
+    replaces: ClassVar[bool] = False
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.sd) and self.sd >= 0):
+            raise SpecError(f"the standard deviation of noise is a number from 0; got {self.sd}")
+
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
+        """Add noise to ``value``."""
+        spread = value.flatten(1).float().std(dim=1, correction=0).reshape(-1, *[1] * (value.ndim - 1))
+        return value + (self.sd * spread * draws.normal(f"{self.seed} {key} ", value)).to(value.dtype)
+
+    def describe(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"action": "noise", "sd": float(self.sd), "seed": int(self.seed)}
+
+    def __str__(self) -> str:
+        return f"noise({self.sd:g},seed={self.seed})"
+
+
+class Pattern:
+    """Activity that is imposed on a site.
+
+    Parameters
+    ----------
+    pattern : float, array or Tensor
+        One value, one per channel (C,), or one per unit (C, H, W); for the logits (classes,).
+    """
+
+    sites_only: ClassVar[bool] = True
+    verb: ClassVar[str]
+
+    def __init__(self, pattern: float | np.ndarray | Tensor, name: str = "") -> None:
+        if isinstance(pattern, Tensor):
+            pattern = pattern.detach().cpu().numpy()
+        try:
+            self.values = np.array(pattern, dtype=np.float32)
+        except (TypeError, ValueError) as error:
+            raise SpecError(f"a pattern is a number or an array of numbers; got {pattern!r:.60} ({error})") from None
+        if np.isinf(self.values).any():
+            raise SpecError("a pattern holds infinite values")
+        self.name = name
+
+    def fit(self, shape: tuple[int, ...], site: str) -> None:
+        """Refuse a pattern that does not fit a site of ``shape``; a value per channel spreads over space."""
+        allowed = {(), shape[:1], shape}
+        if self.values.shape not in allowed:
+            wanted = " or ".join(str(s) for s in sorted(allowed, key=len))
+            raise SpecError(f"a pattern for {site} has shape {wanted}; got {self.values.shape}")
+
+    def on(self, value: Tensor) -> Tensor:
+        """The pattern, ready to be broadcast over ``value`` (B, ...)."""
+        values = torch.from_numpy(self.values).to(device=value.device, dtype=value.dtype)
+        if values.ndim == 1:
+            values = values.reshape(-1, *[1] * (value.ndim - 2))
+        return values
+
+    def describe(self) -> dict[str, Any]:
+        """As plain JSON data: a single value as it is, an array by shape and sha256."""
+        about: dict[str, Any] = {"action": self.verb}
+        if self.values.ndim == 0:
+            return about | {"value": None if np.isnan(self.values) else float(self.values)}
+        digest = hashlib.sha256(np.ascontiguousarray(self.values).data).hexdigest()
+        return about | {"shape": list(self.values.shape), "sha256": digest}
+
+    def __str__(self) -> str:
+        if self.values.ndim == 0:
+            return f"{self.verb}({float(self.values):g})"
+        return f"{self.verb}({self.name or 'array'})"
+
+
+class Add(Pattern):
+    """Stimulate: add a pattern to the activity of a site."""
+
+    verb = "add"
+    replaces = False
+
+    def __init__(self, pattern: float | np.ndarray | Tensor, name: str = "") -> None:
+        super().__init__(pattern, name)
+        if np.isnan(self.values).any():
+            raise SpecError("a pattern that is added holds NaN")
+
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
+        """Add the pattern to ``value``."""
+        return value + self.on(value)
+
+
+class Clamp(Pattern):
+    """Set the activity of a site to a pattern; where the pattern is NaN the unit stays free."""
+
+    verb = "clamp"
+
+    @property
+    def replaces(self) -> bool:
+        """Whether no unit stays free."""
+        return not np.isnan(self.values).any()
+
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
+        """Put the pattern in the place of ``value``."""
+        pattern = self.on(value)
+        return torch.where(torch.isnan(pattern), value, pattern).expand_as(value)
+
+
+Action = Scale | Freeze | Noise | Add | Clamp
+
+ACTIONS: dict[str, Callable[..., Action]] = {"freeze": Freeze, "noise": Noise, "add": Add, "clamp": Clamp}
+"""Words of the grammar; a bare number is the strength of :class:`Scale`."""

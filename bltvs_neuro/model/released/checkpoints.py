@@ -1,0 +1,347 @@
+"""The released models: a table of checkpoints (weights, schedule, transform), and how one is loaded."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+import torch
+
+from ... import datasets
+from ...devices import pick_device
+from ...errors import DataError, SpecError, argument, unknown
+from ..blt_vs.module import BLT_VS
+from ..network import Network
+from ..others.zoo import ZOO, fitting, in_zoo, load_from_zoo
+from ..transform import Transform, symmetric
+from .hub import Fetched, fetch_weights
+from .weights import fill, own_weights, random_weights, read_weights, weights_sha256
+
+log = logging.getLogger(__name__)
+
+Classes = Literal["imagenet", "ecoset"]
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A released model.
+
+    Attributes
+    ----------
+    name, description : str
+    repo, filename, revision : str
+        The weights on the Hugging Face hub.
+    config : mapping
+        Keywords of :class:`BLT_VS`; the schedule is part of them.
+    classes : {"imagenet", "ecoset"} or tuple of str
+        Whose class names the logits have, see :func:`class_names`; or the names themselves.
+    accuracies : tuple of float
+        Published top-1 accuracy in percent at the first, second, ... timestep that has logits; from the training logs.
+    second_source : str or None
+        An archive of :data:`bltvs_neuro.datasets.DATASETS` that also holds the weights.
+    folder : Path or None
+        Where an exported model's weights lie (:mod:`.exported`); it has no ``repo`` then.
+    file_sha256 : str or None
+        Of an exported model's weights.
+    about : mapping
+        What an exported model says of its training, JSON-safe; it goes into the provenance.
+    """
+
+    name: str
+    description: str
+    repo: str
+    filename: str
+    revision: str
+    config: Mapping[str, Any]
+    classes: Classes | tuple[str, ...]
+    accuracies: tuple[float, ...]
+    second_source: str | None = None
+    folder: Path | None = None
+    file_sha256: str | None = None
+    about: Mapping[str, Any] = field(default_factory=dict)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "config": dict(self.config)}  # read-only mappings cannot be pickled
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state, config=MappingProxyType(state["config"]))
+
+    @property
+    def transform(self) -> Transform:
+        """From decoded pictures to the input of the released weights."""
+        return symmetric(self.config["image_size"])
+
+
+def _config(timesteps: int, num_classes: int, *, bio_unroll: bool) -> Mapping[str, Any]:
+    return MappingProxyType(
+        dict(
+            timesteps=timesteps,
+            num_classes=num_classes,
+            add_feats=100,
+            lateral_connections=True,
+            topdown_connections=True,
+            skip_connections=True,
+            bio_unroll=bio_unroll,
+            image_size=224,
+            readout_type="multi",
+        )
+    )
+
+
+SHAPES = Path(__file__).parent / "shapes"
+"""The folder of the checkpoint that comes with the package: model, training log and evaluation."""
+
+_TABLE = (
+    Checkpoint(
+        name="ecoset",
+        description="trained on Ecoset (565 categories), simultaneous schedule, 12 timesteps",
+        repo="novelmartis/blt_vs_model",
+        filename="blt_vs_slt_111_biounroll_1_t_12_readout_multi_dataset_ecoset_num_1.pth",
+        revision="main",
+        config=_config(12, 565, bio_unroll=True),
+        classes="ecoset",
+        accuracies=(50.00, 62.10, 66.39, 68.38, 69.51, 69.83),
+    ),
+    Checkpoint(
+        name="imagenet",
+        description="trained on ImageNet (1000 categories), sweep schedule, 6 timesteps",
+        repo="novelmartis/blt_vs_model",
+        filename="blt_vs_slt_111_biounroll_0_t_6_readout_multi_dataset_imagenet_num_1.pth",
+        revision="main",
+        config=_config(6, 1000, bio_unroll=False),
+        classes="imagenet",
+        accuracies=(52.77, 65.45, 69.05, 70.10, 70.29, 70.08),
+        second_source="weights/blt_vs.zip",
+    ),
+    # comes with the package; its model.json says more, and a test holds that it says the same
+    Checkpoint(
+        name="shapes",
+        description="small, trained on drawn objects (10 categories, 128 px), sweep schedule, 4 timesteps; no network needed",
+        repo="",
+        filename="weights.safetensors",
+        revision="",
+        config=MappingProxyType(
+            {**_config(4, 10, bio_unroll=False), "add_feats": 22, "image_size": 128, "width": 0.125}
+        ),
+        classes=("disc", "ring", "crescent", "triangle", "square", "star", "cross", "arrow", "heart", "gear"),
+        accuracies=(87.90, 93.80, 94.90, 95.20),
+        folder=SHAPES,
+        file_sha256="a95732c557a70669fd4d839f8dfb7f101fd7d6cd7aba9948e8bb2325db156a0e",
+    ),
+)
+
+CHECKPOINTS: dict[str, Checkpoint] = {checkpoint.name: checkpoint for checkpoint in _TABLE}
+"""The released models by name, and the one that comes with the package."""
+
+
+def find_checkpoint(name: str | Path) -> Checkpoint:
+    """Return a checkpoint by its name, or that of a folder which :func:`.exported.export_model` wrote.
+
+    Raises
+    ------
+    SpecError
+        Neither a name of :data:`CHECKPOINTS` nor a folder.
+    WeightsError
+        A folder that does not hold an exported model.
+    """
+    known = CHECKPOINTS.get(name) if isinstance(name, str) else None
+    if known is not None and known.folder is None:
+        return known
+    folder = Path(name) if known is None or known.folder is None else known.folder
+    if folder.is_dir():
+        from .exported import read_checkpoint
+
+        return read_checkpoint(folder)
+    raise unknown(
+        "model", str(name), [*CHECKPOINTS, *ZOO, "torchvision:NAME", "timm:NAME", "the folder of an exported model"]
+    )
+
+
+def load_model(
+    name: str | Path = "ecoset",
+    weights: str | Path = "pretrained",
+    *,
+    seed: int = 0,
+    device: str | torch.device = "cpu",
+    image_size: int | None = None,
+    num_classes: int | None = None,
+    layers: Sequence[str] | None = None,
+    transform: Transform | None = None,
+    cache_dir: str | Path | None = None,
+) -> Network:
+    """Load a model, ready to be run: in eval mode, with its transform and the record of where its weights are from.
+
+    Parameters
+    ----------
+    name : str or Path
+        A name of :data:`CHECKPOINTS` (``"ecoset"``, ``"imagenet"``, ``"shapes"``), or the folder of an exported model, which
+        holds ``model.json`` and ``weights.safetensors``; a comparison model (``"resnet50"``, ``"cornet_s"``, ``"b_vs"``,
+        ``"vnet"``); or any classifier of torchvision or timm (``"torchvision:resnet18"``, ``"timm:convnext_tiny"``).
+    weights : "pretrained", "untrained", str or Path
+        The released weights, fetched at their first use; random ones; or a file (.pth, .pt, .safetensors) of your own
+        for the same architecture. Nothing but ``"untrained"`` ever gives random weights. Of torchvision's models also
+        the name of one of several released weights (``"IMAGENET1K_V1"``).
+    seed : int
+        Of untrained weights. Global random states are neither used nor changed.
+    device : str or torch.device
+        Where the model goes.
+    image_size : int, optional
+        Input height and width, pixels; the model's own unless given. BLT_VS knows 224, for which its released weights
+        are, and 128.
+    num_classes : int, optional
+        Logits of untrained or own weights; the model's own unless given.
+    layers : sequence of str, optional
+        The areas of a model of torchvision or timm: names of its layers, each called once per forward pass.
+    transform : Transform, optional
+        In place of the model's own, where own weights were trained with another.
+    cache_dir : str or Path, optional
+        Hugging Face cache folder.
+
+    Returns
+    -------
+    Network
+        A :class:`BLT_VS` for the first three kinds. With the attributes ``transform`` and ``provenance`` (a JSON-safe
+        dict that holds, among others, ``weights``, ``weights_sha256`` of the values, and of a file ``file_sha256``).
+
+    Raises
+    ------
+    SpecError
+        An unknown name, or pretrained weights for another image size or number of classes.
+    WeightsError
+        The weights cannot be found, fetched or verified, or belong to another architecture.
+
+    Examples
+    --------
+    >>> model = load_model("imagenet", weights="untrained", seed=1)
+    >>> model.provenance["weights"], model.provenance["seed"]
+    ('untrained', 1)
+    """
+    device = pick_device(device)
+    if isinstance(name, str) and in_zoo(name) and not Path(name).is_dir():
+        network = load_from_zoo(
+            name, weights, seed=seed, num_classes=num_classes, image_size=image_size, layers=layers, transform=transform
+        )
+        return network.to(device).eval()
+    checkpoint = find_checkpoint(name)
+    name = checkpoint.name
+    if layers is not None:
+        raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
+    if weights == "pretrained" and num_classes not in (None, checkpoint.config["num_classes"]):
+        raise SpecError(
+            f"the released weights of {name!r} have {checkpoint.config['num_classes']} classes, not {num_classes}"
+        )
+    if weights == "pretrained" and image_size not in (None, checkpoint.config["image_size"]):
+        raise SpecError(
+            f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; "
+            f"an image_size of {image_size} needs {argument('weights', 'untrained')} or {argument('weights', 'PATH')} of your own"
+        )
+    given = {"image_size": image_size or (transform and transform.size), "num_classes": num_classes}
+    config = {**checkpoint.config, **{key: value for key, value in given.items() if value is not None}}
+    provenance: dict[str, Any] = {"model": name, "architecture": "BLT_VS", "config": dict(config)}
+
+    state = None
+    if weights != "untrained":
+        state, origin = _state_of(checkpoint, weights, cache_dir)
+        provenance |= origin
+    with random_weights(seed):
+        model = BLT_VS(**config)
+    if state is None:
+        log.warning("%s has untrained weights (seed %d): its activations are those of a random network", name, seed)
+        provenance |= {"weights": "untrained", "seed": seed, "torch": str(torch.__version__)}
+    else:
+        fill(model, state, str(provenance["file"]), f"model {name!r} at {config['image_size']} pixels")
+    transform = fitting(transform or symmetric(config["image_size"]), model.image_size)
+    provenance |= {"weights_sha256": weights_sha256(model), "transform": transform.describe()}
+    model.checkpoint = checkpoint  # type: ignore[assignment]
+    model.transform = transform
+    model.provenance = provenance
+    return model.to(device).eval()
+
+
+def _without_log(training: Mapping[str, Any]) -> dict[str, Any]:
+    """What a store should say of a training: the log of its epochs stays in model.json."""
+    return {key: value for key, value in training.items() if key not in ("log", "history")}
+
+
+def _state_of(
+    checkpoint: Checkpoint, weights: str | Path, cache_dir: str | Path | None
+) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
+    """The state dict and what the provenance says of it."""
+    if weights == "pretrained" and checkpoint.folder is not None:
+        from .exported import read_exported_weights
+
+        origin = {
+            "weights": "exported",
+            "origin": f"bltvs_neuro/model/{checkpoint.folder.name}, in the package"
+            if checkpoint.folder == SHAPES
+            else str(checkpoint.folder),
+            "file": checkpoint.filename,
+            "file_sha256": checkpoint.file_sha256,
+            "verified": "sha256 in model.json",
+            "about": {**checkpoint.about, "training": _without_log(checkpoint.about["training"])},
+        }
+        return read_exported_weights(checkpoint), origin
+    if weights == "pretrained":
+        fetched: Fetched = fetch_weights(
+            checkpoint.repo,
+            checkpoint.filename,
+            checkpoint.revision,
+            second_source=checkpoint.second_source,
+            cache_dir=cache_dir,
+        )
+        origin = {
+            "weights": "pretrained",
+            "origin": fetched.origin,
+            "revision": fetched.revision,
+            "file": checkpoint.filename,
+            "file_sha256": fetched.sha256,
+            "verified": fetched.verified,
+        }
+        return read_weights(fetched.content, checkpoint.filename), origin
+    return own_weights(weights)
+
+
+def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
+    """Names of the classes, in the order of the logits.
+
+    Parameters
+    ----------
+    checkpoint : str, Path or Checkpoint
+        ``"imagenet"``: from torchvision's metadata. ``"ecoset"``: a file, fetched at its first use. An exported model
+        holds the names itself. A comparison model is taken to know ImageNet's classes, or Ecoset's where it has 565.
+
+    Returns
+    -------
+    tuple of str
+
+    Raises
+    ------
+    SpecError
+        An unknown name.
+    DataError
+        The file cannot be fetched or is not what it should be.
+    """
+    if isinstance(checkpoint, str) and in_zoo(checkpoint) and not Path(checkpoint).is_dir():
+        trained_on_ecoset = checkpoint in ZOO and ZOO[checkpoint].config.get("num_classes") == 565
+        return _names_of("ecoset" if trained_on_ecoset else "imagenet")
+    if not isinstance(checkpoint, Checkpoint):
+        checkpoint = find_checkpoint(checkpoint)
+    names = checkpoint.classes if isinstance(checkpoint.classes, tuple) else _names_of(checkpoint.classes)
+    if len(names) != checkpoint.config["num_classes"]:
+        raise DataError(
+            f"{len(names)} class names for {checkpoint.config['num_classes']} logits of {checkpoint.name!r}"
+        )
+    return tuple(str(class_name) for class_name in names)
+
+
+def _names_of(classes: Classes) -> tuple[str, ...]:
+    if classes == "imagenet":
+        from torchvision.models import ResNet18_Weights  # takes seconds to import
+
+        return tuple(ResNet18_Weights.IMAGENET1K_V1.meta["categories"])
+    return tuple(str(name) for name in json.loads(datasets.fetch("classes/ecoset.json").read_text("utf-8")))

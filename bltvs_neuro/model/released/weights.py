@@ -1,0 +1,193 @@
+"""Files of weights: reading them without running code, checking them against a model, naming them by their content."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import json
+import logging
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import torch
+from torch import Tensor, nn
+
+from ... import datasets
+from ...errors import WeightsError, argument, listed
+from .tensors import REMEDY, check_tensors, kind, too_large, why_unread
+
+log = logging.getLogger(__name__)
+
+SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
+STRAY = ("total_ops", "total_params")
+"""Keys that a profiler left in the released files; they are no parameters."""
+STATE_DICT = "state_dict"
+
+
+def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
+    """Name weights by their content, the same for every file format, device and memory layout.
+
+    Parameters
+    ----------
+    weights : Module or mapping of str to Tensor
+        A model, or its state dict.
+
+    Returns
+    -------
+    str
+        sha256, hexadecimal, over the keys in sorted order: for each a JSON line ``[key, dtype, shape]`` and the values'
+        bytes in row-major order.
+    """
+    state = weights.state_dict() if isinstance(weights, nn.Module) else weights
+    digest = hashlib.sha256()
+    for key in sorted(state):
+        tensor = state[key].detach().cpu().contiguous()
+        head = [key, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
+        digest.update(json.dumps(head).encode() + b"\n")
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()
+
+
+def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
+    """Read a state dict onto the CPU.
+
+    Parameters
+    ----------
+    source : Path or bytes
+        A file written by ``torch.save(model.state_dict(), ...)`` or safetensors, or the content of one. A training
+        checkpoint that has its state dict under ``"state_dict"`` is read as well.
+    name : str
+        What errors call it; its suffix decides between the two formats.
+
+    Returns
+    -------
+    dict of str to Tensor
+        Without :data:`STRAY` keys and without the ``module.`` that DataParallel puts before every key.
+
+    Raises
+    ------
+    WeightsError
+        The file cannot be read, or holds anything but dense tensors of finite numbers (nothing in it is executed).
+    """
+    try:
+        if name.endswith(".safetensors"):
+            content = _read_safetensors(source)
+        else:
+            stream: Path | IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source
+            content = torch.load(stream, map_location="cpu", weights_only=True)
+    except WeightsError:
+        raise
+    except Exception as error:  # the unpickler raises almost anything on a file that is something else
+        raise WeightsError(
+            f"{name} is no file of weights that can be read without running code from it ({why_unread(error)}); {REMEDY}"
+        ) from error
+    if isinstance(content, Mapping) and isinstance(content.get(STATE_DICT), Mapping):
+        content = content[STATE_DICT]  # type: ignore[assignment]
+    if not isinstance(content, Mapping):
+        raise WeightsError(f"{name} holds a {type(content).__name__} and not a state dict; {REMEDY}")
+    other = [
+        f"{key} ({type(v).__name__})"
+        for key, v in content.items()
+        if not (isinstance(v, Tensor) and isinstance(key, str))
+    ]
+    if other:
+        raise WeightsError(
+            f"{name} holds what is no named tensor, {listed(other)}, and so is not a state dict; {REMEDY}"
+        )
+    state = {str(key): value for key, value in content.items() if not any(stray in str(key) for stray in STRAY)}
+    if state and all(key.startswith("module.") for key in state):
+        state = {key.removeprefix("module."): value for key, value in state.items()}
+    check_tensors(state, name)
+    return state
+
+
+def _read_safetensors(source: Path | bytes) -> dict[str, Tensor]:
+    import safetensors.torch
+
+    return safetensors.torch.load(source if isinstance(source, bytes) else source.read_bytes())
+
+
+def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str) -> None:
+    """Load ``state`` into ``model``, every key and no other, every shape as it is.
+
+    Parameters
+    ----------
+    model : Module
+    state : mapping of str to Tensor
+    name : str
+        What the weights are called in an error.
+    expected : str
+        What the model is called in an error.
+
+    Raises
+    ------
+    WeightsError
+        Keys are missing or unexpected, shapes or kinds of numbers differ; the model is unchanged then. Narrower and wider
+        floats are taken, which a warning says where they lose digits.
+    """
+    own = model.state_dict()
+    missing = [key for key in own if key not in state]
+    unexpected = [key for key in state if key not in own]
+    shapes = [
+        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
+        for key in own
+        if key in state and own[key].shape != state[key].shape
+    ]
+    kinds = [
+        f"{key} {str(state[key].dtype).removeprefix('torch.')} instead of {str(own[key].dtype).removeprefix('torch.')}"
+        for key in own
+        if key in state and kind(own[key].dtype) != kind(state[key].dtype)
+    ]
+    large = [key for key in own if not (missing or kinds) and too_large(state[key], own[key].dtype)]
+    problems = [
+        f"{len(keys)} {what} ({listed(keys, 3)})"
+        for keys, what in (
+            (missing, "keys are missing"),
+            (unexpected, "keys are unexpected"),
+            (shapes, "shapes differ"),
+            (kinds, "types differ"),
+            (large, "tensors hold larger numbers than the model can"),
+        )
+        if keys
+    ]
+    if problems:
+        raise WeightsError(f"{name} does not fit {expected}: {'; '.join(problems)}")
+    wide = [key for key in own if state[key].is_floating_point() and state[key].itemsize > own[key].itemsize]
+    if wide:
+        log.warning("%s: %d tensors are rounded to the model's float32 (%s)", name, len(wide), listed(wide, 3))
+    model.load_state_dict(dict(state), strict=True)
+
+
+def own_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
+    """Read a file of one's own.
+
+    Returns
+    -------
+    state : dict of str to Tensor
+    origin : dict
+        What the provenance says of it: ``weights``, ``origin``, ``file``, ``file_sha256``.
+
+    Raises
+    ------
+    WeightsError
+        There is no such file, or it holds no weights.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise WeightsError(
+            f"{argument('weights', str(path))}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
+            f"file ({', '.join(SUFFIXES)})"
+        )
+    origin = {"weights": "file", "origin": str(path), "file": path.name, "file_sha256": datasets.sha256_file(path)}
+    return read_weights(path, path.name), origin
+
+
+@contextmanager
+def random_weights(seed: int) -> Iterator[None]:
+    """Draw from ``seed`` what is constructed here; global random states are as before afterwards."""
+    with torch.random.fork_rng(devices=[]):
+        # Not torch.manual_seed, which would also seed every GPU.
+        torch.default_generator.manual_seed(seed)
+        yield

@@ -1,0 +1,1 @@
+"""One small file per format of neural data."""

@@ -1,0 +1,1 @@
+"""What readers share: tables, ids, NIfTI, regions of interest, options."""

@@ -1,0 +1,196 @@
+"""What a file is, what it holds, and how to load it; :mod:`bltvs_neuro.foreign` does so without trusting its claims."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+
+from ...datasets import sha256_file
+from ...errors import DataError, listed
+from ...foreign.hdf5 import check_dataset, datasets, open_hdf5, read_dataset
+from ...foreign.matlab5 import load_matlab5, matlab5_headers
+from ...foreign.npy import load_npz, npy_header, npz_headers, open_npy
+from ...foreign.text import read_json as load_json
+from ...paths import regular
+
+__all__ = [
+    "Kind",
+    "Variable",
+    "check_dataset",
+    "describe",
+    "json_keys",
+    "kind",
+    "load_arrays",
+    "load_json",
+    "npy_header",
+    "open_hdf5",
+    "open_npy",
+    "provenance",
+    "read_dataset",
+    "sha256_files",
+    "variables",
+]
+
+Kind = Literal[
+    "folder", "hdf5", "matlab73", "matlab5", "npy", "npz", "nifti", "json", "table", "pickle", "fif", "unknown"
+]
+
+
+DEFLATE_RATIO = 1100
+"""Deflate cannot shrink more than 1032 times: a volume that claims more than this of its file is refused."""
+
+
+class Variable(NamedTuple):
+    """Shape and type of one array of a file, in the axis order in which it is loaded."""
+
+    shape: tuple[int, ...]
+    dtype: str
+
+    def __str__(self) -> str:
+        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
+
+
+def kind(path: Path) -> Kind:
+    """The container format, from the first bytes; text formats from the suffix."""
+    if path.is_dir():
+        return "folder"
+    try:
+        regular(path)
+    except OSError as error:
+        raise DataError(str(error)) from None
+    with path.open("rb") as stream:
+        head = stream.read(520)
+    suffixes = "".join(path.suffixes[-2:]).lower()
+    if head.startswith(b"MATLAB 7.3"):
+        return "matlab73"
+    if head.startswith(b"\x89HDF\r\n\x1a\n") or head[512:].startswith(b"\x89HDF\r\n"):
+        return "hdf5"
+    if head.startswith(b"MATLAB 5.0"):
+        return "matlab5"
+    if head.startswith(b"\x93NUMPY"):
+        return "npy"
+    if head.startswith(b"PK\x03\x04") and suffixes.endswith(".npz"):
+        return "npz"
+    if suffixes.endswith((".nii", ".nii.gz")):
+        return "nifti"
+    if suffixes.endswith((".fif", ".fif.gz")):
+        return "fif"
+    if suffixes.endswith(".json"):
+        return "json"
+    if suffixes.endswith((".csv", ".tsv", ".txt")):
+        return "table"
+    if suffixes.endswith((".pkl", ".pickle")) or head[:1] == b"\x80":
+        return "pickle"
+    return "unknown"
+
+
+def variables(path: Path) -> dict[str, Variable]:
+    """The arrays a container holds, by name, read from its headers; empty for other files."""
+    what = kind(path)
+    try:
+        if what in ("hdf5", "matlab73"):
+            return _hdf5_variables(path, transposed=what == "matlab73")
+        if what == "matlab5":
+            return {name: Variable(shape, dtype) for name, (shape, dtype) in matlab5_headers(path).items()}
+        if what == "npy":
+            with path.open("rb") as stream:
+                shape, _, dtype = npy_header(stream, path)
+            return {"": Variable(shape, str(dtype))}
+        if what == "npz":
+            return {name: Variable(shape, str(dtype)) for name, (shape, dtype) in npz_headers(path).items()}
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file makes these libraries raise almost anything
+        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
+    return {}
+
+
+def describe(path: Path) -> str:
+    """One line on what a file or folder holds, for error messages."""
+    if not path.exists():
+        return "nothing there"
+    what = kind(path)
+    if what == "folder":
+        return (
+            f"a folder with {listed(sorted(p.name + ('/' if p.is_dir() else '') for p in path.iterdir())) or 'nothing'}"
+        )
+    size = path.stat().st_size
+    try:
+        held = variables(path)
+    except DataError as error:
+        return str(error)
+    if held:
+        return f"{what} with {listed([f'{name} ({var})' if name else str(var) for name, var in held.items()])}"
+    if what == "json":
+        return f"JSON with {listed(json_keys(path))}"
+    if what == "table":
+        with path.open(encoding="utf-8", errors="replace") as stream:
+            return f"a text table of {size} bytes that begins {stream.readline(120).strip()!r}"
+    with path.open("rb") as stream:
+        return f"{'an' if what[0] in 'aeiou' else 'a'} {what} file of {size} bytes that begins {stream.read(16)!r}"
+
+
+def json_keys(path: Path) -> list[str]:
+    """Top-level keys of a JSON object; its type when it is none."""
+    data = load_json(path)
+    return list(data) if isinstance(data, dict) else [type(data).__name__]
+
+
+def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
+    """Load arrays of a .npy (named ``""``), .npz, .mat (v5 and v7.3, in MATLAB's axis order) or HDF5 file.
+
+    Raises
+    ------
+    DataError
+        The file is damaged, holds pickled objects, or declares more than it can hold.
+    """
+    held = variables(path)
+    wanted = list(held) if names is None else [name for name in names if name in held]
+    what = kind(path)
+    try:
+        if what == "npy":
+            return {"": open_npy(path)[...]}
+        if what == "npz":
+            return load_npz(path, wanted)
+        if what == "matlab5":
+            return load_matlab5(path, wanted)
+        if what in ("hdf5", "matlab73"):
+            with open_hdf5(path) as file:
+                loaded = {name: read_dataset(file[name]) for name in wanted}
+            if what == "matlab73":
+                return {name: np.ascontiguousarray(value.T) for name, value in loaded.items()}
+            return loaded
+    except DataError:
+        raise
+    except Exception as error:  # a damaged file makes these libraries raise almost anything
+        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
+    raise DataError(f"{path} holds no arrays: {describe(path)}")
+
+
+def sha256_files(paths: Iterable[Path], root: Path | None = None) -> str:
+    """The sha256 of one file, or of the names and sha256 of several."""
+    files = list(paths)
+    if len(files) == 1:
+        return sha256_file(files[0])
+    total = hashlib.sha256()
+    for file in sorted(files):
+        name = file.relative_to(root).as_posix() if root is not None else file.name
+        total.update(f"{name}\0{sha256_file(file)}\n".encode())
+    return total.hexdigest()
+
+
+def provenance(*paths: Path, root: Path | None = None) -> dict[str, str]:
+    """Attributes that say where data come from: ``source`` and ``sha256``."""
+    return {"source": str(root if root is not None else paths[0]), "sha256": sha256_files(paths, root)}
+
+
+def _hdf5_variables(path: Path, *, transposed: bool) -> dict[str, Variable]:
+    return {
+        name: Variable(held.shape[::-1] if transposed else held.shape, held.dtype)
+        for name, held in datasets(path).items()
+        if not name.startswith("#")  # where MATLAB keeps what cells refer to
+    }

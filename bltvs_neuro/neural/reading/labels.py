@@ -1,0 +1,76 @@
+"""The labels that both forms share: unique ids, the ids of pairs, counts of repetitions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from ...errors import DataError, listed
+
+
+def pair_coords(stimulus_ids: Sequence[str]) -> dict[str, NDArray[np.object_]]:
+    """``stimulus_a`` and ``stimulus_b`` of every pair in condensed order.
+
+    They are object arrays, whose entries share the ids: text arrays would weigh more than the dissimilarities.
+    """
+    ids = np.empty(len(stimulus_ids), dtype=object)
+    ids[:] = list(stimulus_ids)
+    row, column = np.triu_indices(len(ids), 1)
+    return {"stimulus_a": ids[row], "stimulus_b": ids[column]}
+
+
+def id_text(value: Any) -> str | None:
+    """An id as text, or None for what stands for a missing one: None, NaN, an empty text.
+
+    Whole numbers that a column with gaps turned into floats are whole again.
+
+    Examples
+    --------
+    >>> id_text(11.0), id_text(7), id_text("007"), id_text(float("nan")), id_text(" ")
+    ('11', '7', '007', None, None)
+    """
+    if value is None or (np.ndim(value) == 0 and not isinstance(value, str | bytes) and pd.isna(value)):
+        return None
+    if isinstance(value, bytes):
+        value = value.decode("utf-8", "backslashreplace")
+    if isinstance(value, float | np.floating) and float(value).is_integer():
+        value = int(value)
+    text = str(value)
+    return text if text.strip() else None
+
+
+def id_texts(stimulus_ids: Iterable[Any]) -> list[str]:
+    """Ids as text; a DataError says which are missing, so that no two unlabelled items are taken for one stimulus."""
+    ids = [id_text(stimulus) for stimulus in stimulus_ids]
+    gone = [position for position, stimulus in enumerate(ids) if stimulus is None]
+    if gone:
+        raise DataError(
+            f"{len(gone)} of {len(ids)} stimulus ids are missing (None, NaN or empty), at positions {listed(gone)} from 0"
+        )
+    return [stimulus for stimulus in ids if stimulus is not None]
+
+
+def unique_ids(stimulus_ids: Iterable[str]) -> tuple[str, ...]:
+    """``stimulus_ids`` as text; a DataError names those that repeat or are missing."""
+    ids = tuple(id_texts(stimulus_ids))
+    if len(set(ids)) != len(ids):
+        seen: dict[str, int] = {}
+        for stimulus in ids:
+            seen[stimulus] = seen.get(stimulus, 0) + 1
+        twice = [f"{stimulus} ({count} times)" for stimulus, count in seen.items() if count > 1]
+        raise DataError(f"stimulus ids are unique; these repeat: {listed(twice)}")
+    return ids
+
+
+def count_repetitions(stimulus_ids: Iterable[str]) -> NDArray[np.int64]:
+    """How often each presentation's stimulus was shown before."""
+    seen: dict[str, int] = {}
+    counts = []
+    for stimulus in stimulus_ids:
+        counts.append(seen.get(stimulus, 0))
+        seen[stimulus] = counts[-1] + 1
+    return np.array(counts, dtype=np.int64)

@@ -1,0 +1,1 @@
+"""Similarities of RDMs, plain and for bootstrap samples."""

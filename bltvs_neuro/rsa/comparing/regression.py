@@ -1,0 +1,212 @@
+"""Weighted models and partial correlations of RDMs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from scipy import stats as sps
+from scipy.optimize import nnls
+
+from ...errors import DataError, SpecError, unknown
+from ...neural.condensed import n_from_pairs
+from ...neural.labelled import align_rdms, check_rdms
+from ..inference.ceiling import nan_mean, scale_for_pooling
+from .similarity import SIMILARITIES, Similarity, compare_vectors, similarity_name
+from .whitening import whiten
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class WeightedModel:
+    """A weighted sum of model RDMs, fitted and scored on what it was not fitted to."""
+
+    names: tuple[str, ...]
+    weights: Array
+    """(models,) fitted to all data; not negative."""
+    score: float
+    """Mean over folds of the similarity with held-out subjects on pairs of held-out stimuli; a fold in which no model helped,
+    so that all weights are zero, predicts nothing and counts as 0."""
+    fold_scores: Array
+    """(stimulus folds, subject folds)."""
+    fold_weights: Array
+    """(stimulus folds, subject folds, models)."""
+    ceiling_lower: float
+    """Mean over the same folds of the similarity with the pooled training subjects."""
+
+
+def fit_weights(models: Array, data: Array, similarity: str = "pearson") -> Array:
+    """Fit non-negative weights so that the weighted sum of models is like the pooled subjects.
+
+    Parameters
+    ----------
+    models, data : arrays (n_models, n_pairs), (n_subjects, n_pairs)
+        Pairs that are NaN in any of them are not used.
+    similarity : str
+        cosine, pearson, cosine_cov or corr_cov: decides how subjects are pooled, whether RDMs are centred, and whether
+        entries are whitened.
+
+    Returns
+    -------
+    array (n_models,)
+        Not negative, of unit norm unless all are zero.
+
+    References
+    ----------
+    Khaligh-Razavi & Kriegeskorte (2014), doi:10.1371/journal.pcbi.1003915.
+    """
+    kind = _linear(similarity)
+    valid = np.asarray(~np.isnan(models).any(axis=0) & ~np.isnan(data).any(axis=0))
+    if valid.sum() < 2:
+        raise DataError("fewer than 2 pairs of stimuli have all their dissimilarities")
+    x, y = (_rows(v, kind, valid) for v in (models, data))
+    # The sum of subjects of unit norm has the largest mean similarity with them.
+    weights, _ = nnls(x.T, (y / np.linalg.norm(y, axis=1, keepdims=True)).mean(axis=0))
+    norm = np.linalg.norm(weights)
+    return np.asarray(weights / norm if norm > 0 else weights)
+
+
+def _linear(similarity: str) -> Similarity:
+    kind = SIMILARITIES[similarity_name(similarity)]
+    if kind.family != "linear":
+        linear = [name for name, s in SIMILARITIES.items() if s.family == "linear"]
+        raise SpecError(f"weights are fitted for {', '.join(linear)}; got {similarity!r}, which depends on ranks")
+    return kind
+
+
+def _rows(vectors: Array, kind: Similarity, valid: NDArray[np.bool_]) -> Array:
+    """RDMs as rows in which least squares maximises the similarity."""
+    x = np.where(valid, vectors, 0.0)
+    if kind.centered:
+        x = np.where(valid, x - x.sum(axis=1, keepdims=True) / valid.sum(), 0.0)
+    return whiten(x, valid) if kind.whitened else x[:, valid]
+
+
+def weighted_model(
+    models: xr.DataArray,
+    brain: xr.DataArray,
+    *,
+    similarity: str = "corr_cov",
+    stimulus_folds: int = 5,
+    subject_folds: int | None = None,
+    seed: int = 0,
+) -> WeightedModel:
+    """Fit a weighted sum of models and score it on held-out stimuli and held-out subjects.
+
+    Parameters
+    ----------
+    models, brain : xarray.DataArray
+        RDMs without NaN; one RDM per subject in ``brain``.
+    similarity : str
+        See :func:`fit_weights`.
+    stimulus_folds : int
+        Groups of stimuli, left out in turn. A fold is scored on pairs within its stimuli: at least 3 stimuli each. 1: no
+        cross-validation over stimuli.
+    subject_folds : int, optional
+        Groups of subjects, left out in turn; None: each subject on its own. 1: no cross-validation over subjects.
+    seed : int
+        Of the assignment of stimuli and subjects to folds.
+
+    Returns
+    -------
+    WeightedModel
+
+    References
+    ----------
+    Storrs et al. (2021), doi:10.1162/jocn_a_01755; Schütt et al. (2023), doi:10.7554/eLife.82566.
+    """
+    name = similarity_name(similarity)
+    _linear(name)
+    for rdms in (models, brain):
+        check_rdms(rdms, missing="raise")
+    models, brain = align_rdms(models, brain, names=("the models", "the neural data"))
+    m, d = models.values, brain.values
+    n, k = n_from_pairs(m.shape[1]), len(d)
+    groups = k if subject_folds is None else subject_folds
+    if not 1 <= stimulus_folds <= n // 3:
+        raise SpecError(f"{n} stimuli allow 1 to {n // 3} folds of at least 3; got {stimulus_folds}")
+    if not 1 <= groups <= k:
+        raise SpecError(f"{k} subjects allow 1 to {k} folds; got {groups}")
+    rng = np.random.default_rng(seed)
+    stimulus_fold = rng.permutation(np.arange(n) % stimulus_folds)
+    subject_fold = rng.permutation(np.arange(k) % groups)
+    row, column = np.triu_indices(n, 1)
+    scores, ceilings = np.empty((2, stimulus_folds, groups))
+    weights = np.empty((stimulus_folds, groups, len(m)))
+    for i in range(stimulus_folds):
+        out = stimulus_fold == i
+        test = out[row] & out[column]
+        train = np.ones(len(row), bool) if stimulus_folds == 1 else ~out[row] & ~out[column]
+        for j in range(groups):
+            inside = np.ones(k, bool) if groups == 1 else subject_fold != j
+            outside = subject_fold == j
+            weights[i, j] = fit_weights(m[:, train], d[inside][:, train], name)
+            fitted = compare_vectors(weights[i, j] @ m[:, test], d[outside][:, test], name).mean()
+            scores[i, j] = fitted if weights[i, j].any() else 0.0
+            pool = nan_mean(scale_for_pooling(d[inside], SIMILARITIES[name]))
+            ceilings[i, j] = compare_vectors(pool[test], d[outside][:, test], name).mean() if groups > 1 else np.nan
+    names = tuple(str(x) for x in models["name"].values) if "name" in models.coords else tuple(map(str, range(len(m))))
+    ceiling = float(ceilings.mean()) if groups > 1 else float("nan")
+    return WeightedModel(names, fit_weights(m, d, name), float(np.mean(scores)), scores, weights, ceiling)
+
+
+def partial_correlation(
+    models: xr.DataArray,
+    brain: xr.DataArray,
+    control: xr.DataArray,
+    *,
+    kind: Literal["partial", "semipartial"] = "partial",
+    ranks: Literal["no", "yes"] = "no",
+) -> xr.DataArray:
+    """Correlate models with subjects after taking control RDMs out.
+
+    Parameters
+    ----------
+    models, brain, control : xarray.DataArray
+        RDMs without NaN.
+    kind : {"partial", "semipartial"}
+        Controls are taken out of both, or of the models only: the square of the semi-partial correlation is the share of the
+        subject's variance that a model adds to the controls.
+    ranks : {"no", "yes"}
+        Replace RDMs by their ranks first.
+
+    Returns
+    -------
+    xarray.DataArray
+        (model, subject). NaN where the controls explain a model entirely.
+
+    Examples
+    --------
+    >>> from bltvs_neuro.neural import make_rdms
+    >>> a, b = (make_rdms(np.random.default_rng(i).random(15), list("abcdef"), metric="m") for i in (0, 1))
+    >>> bool(np.isnan(partial_correlation(a, b, a)[0, 0]))
+    True
+    """
+    if kind not in ("partial", "semipartial"):
+        raise unknown("kind", kind, ("partial", "semipartial"))
+    for rdms in (models, brain, control):
+        check_rdms(rdms, missing="raise")
+    models, brain, control = align_rdms(models, brain, control, names=("the models", "the neural data", "the controls"))
+    x, y, z = (sps.rankdata(r.values, axis=1) if ranks == "yes" else r.values for r in (models, brain, control))
+    design = np.column_stack([np.ones(z.shape[1]), z.T])
+    basis, singular, _ = np.linalg.svd(design / np.linalg.norm(design, axis=0), full_matrices=False)
+    basis = basis[:, singular > 1e-10 * singular[0]]
+
+    def unit(v: Array, *, residual: bool) -> Array:
+        v = v - v.mean(axis=1, keepdims=True)
+        before = np.linalg.norm(v, axis=1)
+        if residual:
+            v = v - (v @ basis) @ basis.T
+        norm = np.linalg.norm(v, axis=1)
+        return np.asarray(v / np.where(norm > 1e-10 * before, norm, np.nan)[:, None])
+
+    values = unit(x, residual=True) @ unit(y, residual=kind == "partial").T
+    coords = {}
+    for dim, rdms, names in (("model", models, "name"), ("subject", brain, "subject")):
+        labels = rdms[names].values if names in rdms.coords else np.arange(len(rdms))
+        coords[dim] = [str(label) for label in labels]
+    return xr.DataArray(values, dims=("model", "subject"), coords=coords, name=f"{kind} correlation")

@@ -1,0 +1,1 @@
+"""Figures of RDMs and of their comparison."""

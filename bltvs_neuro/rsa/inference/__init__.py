@@ -1,0 +1,1 @@
+"""Variances, intervals, noise ceilings and tests of comparisons."""

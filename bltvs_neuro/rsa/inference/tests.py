@@ -1,0 +1,165 @@
+"""Tests of models: against zero, against the noise ceiling, against each other, and against shuffled stimuli."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import stats as sps
+
+from ...errors import DataError, SpecError, argument, unknown
+from ...neural.condensed import n_from_pairs
+from ...stats import LEAST_DOF, sign_flip_test
+from ..comparing.similarity import SIMILARITIES, compare_vectors, embed, similarity_name
+from .variance import Spread
+
+Array = NDArray[np.float64]
+TestName = Literal["t", "sign_flip"]
+TESTS: tuple[TestName, ...] = ("t", "sign_flip")
+
+
+class ModelTests(NamedTuple):
+    """p values, not corrected for multiple tests."""
+
+    zero: Array
+    """(models,) one-sided: the score is above zero."""
+    ceiling: Array
+    """(models,) two-sided: the score differs from the lower noise ceiling."""
+    pairwise: Array
+    """(models, models) two-sided: two scores differ; 1 on the diagonal."""
+
+
+def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, seed: int = 0) -> ModelTests:
+    """Test models with their variances, or by flipping the signs of subjects.
+
+    Parameters
+    ----------
+    found : Spread
+    test : {"t", "sign_flip"}
+        ``"t"``: score over standard error, t-distributed with ``found.dof`` degrees of freedom (against zero:
+        ``found.zero_dof``); generalises to what ``found.over`` names. ``"sign_flip"``: generalises to subjects; with k
+        subjects no p value is below 1/2**k.
+    n_flips, seed : int
+        For ``"sign_flip"``.
+
+    Returns
+    -------
+    ModelTests
+        NaN where a score or its variance is undefined, or rests on fewer than one degree of freedom (``"t"``).
+
+    References
+    ----------
+    Schütt et al. (2023), doi:10.7554/eLife.82566.
+    """
+    if test not in TESTS:
+        raise unknown("test", test, TESTS)
+    mean = found.mean
+    if test == "t":
+        zero = _t(mean, found.variance)
+        below = _t(mean - found.ceiling.lower, found.ceiling_difference_variance[:, 0])
+        differ = _t(mean[:, None] - mean[None, :], found.difference_variance)
+        pairwise = 2 * sps.t.sf(np.abs(differ), found.difference_dof)
+        np.fill_diagonal(pairwise, 1.0)
+        ceiling = 2 * sps.t.sf(np.abs(below), found.ceiling_difference_dof[:, 0])
+        return ModelTests(
+            _known(sps.t.sf(zero, found.zero_dof), found.zero_dof, mean),
+            _known(ceiling, found.ceiling_difference_dof[:, 0], below),
+            _known(pairwise, np.where(np.eye(len(mean)) == 1, np.inf, found.difference_dof), differ),
+        )
+    m, k = found.scores.shape
+    if k < 2:
+        raise SpecError(
+            f"a sign-flip test needs at least 2 subjects; with one subject use {argument('test', 't')} over stimuli"
+        )
+    options = {"n_samples": n_flips, "seed": seed}
+    zero = sign_flip_test(found.scores.T, tail="greater", **options).p_value  # type: ignore[arg-type]
+    to_ceiling = found.scores.T - found.ceiling.lower_per_subject[:, None]
+    ceiling = sign_flip_test(to_ceiling, tail="two-sided", **options).p_value  # type: ignore[arg-type]
+    a, b = np.triu_indices(m, 1)
+    pairwise = np.ones((m, m))
+    if len(a):
+        differences = found.scores.T[:, a] - found.scores.T[:, b]
+        p = sign_flip_test(differences, tail="two-sided", **options).p_value  # type: ignore[arg-type]
+        pairwise[a, b] = pairwise[b, a] = p
+    apart = mean[:, None] - mean[None, :]
+    every = (zero, mean), (ceiling, mean - found.ceiling.lower), (pairwise, apart)
+    return ModelTests(*(_known(p, np.inf, statistic) for p, statistic in every))
+
+
+def _known(p: Array, dof: ArrayLike, statistic: Array) -> Array:
+    """P values where the statistic is defined and rests on enough degrees of freedom, NaN elsewhere."""
+    return np.where((np.asarray(dof) >= LEAST_DOF) & np.isfinite(statistic), p, np.nan)
+
+
+def _t(difference: Array, variance: Array) -> Array:
+    return np.asarray(difference / np.sqrt(np.maximum(variance, np.finfo(np.float64).eps)))
+
+
+class LabelTest(NamedTuple):
+    """What shuffling the stimuli of models found."""
+
+    score: Array
+    """(models,) mean over subjects."""
+    p_value: Array
+    p_family: Array
+    """Against the best of all models in each permutation: bounds the family-wise error."""
+    null: Array
+    """(permutations, models), the first without shuffling."""
+
+
+def label_permutation_test(
+    models: Array, data: Array, similarity: str, *, n_permutations: int = 1000, seed: int = 0
+) -> LabelTest:
+    """Test whether a model's stimuli match the subjects' stimuli better than in random order.
+
+    Parameters
+    ----------
+    models, data : arrays (n_models, n_pairs), (n_subjects, n_pairs)
+        Without NaN.
+    similarity : str
+    n_permutations : int
+        The observed order included.
+    seed : int
+
+    Returns
+    -------
+    LabelTest
+        One-sided. It holds for these subjects and stimuli and works for a single subject. cosine and cosine_cov of two RDMs
+        of positive values are far above zero under this null as well, which a test against zero does not see.
+
+    References
+    ----------
+    Kriegeskorte et al. (2008), doi:10.3389/neuro.06.004.2008.
+    """
+    name = similarity_name(similarity)
+    kind = SIMILARITIES[name]
+    models, data = np.atleast_2d(models), np.atleast_2d(data)
+    if np.isnan(models).any() or np.isnan(data).any():
+        raise DataError("a permutation of stimuli needs RDMs without NaN; select stimuli that have all pairs")
+    n = n_from_pairs(models.shape[1])
+    rng = np.random.default_rng(seed)
+    orders = np.stack([np.arange(n), *(rng.permutation(n) for _ in range(n_permutations - 1))])
+    index = np.zeros((n, n), dtype=np.int64)
+    row, column = np.triu_indices(n, 1)
+    index[row, column] = index[column, row] = np.arange(len(row))
+    if kind.family == "order":
+        null = np.stack(
+            [compare_vectors(models, data[:, index[o][:, o][row, column]], name).mean(axis=1) for o in orders]
+        )
+    else:
+        valid = np.ones(len(row), dtype=bool)
+        left, mean = embed(models, kind, valid), embed(data, kind, valid).mean(axis=0)
+        null = np.empty((len(orders), len(models)))
+        step = max(1, 2**23 // len(mean))
+        for i in range(0, len(orders), step):
+            o = orders[i : i + step]
+            shuffled = mean[index[o[:, row], o[:, column]]]  # (block, n_pairs)
+            if len(mean) > len(row):  # whitened RDMs have a diagonal
+                shuffled = np.concatenate([shuffled, mean[len(row) + o]], axis=1)
+            null[i : i + step] = shuffled @ left.T
+    slack = 1e-12
+    p = np.mean(null >= null[0] - slack, axis=0)
+    p_family = np.mean(np.fmax.reduce(null, axis=1)[:, None] >= null[0] - slack, axis=0)
+    undefined = np.isnan(null[0])
+    return LabelTest(null[0], np.where(undefined, np.nan, p), np.where(undefined, np.nan, p_family), null)

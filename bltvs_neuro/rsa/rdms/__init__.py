@@ -1,0 +1,1 @@
+"""From a store or from responses to RDMs."""

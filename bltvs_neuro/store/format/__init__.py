@@ -1,0 +1,1 @@
+"""How a finished store lies on disk: labels, chunks, checksums."""

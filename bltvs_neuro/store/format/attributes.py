@@ -1,0 +1,76 @@
+"""What a finished file says about itself: the provenance of its parts and of who joined them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from ..parts.part import PartHeader, library_versions
+from ..spec import STORE_VERSION, StoreSpec
+from .json_text import canonical, plain_json
+from .layout import spec_attribute
+
+
+def finished_attributes(
+    spec: StoreSpec, extra: Mapping[str, Any], parts: Sequence[PartHeader], how: Literal["copy", "virtual"]
+) -> dict[str, Any]:
+    """Global attributes of the finished file.
+
+    What all parts say alike counts as if the joining process had said it; what differs between them (the device, where
+    several machines took part) is kept as the list of its values under ``parts_differ``.
+    """
+    shared, differing = _merged([part.attributes for part in parts])
+    extra = plain_json({**shared, **extra})
+    folder = parts[0].path.parent.name
+    identity = spec.identity
+    nonfinite: dict[str, int] = {}
+    for part in parts:
+        for name, count in part.nonfinite.items():
+            nonfinite[name] = nonfinite.get(name, 0) + count
+    versions = library_versions()
+    provenance = {
+        **({"parts_folder": folder} if how == "virtual" else {}),
+        **identity,
+        **extra,
+        "keep_bits": spec.keep_bits,
+        "spec_sha256": spec.digest(),
+        "n_stimuli": sum(len(part.ids) for part in parts),
+        "n_skipped": sum(len(part.skipped) for part in parts),
+        "nonfinite": nonfinite,
+        "versions": {**versions, **_mapping(identity.get("versions")), **_mapping(extra.get("versions"))},
+        "part_versions": _distinct([part.versions for part in parts]),
+        **({"parts_differ": differing} if differing else {}),
+        "created": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    plain = {
+        "bltvs_store_version": STORE_VERSION,
+        "Conventions": "CF-1.10",
+        "title": str(extra.get("title", f"activations of {identity.get('model', 'a model')}")),
+        "model": str(identity.get("model", "")),
+        "weights_sha256": str(identity.get("weights_sha256", "")),
+        "created_by": f"bltvs_neuro {versions['bltvs_neuro']}",
+        "spec": spec_attribute(spec),
+        "provenance": canonical(provenance),
+    }
+    if how == "virtual":
+        files = [[part.path.name, len(part.ids), part.seal.digest] for part in parts]
+        plain["parts"] = json.dumps({"folder": folder, "files": files})
+    return plain
+
+
+def _merged(attributes: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[str, list[Any]]]:
+    """What all parts say alike, and of everything else the different values."""
+    keys = dict.fromkeys(key for each in attributes for key in each)
+    found = {key: _distinct([each.get(key) for each in attributes]) for key in keys}
+    shared = {key: values[0] for key, values in found.items() if len(values) == 1}
+    return shared, {key: values for key, values in found.items() if len(values) > 1}
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _distinct(items: Sequence[Any]) -> list[Any]:
+    return [item for i, item in enumerate(items) if item not in items[:i]]

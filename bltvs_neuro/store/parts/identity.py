@@ -1,0 +1,81 @@
+"""Say how the store that lies on disk differs from the one that is asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from ...errors import StoreError, argument, difference, listed
+from ..spec import StoreSpec
+
+
+def refuse_other(stored: StoreSpec, wanted: StoreSpec, where: object) -> None:
+    """Raise when ``wanted`` would not give the numbers that ``stored`` describes.
+
+    Raises
+    ------
+    StoreError
+        Names every key that differs, with both values, and says what to do.
+    """
+    if stored.digest() == wanted.digest():
+        return
+    raise StoreError(
+        f"{where} was made by another extraction: {'; '.join(differences(stored, wanted))}. "
+        f"Write to another path, or start anew with {argument('resume', False)}, which discards what is there."
+    )
+
+
+def differences(stored: StoreSpec, wanted: StoreSpec) -> list[str]:
+    """One phrase for each thing that differs."""
+    found = [
+        f"{key} is {_short(old)} there and {_short(new)} now"
+        for key, old, new in _differing(stored.identity, wanted.identity)
+    ]
+    for key in ("keep_bits", "n_timesteps"):
+        old, new = getattr(stored, key), getattr(wanted, key)
+        if old != new:
+            found.append(f"{key} is {old} there and {new} now")
+    found += _site_differences(stored, wanted)
+    found += _stimulus_differences(stored.stimulus_ids, wanted.stimulus_ids)
+    return found or ["the specs differ"]
+
+
+def _site_differences(stored: StoreSpec, wanted: StoreSpec) -> list[str]:
+    old, new = stored.layouts, wanted.layouts
+    sites = difference("sites", old, new, "the store", "this extraction")
+    found = [sites] if sites else []
+    if not sites and list(old) != list(new):
+        found.append(f"the sites are in the order {listed(old)} there and {listed(new)} now")
+    for site in (s for s in old if s in new):
+        a, b = old[site].to_json(), new[site].to_json()
+        for key, x, y in _differing(a, b):
+            name = f"{site} {key}"
+            found.append(f"{name} is {_short(x)} there and {_short(y)} now")
+    return found[:8] + ([f"{len(found) - 8} more differences between sites"] if len(found) > 8 else [])
+
+
+def _stimulus_differences(stored: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    if tuple(stored) == tuple(wanted):
+        return []
+    sets = difference("stimuli", stored, wanted, "the store", "this stimulus set")
+    if sets:
+        return [sets]
+    at = next(i for i, (a, b) in enumerate(zip(stored, wanted, strict=True)) if a != b)
+    return [f"the stimuli are the same in another order (position {at} is {stored[at]!r} there and {wanted[at]!r} now)"]
+
+
+_ABSENT = object()
+
+
+def _differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any, Any]]:
+    for key in dict.fromkeys((*old, *new)):
+        a, b = old.get(key, _ABSENT), new.get(key, _ABSENT)
+        if isinstance(a, Mapping) and isinstance(b, Mapping):
+            yield from _differing(a, b, f"{prefix}{key}.")
+        elif a is _ABSENT or b is _ABSENT or a != b or type(a) is not type(b):
+            yield f"{prefix}{key}", a, b
+
+
+def _short(value: object) -> str:
+    text = "absent" if value is _ABSENT else repr(value)
+    return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"

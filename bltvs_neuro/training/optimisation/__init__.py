@@ -1,0 +1,1 @@
+"""Loss, learning rate and gradient clipping."""

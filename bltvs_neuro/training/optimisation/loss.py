@@ -1,0 +1,73 @@
+"""Cross entropy over all timesteps, with class weights and label smoothing, exact for any split into batches."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ...errors import DataError, listed
+
+
+def class_weights(labels: np.ndarray, classes: Sequence[str]) -> Tensor:
+    """Weights inversely proportional to the frequency of each class, with mean 1.
+
+    Parameters
+    ----------
+    labels : int array (n,)
+    classes : sequence of str
+        Names, for the error.
+
+    Returns
+    -------
+    Tensor, float32 (classes,)
+
+    Raises
+    ------
+    DataError
+        A class without any picture.
+    """
+    counts = np.bincount(labels, minlength=len(classes))
+    empty = [classes[int(at)] for at in np.flatnonzero(counts == 0)]
+    if empty:
+        raise DataError(f"{len(empty)} classes have no training picture: {listed(empty)}")
+    weights = 1 / counts
+    return torch.tensor(weights / weights.mean(), dtype=torch.float32)
+
+
+class Criterion:
+    """Label-smoothed, weighted cross entropy, averaged over timesteps and over pictures by their class's weight.
+
+    Equal to the mean over timesteps of ``torch.nn.CrossEntropyLoss(weight, label_smoothing=...)`` on the whole batch.
+    Sum and normaliser are separate, so that processes which hold parts of a batch arrive at the loss of the whole.
+
+    Parameters
+    ----------
+    weight : Tensor (classes,)
+    label_smoothing : float
+    """
+
+    def __init__(self, weight: Tensor, label_smoothing: float) -> None:
+        self.weight, self.label_smoothing = weight, label_smoothing
+
+    def total(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
+        """The mean over timesteps of the summed loss.
+
+        Parameters
+        ----------
+        outputs : sequence of Tensor, each (B, classes)
+            Logits of every timestep.
+        labels : Tensor, int64 (B,)
+        """
+        losses = [
+            F.cross_entropy(logits.float(), labels, self.weight, reduction="sum", label_smoothing=self.label_smoothing)
+            for logits in outputs
+        ]
+        return torch.stack(losses).mean()
+
+    def normaliser(self, labels: Tensor) -> Tensor:
+        """The summed weight of the pictures: what :meth:`total` is divided by."""
+        return self.weight[labels].sum()

@@ -1,0 +1,1 @@
+"""Labelled pictures: where they are, what is done to them, in which order they come."""

@@ -1,0 +1,67 @@
+"""The model of a run: from the table ``[model]`` and a seed, without the parameters that its schedule never uses."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+
+from ...errors import SpecError, unknown
+from ...model import BLT_VS
+from ...model.released.exported import ARCHITECTURES, read_checkpoint, read_exported_weights
+from ...model.released.weights import fill, random_weights
+
+
+def build_model(table: Mapping[str, Any], num_classes: int, seed: int) -> BLT_VS:
+    """Make a model with random weights; global random states are neither used nor changed.
+
+    Raises
+    ------
+    SpecError
+        An unknown architecture, or keywords that it does not take.
+    """
+    keywords = dict(table)
+    name = keywords.pop("architecture")
+    if name not in ARCHITECTURES:
+        raise unknown("model.architecture", name, list(ARCHITECTURES))
+    with random_weights(seed):
+        try:
+            return ARCHITECTURES[name](num_classes=num_classes, **keywords)
+        except TypeError as error:
+            raise SpecError(f"the table [model] does not fit {name}: {error}") from None
+
+
+def start_from(model: BLT_VS, folder: str) -> dict[str, Any]:
+    """Fill a model with the weights of an exported one, and say which they were.
+
+    Raises
+    ------
+    WeightsError
+        The folder holds no model, or one of another shape.
+    """
+    checkpoint = read_checkpoint(folder)
+    fill(model, read_exported_weights(checkpoint), f"the model in {folder}", "the table [model]")
+    return {
+        "model": checkpoint.name,
+        "file_sha256": checkpoint.file_sha256,
+        "training": dict(checkpoint.about)["training"],
+    }
+
+
+def freeze_unused(model: BLT_VS) -> list[str]:
+    """Switch off the gradients of parameters that the logits do not depend on, and name them.
+
+    The sweep schedule, for example, does not use the skip from V4 to V1. Processes that average gradients would wait for
+    theirs forever.
+    """
+    on_meta = copy.deepcopy(model).to("meta")
+    outputs = on_meta(torch.empty(1, 3, model.image_size, model.image_size, device="meta"))
+    if not outputs:
+        raise SpecError(f"no activity reaches the readout within {model.timesteps} timesteps; use more")
+    torch.stack(outputs).sum().backward()
+    unused = [name for name, parameter in on_meta.named_parameters() if parameter.grad is None]
+    for name in unused:
+        model.get_parameter(name).requires_grad_(False)
+    return unused

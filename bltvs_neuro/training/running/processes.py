@@ -1,0 +1,89 @@
+"""Several processes that train one model, as torchrun starts them; one process alone is the same with less."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import torch
+import torch.distributed as dist
+from torch import Tensor
+
+from ...devices import pick_device
+from ...errors import SpecError
+
+
+@dataclass(frozen=True)
+class Processes:
+    """The present process among all.
+
+    Attributes
+    ----------
+    rank, world : int
+    device : torch.device
+        Where this process computes.
+    """
+
+    rank: int
+    world: int
+    device: torch.device
+
+    @property
+    def first(self) -> bool:
+        """Whether this is the process that writes."""
+        return self.rank == 0
+
+    def summed(self, values: Tensor) -> Tensor:
+        """The sum over all processes, the same on each."""
+        if self.world > 1:
+            dist.all_reduce(values)
+        return values
+
+    def gathered(self, value: Tensor) -> list[Tensor]:
+        """Every process's tensor, in the order of ranks."""
+        if self.world == 1:
+            return [value]
+        parts = [torch.empty_like(value, device=self.device) for _ in range(self.world)]
+        dist.all_gather(parts, value.to(self.device))
+        return [part.to(value.device) for part in parts]
+
+    def wait(self) -> None:
+        """Until all processes are here."""
+        if self.world > 1:
+            dist.barrier()
+
+
+@contextmanager
+def joined(device: str) -> Iterator[Processes]:
+    """Join the processes that torchrun started, if it did, and leave them at the end.
+
+    Parameters
+    ----------
+    device : str
+        ``"auto"`` takes the first GPU, else the CPU; with torchrun, the GPU of the local rank.
+    """
+    world = int(os.environ.get("WORLD_SIZE", "1"))
+    here = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
+    if world == 1:
+        yield Processes(0, 1, here)
+        return
+    if here.type == "cuda":
+        torch.cuda.set_device(here)
+    dist.init_process_group("nccl" if here.type == "cuda" else "gloo")
+    try:
+        yield Processes(dist.get_rank(), world, here)
+    finally:
+        dist.destroy_process_group()
+
+
+def _device(name: str, local_rank: int | None) -> torch.device:
+    """The device of this process; every one of several takes the GPU of its rank."""
+    try:
+        chosen = pick_device(name)
+        if chosen.type == "cuda":
+            chosen = pick_device(f"cuda:{(chosen.index or 0) if local_rank is None else local_rank}")
+    except SpecError as error:
+        raise SpecError(f"run.device: {error}") from None
+    return chosen
