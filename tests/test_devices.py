@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 from bltvs_neuro import devices, load_model
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.devices import pick_device, pick_devices, pick_float64_device
 from bltvs_neuro.encoding.solvers.backend import Backend
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction.precision import warn_if_slow
 from bltvs_neuro.training.running.processes import joined
+from tests.running import bltvs as run_bltvs
 
 
 @pytest.fixture
@@ -100,7 +99,7 @@ def test_python_says_it_before_any_work(machine):
 def test_commands_say_it_before_any_work(machine, command, device, message):
     """`--device all` with two GPUs was a traceback of four commands."""
     machine(2)
-    result = CliRunner().invoke(app, [*command, "--device", device])
+    result = run_bltvs(*command, "--device", device)
     assert result.exit_code == 1, result.output
     assert message in " ".join(result.stderr.split()), result.output
 
@@ -108,7 +107,7 @@ def test_commands_say_it_before_any_work(machine, command, device, message):
 def test_extract_and_encode_check_the_device_first(machine):
     machine(0)
     for command in (["extract", "none/", "-o", "x.h5"], ["encode", "none.h5", "--neural", "none"], ["demo"]):
-        result = CliRunner().invoke(app, [*command, "--device", "gpu"])
+        result = run_bltvs(*command, "--device", "gpu")
         assert result.exit_code == 1
         assert "unknown device 'gpu'" in result.stderr
 

@@ -19,6 +19,7 @@ TEMPLATES = ("brainscore/submission/check_text.py", "brainscore/submission/plugi
 """Files that hold code as text."""
 
 WRITTEN_SO = {
+    "cli/base.py": ("name=value", "resume=False"),
     "cli/common.py": ("name=value", "resume=False"),
     "cli/encode.py": ("mask=m.nii.gz",),
     "cli/extract.py": ("noise(0.5,seed=3)",),

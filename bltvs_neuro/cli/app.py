@@ -1,64 +1,61 @@
-"""The commands of the main job: extract, info, verify, rsa, encode, neural, classify, models, demo, brainscore."""
+"""The commands of ``bltvs``: each is imported when it is asked for."""
 
 from __future__ import annotations
 
+import re
+import sys
+from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from . import brainscore, demo, encode, evaluate, extract, models, neural, probes, report, rsa, training
-from .common import Settings, set_up_logging
+from .base import app, run
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    pretty_exceptions_enable=False,
-    help="Activation extraction and brain comparison for BLT_VS, a recurrent model of the human ventral stream.\n\n"
-    "Start with `bltvs demo`.",
-)
+COMMANDS = {
+    "join": "store:join",
+    "info": "store:info",
+    "verify": "store:verify",
+}
+"""Name of a command -> module of this package and function."""
 
 
-def _version(value: bool) -> None:
-    if value:
-        from importlib.metadata import version
-
-        typer.echo(f"bltvs_neuro {version('bltvs_neuro')}")
-        raise typer.Exit
-
-
-@app.callback()
-def options(
-    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
-    verbose: Annotated[int, typer.Option("--verbose", "-v", count=True, help="Say more; -vv says everything.")] = 0,
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
-    ] = False,
-) -> None:
-    """Set what holds for every command."""
-    Settings.debug = debug
-    set_up_logging(verbose)
+def _summary(module: str, function: str) -> str:
+    """First line of a command's docstring; nothing is imported for the list of commands."""
+    text = Path(__file__).with_name(f"{module}.py").read_text("utf-8")
+    found = re.search(rf'^def {function}\(.*?"""(.*?)$', text, re.MULTILINE | re.DOTALL)
+    return found[1].removesuffix('"""') if found else ""
 
 
-app.command("demo")(demo.demo)
-app.command("extract")(extract.extract)
-app.command("join")(extract.join)
-app.command("info")(extract.info)
-app.command("verify")(extract.verify)
-app.command("rsa")(rsa.rsa)
-app.command("encode")(encode.encode)
-app.command("neural")(neural.neural)
-app.command("report")(report.report)
-app.command("classify")(models.classify)
-app.command("models")(models.models)
-app.command("decode")(probes.decode)
-app.command("drive")(probes.drive)
-app.add_typer(brainscore.app, name="brainscore")
-app.command("evaluate")(evaluate.evaluate)
-app.command("train")(training.train)
-app.command("export")(training.export)
-app.command("upload")(training.upload)
+for _name, _place in COMMANDS.items():
+    app.command(f"{__package__}.{_place}", name=_name, help=_summary(*_place.split(":")))
+
+LEGACY = (
+    "demo", "extract", "rsa", "encode", "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
+    "train", "export", "upload",
+)  # fmt: skip
+
+
+def _pass_on(name: str) -> None:
+    @app.command(name=name, help_flags=[], version_flags=[])
+    def command(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> int:
+        from typer.main import get_command
+
+        from .base import Settings
+        from .legacy import app as old
+
+        try:
+            get_command(old).main([*(["--debug"] if Settings.debug else []), name, *tokens], prog_name="bltvs")
+        except SystemExit as end:
+            return int(end.code or 0)
+        return 0
+
+    command.__doc__ = name
+
+
+for _name in LEGACY:
+    _pass_on(_name)
 
 
 def main() -> None:
     """Run the command line."""
-    app()
+    sys.exit(run(sys.argv[1:]))

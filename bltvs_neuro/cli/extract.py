@@ -138,45 +138,6 @@ def extract(
     out.print(f"wrote {path}; `bltvs info {path}` describes it", highlight=False, soft_wrap=True)
 
 
-@guarded
-def join(
-    store: Annotated[Path, typer.Argument(help="The store that the shards belong to; its parts lie in STORE.parts.")],
-    how: Annotated[str, typer.Option("--join", help="'copy' parts into one file, 'virtual' refers to them.")] = "auto",
-) -> None:
-    """Join the shards of an extraction into one store, naming those that are missing.
-
-    On machines that share no file system, bring the files of all `STORE.parts` folders together first.
-
-    Example: `bltvs join acts.h5`
-    """
-    from ..errors import unknown
-    from ..store import join_store
-
-    if how not in ("auto", "copy", "virtual"):
-        raise unknown("join", how, ("auto", "copy", "virtual"))
-    path = join_store(store, join=how)  # type: ignore[arg-type]
-    out.print(f"wrote {path}; `bltvs info {path}` describes it", highlight=False, soft_wrap=True)
-
-
-@guarded
-def info(store: Annotated[Path, typer.Argument(help="A store, finished or not.")]) -> None:
-    """Describe a store in a screenful."""
-    from ..store import describe
-
-    show_description(describe(store))
-
-
-@guarded
-def verify(store: Annotated[Path, typer.Argument(help="A store, finished or not.")]) -> None:
-    """Read every byte of a store and check it against its checksums; exit code 1 if anything is damaged."""
-    from ..store import verify as run
-
-    report = run(store)
-    out.print(str(report), highlight=False, soft_wrap=True)
-    if not report.ok:
-        raise typer.Exit(1)
-
-
 def _show_plan(
     network: Any, stimuli: Any, output: Path, names: list[str], batch_size: int | None, precision: Any, channels_last: bool,
     keep_bits: int | None, areas: str | None, streams: str, timesteps: str, reduce: Any,
@@ -216,58 +177,3 @@ def _show_plan(
         )  # fmt: skip
     out.print(table)
     check_disk(make_plan(network, states, asked, len(stimuli), output, size), network, states, output)
-
-
-def show_description(described: dict[str, Any]) -> None:
-    """Print what :func:`bltvs_neuro.store.description` found."""
-    from ..extraction.plan import human_bytes
-
-    made, asked = described["n_stimuli"], described["n_asked"]
-    identity, provenance = described["identity"], described["provenance"]
-    about = Table(title=described["path"], show_header=False)
-    state = "finished" if described["finished"] else f"unfinished: {made} of {asked} stimuli; the same command goes on"
-    about.add_row("state", state)
-    if missing := described["missing_shards"]:
-        about.add_row("shards not done", ", ".join(missing))
-    for sentence in described["damaged"]:
-        about.add_row("done again", sentence)
-    about.add_row("stimuli", f"{made}" + (f", {len(described['skipped'])} skipped" if described["skipped"] else ""))
-    about.add_row(
-        "on disk", human_bytes(described["bytes"]) + (" in parts" if described["joined"] == "virtual" else "")
-    )
-    about.add_row(
-        "model", f"{identity.get('model')}, {identity.get('schedule')} schedule, {described['n_timesteps']} timesteps"
-    )
-    about.add_row("weights", f"{identity.get('weights')}, sha256 {str(identity.get('weights_sha256'))[:16]}…")
-    for number, lesion in enumerate(identity.get("lesions", ())):
-        about.add_row("" if number else "lesions", lesion_text(lesion))
-    kept = f", {described['keep_bits']} mantissa bits" if described["keep_bits"] else ""
-    about.add_row("values", f"{identity.get('reduction', {}).get('name')}, {identity.get('precision')}{kept}")
-    if provenance:
-        versions = provenance.get("versions", {})
-        about.add_row(
-            "made",
-            f"{provenance.get('created')} with bltvs_neuro {versions.get('bltvs_neuro')}, torch {versions.get('torch')}",
-        )
-    out.print(about)
-    sites = Table(title="- not reached or not recorded, x active, c constant over stimuli")
-    for name in ("site", "dims", "shape", "onset", "timesteps"):
-        sites.add_column(name)
-    for site in described["sites"]:
-        letters = "".join(StatusLetter[status] for status in site["status"])
-        shape = " x ".join(map(str, site["shape"]))
-        sites.add_row(site["site"], ", ".join(site["dims"]), shape, str(site["onset"]), letters)
-    out.print(sites)
-    for name, reason in list(described["skipped"].items())[:10]:
-        out.print(f"skipped {name}: {reason}", highlight=False, soft_wrap=True, markup=False)
-
-
-StatusLetter: dict[str, str] = {"absent": "-", "active": "x", "constant": "c"}
-
-
-def lesion_text(described: dict[str, Any]) -> str:
-    """A lesion as a store describes it, in a line."""
-    rest = {key: value for key, value in described.items() if key not in ("on", "timesteps", "action")}
-    options = ", ".join(f"{key} {value}" for key, value in rest.items())
-    steps = ", ".join(map(str, described["timesteps"]))
-    return f"{', '.join(described['on'])} at timesteps {steps}: {described['action']} {options}".rstrip()

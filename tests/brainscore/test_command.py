@@ -7,16 +7,15 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from typer.testing import CliRunner
 
 from bltvs_neuro.brainscore import environment
-from bltvs_neuro.cli.app import app
+from tests.running import bltvs as run_bltvs
 
 from .conftest import narrow, needs_brainscore
 
 
 def run(*arguments):
-    return CliRunner().invoke(app, ["brainscore", *map(str, arguments)], env={"COLUMNS": "250"})
+    return run_bltvs("brainscore", *map(str, arguments), columns=250)
 
 
 @pytest.mark.parametrize("command", [("check", "x.zip"), ("package", "-o", "x.zip"), ("score", "x")])

@@ -72,12 +72,11 @@ def test_lesions_are_recorded_and_another_one_is_refused(folder, tmp_path):
 
 def in_process(*arguments) -> str:
     """Run a command without a process of its own; returns the error's sentence, or nothing."""
-    from typer.testing import CliRunner
 
-    from bltvs_neuro.cli.app import app
+    from tests.running import bltvs as run_bltvs
 
-    result = CliRunner().invoke(app, ["--debug", *map(str, arguments)])
-    return str(result.exception or "")
+    result = run_bltvs(*arguments)
+    return " ".join(result.stderr.split()) if result.exit_code else ""
 
 
 def test_decode_and_drive(tmp_path):
@@ -121,21 +120,20 @@ def test_plan(folder, tmp_path):
 
 def test_a_disk_that_is_too_small_is_planned_for_and_refused(folder, tmp_path, monkeypatch):
     """Full maps of V1 do not fit, means do; --plan says so, and the run ends before it starts."""
-    from typer.testing import CliRunner
 
-    from bltvs_neuro.cli.app import app
     from bltvs_neuro.extraction import plan
+    from tests.running import bltvs as run_bltvs
 
     monkeypatch.setattr(plan, "free_bytes", lambda path: 90_000)
     command = ["extract", str(folder), "-o", str(tmp_path / "acts.h5"), *MODEL[:-2]]
-    planned = CliRunner().invoke(app, [*command, "--plan"], env={"COLUMNS": "200"})
+    planned = run_bltvs(*command, "--plan")
     assert planned.exit_code == 1
     rows = {
         line.split("│")[1].strip(): line.split("│")[4].strip() for line in planned.stdout.splitlines() if "│" in line
     }
     assert (rows["project:2048"], rows["mean"]) == ("no", "yes")
     assert "free; reductions that would fit: mean" in " ".join(planned.output.split())
-    refused = CliRunner().invoke(app, command)
+    refused = run_bltvs(*command)
     assert refused.exit_code == 1
     assert "reductions that would fit" in refused.output
     assert "mean" in refused.output
@@ -198,7 +196,7 @@ def test_pretrained_weights_that_cannot_be_had_are_an_error_never_random(folder,
 
 
 def test_help_and_models():
-    assert "Examples" in bltvs("extract", "--help").stdout
+    assert "Read every byte" in bltvs("verify", "--help").stdout
     table = bltvs("models").stdout
     assert "34,989,732" in table
     assert "27,332,427" in table

@@ -15,12 +15,11 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from typer.testing import CliRunner
 
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.encoding import EncodingResult, PartitionResult
 from bltvs_neuro.neural import make_responses, to_netcdf
 from bltvs_neuro.store import SiteLayout, StoreSpec, open_store, open_writer
+from tests.running import bltvs as run_bltvs
 
 from . import layouts
 
@@ -92,8 +91,8 @@ def betas(store, ids, signal_of, tmp_path_factory) -> Path:
 
 def bltvs(*arguments: object) -> str:
     """Run in this process; the output, or an AssertionError with it."""
-    done = CliRunner().invoke(app, ["encode", *map(str, arguments)], env={"COLUMNS": "160"})
-    assert done.exit_code == 0, done.output + str(done.exception)
+    done = run_bltvs("encode", *map(str, arguments), columns=160)
+    assert done.exit_code == 0, done.output
     return done.output
 
 
@@ -101,7 +100,7 @@ QUICK = "--no-figures"
 
 
 def refused(*arguments: object) -> str:
-    done = CliRunner().invoke(app, ["encode", *map(str, arguments)], env={"COLUMNS": "160"})
+    done = run_bltvs("encode", *map(str, arguments), columns=160)
     assert done.exit_code == 1, done.output
     assert "Traceback" not in done.output
     return " ".join(done.output.split())

@@ -20,13 +20,10 @@ N = 8
 
 def bltvs(*arguments):
     """Run a command in this process: it needs no new interpreter and no torch."""
-    from typer.testing import CliRunner
 
-    from bltvs_neuro.cli.app import app
+    from tests.running import bltvs as run_bltvs
 
-    done = CliRunner().invoke(app, [str(a) for a in arguments], env={"COLUMNS": "200"})
-    if done.exception is not None and not isinstance(done.exception, SystemExit):
-        raise done.exception
+    done = run_bltvs(*arguments)
     return done
 
 

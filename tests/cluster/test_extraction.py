@@ -10,12 +10,11 @@ from pathlib import Path
 
 import pytest
 import torch
-from typer.testing import CliRunner
 
 import bltvs_neuro as bn
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import SpecError, StimulusError
 from bltvs_neuro.store import verify
+from tests.running import bltvs as run_bltvs
 
 CHOICE = dict(areas="V1:V2", reduce="pool:2")
 
@@ -80,19 +79,18 @@ def test_the_command_takes_shards_and_a_cluster(client, tmp_path):
         Image.fromarray(pictures.load(row)).save(tmp_path / "stimuli" / f"{Path(name).stem}.png")
     common = ["extract", str(tmp_path / "stimuli"), "--weights", "untrained", "--image-size", "128", "--areas", "V1"]
     common += ["--timesteps", "0:3", "--reduce", "mean"]
-    run = CliRunner()
     path = tmp_path / "acts.h5"
-    first = run.invoke(app, [*common, "-o", str(path), "--shard", "2/2"])
+    first = run_bltvs(*common, "-o", str(path), "--shard", "2/2")
     assert first.exit_code == 0, first.output
     assert "shard 2/2 is done" in first.output
-    info = run.invoke(app, ["info", str(path)])
+    info = run_bltvs("info", str(path))
     assert "shards not done" in info.output and "1/2" in info.output
-    missing = run.invoke(app, ["join", str(path)])
+    missing = run_bltvs("join", str(path))
     assert missing.exit_code == 1
-    second = run.invoke(app, [*common, "-o", str(path), "--shard", "1/2"])
+    second = run_bltvs(*common, "-o", str(path), "--shard", "1/2")
     assert second.exit_code == 0, second.output
-    assert run.invoke(app, ["join", str(path)]).exit_code == 0
+    assert run_bltvs("join", str(path)).exit_code == 0
     other = tmp_path / "cluster.h5"
-    done = run.invoke(app, [*common, "-o", str(other), "--cluster", client.scheduler.address])
+    done = run_bltvs(*common, "-o", str(other), "--cluster", client.scheduler.address)
     assert done.exit_code == 0, done.output
     assert arrays(other) == arrays(path)

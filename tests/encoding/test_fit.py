@@ -21,10 +21,10 @@ from bltvs_neuro.encoding.result import EncodingResult, PartitionResult
 from bltvs_neuro.encoding.scores.ceiling import noise_ceiling
 from bltvs_neuro.encoding.scores.score import pearson, r2
 from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning
-from bltvs_neuro.encoding.sweep.plan import parse_memory
 from bltvs_neuro.errors import DataError, SpecError, StoreError
 from bltvs_neuro.features.folds import group_folds
 from bltvs_neuro.neural.labelled import make_responses
+from bltvs_neuro.options import parse_memory
 
 from .reference import make_store, simulate_responses
 

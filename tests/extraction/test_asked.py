@@ -8,11 +8,9 @@ import pytest
 import torch
 from PIL import Image
 from torch import nn
-from typer.testing import CliRunner
 
 import bltvs_neuro as bn
 from bltvs_neuro import devices
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.extraction import select_states
 from bltvs_neuro.model.others.wrapped import Wrapped
@@ -20,6 +18,7 @@ from bltvs_neuro.model.released import checkpoints
 from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.rsa.rdms.jobs import jobs_of_store
 from bltvs_neuro.schema import spelled_out
+from tests.running import bltvs as run_bltvs
 
 from ..encoding.reference import make_store
 
@@ -129,7 +128,7 @@ def test_choices_are_checked_before_weights_are_fetched(tmp_path, monkeypatch, o
     Image.new("RGB", (32, 32)).save(tmp_path / "images" / "a.png")
     for module, name in ((checkpoints, "fetch_weights"), (bn.model.released.fetched, "fetch_url")):
         monkeypatch.setattr(module, name, lambda *_, **__: pytest.fail("weights were fetched"))
-    result = CliRunner().invoke(app, ["extract", str(tmp_path / "images"), "-o", str(tmp_path / "a.h5"), *options])
+    result = run_bltvs("extract", str(tmp_path / "images"), "-o", str(tmp_path / "a.h5"), *options)
     assert result.exit_code == 1, result.output
     assert said in " ".join(result.stderr.split()), result.stderr
 
@@ -148,7 +147,7 @@ def test_plan_says_that_a_precision_is_slow(tmp_path, monkeypatch):
         "mean",
         "--precision",
     ]
-    result = CliRunner().invoke(app, [*command, "bfloat16", "--plan"], env={"COLUMNS": "300"})
+    result = run_bltvs(*command, "bfloat16", "--plan", columns=300)
     assert result.exit_code == 0, result.output
     said = " ".join(result.stderr.split())
     assert (

@@ -7,14 +7,13 @@ from pathlib import Path
 import h5py
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 import bltvs_neuro as bn
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import StimulusError
 from bltvs_neuro.extraction.forecast import Forecast, forecast
 from bltvs_neuro.extraction.reduce import Reduction, mean, pool, project
 from bltvs_neuro.extraction.sites import select_states
+from tests.running import bltvs as run_bltvs
 
 AREAS = "V1:V2"
 
@@ -70,7 +69,7 @@ def test_pictures_that_cannot_be_read_are_an_error(model, tmp_path):
 
 def test_the_command_shows_every_reduction(brick, tmp_path):
     command = ["extract", str(brick), "-o", str(tmp_path / "nsd.h5"), "--weights", "untrained", "--image-size", "128"]
-    done = CliRunner().invoke(app, [*command, "--areas", "V1", "--timesteps", "0:3", "--reduce", "pool:2", "--plan"])
+    done = run_bltvs(*command, "--areas", "V1", "--timesteps", "0:3", "--reduce", "pool:2", "--plan")
     assert done.exit_code == 0, done.output
     for text in ("73000 images", "pool:2 *", "full", "project:2048", "mean", "hours", "memory"):
         assert text in done.output

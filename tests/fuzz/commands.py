@@ -8,7 +8,7 @@ import re
 import shutil
 import zlib
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -90,18 +90,50 @@ def make(root: Path) -> Path:
     return root
 
 
-def parameters(command: str) -> list[Any]:
-    """Options and arguments of a command, as click knows them."""
+class Option(NamedTuple):
+    """An option of a command; an argument has no flag."""
+
+    name: str
+    flag: str | None
+    takes_value: bool
+
+
+def parameters(command: str) -> list[Option]:
+    """Options and arguments of a command; compiling is left out, which takes its time and memory."""
+    from bltvs_neuro.cli.app import LEGACY, app
+
+    first, *rest = command.split()
+    if first in LEGACY:
+        return _legacy_parameters([first, *rest])
+    found = app[first]
+    for part in rest:
+        found = found[part]
+    options = []
+    for one in found.assemble_argument_collection():
+        flags = [name for name in one.names if name.startswith("--")]
+        name = one.keys[-1] if one.keys else one.field_info.name
+        positional = one.field_info.is_positional
+        options.append(Option(str(name), None if positional or not flags else flags[0], one.hint is not bool))
+    return [one for one in options if one.name != "compile_cells"]
+
+
+def _legacy_parameters(parts: list[str]) -> list[Option]:
     from typer.main import get_command
 
-    from bltvs_neuro.cli.app import app
+    from bltvs_neuro.cli.legacy import app
 
     found: Any = get_command(app)
-    for part in command.split():
+    for part in parts:
         found = found.commands[part]
     return [
-        one for one in found.params if one.name not in ("help", "compile_cells")
-    ]  # compiling takes its time and memory
+        Option(
+            one.name,
+            None if one.param_type_name == "argument" else max(one.opts, key=len),
+            not getattr(one, "is_flag", False),
+        )
+        for one in found.params
+        if one.name not in ("help", "compile_cells")
+    ]
 
 
 def arguments(command: str, rng: np.random.Generator) -> list[str]:
@@ -109,13 +141,12 @@ def arguments(command: str, rng: np.random.Generator) -> list[str]:
     chosen, base = parameters(command), list(COMMANDS[command])
     one = chosen[int(rng.integers(len(chosen)))]
     value = VALUES[int(rng.integers(len(VALUES)))]
-    if one.param_type_name == "argument":
-        names = [p.name for p in chosen if p.param_type_name == "argument"]
+    if one.flag is None:
+        names = [p.name for p in chosen if p.flag is None]
         given, options = base[: len(names)], base[len(names) :]
         given[names.index(one.name)] = value
         return [*command.split(), *options, "--", *given]
-    flag = max(one.opts, key=len)
-    return [*command.split(), *base, flag if one.is_flag else f"{flag}={value}"]
+    return [*command.split(), *base, f"{one.flag}={value}" if one.takes_value else one.flag]
 
 
 def verdict(answer: dict[str, Any]) -> str:

@@ -49,7 +49,7 @@ def _shard(text: str) -> Any:
 
 
 def _memory(text: str) -> Any:
-    from bltvs_neuro.encoding.sweep.plan import parse_memory
+    from bltvs_neuro.options import parse_memory
 
     return parse_memory(text)
 

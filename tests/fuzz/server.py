@@ -71,19 +71,17 @@ def make(name: str, folder: Path) -> dict[str, Any]:
 
 def run(arguments: list[str], folder: str) -> dict[str, Any]:
     """Run a command of ``bltvs`` in a folder."""
-    from typer.testing import CliRunner
-
-    from bltvs_neuro.cli.app import app
+    from tests.running import bltvs
 
     before = os.getcwd()
     os.chdir(folder)
     try:
-        result = CliRunner().invoke(app, arguments)
+        done = bltvs(*arguments)
+    except Exception as error:
+        return _failure(error)
     finally:
         os.chdir(before)
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        return _failure(result.exception)
-    return {"outcome": "done", "code": result.exit_code, "message": result.output}
+    return {"outcome": "done", "code": done.exit_code, "message": done.output}
 
 
 def serve() -> None:

@@ -7,12 +7,11 @@ import numpy as np
 import pytest
 import scipy.io
 from scipy.spatial.distance import squareform
-from typer.testing import CliRunner
 
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural import kind_of, load_rdms, load_responses, to_square
 from bltvs_neuro.neural.reading import array_kind, peek
+from tests.running import bltvs as run_bltvs
 
 from .conftest import random_rdms, write_matlab73
 
@@ -223,23 +222,22 @@ def test_first_stimuli_without_values(tmp_path):
 
 
 def test_commands(tmp_path):
-    run = CliRunner()
     path, ids = save(tmp_path / "it.npy", rdm=STACK), tmp_path / "it.stimuli.txt"
     ids.write_text("\n".join(IDS))
-    out = run.invoke(app, ["neural", str(path)])
+    out = run_bltvs("neural", str(path))
     assert out.exit_code == 0, out.output
     assert "rdms, 20 rdm x 45 pair" in out.output
     save(path, rows=ROWS)
-    assert "rdms, 20 rdm" in run.invoke(app, ["neural", str(path)]).output
+    assert "rdms, 20 rdm" in run_bltvs("neural", str(path)).output
     ids.unlink()
-    out = " ".join(run.invoke(app, ["neural", str(path)]).output.split())
+    out = " ".join(run_bltvs("neural", str(path)).output.split())
     assert "Say which by --format rdm_array or --format response_array" in out
     ids = tmp_path / "list.txt"
     ids.write_text("\n".join(f"p{i}" for i in range(20)))
-    out = run.invoke(app, ["neural", str(path), "--stimuli", str(ids)])
+    out = run_bltvs("neural", str(path), "--stimuli", str(ids))
     assert "responses, 20 presentation x 45 neuroid" in out.output
     (tmp_path / "t.csv").write_text("image,label,v1,v2\na,1,1,2\nb,2,3,4\n")
-    out = " ".join(run.invoke(app, ["neural", str(tmp_path / "t.csv")]).output.split())
+    out = " ".join(run_bltvs("neural", str(tmp_path / "t.csv")).output.split())
     assert "choose one with --option id_column=image" in out
-    out = run.invoke(app, ["neural", str(tmp_path / "t.csv"), "--option", "id_column=label", "--option", "columns=v2"])
+    out = run_bltvs("neural", str(tmp_path / "t.csv"), "--option", "id_column=label", "--option", "columns=v2")
     assert "responses, 2 presentation x 1 neuroid" in out.output

@@ -11,15 +11,14 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from scipy.spatial.distance import pdist
-from typer.testing import CliRunner
 
 import bltvs_neuro as bn
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import DataError, OutputError, SpecError, StoreError
 from bltvs_neuro.report import write_report
 from bltvs_neuro.report.figures import COLOURS, DASHES, SYMBOLS
 from bltvs_neuro.report.geometry import arrangement, chosen_rows
 from bltvs_neuro.rsa import load_result
+from tests.running import bltvs as run_bltvs
 
 from .conftest import HOSTILE
 
@@ -135,8 +134,8 @@ def test_lines_differ_without_colour_and_colours_have_contrast():
 
 
 def test_the_command(files, tmp_path):
-    done = CliRunner().invoke(app, ["report", *map(str, files.all), "-o", str(tmp_path / "r.html")])
+    done = run_bltvs("report", *map(str, files.all), "-o", str(tmp_path / "r.html"))
     assert done.exit_code == 0, done.output
     assert (tmp_path / "r.html").stat().st_size > 1e6
-    refused = CliRunner().invoke(app, ["report", str(tmp_path / "r.html")])
+    refused = run_bltvs("report", str(tmp_path / "r.html"))
     assert refused.exit_code == 1

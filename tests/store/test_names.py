@@ -7,13 +7,12 @@ import os
 
 import numpy as np
 import pytest
-from typer.testing import CliRunner
 
 from bltvs_neuro import durable
-from bltvs_neuro.cli.app import app
 from bltvs_neuro.errors import OutputError, StoreError
 from bltvs_neuro.store import describe, join_store, open_store, open_writer, verify
 from bltvs_neuro.store.parts import lock
+from tests.running import bltvs as run_bltvs
 
 from . import made
 
@@ -40,10 +39,10 @@ def test_a_store_of_any_name_is_written_joined_opened_and_verified(tmp_path, nam
 def test_the_commands_print_any_name(tmp_path, name):
     path = made.write(tmp_path / name, made.spec(n=16))  # a folder called "[", in the first
     for command in ("info", "verify", "join"):
-        done = CliRunner().invoke(app, [command, str(path)], env={"COLUMNS": "500"})
+        done = run_bltvs(command, str(path), columns=500)
         assert done.exit_code == 0, done.output
         assert command == "info" or name in done.output  # a title is wrapped
-    failed = CliRunner().invoke(app, ["info", str(path) + ".none"], env={"COLUMNS": "500"})
+    failed = run_bltvs("info", str(path) + ".none", columns=500)
     assert f"{name}.none" in failed.stderr
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ...errors import DataError, SpecError, argument, unknown
 from ...features.folds import Fold, group_folds, inner_blocks
 from ...features.grams import Scale
+from ...options import parse_memory
 from ..scores.score import read_truth, varying
 from ..solvers.backend import Backend
 from ..solvers.fold_fits import BANDED, SOLVERS, FoldTargets, Options
@@ -25,8 +26,6 @@ log = logging.getLogger(__name__)
 SolverName = Literal["ridge", "banded", "banded_hyper_gradient", "pls", "ols"]
 Choose = Literal["auto", "gcv", "loo", "kfold"]
 Weights = Literal["none", "dual"]
-
-_UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
 @dataclass(frozen=True)
@@ -236,26 +235,6 @@ def make_spec(plan: Plan, spaces: Sequence[Space], acts: Mapping[str, Any]) -> d
         "responses_sha256": plan.targets.digest,
         "features": getattr(acts, "provenance", None) or _fingerprint(acts, spaces),
     }
-
-
-def parse_memory(memory: int | str) -> int:
-    """Bytes from a number or text such as ``"2GiB"``.
-
-    Examples
-    --------
-    >>> parse_memory("1.5GiB")
-    1610612736
-    """
-    if isinstance(memory, str):
-        text = memory.strip()
-        unit = next((u for u in sorted(_UNITS, key=len, reverse=True) if text.endswith(u)), "")
-        try:
-            memory = int(float(text.removesuffix(unit)) * _UNITS.get(unit, 1))
-        except (ValueError, OverflowError):
-            raise SpecError(f"memory is a number of bytes or text such as '2GiB'; got {text!r}") from None
-    if memory <= 0:
-        raise SpecError(f"memory is positive; got {memory}")
-    return int(memory)
 
 
 def _check_memory(n: int, n_folds: int, widest: int, choices: Choices, memory: int) -> None:

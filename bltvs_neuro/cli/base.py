@@ -1,0 +1,203 @@
+"""How a command runs: parameters, types and help are those of its function and option classes; an error is one sentence.
+
+A command is a function with annotations and a NumPy docstring. Option classes (:class:`bltvs_neuro.options.Run`, solvers,
+...) become flags of the same names, with the same defaults and help as in Python.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from importlib.metadata import version
+from typing import Annotated, Any
+
+from cyclopts import App, CycloptsError, Group, Parameter
+from rich.console import Console
+from rich.logging import RichHandler
+from rich.markup import escape
+
+from ..durable import reason
+from ..errors import BltvsError, SpecError, spelled_as
+from . import signals
+
+out = Console(markup=False)  # names of files and labels may hold brackets
+err = Console(stderr=True)
+
+
+def _split(_: object, tokens: Sequence[Any]) -> tuple[str, ...]:
+    return tuple(part.strip() for token in tokens for part in token.value.split(",") if part.strip())
+
+
+Names = Annotated[tuple[str, ...], Parameter(converter=_split, n_tokens=1, consume_multiple=False)]
+"""Several names: the option repeats and takes commas."""
+
+
+def flat(heading: str) -> Parameter:
+    """Annotation of an option class whose fields are flags of the command, under a heading of the help."""
+    return Parameter(name="*", group=Group(heading, sort_key=1))
+
+
+app = App(
+    name="bltvs",
+    help="Activation extraction and brain comparison for BLT_VS, a recurrent model of the human ventral stream.\n\n"
+    "Start with `bltvs demo`.",
+    version=lambda: f"bltvs_neuro {version('bltvs_neuro')}",
+    default_parameter=Parameter(negative=()),
+    help_format="markdown",
+)
+app.meta.group_parameters = Group("Always", sort_key=9)
+
+
+@app.meta.default
+def launch(
+    *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
+    debug: bool = False,
+    verbose: Annotated[int, Parameter(alias="-v", count=True)] = 0,
+) -> Any:
+    """Run a command.
+
+    Parameters
+    ----------
+    debug : bool
+        Show tracebacks.
+    verbose : int
+        Say more; -vv says everything.
+    """
+    Settings.debug = debug
+    set_up_logging(verbose)
+    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
+    with signals.at_work(), spelled_as(flags_of(tokens)):
+        try:
+            return command(*bound.args, **bound.kwargs)
+        except (KeyboardInterrupt, Exception) as error:
+            if Settings.debug:
+                raise
+            raise Ended(*_ending(error)) from error
+
+
+class Settings:
+    """What the options of every command set."""
+
+    debug = False
+
+
+class Ended(Exception):
+    """A command ended before its time: what to say, and its exit code."""
+
+    def __init__(self, head: str, text: str, code: int) -> None:
+        self.head, self.text, self.code = head, text, code
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run the command line and give its exit code: 0, 1 (an error), 2 (wrong usage), 130 or 143 (a signal)."""
+    Settings.debug = False
+    try:
+        code = app.meta(tokens, exit_on_error=False, print_error=False, result_action="return_value")
+        return code if isinstance(code, int) else 0
+    except CycloptsError as error:
+        say("[bold red]usage:[/]", f"{' '.join(str(error).split())} Help: {_asked(tokens)} --help")
+        return 2
+    except Ended as end:
+        if end.head:
+            say(end.head, end.text)
+        return end.code
+
+
+def _ending(error: BaseException) -> tuple[str, str, int]:
+    """How to say what ended a command; raises what is nobody's mistake but ours."""
+    if isinstance(error, BrokenPipeError):  # the reader of our output has gone, as in `bltvs info x | head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return "", "", 0
+    # where a signal has come, other errors are what became of it in code that wraps all that it catches
+    if isinstance(error, KeyboardInterrupt) or signals.arrived():
+        return "[bold]interrupted[/]", "; ".join(["", *getattr(error, "__notes__", ())])[2:], signals.exit_code()
+    if isinstance(error, OSError) and error.errno is not None:
+        error = BltvsError(f"{error.filename}: {reason(error)}" if error.filename else reason(error))
+    if not isinstance(error, BltvsError):
+        raise error
+    return "[bold red]error:[/]", str(error), 1
+
+
+def flags_of(tokens: Sequence[str]) -> dict[str, str]:
+    """The options of the command that is asked for, by the name of the argument in Python."""
+    _, apps, _ = app.parse_commands(list(tokens))
+    flags: dict[str, str] = {}
+    if apps[-1].default_command is None:  # help, or no command at all
+        return flags
+    for argument in apps[-1].assemble_argument_collection():
+        name = argument.keys[-1] if argument.keys else argument.field_info.name
+        long = next((option for option in argument.names if option.startswith("--")), None)
+        if long is not None:
+            flags[str(name)] = long
+    if "overwrite" in flags:
+        flags["resume=False"] = flags["overwrite"]
+    if "option" in flags:  # a reader's own options
+        flags["*"] = "--option {name}="
+    return flags
+
+
+def say(head: str, text: str) -> None:
+    """One line on standard error; ``text`` is shown as it is, ``head`` may have colours."""
+    err.print(f"{head} {escape(text)}".strip(), highlight=False, soft_wrap=True)
+
+
+@contextmanager
+def goes_on(how: str = "what was finished is kept: the same command goes on from there") -> Iterator[None]:
+    """Say, when this is interrupted, how to go on."""
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        error.add_note(how)
+        raise
+
+
+def set_up_logging(verbose: int) -> None:
+    """Show the package's log on standard error: warnings, and with ``-v`` what it does."""
+    handler = RichHandler(console=err, show_time=False, show_path=False, rich_tracebacks=False)
+    logger = logging.getLogger("bltvs_neuro")
+    logger.handlers[:] = [handler]
+    logger.setLevel([logging.WARNING, logging.INFO, logging.DEBUG][min(verbose, 2)])
+    logger.propagate = False
+    warnings.showwarning = _show_warning
+
+
+def _show_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: Any = None,
+    line: str | None = None,
+) -> None:
+    """The package's warnings as one sentence; others as Python words them."""
+    if category.__module__.startswith(__name__.partition(".")[0]):
+        say("[yellow]warning:[/]", str(message))
+    else:
+        sys.stderr.write(warnings.formatwarning(message, category, filename, lineno))
+
+
+def _asked(tokens: Sequence[str]) -> str:
+    """The command that was meant, for the hint."""
+    names, _, _ = app.parse_commands(list(tokens))
+    return " ".join(("bltvs", *names))
+
+
+def read_pairs(pairs: Sequence[str]) -> dict[str, str]:
+    """Options written ``NAME=VALUE``."""
+    found: dict[str, str] = {}
+    for pair in pairs:
+        name, equals, value = pair.partition("=")
+        name = name.strip().replace("-", "_")
+        if not name or not equals:
+            raise SpecError(f"an option is written name=value; got {pair!r}")
+        if name in found:
+            raise SpecError(f"--option {name}=... is given twice; several values are written A,B")
+        found[name] = value
+    return found
+
+
+Command = Callable[..., Any]
