@@ -84,22 +84,22 @@ def which_wins(acts: bn.store.Store, folder: Path) -> tuple[xr.Dataset, pd.DataF
     """Fit every site and timestep to voxels of six sources, and count what wins."""
     rng = np.random.default_rng(0)
     values = np.concatenate([simulate(leading(acts, *source), 0.8, rng) for source in SOURCES], axis=1)
-    names = [f"{site} t{step}" for site, step in SOURCES for _ in range(VOXELS)]
+    names = [f"{site}@{step}" for site, step in SOURCES for _ in range(VOXELS)]
     voxels = responses(acts, values, names)
     to_netcdf(voxels, folder / "simulated_voxels.nc", overwrite=True)
-    fit = bn.fit_encoding(acts, voxels, groups="stimulus_id", cv=5)
+    fit = bn.fit_encoding(acts, voxels, cv=bn.Folds(5, groups="stimulus_id"))
     fit.save(folder / "simulated_result.h5", overwrite=True)
     best = fit.best("r2")
     rows = []
     for site, step in SOURCES:
-        here = np.flatnonzero(best["source"].values == f"{site} t{step}")
+        here = np.flatnonzero(best["source"].values == f"{site}@{step}")
         area, stream = site.split("/")
         mean = fit["r2"].values[:, here].mean(axis=1)
         order = np.argsort(-mean)
         low, high = bootstrap(fit["r2"].values[order[0], here] - fit["r2"].values[order[1], here])
         rows.append(
             {
-                "simulated source": f"{site} t{step}",
+                "simulated source": f"{site}@{step}",
                 "best on average": str(fit["name"].values[order[0]]),
                 "lead over the next": mean[order[0]] - mean[order[1]],
                 "lead, low": low,
@@ -128,9 +128,14 @@ def known_r2(acts: bn.store.Store) -> pd.DataFrame:
     rows = []
     for level in LEVELS:
         values = simulate(components, level, np.random.default_rng(10))
-        voxels = responses(acts, values, ["V4/td t3"] * VOXELS)
+        voxels = responses(acts, values, ["V4/td@3"] * VOXELS)
         fit = bn.fit_encoding(
-            acts, voxels, sites="V4/td", timesteps=3, solver="ols", transform=PCA(COMPONENTS, svd_solver="full"), cv=5
+            acts,
+            voxels,
+            sites=bn.Select("V4/td", timesteps=3),
+            solver=bn.OLS(),
+            cv=bn.Folds(5),
+            transform=PCA(COMPONENTS, svd_solver="full"),
         )
         low, high = interval(fit["r2_fold"].values[0].mean(axis=1))
         draws = [oracle(components, level, np.random.default_rng(100 + i)) for i in range(20)]
@@ -164,10 +169,12 @@ def unique_variance(acts: bn.store.Store) -> pd.DataFrame:
     for stream in ("bu", "td"):
         for seed in range(REPEATS):
             values = simulate(leading(acts, f"V4/{stream}", 1), 0.8, np.random.default_rng(20 + seed))
-            voxels = responses(acts, values, [f"V4/{stream} t1"] * VOXELS)
-            shares = bn.partition_encoding(acts, voxels, over="stream", sites="V4", timesteps=1, seed=seed)
+            voxels = responses(acts, values, [f"V4/{stream}@1"] * VOXELS)
+            shares = bn.partition_encoding(
+                acts, voxels, sites=bn.Select("V4", timesteps=1), run=bn.Run(seed=seed), over="stream"
+            )
             table = shares.unique()
-            table.insert(0, "voxels follow", f"V4/{stream} t1")
+            table.insert(0, "voxels follow", f"V4/{stream}@1")
             table.insert(1, "draw", seed)
             table["adds nothing"] = table["part"] != stream
             table["zero inside"] = (table["low"] <= 0) & (table["high"] >= 0)

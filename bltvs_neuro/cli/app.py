@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from .base import app, run
 
 COMMANDS = {
+    "encode": "encode:encode",
     "join": "store:join",
     "info": "store:info",
     "verify": "store:verify",
@@ -30,7 +31,7 @@ for _name, _place in COMMANDS.items():
     app.command(f"{__package__}.{_place}", name=_name, help=_summary(*_place.split(":")))
 
 LEGACY = (
-    "demo", "extract", "rsa", "encode", "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
+    "demo", "extract", "rsa", "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
     "train", "export", "upload",
 )  # fmt: skip
 

@@ -6,23 +6,30 @@ A command is a function with annotations and a NumPy docstring. Option classes (
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import os
 import sys
 import warnings
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar, get_type_hints
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
+from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
 
 from ..durable import reason
 from ..errors import BltvsError, SpecError, spelled_as
+from ..progress import Progress, show_progress
 from . import signals
+
+T = TypeVar("T")
 
 out = Console(markup=False)  # names of files and labels may hold brackets
 err = Console(stderr=True)
@@ -36,9 +43,20 @@ Names = Annotated[tuple[str, ...], Parameter(converter=_split, n_tokens=1, consu
 """Several names: the option repeats and takes commas."""
 
 
+def inherited(options: type[T]) -> type[T]:
+    """Decorator of an option class that inherits options from another module: types are looked up where they stand."""
+    hints = get_type_hints(options, include_extras=True)
+    made = options.__init__.__annotations__  # type: ignore[misc]
+    made.update({name: hints[name] for name in made if name in hints})
+    return options
+
+
+_order = itertools.count(2)
+
+
 def flat(heading: str) -> Parameter:
     """Annotation of an option class whose fields are flags of the command, under a heading of the help."""
-    return Parameter(name="*", group=Group(heading, sort_key=1))
+    return Parameter(name="*", group=Group(heading, sort_key=next(_order)))
 
 
 app = App(
@@ -49,7 +67,8 @@ app = App(
     default_parameter=Parameter(negative=()),
     help_format="markdown",
 )
-app.meta.group_parameters = Group("Always", sort_key=9)
+app.meta.group_parameters = Group("Always", sort_key=99)
+app.group_parameters = Group("Options", sort_key=1)
 
 
 @app.meta.default
@@ -69,10 +88,12 @@ def launch(
     """
     Settings.debug = debug
     set_up_logging(verbose)
-    command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
     with signals.at_work(), spelled_as(flags_of(tokens)):
         try:
+            command, bound, _ = app.parse_args(tokens, exit_on_error=False, print_error=False)
             return command(*bound.args, **bound.kwargs)
+        except CycloptsError:
+            raise
         except (KeyboardInterrupt, Exception) as error:
             if Settings.debug:
                 raise
@@ -155,6 +176,27 @@ def goes_on(how: str = "what was finished is kept: the same command goes on from
         raise
 
 
+@contextmanager
+def shown(what: str) -> Iterator[None]:
+    """Show how far the work within is, and the time left, on standard error."""
+    columns = (
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.fields[label]}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
+    )  # fmt: skip
+    with Bar(*columns, console=err, transient=not err.is_terminal) as bar:
+        task = bar.add_task(what, total=None, label="", left="")
+
+        def show(now: Progress) -> None:
+            left = ""
+            if math.isfinite(now.seconds_left):
+                minutes, seconds = divmod(round(now.seconds_left), 60)
+                left = f"{minutes}:{seconds:02d} left"
+            bar.update(task, completed=now.done, total=now.total, label=now.label, left=left)
+
+        with show_progress(show):
+            yield
+
+
 def set_up_logging(verbose: int) -> None:
     """Show the package's log on standard error: warnings, and with ``-v`` what it does."""
     handler = RichHandler(console=err, show_time=False, show_path=False, rich_tracebacks=False)
@@ -198,6 +240,3 @@ def read_pairs(pairs: Sequence[str]) -> dict[str, str]:
             raise SpecError(f"--option {name}=... is given twice; several values are written A,B")
         found[name] = value
     return found
-
-
-Command = Callable[..., Any]

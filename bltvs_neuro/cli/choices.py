@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -62,8 +65,12 @@ class DataChoice:
         The reader, where several or none recognise the file; ``bltvs neural`` lists them.
     stimuli : path, optional
         Stimulus ids in the order of the file, where it has none, or JSON ``{old: new}``.
-    subject, session, roi : str, optional
-        Keep only these; repeat or use commas.
+    subject : str, optional
+        Subjects to keep; repeat or use commas.
+    session : str, optional
+        Sessions to keep; repeat or use commas.
+    roi : str, optional
+        Regions of interest to keep; repeat or use commas. ``V1`` also means V1v and V1d.
     option : str, optional
         An option of the reader, such as ``mask=m.nii.gz``; may be repeated.
     allow_pickle : bool
@@ -112,3 +119,56 @@ class Output:
 
     output: Annotated[Path | None, Parameter(alias="-o")] = None
     overwrite: bool = False
+
+
+UNITS = {"ms": 1e-3, "s": 1.0}
+
+
+def _read_seconds(_: object, tokens: Sequence[Any]) -> tuple[float, float]:
+    return read_seconds(tokens[0].value)
+
+
+Seconds = Annotated[tuple[float, float] | None, Parameter(converter=_read_seconds, n_tokens=1)]
+"""A range of neural time in seconds, written with its unit."""
+
+
+def read_seconds(text: str) -> tuple[float, float]:
+    """First and last second from ``"50:400ms"`` or ``"0.05:0.4s"``; an end that is left out is open.
+
+    Raises
+    ------
+    SpecError
+        No unit, no range, or one that runs backwards.
+
+    Examples
+    --------
+    >>> read_seconds("50:400ms"), read_seconds(":0.4s")
+    ((0.05, 0.4), (-inf, 0.4))
+    """
+    found = re.fullmatch(r"\s*([-+.\de]*)\s*:\s*([-+.\de]*?)\s*(ms|s)\s*", text)
+    try:
+        if found is None:
+            raise ValueError
+        unit = UNITS[found[3]]
+        first = float(found[1]) * unit if found[1] else -math.inf
+        last = float(found[2]) * unit if found[2] else math.inf
+    except ValueError:
+        raise SpecError(f"time is written with its unit, such as 50:400ms or 0.05:0.4s; got {text!r}") from None
+    if not first < last:
+        raise SpecError(f"the time {text!r} runs backwards")
+    return first, last
+
+
+def within(array: Any, seconds: tuple[float, float] | None) -> Any:
+    """The part of neural data within a range of time."""
+    if seconds is None:
+        return array
+    if "time" not in array.coords:
+        raise SpecError("--time is for neural data with time; these have none")
+    times = array["time"].values
+    kept = (times >= seconds[0] - 1e-9) & (times <= seconds[1] + 1e-9)
+    if not kept.any():
+        raise SpecError(
+            f"no time of the neural data lies in {seconds[0]:g} to {seconds[1]:g} s; theirs: {times[0]:g} to {times[-1]:g} s"
+        )
+    return array.isel({array["time"].dims[0]: kept})

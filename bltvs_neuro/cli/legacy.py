@@ -1,4 +1,4 @@
-"""The commands of the main job: extract, info, verify, rsa, encode, neural, classify, models, demo, brainscore."""
+"""The commands of the main job: extract, info, verify, rsa, neural, classify, models, demo, brainscore."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import brainscore, demo, encode, evaluate, extract, models, neural, probes, report, rsa, training
+from . import brainscore, demo, evaluate, extract, models, neural, probes, report, rsa, training
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -42,7 +42,6 @@ def options(
 app.command("demo")(demo.demo)
 app.command("extract")(extract.extract)
 app.command("rsa")(rsa.rsa)
-app.command("encode")(encode.encode)
 app.command("neural")(neural.neural)
 app.command("report")(report.report)
 app.command("classify")(models.classify)

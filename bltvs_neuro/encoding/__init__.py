@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..features.folds import group_folds
+from ..features.folds import Folds, group_folds
 from ..features.grams import gram
 from .fit import fit_encoding, partition_encoding
 from .outputs.partition import plot_partition
@@ -19,24 +19,23 @@ from .scores.ceiling import (
 )
 from .scores.score import pearson, permutation_test, r2, split_r2
 from .scores.time import score_matrix, temporal_generalisation
-from .solvers.estimators import PLS, BandedRidge, EncodingRidge
-from .solvers.fold_fits import SOLVERS
+from .solvers.estimators import OLS, PLS, SOLVERS, BandedRidge, Ridge
 from .solvers.ridge import GridEdgeWarning, PrecisionWarning
 from .solvers.saved_estimators import load_estimator, save_estimator
 from .sweep.partition import best_space, commonality
-from .sweep.run import Progress
 
 __all__ = [
     "CEILINGS",
+    "OLS",
     "PLS",
     "SOLVERS",
     "BandedRidge",
     "EncodingResult",
-    "EncodingRidge",
+    "Folds",
     "GridEdgeWarning",
     "PartitionResult",
     "PrecisionWarning",
-    "Progress",
+    "Ridge",
     "best_space",
     "ceiling_from_ncsnr",
     "commonality",

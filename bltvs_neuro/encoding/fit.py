@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
@@ -12,64 +12,36 @@ import numpy as np
 
 from ..cluster import Cluster
 from ..errors import SpecError, argument, listed
-from ..features.grams import Scale
+from ..features.folds import Folds
+from ..features.select import Selection
+from ..options import Run
 from ..schema import STIMULUS_ID
 from .result import EncodingResult, PartitionResult, build_partition, build_result
 from .scores.ceiling import CeilingMethod, noise_ceiling
-from .solvers.fold_fits import BANDED
-from .solvers.ridge import Dtype, OnEdge
+from .solvers.estimators import BandedRidge, Over, Ridge, Solver
 from .sweep.finished_spaces import Parts
 from .sweep.partition import commonality
-from .sweep.plan import Choices, Choose, Plan, SolverName, Weights, make_plan, make_spec
-from .sweep.run import Progress, run_spaces
-from .sweep.spaces import (
-    Member,
-    Over,
-    Space,
-    banded_spaces,
-    choose_members,
-    single_spaces,
-    stimulus_ids,
-    useless_spaces,
-)
-from .sweep.targets import BadTargets, OnMismatch, Repetitions, Targets, prepare_targets
+from .sweep.plan import Plan, check, make_plan, make_spec
+from .sweep.run import run_spaces
+from .sweep.spaces import Member, Space, banded_spaces, choose_members, single_spaces, stimulus_ids, useless_spaces
+from .sweep.targets import Targets, prepare_targets
 
-PLAIN_SWEEP = {"solver": "banded", "scale": "none", "transform": None, "weights": "none", "n_permutations": 0}
+PARTITION_SOLVER = BandedRidge(candidates=20, on_edge="ignore")
+"""The solver of a partition, unless another is asked for: it is fitted to every combination of bands."""
 
 
 def fit_encoding(
     acts: Mapping[str, Any],
     responses: Any,
     *,
-    sites: str | Iterable[str] = "all",
-    streams: str | Iterable[str] = "all",
-    timesteps: Any = "all",
-    bands: Over | None = None,
-    groups: str | tuple[str, ...] = "stimulus_id",
-    repetitions: Repetitions = "average",
-    on_mismatch: OnMismatch = "raise",
-    bad_targets: BadTargets = "mark",
-    cv: int = 5,
-    inner_cv: int = 5,
-    solver: SolverName = "ridge",
-    by: Choose = "auto",
-    window: int | None = 1,
-    alphas: Sequence[float] | np.ndarray | None = None,
-    n_components: int = 25,
-    n_iter: int = 100,
-    scale: Scale = "none",
+    sites: Selection = "all",
+    solver: Solver = Ridge(),  # noqa: B008
+    cv: Folds = Folds(),  # noqa: B008
     transform: Any = None,
     ceiling: CeilingMethod | np.ndarray | None = None,
     n_permutations: int = 0,
-    weights: Weights = "none",
-    memory: int | str = "2GiB",
-    dtype: Dtype = "float32",
-    device: str | None = None,
-    seed: int = 0,
-    on_edge: OnEdge = "warn",
-    progress: Callable[[Progress], None] | None = None,
+    run: Run = Run(),  # noqa: B008
     resume_path: str | os.PathLike[str] | None = None,
-    cluster: Cluster | None = None,
 ) -> EncodingResult:
     """Predict responses from feature spaces of a store, cross-validated over stimuli.
 
@@ -78,67 +50,26 @@ def fit_encoding(
     acts : mapping of site to DataArray (stimulus, timestep, *unit dims)
         A store (:func:`bltvs_neuro.store.open_store`), read lazily, or a dict of such arrays.
     responses : DataArray with dims (presentation, neuroid[, time])
-        Matched to the store by ``stimulus_id``.
-    sites : str or iterable of str
-        ``"all"``, sites (``"V4/td"``), areas (``"V4"``) or a range (``"V1:LOC"``). Sites and timesteps that are the same for
-        every stimulus are left out and named in the result; asked for by name and constant throughout, a site is refused.
-    streams : str or iterable of str
-        ``"bu"``, ``"td"`` or both, of the sites.
-    timesteps : str, int, slice or iterable of int
-        Of the model.
-    bands : {"area", "stream", "timestep"}, optional
-        For banded solvers: join the sites that differ in this only.
-    groups : str or tuple of str
-        Coordinates on presentation whose rows must stay on one side of every fold, such as ``("stimulus_id", "run")``.
-    repetitions : {"average", "single"}
-        Predict the mean over a stimulus' repetitions (run and session are lost), or every presentation.
-    on_mismatch : {"raise", "intersect"}
-        When stimuli are on one side only.
-    bad_targets : {"mark", "raise"}
-        Targets with NaN or without variance: fit the others and give these NaN scores and a status, or refuse.
-    cv, inner_cv : int
-        Folds that score, and folds within their training rows that choose (``by="kfold"``).
-    solver : {"ridge", "banded", "banded_hyper_gradient", "pls", "ols"}
-    by : {"auto", "gcv", "loo", "kfold"}
-        How ridge chooses alpha. ``"auto"``: generalised cross-validation, or k-fold where groups have several rows.
-    window : int or None
-        How many alphas beside each minimum of the GCV curve ``"loo"`` and ``"kfold"`` try first; they go on while the loss
-        falls. A target whose loss has a second minimum, where GCV has none, may get the other one; None tries all alphas,
-        at several times the cost.
-    alphas : sequence of positive floats, ascending, optional
-        Default: 21 from 1e-4 to 1e6 times the features' variance per training row. Banded solvers scale each band by
-        that variance; their alphas are in its units.
-    n_components : int
-        Of PLS.
-    n_iter : int
-        Candidate shares of banded ridge.
-    scale : {"none", "zscore"}
-        Scaling of features, fitted on the training rows of each fold.
-    transform : scikit-learn transformer, optional
-        PCA, projection or selection; cloned and fitted on the training rows of each fold. Needs the features in memory.
+        Matched to the store by ``stimulus_id``. Targets with NaN or without variance are not fitted; their status in the
+        result says so.
+    sites : str, iterable of str or Select
+        What to predict from (:mod:`bltvs_neuro.features.select`). Sites and timesteps that are the same for every stimulus
+        are left out and named in the result; asked for by name, they are refused.
+    solver : Ridge, BandedRidge, PLS or OLS
+        With its options.
+    cv : Folds
+        Which presentations are used, and how they are split.
+    transform : "zscore" or scikit-learn transformer, optional
+        Scaling, PCA, projection or selection, fitted on the training rows of each fold. All but ``"zscore"`` need the
+        features in memory.
     ceiling : {"split_half", "ncsnr", "repetition_variance"} or array of shape (neuroid[, time]), optional
         Noise ceiling on R2 for normalised scores; by name from the repetitions, or known from elsewhere.
     n_permutations : int
         Shuffles for p values; 0 for none. q values are FDR over all spaces and targets.
-    weights : {"none", "dual"}
-        Also keep dual coefficients of a fit on all rows (ridge).
-    memory : int or str
-        The most bytes to use beside the responses: ``"2GiB"``.
-    dtype : {"float32", "float64"}
-        Of the products of features and with targets; sums and decompositions are always float64.
-    device : str, optional
-        None for numpy, or a torch device (``"cuda"``, ``"auto"``).
-    seed : int
-        Of folds, candidates and permutations.
-    on_edge : {"warn", "ignore"}
-        Warn when the grid's edge is chosen.
-    progress : callable taking a Progress, optional
-        Called after each feature space, with the time left.
+    run : Run
+        Device, memory, precision, seed, cluster.
     resume_path : path, optional
         A folder for finished feature spaces: the same call goes on where it stopped, another call is refused.
-    cluster : str or distributed.Client, optional
-        A Dask cluster (:data:`bltvs_neuro.cluster.Cluster`) whose workers fit a feature space each; they must see the
-        store under the same name.
 
     Returns
     -------
@@ -158,25 +89,17 @@ def fit_encoding(
     >>> acts = bn.open_store("acts.h5")
     >>> voxels = acts["V1/bu"].sel(timestep=1).values[:, :4]
     >>> responses = bn.make_responses(voxels, acts.stimulus_ids, neuroid_coords={"roi": "V1"})
-    >>> fit = fit_encoding(acts, responses, timesteps=1, cv=3, on_edge="ignore")
+    >>> fit = fit_encoding(acts, responses, sites="all@1", solver=bn.Ridge(on_edge="ignore"), cv=bn.Folds(3))
     >>> fit["stream"].values.tolist(), fit["r"].dims, fit["r"].shape
     (['bu', 'td'], ('space', 'neuroid'), (2, 4))
     """
-    if (bands is not None) != (solver in BANDED):
-        raise SpecError(
-            f"bands are for solvers {listed(BANDED)}, which need them; got bands {bands!r} and solver {solver!r}"
-        )
-    choices = Choices(
-        groups=groups, repetitions=repetitions, on_mismatch=on_mismatch, bad_targets=bad_targets, cv=cv,
-        inner_cv=inner_cv, solver=solver, by=by, window=window, alphas=alphas, n_components=n_components, n_iter=n_iter,
-        scale=scale, transform=transform, weights=weights, n_permutations=n_permutations, memory=memory, dtype=dtype,
-        device=device, seed=seed, on_edge=on_edge,
-    )  # fmt: skip
-    members, left_out = choose_members(acts, sites, timesteps, streams)
-    spaces = single_spaces(members) if bands is None else banded_spaces(members, bands)
-    sweep = prepare(acts, responses, members, spaces, left_out, choices)
-    limits = _ceiling(responses, ceiling, sweep.plan.targets, repetitions, sweep.ids)
-    arrays = sweep.run(progress, resume_path, cluster)
+    check(solver, transform, n_permutations)
+    members, left_out = choose_members(acts, sites)
+    spaces = banded_spaces(members, solver.bands) if isinstance(solver, BandedRidge) else single_spaces(members)  # type: ignore[arg-type]
+    sweep = prepare(acts, responses, members, spaces, left_out, solver, cv, run, transform, n_permutations)
+    limits = _ceiling(responses, ceiling, sweep.plan.targets, cv, sweep.ids)
+    with run.limited():
+        arrays = sweep.run(resume_path, run.cluster)
     return build_result(sweep.spaces, arrays, sweep.plan, sweep.attrs, ceiling=limits, ids=sweep.ids)
 
 
@@ -185,14 +108,11 @@ def partition_encoding(
     responses: Any,
     *,
     over: Over = "stream",
-    sites: str | Iterable[str] = "all",
-    streams: str | Iterable[str] = "all",
-    timesteps: Any = "all",
-    n_iter: int = 20,
-    progress: Callable[[Progress], None] | None = None,
+    sites: Selection = "all",
+    solver: BandedRidge = PARTITION_SOLVER,
+    cv: Folds = Folds(),  # noqa: B008
+    run: Run = Run(),  # noqa: B008
     resume_path: str | os.PathLike[str] | None = None,
-    cluster: Cluster | None = None,
-    **options: Any,
 ) -> PartitionResult:
     """Unique and shared variance of streams, areas or timesteps, by commonality of cross-validated R2.
 
@@ -204,15 +124,12 @@ def partition_encoding(
 
     Parameters
     ----------
-    acts, responses, sites, streams, timesteps, progress, resume_path, cluster
+    acts, responses, sites, cv, run, resume_path
         As :func:`fit_encoding`.
     over : {"stream", "area", "timestep"}
         What is told apart; at most 8 of them.
-    n_iter : int
-        Candidate shares of each banded ridge.
-    **options
-        groups, repetitions, on_mismatch, bad_targets, cv, inner_cv, by, window, alphas, memory, dtype, device, seed and
-        on_edge, as :func:`fit_encoding` takes them; ``on_edge`` is ``"ignore"`` here.
+    solver : BandedRidge
+        Its ``bands`` are ``over``.
 
     Returns
     -------
@@ -223,10 +140,11 @@ def partition_encoding(
     SpecError, DataError, StoreError
         As :func:`fit_encoding`.
     """
-    choices = Choices.read({"on_edge": "ignore", **options}, fixed={"n_iter": n_iter, "n_components": 1, **PLAIN_SWEEP})
-    members, left_out, spaces = partition_spaces(acts, over, sites, timesteps, streams)
-    sweep = prepare(acts, responses, members, spaces, left_out, choices)
-    arrays = sweep.run(progress, resume_path, cluster)
+    check(solver, None, 0)
+    members, left_out, spaces = partition_spaces(acts, over, sites)
+    sweep = prepare(acts, responses, members, spaces, left_out, solver, cv, run)
+    with run.limited():
+        arrays = sweep.run(resume_path, run.cluster)
     grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
     useless: dict[tuple[Any, ...], dict[str, np.ndarray]] = {}
     labels: dict[tuple[Any, ...], dict[str, Any]] = {}
@@ -242,10 +160,10 @@ def partition_encoding(
 
 
 def partition_spaces(
-    acts: Mapping[str, Any], over: Over, sites: Any, timesteps: Any, streams: Any
+    acts: Mapping[str, Any], over: Over, sites: Selection
 ) -> tuple[list[Member], list[str], list[Space]]:
     """The feature spaces of a partition; SpecError where there is nothing to tell apart."""
-    members, left_out = choose_members(acts, sites, timesteps, streams)
+    members, left_out = choose_members(acts, sites)
     spaces = banded_spaces(members, over, subsets=True)
     useless = useless_spaces(spaces)
     if not useless:
@@ -268,14 +186,11 @@ class Sweep(NamedTuple):
     """The store's stimuli."""
 
     def run(
-        self,
-        progress: Callable[[Progress], None] | None,
-        resume_path: str | os.PathLike[str] | None,
-        cluster: Cluster | None = None,
+        self, resume_path: str | os.PathLike[str] | None, cluster: Cluster | None = None
     ) -> list[dict[str, np.ndarray]]:
         """Fit every space."""
         parts = None if resume_path is None else Parts(resume_path, self.spec)
-        return run_spaces(self.acts, self.spaces, self.plan, parts=parts, progress=progress, cluster=cluster)
+        return run_spaces(self.acts, self.spaces, self.plan, parts=parts, cluster=cluster)
 
 
 def prepare(
@@ -284,20 +199,17 @@ def prepare(
     members: Sequence[Member],
     spaces: Sequence[Space],
     left_out: Sequence[str],
-    choices: Choices,
+    solver: Solver,
+    cv: Folds,
+    run: Run,
+    transform: Any = None,
+    n_permutations: int = 0,
 ) -> Sweep:
     """Match responses and store, and plan the sweep over ``spaces``."""
     ids = stimulus_ids(acts, members)
-    targets = prepare_targets(
-        responses,
-        ids,
-        groups=choices.groups,
-        repetitions=choices.repetitions,
-        on_mismatch=choices.on_mismatch,
-        bad_targets=choices.bad_targets,
-    )
-    plan = make_plan(targets, spaces, choices)
-    spec = make_spec(plan, spaces, acts)
+    targets = prepare_targets(responses, ids, cv)
+    plan = make_plan(targets, spaces, solver, cv, run, transform, n_permutations)
+    spec = make_spec(plan, spaces, acts, cv)
     return Sweep(acts, spaces, plan, spec, _attrs(responses, spec, targets, left_out), ids)
 
 
@@ -305,7 +217,7 @@ def _ceiling(
     responses: Any,
     ceiling: CeilingMethod | np.ndarray | None,
     targets: Targets,
-    repetitions: str,
+    cv: Folds,
     store_ids: np.ndarray,
 ) -> np.ndarray | None:
     if ceiling is None:
@@ -315,7 +227,7 @@ def _ceiling(
         if limits.shape != targets.shape:
             raise SpecError(f"ceiling has shape {targets.shape}, one value per target; got {limits.shape}")
         return limits
-    if repetitions != "average":
+    if cv.repetitions != "average":
         raise SpecError(
             f"a ceiling by name is one of averaged responses: pass {argument('repetitions', 'average')}, or an array"
         )

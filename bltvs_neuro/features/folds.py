@@ -3,11 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from dataclasses import dataclass
+from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError
+from ..errors import DataError, SpecError, argument, unknown
+
+Repetitions = Literal["average", "single"]
+OnMismatch = Literal["raise", "intersect"]
+
+
+@dataclass(frozen=True)
+class Folds:
+    """Which presentations are used, and how they are split for cross-validation.
+
+    Parameters
+    ----------
+    folds : int
+        Folds that score.
+    groups : str or tuple of str
+        Coordinates on presentation whose rows stay on one side of every fold, such as ``stimulus_id,run``; the stimulus
+        is always one of them.
+    repetitions : {"average", "single"}
+        Predict the mean over a stimulus' repetitions (run and session are lost), or every presentation.
+    on_mismatch : {"raise", "intersect"}
+        Where stimuli are on one side only: refuse, naming them, or keep the common ones and count the others.
+    """
+
+    folds: int = 5
+    groups: str | tuple[str, ...] = "stimulus_id"
+    repetitions: Repetitions = "average"
+    on_mismatch: OnMismatch = "raise"
+
+    def __post_init__(self) -> None:
+        if isinstance(self.folds, bool) or not isinstance(self.folds, int) or self.folds < 2:
+            raise SpecError(f"{argument('folds')} is an integer of at least 2; got {self.folds!r}")
+        for name, valid in (("repetitions", get_args(Repetitions)), ("on_mismatch", get_args(OnMismatch))):
+            if getattr(self, name) not in valid:
+                raise unknown(name, getattr(self, name), valid)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The coordinates of ``groups``."""
+        return tuple(part.strip() for part in self.groups.split(",")) if isinstance(self.groups, str) else self.groups
 
 
 class Fold(NamedTuple):

@@ -10,10 +10,12 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+import torch
 import xarray as xr
 from sklearn.linear_model import RidgeCV
 from sklearn.model_selection import KFold
 
+from bltvs_neuro.encoding import Ridge
 from bltvs_neuro.encoding.fit import fit_encoding
 from bltvs_neuro.encoding.scores.score import r2
 from bltvs_neuro.encoding.solvers.ridge import By, fit_ridge
@@ -21,6 +23,7 @@ from bltvs_neuro.encoding.solvers.spectrum import gram_spectrum
 from bltvs_neuro.features.folds import group_folds
 from bltvs_neuro.features.grams import centre_cross, centre_train, gram
 from bltvs_neuro.neural.labelled import make_responses
+from bltvs_neuro.options import Run
 
 from .memory import peak_bytes, peak_of
 from .tables import Table
@@ -160,9 +163,13 @@ def _sweep(case: Case, sizes: str) -> list[dict[str, object]]:
     theirs, scores = _timed(lambda: _himalaya_loop(case, spaces[:half], folds))
     ours = []
     some = dict(list(acts.items())[:LOOPED])
-    sweeps: list[tuple[By, str, str | None]] = [("gcv", "GCV", None), ("gcv", "GCV", "cpu"), ("kfold", "5-fold", None)]
+    sweeps: list[tuple[By, str, Any]] = [
+        ("gcv", "GCV", "cpu"),
+        ("gcv", "GCV", torch.device("cpu")),
+        ("kfold", "5-fold", "cpu"),
+    ]
     for by, how, device in sweeps:
-        options: dict[str, Any] = {"by": by, "device": device, "alphas": case.alphas, "on_edge": "ignore"}
+        options: dict[str, Any] = {"solver": Ridge(case.alphas, by, on_edge="ignore"), "run": Run(device=device)}
         fit_encoding(*_labelled([small.train], small.targets), **options)  # warm up imports, as for the others
         which = acts if by == "gcv" else some
         seconds, fit = _timed(lambda which=which, options=options: fit_encoding(which, responses, **options))  # type: ignore[misc]
@@ -181,7 +188,7 @@ def _sweep(case: Case, sizes: str) -> list[dict[str, object]]:
     for how, device, seconds, fit in ours:
         rows.append(
             {
-                sizes: f"{name}: fit_encoding" + ("" if device is None else ", device='cpu' (torch)"),
+                sizes: f"{name}: fit_encoding" + ("" if device == "cpu" else " (torch)"),
                 "alpha chosen by": how,
                 "CPU s": seconds,
                 "himalaya / here": theirs / seconds,

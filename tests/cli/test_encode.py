@@ -107,32 +107,32 @@ def refused(*arguments: object) -> str:
 
 
 def check_winners(result: EncodingResult) -> None:
-    """The first half of the targets follows V1/bu t0, the second V4/td t2."""
+    """The first half of the targets follows V1/bu@0, the second V4/td@2."""
     best = result.best()
     won = result["name"].values[best["space"].values]
     early = best["roi"].values.astype(str) == "V1"
-    assert (won[early] == "V1/bu t0").mean() > 0.9
-    assert (won[~early] == "V4/td t2").mean() > 0.9
+    assert (won[early] == "V1/bu@0").mean() > 0.9
+    assert (won[~early] == "V4/td@2").mean() > 0.9
 
 
 def test_files_carry_scores_ceilings_p_values_and_provenance(store, betas, tmp_path) -> None:
     folder = tmp_path / "out"
     said = bltvs(
-        store, "--neural", betas, "-o", folder, "--ceiling", "split_half", "--permutations", 50, "--weights", "dual"
+        store, "--neural", betas, "-o", folder, "--ceiling", "split_half", "--n-permutations", 50, "--keep-dual"
     )
-    assert "V4/td t2" in said
+    assert "V4/td@2" in said
     result = EncodingResult.load(folder / "result.h5")
     check_winners(result)
     assert {"r2", "alpha", "ceiling", "r2_normalised", "p_value", "q_value", "dual"} <= set(result.dataset.data_vars)
     np.testing.assert_allclose(result["r2_normalised"], result["r2"] / result["ceiling"], rtol=1e-12)
     assert result["ceiling"].values.mean() == pytest.approx(3 * 0.7 / (1 + 2 * 0.7), abs=0.03)  # Spearman-Brown
     assert result.provenance["spec"]["features"]["weights_sha256"] == "0" * 64
-    assert result.provenance["left_out"] == ["LGN/bu t0", "LGN/bu t1"]
+    assert result.provenance["left_out"] == ["LGN/bu@0", "LGN/bu@1"]
     assert "scikit-learn" in result.dataset.attrs["versions"]
     table = pd.read_csv(folder / "scores.csv")
     assert len(table) == 7 * 2 * PER_SOURCE
-    row = table[(table["name"] == "V4/td t2") & (table["voxel"] == 30)].iloc[0]
-    at = result["name"].values.tolist().index("V4/td t2")
+    row = table[(table["name"] == "V4/td@2") & (table["voxel"] == 30)].iloc[0]
+    at = result["name"].values.tolist().index("V4/td@2")
     assert row["r2"] == pytest.approx(float(result["r2"].values[at, 30]))
     best = pd.read_csv(folder / "best.csv")
     assert set(best.loc[best["roi"] == "V1", "area"]) == {"V1"}
@@ -161,12 +161,12 @@ def test_a_finished_result_is_not_replaced_in_silence(store, betas, tmp_path) ->
 @pytest.mark.parametrize(
     "options",
     [
-        ["--solver", "pls", "--components", 5],
+        ["--solver", "pls", "--n-components", 5],
         ["--solver", "banded", "--bands", "area", "--candidates", 5],
         ["--transform", "pca:10", "--by", "loo"],
         ["--transform", "project:20", "--alphas", "1e-1:1e4:8", "--by", "kfold"],
-        ["--scale", "zscore", "--dtype", "float64", "--threads", 1],
-        ["--repetitions", "single", "--groups", "stimulus_id,run", "--cv", 2, "--streams", "bu"],
+        ["--transform", "zscore", "--dtype", "float64", "--threads", 1],
+        ["--repetitions", "single", "--groups", "stimulus_id,run", "--folds", 2, "--streams", "bu"],
     ],
     ids=lambda o: " ".join(map(str, o[:4])),
 )
@@ -203,7 +203,7 @@ def test_nsd_layout_with_the_ceiling_it_brings_and_maps(store, signal_of, tmp_pa
     every = nibabel.load(folder / "maps" / "r2_normalised.nii.gz")
     assert every.shape == (*layouts.SHAPE, 7)
     table = pd.read_csv(folder / "maps" / "r2_normalised.csv")
-    at = int(table.loc[table["feature_space"] == "V4/td t2", "volume"].iloc[0])
+    at = int(table.loc[table["feature_space"] == "V4/td@2", "volume"].iloc[0])
     assert np.nanmean(every.get_fdata()[..., at][labels == 7]) > 0.9
     shares = PartitionResult.load(folder / "partition.h5")
     assert {"bu", "td", "bu & td"} == set(shares["part"].values)
@@ -224,7 +224,7 @@ def test_bids_layout_with_labels_as_an_option_of_the_reader(store, ids, signal_o
     result = EncodingResult.load(tmp_path / "out" / "result.h5")
     assert set(result["roi"].values) == {"V1"}
     won = result["name"].values[result.best()["space"].values]
-    assert (won == "V1/bu t0").mean() > 0.9
+    assert (won == "V1/bu@0").mean() > 0.9
     assert (tmp_path / "out" / "figures" / "map_best_area.png").exists()
 
 
@@ -243,19 +243,19 @@ def test_eeg_layout_gives_time_matrices_and_generalisation(store, ids, signal_of
     folder = layouts.write_eeg2(tmp_path, signal_of[:, PER_SOURCE:], ids)
     out = tmp_path / "out"
     bltvs(
-        store, "--neural", folder, "--option", "split=training", "--allow-pickle", "-o", out, "--time", "0:0.35",
-        "--generalise", "V4/td:2", "--score", "r",
+        store, "--neural", folder, "--option", "split=training", "--allow-pickle", "-o", out, "--time", "0:350ms",
+        "--generalise", "V4/td@2", "--score", "r",
     )  # fmt: skip
     result = EncodingResult.load(out / "result.h5")
     assert result["time"].values == pytest.approx([0.0, 0.1, 0.2, 0.3])
-    at = result["name"].values.tolist().index("V4/td t2")
+    at = result["name"].values.tolist().index("V4/td@2")
     assert result["r"].values[at, :, 2:].mean() > 0.7 > 0.3 > abs(result["r"].values[at, :, :2].mean())
-    matrix = xr.open_dataset(out / "generalisation_V4_td_t2.h5", engine="h5netcdf")["r"]
+    matrix = xr.open_dataset(out / "generalisation_V4_td@2.h5", engine="h5netcdf")["r"]
     mean = matrix.mean("neuroid").values
     assert mean[2, 3] > 0.7
     assert abs(mean[0, 3]) < 0.3
     figures = {path.name for path in (out / "figures").iterdir()}
-    assert {"time_matrix.png", "generalisation_V4_td_t2.png"} <= figures
+    assert {"time_matrix.png", "generalisation_V4_td@2.png"} <= figures
 
 
 def test_mne_layout(store, ids, signal_of, tmp_path) -> None:
@@ -263,7 +263,7 @@ def test_mne_layout(store, ids, signal_of, tmp_path) -> None:
     path = layouts.write_mne(tmp_path / "P1-epo.fif", signal_of[:, PER_SOURCE:], ids)
     bltvs(store, "--neural", path, "-o", tmp_path / "out", "--areas", "V4", "--score", "r", QUICK)
     result = EncodingResult.load(tmp_path / "out" / "result.h5")
-    assert result["name"].values[3] == "V4/td t2"
+    assert result["name"].values[3] == "V4/td@2"
     assert result["r"].values[3, :, 3:].mean() > 0.7
 
 
@@ -272,46 +272,59 @@ def test_mne_layout(store, ids, signal_of, tmp_path) -> None:
     [
         (["--areas", "V7"], "unknown area 'V7'"),
         (["--areas", "LGN/bu"], "is the same for every stimulus"),
-        (["--solver", "lasso"], "unknown solver 'lasso'"),
-        (["--alphas", "1:2"], "alphas are written"),
         (["--alphas", "3,1"], "positive, finite and ascending"),
         (["--transform", "ica:3"], "a transform is written"),
         (["--transform", "pca:1000"], "PCA(n_components=1000, random_state=0, svd_solver='full') cannot be fitted"),
         (["--ceiling", "given"], "came without ncsnr"),
-        (["--ceiling", "guess"], "unknown noise ceiling 'guess'"),
-        (["--generalise", "V4"], "written 'V4/td:3'"),
-        (["--time", "0:1"], "these have none"),
+        (["--n-components", "3"], "--n-components is no option of --solver ridge"),
+        (["--solver", "pls", "--by", "loo"], "--by is no option of --solver pls"),
+        (["--time", "0:1s"], "these have none"),
         (["--option", "mask"], "name=value"),
         (["--option", "mask=1"], "has no option mask"),
         (["--roi", "V9"], "unknown roi 'V9'"),
-        (["--cv", "61"], "cannot be split into 61 folds"),
-        (["--memory", "100KiB"], "memory grants"),
-        (["--score", "rho"], "unknown score 'rho'"),
-        (["--partition", "colour"], "unknown partition 'colour'"),
-        (["--bands", "colour"], "unknown bands 'colour'"),
-        (["--generalise", "V4/td:2"], "needs responses with time"),
+        (["--folds", "61"], "cannot be split into 61 folds"),
+        (["--memory", "100KiB"], "--memory grants"),
+        (["--generalise", "V4/td@2"], "needs responses with time"),
         (["--partition", "stream", "--areas", "V1"], "a partition by stream tells at least two streams apart"),
-        (["--areas", "V1,V4/td", "--streams", "bu"], "no feature space has site V4/td"),
-        (["--timesteps", "0", "--areas", "V1,V4"], "no feature space has site V4"),
+        (["--areas", "V1,V4/td", "--streams", "bu"], "'V4/td' has no stream bu"),
+        (["--timesteps", "0", "--areas", "V1,V4"], "'V4' is not active at timesteps 0"),
         (["--device", "gpu"], "unknown device 'gpu'"),
-        (["--scale", "minmax"], "unknown scale 'minmax'"),
+        (["--transform", "minmax"], "a transform is written 'zscore'"),
     ],
 )
 def test_what_is_wrong_is_said_in_a_sentence(store, betas, tmp_path, options, said) -> None:
     assert said in refused(store, "--neural", betas, "-o", tmp_path / "out", *options)
 
 
+@pytest.mark.parametrize(
+    ("option", "value"),
+    [
+        ("--solver", "lasso"),
+        ("--score", "rho"),
+        ("--partition", "colour"),
+        ("--ceiling", "guess"),
+        ("--folds", "many"),
+        ("--time", "0:1"),
+        ("--alphas", "1:2"),
+    ],
+)
+def test_values_that_do_not_exist_are_wrong_usage(store, betas, option, value) -> None:
+    done = run_bltvs("encode", store, "--neural", betas, option, value)
+    assert done.exit_code == 2
+    assert value in done.stderr and option in done.stderr and "bltvs encode --help" in done.stderr
+
+
 def test_choices_are_checked_before_any_file_is_opened() -> None:
-    for option, value in (("--solver", "lasso"), ("--transform", "ica:3"), ("--alphas", "3,1"), ("--cv", "1")):
+    for option, value in (("--transform", "ica:3"), ("--alphas", "3,1"), ("--folds", "1"), ("--seed", "-1")):
         assert "there is no store" not in refused("none.h5", "--neural", "none.nc", option, value)
 
 
 def test_one_feature_space_is_fitted_written_and_drawn(store, betas, tmp_path) -> None:
     """It was fitted, and then the choice of the best of several crashed."""
-    options = ("--areas", "V1", "--timesteps", "0", "--ceiling", "split_half", "--permutations", "5")
+    options = ("--areas", "V1", "--timesteps", "0", "--ceiling", "split_half", "--n-permutations", "5")
     bltvs(store, "--neural", betas, "-o", tmp_path / "out", *options)
     result = EncodingResult.load(tmp_path / "out" / "result.h5")
-    assert result["name"].values.tolist() == ["V1/bu t0"]
+    assert result["name"].values.tolist() == ["V1/bu@0"]
     best = pd.read_csv(tmp_path / "out" / "best.csv")
     assert (best["space"] == 0).all() and best["margin"].isna().all()
     assert (tmp_path / "out" / "figures" / "best_timestep.png").exists()
@@ -331,7 +344,7 @@ def test_other_stimuli_are_named(store, betas, tmp_path) -> None:
 
 
 def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_numbers(store, betas, tmp_path) -> None:
-    options = ["encode", str(store), "--neural", str(betas), "--permutations", "800", "-o"]
+    options = ["encode", str(store), "--neural", str(betas), "--n-permutations", "800", "-o"]
     command = [sys.executable, "-c", "from bltvs_neuro.cli import main; main()", *options, str(tmp_path / "killed")]
     parts = tmp_path / "killed" / "parts" / "encoding"
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)

@@ -231,7 +231,7 @@ def test_runs_of_names_and_of_events_are_folds(store, bids, tmp_path, subject):
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     done = bltvs("encode", store, "--neural", bids, "--subject", subject, "--repetitions", "single", "--groups",
-                 "stimulus_id,run", "--no-figures", "--cv", 2, "-o", tmp_path / "encode")  # fmt: skip
+                 "stimulus_id,run", "--no-figures", "--folds", 2, "-o", tmp_path / "encode")  # fmt: skip
     # every stimulus is in both runs, so that all rows are one group: the coordinate was found
     assert "2 folds need at least 2 stimuli (or groups); there are 1" in done.stderr or "1" in done.stderr
     assert "no coordinate" not in done.stderr

@@ -9,8 +9,11 @@ import pytest
 import xarray as xr
 
 import bltvs_neuro as bn
-from bltvs_neuro.encoding import fit_encoding, partition_encoding
+from bltvs_neuro.encoding import BandedRidge, Ridge, fit_encoding, partition_encoding
+from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.neural.labelled import make_rdms
+from bltvs_neuro.options import Run
+from bltvs_neuro.progress import show_progress
 
 from ..store import made
 
@@ -65,20 +68,37 @@ def test_comparisons(client, acts, variance):
 
 def test_encoding(client, acts, responses, tmp_path):
     with bn.open_store(acts) as store:
-        options = dict(cv=3, seed=0, on_edge="ignore", n_permutations=20)
+        options = dict(cv=Folds(3), solver=Ridge(on_edge="ignore"), n_permutations=20)
         here = fit_encoding(store, responses, **options).dataset
         seen = []
-        there = fit_encoding(
-            store, responses, **options, cluster=client, progress=seen.append, resume_path=tmp_path / "parts"
-        ).dataset
+        with show_progress(seen.append):
+            there = fit_encoding(
+                store, responses, run=Run(cluster=client), resume_path=tmp_path / "parts", **options
+            ).dataset
         assert here.identical(there)
         assert [p.done for p in seen] == [1, 2, 3, 4]
         seen.clear()
-        again = fit_encoding(
-            store, responses, **options, cluster=client, progress=seen.append, resume_path=tmp_path / "parts"
-        ).dataset
+        with show_progress(seen.append):
+            again = fit_encoding(
+                store, responses, run=Run(cluster=client), resume_path=tmp_path / "parts", **options
+            ).dataset
         assert again.identical(here)
         assert [(p.done, p.total) for p in seen] == [(4, 4)]  # nothing was fitted again
-        one = partition_encoding(store, responses, over="timestep", cv=3, sites="V1/bu", n_iter=3)
-        two = partition_encoding(store, responses, over="timestep", cv=3, sites="V1/bu", n_iter=3, cluster=client)
+        one = partition_encoding(
+            store,
+            responses,
+            sites="V1/bu",
+            solver=BandedRidge(candidates=3, on_edge="ignore"),
+            cv=Folds(3),
+            over="timestep",
+        )
+        two = partition_encoding(
+            store,
+            responses,
+            sites="V1/bu",
+            solver=BandedRidge(candidates=3, on_edge="ignore"),
+            cv=Folds(3),
+            run=Run(cluster=client),
+            over="timestep",
+        )
         assert one.dataset.identical(two.dataset)

@@ -98,7 +98,7 @@ def simulate_responses(
             signal = few @ rng.standard_normal((rank, per_source))
             signal *= np.sqrt(r2) / signal.std(axis=0)
         columns.append(signal)
-        names += ["none" if source is None else f"{source[0]} t{source[1]}"] * per_source
+        names += ["none" if source is None else f"{source[0]}@{source[1]}"] * per_source
     signal = np.concatenate(columns, axis=1)
     ids = np.tile(first["stimulus_id"].values, repetitions)
     noise = np.sqrt(1 - r2) * rng.standard_normal((len(ids), signal.shape[1]))

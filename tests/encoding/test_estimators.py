@@ -12,7 +12,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_estimator
 
 from bltvs_neuro.encoding.scores.score import pearson
-from bltvs_neuro.encoding.solvers.estimators import PLS, BandedRidge, EncodingRidge
+from bltvs_neuro.encoding.solvers.estimators import PLS, BandedRidge, Ridge
 from bltvs_neuro.encoding.solvers.saved_estimators import load_estimator, save_estimator
 from bltvs_neuro.errors import DataError, SpecError
 
@@ -24,7 +24,7 @@ SHAPES = [(60, 200), (60, 20)]
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize(
     "estimator",
-    [EncodingRidge(on_edge="ignore"), BandedRidge(n_iter=3, on_edge="ignore"), PLS(n_components=1)],
+    [Ridge(on_edge="ignore"), BandedRidge(candidates=3, on_edge="ignore"), PLS(n_components=1)],
     ids=lambda e: type(e).__name__,
 )
 def test_scikit_learns_own_checks_pass(estimator) -> None:
@@ -36,7 +36,7 @@ def test_ridge_equals_ridgecv(n: int, p: int) -> None:
     x, y, x_test = simulate_regression(n, p, 6, shift=2.0)
     grid = np.logspace(-1, 4, 11)
     theirs = RidgeCV(grid, alpha_per_target=True).fit(x, y)
-    ours = EncodingRidge(grid, by="loo", on_edge="ignore").fit(x, y)
+    ours = Ridge(grid, by="loo", on_edge="ignore").fit(x, y)
     np.testing.assert_allclose(ours.predict(x_test), theirs.predict(x_test), atol=1e-10)
     np.testing.assert_allclose(ours.coef_, theirs.coef_, atol=1e-10)
     np.testing.assert_allclose(ours.intercept_, theirs.intercept_, atol=1e-10)
@@ -57,14 +57,15 @@ def test_pls_equals_scikit_learn(n: int, p: int) -> None:
 def test_a_single_band_is_ridge_and_scaling_makes_bands_comparable() -> None:
     x, y, x_test = simulate_regression(60, 30, 6)
     grid = np.logspace(-1, 4, 11)
-    ridge = EncodingRidge(grid, on_edge="ignore").fit(x, y)
-    band = BandedRidge(None, grid, scale_bands="none", on_edge="ignore").fit(x, y)
+    ridge = Ridge(grid, on_edge="ignore").fit(x, y)
+    variance = ((x - x.mean(axis=0)) ** 2).sum() / len(x)  # in whose units the alphas of bands are
+    band = BandedRidge(grid / variance, bands=np.zeros(30), on_edge="ignore").fit(x, y)
     np.testing.assert_allclose(band.predict(x_test), ridge.predict(x_test), atol=1e-9)
     bands = np.repeat(["a", "b"], [10, 20])
     wide = x * np.where(bands == "a", 1.0, 1e3)
-    options = {"alphas": grid, "n_iter": 10, "on_edge": "ignore"}
-    one = BandedRidge(bands, **options).fit(x, y)
-    other = BandedRidge(bands, **options).fit(wide, y)
+    options = {"alphas": grid, "candidates": 10, "on_edge": "ignore"}
+    one = BandedRidge(bands=bands, **options).fit(x, y)
+    other = BandedRidge(bands=bands, **options).fit(wide, y)
     assert one.bands_.tolist() == ["a", "b"]
     np.testing.assert_allclose(one.gammas_, other.gammas_)
     np.testing.assert_allclose(one.predict(x_test), other.predict(x_test * np.where(bands == "a", 1.0, 1e3)), atol=1e-6)
@@ -78,11 +79,12 @@ def test_groups_reach_the_inner_folds() -> None:
     x = rng.standard_normal((12, 40))[groups]
     y = rng.standard_normal((12, 50))[groups] + 0.3 * rng.standard_normal((60, 50))
     grid = np.logspace(-2, 5, 15)
-    ignorant = EncodingRidge(grid, by="kfold", on_edge="ignore").fit(x, y)
-    grouped = EncodingRidge(grid, by="kfold", on_edge="ignore").fit(x, y, groups=groups)
+    ignorant = Ridge(grid, by="kfold", on_edge="ignore").fit(x, y)
+    grouped = Ridge(grid, by="kfold", on_edge="ignore").fit(x, y, groups=groups)
     assert np.median(np.log10(grouped.alpha_)) > np.median(np.log10(ignorant.alpha_)) + 1
+    assert np.array_equal(Ridge(grid, on_edge="ignore").fit(x, y, groups=groups).alpha_, grouped.alpha_)
     with pytest.raises(SpecError, match="groups need by='kfold'; 'gcv'"):
-        EncodingRidge().fit(x, y, groups=groups)
+        Ridge(by="gcv").fit(x, y, groups=groups)
 
 
 def test_repeats_on_both_sides_score_on_noise_and_grouped_folds_do_not() -> None:
@@ -90,7 +92,7 @@ def test_repeats_on_both_sides_score_on_noise_and_grouped_folds_do_not() -> None
     groups = np.repeat(np.arange(40), 4)
     x = rng.standard_normal((40, 80))[groups]
     y = rng.standard_normal((40, 100))[groups] + rng.standard_normal((160, 100))
-    model = EncodingRidge(on_edge="ignore")
+    model = Ridge(on_edge="ignore")
     leaky = cross_val_predict(model, x, y, cv=5)
     shuffled = rng.permutation(160)
     leaky[shuffled] = cross_val_predict(model, x[shuffled], y[shuffled], cv=5)
@@ -102,7 +104,7 @@ def test_repeats_on_both_sides_score_on_noise_and_grouped_folds_do_not() -> None
 def test_selecting_features_on_all_data_scores_on_noise_and_a_pipeline_does_not() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.standard_normal((80, 3000)), rng.standard_normal(80)
-    model = EncodingRidge(on_edge="ignore")
+    model = Ridge(on_edge="ignore")
     leaky = cross_val_predict(model, SelectKBest(f_regression, k=20).fit_transform(x, y), y, cv=5)
     honest = cross_val_predict(make_pipeline(StandardScaler(), SelectKBest(f_regression, k=20), model), x, y, cv=5)
     assert np.corrcoef(leaky, y)[0, 1] > 0.5
@@ -113,8 +115,8 @@ def test_selecting_features_on_all_data_scores_on_noise_and_a_pipeline_does_not(
 def test_saved_and_loaded_estimators_predict_the_same_without_pickle(n: int, p: int, tmp_path) -> None:
     x, y, x_test = simulate_regression(n, p, 4)
     for estimator in (
-        EncodingRidge(np.logspace(-1, 3, 5), on_edge="ignore"),
-        BandedRidge(np.repeat(["td", "bu"], p // 2), n_iter=5, on_edge="ignore"),
+        Ridge(np.logspace(-1, 3, 5), on_edge="ignore"),
+        BandedRidge(bands=np.repeat(["td", "bu"], p // 2), candidates=5, on_edge="ignore"),
         PLS(3),
     ):
         estimator.fit(x, y)
@@ -133,7 +135,7 @@ def test_files_that_are_not_ours_are_refused(tmp_path) -> None:
     x, y, _ = simulate_regression(20, 5, 2)
     with pytest.raises(SpecError, match="is not fitted"):
         save_estimator(PLS(2), tmp_path / "a.npz")
-    with pytest.raises(SpecError, match="only EncodingRidge, BandedRidge, PLS can be saved; got RidgeCV"):
+    with pytest.raises(SpecError, match="only Ridge, BandedRidge, PLS, OLS can be saved; got RidgeCV"):
         save_estimator(RidgeCV().fit(x, y), tmp_path / "a.npz")
     (tmp_path / "text.npz").write_text("no")
     np.savez(tmp_path / "other.npz", a=np.ones(3))
@@ -151,9 +153,9 @@ def test_files_that_are_not_ours_are_refused(tmp_path) -> None:
 
 def test_bands_must_fit_the_features() -> None:
     x, y, _ = simulate_regression(20, 5, 2)
-    with pytest.raises(SpecError, match=r"one label per feature \(5\); got shape \(4,\)"):
-        BandedRidge(["a", "a", "b", "b"]).fit(x, y)
+    with pytest.raises(SpecError, match=r"one label per feature \(5\); got \['a'"):
+        BandedRidge(bands=["a", "a", "b", "b"]).fit(x, y)
     with pytest.raises(SpecError, match="pass by='kfold'"):
-        BandedRidge(["a", "a", "b", "b", "b"], solver="hyper_gradient").fit(x, y)
-    with pytest.raises(SpecError, match="unknown banded solver"):
-        BandedRidge(solver="grid").fit(x, y)  # type: ignore[arg-type]
+        BandedRidge(bands=["a", "a", "b", "b", "b"], search="hyper_gradient").fit(x, y)
+    with pytest.raises(SpecError, match="unknown search 'grid'"):
+        BandedRidge(bands=[0] * 5, search="grid").fit(x, y)  # type: ignore[arg-type]

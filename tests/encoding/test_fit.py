@@ -14,6 +14,7 @@ from sklearn.model_selection import PredefinedSplit, cross_val_predict
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
+from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Ridge
 from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
 from bltvs_neuro.encoding.outputs.partition import plot_partition
 from bltvs_neuro.encoding.outputs.scores import plot_best_timestep, plot_scores
@@ -22,9 +23,11 @@ from bltvs_neuro.encoding.scores.ceiling import noise_ceiling
 from bltvs_neuro.encoding.scores.score import pearson, r2
 from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning
 from bltvs_neuro.errors import DataError, SpecError, StoreError
-from bltvs_neuro.features.folds import group_folds
+from bltvs_neuro.features.folds import Folds, group_folds
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural.labelled import make_responses
-from bltvs_neuro.options import parse_memory
+from bltvs_neuro.options import Run, parse_memory
+from bltvs_neuro.progress import show_progress
 
 from .reference import make_store, simulate_responses
 
@@ -43,15 +46,15 @@ def responses(acts) -> xr.DataArray:
 
 @pytest.fixture(scope="module")
 def result(acts, responses) -> EncodingResult:
-    return fit_encoding(acts, responses, cv=4, n_permutations=500, on_edge="ignore")
+    return fit_encoding(acts, responses, solver=Ridge(on_edge="ignore"), cv=Folds(4), n_permutations=500)
 
 
 def test_every_site_and_timestep_is_there_and_the_constant_ones_are_named(result: EncodingResult) -> None:
     assert result["name"].values.tolist() == [
-        "V1/bu t0", "V1/bu t1", "V1/bu t2", "V1/td t0", "V1/td t1", "V1/td t2",
-        "V4/bu t1", "V4/bu t2", "V4/td t1", "V4/td t2",
+        "V1/bu@0", "V1/bu@1", "V1/bu@2", "V1/td@0", "V1/td@1", "V1/td@2",
+        "V4/bu@1", "V4/bu@2", "V4/td@1", "V4/td@2",
     ]  # fmt: skip
-    assert result.provenance["left_out"] == ["LGN/bu t0", "LGN/bu t1", "LGN/bu t2"]
+    assert result.provenance["left_out"] == ["LGN/bu@0", "LGN/bu@1", "LGN/bu@2"]
     assert result["timestep"].values.tolist() == [0, 1, 2, 0, 1, 2, 1, 2, 1, 2]
     assert set(result["n_features"].values) == {120}
 
@@ -60,14 +63,10 @@ def test_scores_equal_scikit_learn_fold_by_fold(acts, responses) -> None:
     ours = fit_encoding(
         acts,
         responses,
-        sites="V4/td",
-        timesteps=2,
-        cv=4,
-        by="loo",
-        window=None,
-        alphas=GRID,
-        dtype="float64",
-        on_edge="ignore",
+        sites=Select("V4/td", timesteps=2),
+        solver=Ridge(alphas=GRID, by="loo", window=None, on_edge="ignore"),
+        cv=Folds(4),
+        run=Run(dtype="float64"),
     )
     ids = acts["V4/td"]["stimulus_id"].values.tolist()
     row = np.array([ids.index(s) for s in responses["stimulus_id"].values])
@@ -85,12 +84,12 @@ def test_scores_equal_scikit_learn_fold_by_fold(acts, responses) -> None:
 
 def test_the_right_area_timestep_and_stream_wins_with_a_margin(result: EncodingResult) -> None:
     best = result.best("r2")
-    for source in ("V1/bu t1", "V4/td t2"):
+    for source in ("V1/bu@1", "V4/td@2"):
         voxels = best["source"].values == source
         won = result["name"].values[best["space"].values[voxels]]
         assert (won == source).mean() >= 0.9
         assert (best["margin"].values[voxels]).mean() > 0.05
-    assert set(best["area"].values[best["source"].values == "V1/bu t1"]) == {"V1"}
+    assert set(best["area"].values[best["source"].values == "V1/bu@1"]) == {"V1"}
     noise = best["source"].values == "none"
     assert abs(best["margin"].values[noise].mean()) < 4 * best["margin"].values[noise].std() / np.sqrt(20) + 0.02
 
@@ -98,8 +97,8 @@ def test_the_right_area_timestep_and_stream_wins_with_a_margin(result: EncodingR
 def test_signal_is_above_chance_and_noise_is_not(result: EncodingResult) -> None:
     above = result.above_chance()
     source = result["source"].values
-    at = result["name"].values.tolist().index("V4/td t2")
-    assert above.values[at, source == "V4/td t2"].mean() > 0.9
+    at = result["name"].values.tolist().index("V4/td@2")
+    assert above.values[at, source == "V4/td@2"].mean() > 0.9
     assert above.values[:, source == "none"].mean() < 0.05
     assert abs(result["r"].values[:, source == "none"].mean()) < 0.05
 
@@ -109,8 +108,8 @@ def test_a_known_r2_is_recovered_within_its_interval() -> None:
     acts = {"V4/td": make_store(600, p=20)["V4/td"]}
     for q in (0.3, 0.7):
         responses = simulate_responses(acts, [("V4/td", 2)], r2=q, per_source=100)
-        for solver in ("ridge", "ols", "pls"):
-            found = fit_encoding(acts, responses, timesteps=2, solver=solver, n_components=10, on_edge="ignore")
+        for solver in (Ridge(on_edge="ignore"), OLS(), PLS(10)):
+            found = fit_encoding(acts, responses, sites=Select(timesteps=2), solver=solver)
             r2 = found["r2"].values[0]
             n, p = 480, 20
             expected = 1 - (1 - q) * (1 + (p + 1) / (n - p - 2))
@@ -121,15 +120,23 @@ def test_normalised_scores_of_the_true_model_are_one() -> None:
     acts = {"V4/td": make_store(600, p=20)["V4/td"]}
     responses = simulate_responses(acts, [("V4/td", 2)], r2=0.3, per_source=100, repetitions=3)
     for ceiling in ("split_half", "ncsnr", "repetition_variance"):
-        found = fit_encoding(acts, responses, timesteps=2, ceiling=ceiling, on_edge="ignore")
+        found = fit_encoding(
+            acts, responses, sites=Select(timesteps=2), solver=Ridge(on_edge="ignore"), ceiling=ceiling
+        )
         assert found["r2_normalised"].values.mean() == pytest.approx(0.97, abs=0.03)
         assert found["r_normalised"].values.mean() == pytest.approx(0.99, abs=0.02)
-        given = fit_encoding(acts, responses, timesteps=2, ceiling=noise_ceiling(responses, ceiling), on_edge="ignore")
+        given = fit_encoding(
+            acts,
+            responses,
+            sites=Select(timesteps=2),
+            solver=Ridge(on_edge="ignore"),
+            ceiling=noise_ceiling(responses, ceiling),
+        )
         np.testing.assert_array_equal(given["r2_normalised"].values, found["r2_normalised"].values)
     with pytest.raises(SpecError, match=r"ceiling has shape \(100,\)"):
         fit_encoding(acts, responses, ceiling=np.ones(3))
     with pytest.raises(SpecError, match="one of averaged responses"):
-        fit_encoding(acts, responses, ceiling="ncsnr", repetitions="single")
+        fit_encoding(acts, responses, cv=Folds(repetitions="single"), ceiling="ncsnr")
 
 
 def test_single_trials_keep_repeats_and_runs_together_and_choose_by_kfold(acts) -> None:
@@ -138,7 +145,9 @@ def test_single_trials_keep_repeats_and_runs_together_and_choose_by_kfold(acts) 
     ids = noise["stimulus_id"].values
     shared = {s: rng.standard_normal(60) for s in sorted(set(ids))}  # the same noise at every showing
     noise = noise.copy(data=noise.values + np.stack([shared[s] for s in ids]).astype(np.float32))
-    honest = fit_encoding(acts, noise, sites="V1/bu", timesteps=1, repetitions="single", on_edge="ignore")
+    honest = fit_encoding(
+        acts, noise, sites=Select("V1/bu", timesteps=1), solver=Ridge(on_edge="ignore"), cv=Folds(repetitions="single")
+    )
     assert honest.provenance["spec"]["by"] == "kfold"
     assert honest["r"].values.mean() < 0.04
     # the leak, on purpose: every presentation under a name of its own
@@ -146,13 +155,16 @@ def test_single_trials_keep_repeats_and_runs_together_and_choose_by_kfold(acts) 
     row = [acts["V1/bu"]["stimulus_id"].values.tolist().index(s) for s in ids]
     leaky_acts = {"V1/bu": acts["V1/bu"].isel(stimulus=row).assign_coords(stimulus_id=("stimulus", leaky_ids))}
     leaky = fit_encoding(
-        leaky_acts, noise.assign_coords(stimulus_id=("presentation", leaky_ids)), timesteps=1, on_edge="ignore"
+        leaky_acts,
+        noise.assign_coords(stimulus_id=("presentation", leaky_ids)),
+        sites=Select(timesteps=1),
+        solver=Ridge(on_edge="ignore"),
     )
     assert leaky["r"].values.mean() > 0.3
     with pytest.raises(DataError, match=r"4 stimuli \(or groups\) cannot be split into 5 folds"):
-        fit_encoding(acts, noise, repetitions="single", groups=("stimulus_id", "run"))
+        fit_encoding(acts, noise, cv=Folds(groups=("stimulus_id", "run"), repetitions="single"))
     with pytest.raises(SpecError, match=r"groups 'run' is no coordinate.*repetitions='single'"):
-        fit_encoding(acts, noise, groups="run")
+        fit_encoding(acts, noise, cv=Folds(groups="run"))
 
 
 def test_scaling_selection_and_pca_are_fitted_inside_the_training_fold() -> None:
@@ -162,10 +174,10 @@ def test_scaling_selection_and_pca_are_fitted_inside_the_training_fold() -> None
     noise = simulate_responses(acts, [None], per_source=1)
     scores = []
     for seed in range(6):
+        chosen = make_pipeline(StandardScaler(), SelectKBest(f_regression, k=20))
         inside = fit_encoding(
-            acts, noise, timesteps=1, transform=make_pipeline(StandardScaler(), SelectKBest(f_regression, k=20)), seed=seed,
-            on_edge="ignore",
-        )  # fmt: skip
+            acts, noise, sites="all@1", solver=Ridge(on_edge="ignore"), run=Run(seed=seed), transform=chosen
+        )
         scores.append(inside["r"].values.item())
     assert abs(np.mean(scores)) < 0.2
     ids = acts["V1/bu"]["stimulus_id"].values.tolist()
@@ -179,7 +191,7 @@ def test_scaling_selection_and_pca_are_fitted_inside_the_training_fold() -> None
             coords={"stimulus_id": ("stimulus", noise["stimulus_id"].values), "timestep": [1]},
         )
     }
-    assert fit_encoding(leaky_acts, noise, on_edge="ignore")["r"].values.item() > 0.5
+    assert fit_encoding(leaky_acts, noise, solver=Ridge(on_edge="ignore"))["r"].values.item() > 0.5
 
 
 def test_transform_and_zscore_equal_a_scikit_learn_pipeline(acts, responses) -> None:
@@ -189,18 +201,14 @@ def test_transform_and_zscore_equal_a_scikit_learn_pipeline(acts, responses) -> 
     folds = group_folds(responses["stimulus_id"].values, 4, seed=0)
     split = PredefinedSplit(np.array([next(k for k, f in enumerate(folds) if i in f.test) for i in range(80)]))
     ridge = RidgeCV(GRID, alpha_per_target=True)
-    for options, steps in (({"scale": "zscore"}, [StandardScaler()]), ({"transform": PCA(10)}, [PCA(10)])):
+    for options, steps in (({"transform": "zscore"}, [StandardScaler()]), ({"transform": PCA(10)}, [PCA(10)])):
         ours = fit_encoding(
             acts,
             responses,
-            sites="V1/bu",
-            timesteps=1,
-            cv=4,
-            by="loo",
-            window=None,
-            alphas=GRID,
-            dtype="float64",
-            on_edge="ignore",
+            sites=Select("V1/bu", timesteps=1),
+            solver=Ridge(alphas=GRID, by="loo", window=None, on_edge="ignore"),
+            cv=Folds(4),
+            run=Run(dtype="float64"),
             **options,
         )
         theirs = cross_val_predict(make_pipeline(*steps, ridge), x.astype(np.float64), y, cv=split)
@@ -209,18 +217,18 @@ def test_transform_and_zscore_equal_a_scikit_learn_pipeline(acts, responses) -> 
 
 
 def test_banded_ridge_over_streams_finds_the_stream(acts, responses) -> None:
-    found = fit_encoding(acts, responses, solver="banded", bands="stream", n_iter=12, on_edge="ignore")
+    found = fit_encoding(acts, responses, solver=BandedRidge(on_edge="ignore", candidates=12, bands="stream"))
     assert found["band"].values.tolist() == ["bu", "td"]
     assert "stream" not in found.dataset.coords
     assert found["area"].values.tolist() == ["V1", "V1", "V1", "V4", "V4"]
     source = found["source"].values
     at = 4  # V4 t2
-    share = found["share"].values[at][:, source == "V4/td t2"].mean(axis=1)
+    share = found["share"].values[at][:, source == "V4/td@2"].mean(axis=1)
     assert share[1] > 0.15 > 0.06 > abs(share[0])
     np.testing.assert_allclose(found["gamma"].values.sum(axis=1), 1, atol=1e-6)
     np.testing.assert_allclose(found["share"].values.sum(axis=1), found["r2"].values, atol=1e-5)
     for bands, n in (("timestep", 4), ("area", 5)):
-        other = fit_encoding(acts, responses, solver="banded", bands=bands, n_iter=5, on_edge="ignore")
+        other = fit_encoding(acts, responses, solver=BandedRidge(on_edge="ignore", candidates=5, bands=bands))
         assert other.dataset.sizes["space"] == n if bands == "timestep" else True
 
 
@@ -231,7 +239,14 @@ def repeated_partitions() -> list[tuple[pd.DataFrame, pd.DataFrame]]:
     for seed in range(20):
         acts = {site: x for site, x in make_store(90, p=60, seed=seed).items() if site.startswith("V4")}
         responses = simulate_responses(acts, [("V4/td", 2)], per_source=40, seed=100 + seed)
-        result = partition_encoding(acts, responses, timesteps=2, over="stream", n_iter=6, seed=seed)
+        result = partition_encoding(
+            acts,
+            responses,
+            sites=Select(timesteps=2),
+            solver=BandedRidge(candidates=6, on_edge="ignore"),
+            run=Run(seed=seed),
+            over="stream",
+        )
         table = result.unique().set_index("part")
         found.append((table.loc["bu"], table.loc["td"]))
     return found
@@ -253,7 +268,13 @@ def test_unique_variance_of_a_useless_stream_is_zero_within_its_interval_and_of_
 def test_parts_of_a_partition_sum_to_the_joint_model_and_independent_streams_share_nothing() -> None:
     acts = make_store(300, p=40)
     responses = simulate_responses(acts, [("V4/td", 2)], per_source=80)
-    found = partition_encoding(acts, responses, sites="V4", timesteps=2, over="stream", n_iter=10)
+    found = partition_encoding(
+        acts,
+        responses,
+        sites=Select("V4", timesteps=2),
+        solver=BandedRidge(candidates=10, on_edge="ignore"),
+        over="stream",
+    )
     assert isinstance(found, PartitionResult)
     part = {str(p): found["variance"].values[0, i] for i, p in enumerate(found["part"].values)}
     assert part["td"].mean() > 0.4
@@ -264,7 +285,7 @@ def test_parts_of_a_partition_sum_to_the_joint_model_and_independent_streams_sha
     for _ in range(19):
         shuffled = responses.assign_coords(stimulus_id=("presentation", rng.permutation(ids)))
         fit = fit_encoding(
-            acts, shuffled, sites="V4/bu", timesteps=2, solver="banded", bands="stream", on_edge="ignore"
+            acts, shuffled, sites=Select("V4/bu", timesteps=2), solver=BandedRidge(on_edge="ignore", bands="stream")
         )
         chance.append(fit["r2"].values.mean() - part["bu"].mean())
     assert min(chance) < part["bu & td"].mean() < max(chance)
@@ -273,7 +294,10 @@ def test_parts_of_a_partition_sum_to_the_joint_model_and_independent_streams_sha
     assert table.loc["td", "unique"] == pytest.approx(part["td"][:40].mean())
     assert table.loc["td", "beyond"] == pytest.approx(table.loc["td", "unique"] - table.loc["td", "useless"])
     both = fit_encoding(
-        acts, responses, sites="V4", timesteps=2, solver="banded", bands="stream", n_iter=10, on_edge="ignore"
+        acts,
+        responses,
+        sites=Select("V4", timesteps=2),
+        solver=BandedRidge(on_edge="ignore", candidates=10, bands="stream"),
     )
     np.testing.assert_allclose(found["total"].values, both["r2"].values, atol=1e-5)
 
@@ -281,7 +305,13 @@ def test_parts_of_a_partition_sum_to_the_joint_model_and_independent_streams_sha
 def test_the_figure_of_a_partition_shows_what_the_table_says() -> None:
     acts = {site: x for site, x in make_store(60, p=20).items() if site.startswith("V4")}
     responses = simulate_responses(acts, [("V4/td", 2)], per_source=12)
-    found = partition_encoding(acts, responses, timesteps="0:3", over="stream", n_iter=4)
+    found = partition_encoding(
+        acts,
+        responses,
+        sites=Select(timesteps="0:3"),
+        solver=BandedRidge(candidates=4, on_edge="ignore"),
+        over="stream",
+    )
     some = np.arange(6)
     (axis,) = [a for a in plot_partition(found, neuroids=some).axes if a.lines]
     table = found.unique(some)
@@ -302,7 +332,7 @@ def test_the_figure_of_a_partition_shows_what_the_table_says() -> None:
 
 
 def test_a_sweep_goes_on_where_it_stopped_and_refuses_another(acts, responses, tmp_path) -> None:
-    options = {"sites": "V1", "cv": 3, "on_edge": "ignore"}
+    options = {"sites": "V1", "cv": Folds(3), "solver": Ridge(on_edge="ignore")}
     seen = []
 
     def stop_after_two(progress) -> None:
@@ -310,9 +340,9 @@ def test_a_sweep_goes_on_where_it_stopped_and_refuses_another(acts, responses, t
         if progress.done == 2:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt):
-        fit_encoding(acts, responses, progress=stop_after_two, resume_path=tmp_path / "parts", **options)
-    assert [p.label for p in seen] == ["V1/bu t0", "V1/bu t1"]
+    with pytest.raises(KeyboardInterrupt), show_progress(stop_after_two):
+        fit_encoding(acts, responses, resume_path=tmp_path / "parts", **options)
+    assert [p.label for p in seen] == ["V1/bu@0", "V1/bu@1"]
     assert seen[0].total == 6
     assert seen[0].seconds_left >= 0
     before = {f.name: f.stat().st_mtime_ns for f in (tmp_path / "parts").glob("*.npz")}
@@ -324,7 +354,7 @@ def test_a_sweep_goes_on_where_it_stopped_and_refuses_another(acts, responses, t
     plain = fit_encoding(acts, responses, **options)
     xr.testing.assert_identical(resumed.dataset, plain.dataset)
     with pytest.raises(StoreError, match=r"another sweep \(differs in seed\)"):
-        fit_encoding(acts, responses, resume_path=tmp_path / "parts", seed=1, **options)
+        fit_encoding(acts, responses, run=Run(seed=1), resume_path=tmp_path / "parts", **options)
     with pytest.raises(StoreError, match=r"another sweep \(differs in responses_sha256\)"):
         fit_encoding(acts, responses + 1, resume_path=tmp_path / "parts", **options)
     name = next((tmp_path / "parts").glob("*.npz"))
@@ -333,23 +363,22 @@ def test_a_sweep_goes_on_where_it_stopped_and_refuses_another(acts, responses, t
         fit_encoding(acts, responses, resume_path=tmp_path / "parts", **options)
 
 
-def test_bad_targets_are_marked_or_refused_never_dropped(acts, responses) -> None:
+def test_bad_targets_are_marked_never_dropped(acts, responses, caplog) -> None:
     values = responses.values.copy()
     values[3, 5] = np.nan
     values[:, 7] = 0.25
     bad = responses.copy(data=values)
-    found = fit_encoding(acts, bad, sites="V1/bu", n_permutations=20, on_edge="ignore")
+    found = fit_encoding(acts, bad, sites="V1/bu", solver=Ridge(on_edge="ignore"), n_permutations=20)
     assert found["status"].values[[5, 7]].tolist() == ["missing", "constant"]
     assert (np.delete(found["status"].values, [5, 7]) == "fitted").all()
     assert np.isnan(found["r2"].values[:, [5, 7]]).all()
     assert np.isnan(found["q_value"].values[:, [5, 7]]).all()
     assert not found.above_chance().values[:, [5, 7]].any()
     assert found.best()["space"].values[[5, 7]].tolist() == [-1, -1]
-    good = fit_encoding(acts, responses, sites="V1/bu", on_edge="ignore")
+    good = fit_encoding(acts, responses, sites="V1/bu", solver=Ridge(on_edge="ignore"))
     keep = np.delete(np.arange(60), [5, 7])
     np.testing.assert_allclose(found["r2"].values[:, keep], good["r2"].values[:, keep], atol=1e-5)
-    with pytest.raises(DataError, match=r"1 of 60 targets hold NaN and 1 do not vary \(neuroids 5, 7\)"):
-        fit_encoding(acts, bad, bad_targets="raise")
+    assert "1 of 60 targets hold NaN and 1 do not vary (neuroids 5, 7)" in caplog.text
     with pytest.raises(DataError, match="60 of 60 targets hold NaN"):
         fit_encoding(acts, responses * np.nan)
     with pytest.raises(DataError, match="60 of 60 targets hold infinite values"):
@@ -361,47 +390,54 @@ def test_stimuli_are_matched_by_id_and_differences_are_named(acts, responses) ->
     gone = sorted(set(responses["stimulus_id"].values) - set(fewer["stimulus_id"].values))
     with pytest.raises(DataError, match=rf"3 stimuli are in the store but not in the neural data: {', '.join(gone)}"):
         fit_encoding(acts, fewer)
-    found = fit_encoding(acts, fewer, sites="V4/td", on_mismatch="intersect", on_edge="ignore")
+    found = fit_encoding(acts, fewer, sites="V4/td", solver=Ridge(on_edge="ignore"), cv=Folds(on_mismatch="intersect"))
     assert found.dataset.attrs["stimuli_not_shared"] == '{"store": 3, "neural": 0}'
     same = {k: v.isel(stimulus=np.isin(v["stimulus_id"], fewer["stimulus_id"])) for k, v in acts.items()}
-    np.testing.assert_allclose(found["r2"], fit_encoding(same, fewer, sites="V4/td", on_edge="ignore")["r2"], atol=1e-6)
+    np.testing.assert_allclose(
+        found["r2"], fit_encoding(same, fewer, sites="V4/td", solver=Ridge(on_edge="ignore"))["r2"], atol=1e-6
+    )
     other = responses.assign_coords(stimulus_id=("presentation", [f"x{i}" for i in range(80)]))
     with pytest.raises(DataError, match="no stimulus is common"):
-        fit_encoding(acts, other, on_mismatch="intersect")
+        fit_encoding(acts, other, cv=Folds(on_mismatch="intersect"))
 
 
 def test_constant_sites_asked_for_by_name_are_refused(acts, responses) -> None:
-    with pytest.raises(SpecError, match="LGN/bu is the same for every stimulus at every chosen timestep"):
+    with pytest.raises(SpecError, match="'LGN/bu' is the same for every stimulus at timesteps 0, 1, 2"):
         fit_encoding(acts, responses, sites=["LGN/bu", "V1/bu"])
     with pytest.raises(SpecError, match="unknown area 'V7'"):
         fit_encoding(acts, responses, sites="V7")
-    assert fit_encoding(acts, responses, sites="V1:V4", timesteps=0, on_edge="ignore").dataset.sizes["space"] == 2
+    assert (
+        fit_encoding(acts, responses, sites=Select("V1:V4", timesteps=0), solver=Ridge(on_edge="ignore")).dataset.sizes[
+            "space"
+        ]
+        == 2
+    )
 
 
 def test_streams_are_chosen_and_constant_sites_left_out(acts, responses) -> None:
-    found = fit_encoding(acts, responses, streams="bu", on_edge="ignore")
+    found = fit_encoding(acts, responses, sites=Select(streams="bu"), solver=Ridge(on_edge="ignore"))
     assert set(found["stream"].values) == {"bu"}
-    assert found.provenance["left_out"] == ["LGN/bu t0", "LGN/bu t1", "LGN/bu t2"]
+    assert found.provenance["left_out"] == ["LGN/bu@0", "LGN/bu@1", "LGN/bu@2"]
     with pytest.raises(SpecError, match="unknown stream 'up'"):
-        fit_encoding(acts, responses, streams="up")
-    with pytest.raises(SpecError, match="no chosen site has stream td"):
-        fit_encoding(acts, responses, sites="LGN", streams="td")
+        fit_encoding(acts, responses, sites=Select(streams="up"))
+    with pytest.raises(SpecError, match="'LGN' has no stream td|there is no"):
+        fit_encoding(acts, responses, sites=Select("LGN", streams="td"))
 
 
 def test_the_default_grid_keeps_gcv_from_fitting_noise_where_features_are_as_many_as_rows() -> None:
     acts = make_store(100, p=80)
     noise = simulate_responses(acts, [None], per_source=200)
-    found = fit_encoding(acts, noise, sites="V4/td", timesteps=2, on_edge="ignore")
+    found = fit_encoding(acts, noise, sites=Select("V4/td", timesteps=2), solver=Ridge(on_edge="ignore"))
     assert found["r2"].values.mean() > -0.2  # -0.11; with alphas down to 1e-7 times the variance -1.03
 
 
 def test_layers_of_other_networks_have_no_stream(acts, responses) -> None:
     layers = {"conv1": acts["V1/bu"], "conv2": acts["V4/td"]}
-    found = fit_encoding(layers, responses, sites="conv1:conv2", streams="bu", on_edge="ignore")
+    found = fit_encoding(layers, responses, sites=Select("conv1:conv2", streams="bu"), solver=Ridge(on_edge="ignore"))
     assert found["area"].values.tolist() == ["conv1"] * 3 + ["conv2"] * 2
     assert set(found["stream"].values) == {""}
-    assert found["name"].values[-1] == "conv2 t2"
-    same = fit_encoding(acts, responses, sites="V4/td", on_edge="ignore")
+    assert found["name"].values[-1] == "conv2@2"
+    same = fit_encoding(acts, responses, sites="V4/td", solver=Ridge(on_edge="ignore"))
     np.testing.assert_array_equal(found["r2"].values[3:], same["r2"].values)
     plot_scores(found)
     plot_best_timestep(found)
@@ -409,7 +445,7 @@ def test_layers_of_other_networks_have_no_stream(acts, responses) -> None:
 
 def test_a_sweep_warns_once_of_the_grids_edge_with_numbers(acts, responses) -> None:
     with pytest.warns(GridEdgeWarning) as caught:
-        fit_encoding(acts, responses, sites="V1", alphas=[1e5, 1e6], cv=3)
+        fit_encoding(acts, responses, sites="V1", solver=Ridge(alphas=[100000.0, 1000000.0]), cv=Folds(3))
     assert len(caught) == 1
     assert re.search(
         r"of 1080 fits \(feature spaces x folds x targets\) chose the smallest alpha \(1e\+05\)", str(caught[0].message)
@@ -417,19 +453,33 @@ def test_a_sweep_warns_once_of_the_grids_edge_with_numbers(acts, responses) -> N
 
 
 def test_options_that_do_not_exist_are_named(acts, responses) -> None:
-    with pytest.raises(SpecError, match=r"unknown option 'sead'.*did you mean 'seed'"):
-        partition_encoding(acts, responses, sead=1)
-    with pytest.raises(SpecError, match="unknown option 'solver'"):
-        partition_encoding(acts, responses, solver="ridge")
+    with pytest.raises(SpecError, match=r"solver= is one of Ridge, BandedRidge, PLS, OLS\(...\); got 'ridge'"):
+        fit_encoding(acts, responses, solver="ridge")
+    with pytest.raises(SpecError, match="inner_folds= is an integer of at least 2; got 1"):
+        fit_encoding(acts, responses, solver=Ridge(inner_folds=1))
+    with pytest.raises(SpecError, match="seed= is an integer from 0 to 4294967295; got -1"):
+        Run(seed=-1)
+    with pytest.raises(SpecError, match="folds= is an integer of at least 2; got 1"):
+        Folds(1)
 
 
 def test_constant_features_count_for_nothing_and_are_counted(acts, responses) -> None:
     v1 = acts["V1/bu"]
     padded = {"V1/bu": xr.concat([v1, xr.full_like(v1.isel(channel=[0]), 0.1)], dim="channel")}
-    plain = fit_encoding({"V1/bu": v1}, responses, alphas=GRID, dtype="float64", on_edge="ignore")
-    for scale in ("none", "zscore"):
-        plain = fit_encoding({"V1/bu": v1}, responses, alphas=GRID, scale=scale, dtype="float64", on_edge="ignore")
-        found = fit_encoding(padded, responses, alphas=GRID, scale=scale, dtype="float64", on_edge="ignore")
+    plain = fit_encoding(
+        {"V1/bu": v1}, responses, solver=Ridge(alphas=GRID, on_edge="ignore"), run=Run(dtype="float64")
+    )
+    for scale in (None, "zscore"):
+        plain = fit_encoding(
+            {"V1/bu": v1},
+            responses,
+            solver=Ridge(alphas=GRID, on_edge="ignore"),
+            transform=scale,
+            run=Run(dtype="float64"),
+        )
+        found = fit_encoding(
+            padded, responses, solver=Ridge(alphas=GRID, on_edge="ignore"), transform=scale, run=Run(dtype="float64")
+        )
         assert found["n_constant"].values.tolist() == [4, 4, 4]
         np.testing.assert_allclose(found["r2"], plain["r2"], atol=1e-4)
 
@@ -440,20 +490,21 @@ def test_fewer_stimuli_than_folds_and_other_bad_arguments(acts, responses) -> No
     with pytest.raises(DataError, match=r"4 stimuli \(or groups\) cannot be split into 5 folds"):
         fit_encoding(few, some)
     for options, text in (
-        ({"solver": "banded"}, "bands are for solvers banded"),
-        ({"bands": "stream"}, "bands are for solvers banded"),
-        ({"solver": "lasso"}, "unknown solver 'lasso'"),
-        ({"scale": "minmax"}, "unknown scale"),
-        ({"by": "aic"}, "unknown way to choose alpha"),
-        ({"memory": "10KiB"}, "memory grants"),
-        ({"memory": "lots"}, "text such as '2GiB'"),
-        ({"weights": "dual", "solver": "pls"}, "weights='dual' is for solver='ridge'"),
-        ({"solver": "ols"}, "use solver='ridge'"),
-        ({"transform": PCA(2), "scale": "zscore"}, "without scale"),
-        ({"solver": "pls", "n_components": 100}, "rank of the training features"),
+        ({"solver": BandedRidge(bands="roi")}, "unknown bands 'roi'"),
+        ({"transform": "minmax"}, "unknown transform 'minmax'; valid: zscore"),
+        ({"solver": Ridge(by="aic")}, "unknown by 'aic'"),
+        ({"run": Run(memory="10KiB")}, "memory= grants"),
+        ({"solver": BandedRidge(keep_dual=True)}, "keep_dual=True is for ridge with one band"),
+        ({"solver": Ridge(keep_dual=True), "transform": "zscore"}, "keep_dual=True is for features without transform"),
+        ({"solver": OLS()}, "use solver='ridge'"),
+        ({"solver": BandedRidge(), "transform": PCA(2)}, "a transformer goes with solvers of one band"),
+        ({"solver": PLS(100)}, "rank of the training features"),
+        ({"n_permutations": -1}, "n_permutations= is at least 0"),
     ):
         with pytest.raises(SpecError, match=text):
             fit_encoding(acts, responses, **options)
+    with pytest.raises(SpecError, match="text such as '2GiB'"):
+        Run(memory="lots")
     assert parse_memory("2MB") == 2_000_000
     with pytest.raises(DataError, match="presentation, neuroid"):
         fit_encoding(acts, responses.rename(presentation="image"))
@@ -461,7 +512,11 @@ def test_fewer_stimuli_than_folds_and_other_bad_arguments(acts, responses) -> No
 
 def test_dual_coefficients_predict_and_give_weights(acts, responses) -> None:
     found = fit_encoding(
-        acts, responses, sites="V4/td", timesteps=2, weights="dual", alphas=GRID, dtype="float64", on_edge="ignore"
+        acts,
+        responses,
+        sites=Select("V4/td", timesteps=2),
+        solver=Ridge(alphas=GRID, on_edge="ignore", keep_dual=True),
+        run=Run(dtype="float64"),
     )
     ids = acts["V4/td"]["stimulus_id"].values.tolist()
     x = (
@@ -485,7 +540,7 @@ def test_times_are_targets_of_their_own(acts) -> None:
     timed = make_responses(
         values.astype(np.float32), base["stimulus_id"].values, neuroid_coords={"electrode": range(20)}, time=[0.1, 0.2]
     )
-    found = fit_encoding(acts, timed, sites="V4/td", on_edge="ignore")
+    found = fit_encoding(acts, timed, sites="V4/td", solver=Ridge(on_edge="ignore"))
     assert found["r"].dims == ("space", "neuroid", "time")
     assert found["time"].values.tolist() == [0.1, 0.2]
     assert found["r"].values[1, :, 0].mean() > 0.3 > abs(found["r"].values[1, :, 1].mean())
@@ -493,7 +548,11 @@ def test_times_are_targets_of_their_own(acts) -> None:
 
 @pytest.mark.parametrize("kind", ["encoding", "partition"])
 def test_results_survive_saving(kind: str, acts, responses, result, tmp_path) -> None:
-    made = result if kind == "encoding" else partition_encoding(acts, responses, sites="V4", n_iter=5)
+    made = (
+        result
+        if kind == "encoding"
+        else partition_encoding(acts, responses, sites="V4", solver=BandedRidge(candidates=5, on_edge="ignore"))
+    )
     path = made.save(tmp_path / "result.h5")
     loaded = type(made).load(path)
     xr.testing.assert_equal(loaded.dataset, made.dataset)
@@ -519,7 +578,7 @@ def test_maps_lie_where_the_voxels_are(acts, responses, tmp_path) -> None:
     placed = responses.assign_coords(i=("neuroid", i), j=("neuroid", j), k=("neuroid", k))
     affine = np.diag([2.0, 2.0, 2.0, 1.0])
     placed.attrs = {"affine": affine.tolist(), "volume_shape": [4, 5, 6]}
-    found = fit_encoding(acts, placed, sites="V4/td", on_edge="ignore")
+    found = fit_encoding(acts, placed, sites="V4/td", solver=Ridge(on_edge="ignore"))
     found = EncodingResult.load(found.save(tmp_path / "r.h5"))
     image = nibabel.load(found.to_nifti(tmp_path / "map.nii.gz", "r2", space=1))
     np.testing.assert_array_equal(image.affine, affine)
@@ -528,6 +587,6 @@ def test_maps_lie_where_the_voxels_are(acts, responses, tmp_path) -> None:
     with pytest.raises(SpecError, match="choose with isel"):
         found.to_volume("r2")
     with pytest.raises(DataError, match="came without a volume"):
-        fit_encoding(acts, responses, sites="V4/td", on_edge="ignore").to_volume("r2", space=0)
+        fit_encoding(acts, responses, sites="V4/td", solver=Ridge(on_edge="ignore")).to_volume("r2", space=0)
     with pytest.raises(SpecError, match="unknown quantity 'r3'"):
         found["r3"]

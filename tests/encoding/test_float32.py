@@ -9,7 +9,8 @@ from sklearn.metrics import r2_score
 from bltvs_neuro.encoding.scores.score import pearson_and_r2, read_truth
 from bltvs_neuro.encoding.solvers import fold_fits as solvers
 from bltvs_neuro.encoding.solvers.backend import Backend
-from bltvs_neuro.encoding.solvers.fold_fits import SOLVERS, Features, FoldTargets, Options
+from bltvs_neuro.encoding.solvers.estimators import Ridge
+from bltvs_neuro.encoding.solvers.fold_fits import FITS, Features, FoldTargets, Settings
 from bltvs_neuro.encoding.solvers.ridge import about_mean
 from bltvs_neuro.encoding.solvers.spectrum import gram_spectrum
 from bltvs_neuro.features.folds import Fold
@@ -20,10 +21,10 @@ from .reference import simulate_regression
 FOLD = Fold(np.arange(60), np.arange(60, 75))
 
 
-def predict(x: np.ndarray, y: np.ndarray, dtype: str, device: str | None = None, alphas=None):
-    options = Options(alphas, "gcv", 1, 5, 5, dtype, 0, 2**24, Backend(device))
+def predict(x: np.ndarray, y: np.ndarray, dtype: str, device="cpu", alphas=None):
+    settings = Settings(Ridge(alphas), "gcv", dtype, 0, 2**24, Backend(device))
     targets = FoldTargets(*about_mean(y[FOLD.train]), read_truth(y[FOLD.test]))
-    return SOLVERS["ridge"](Features([gram(x)], None), FOLD, targets, None, options)
+    return FITS[Ridge](Features([gram(x)], None), FOLD, targets, None, settings)
 
 
 def closed_form_gcv(x: np.ndarray, y: np.ndarray, alpha: np.ndarray) -> np.ndarray:
@@ -51,8 +52,8 @@ def test_one_comparison_with_float64_serves_the_folds_of_a_space(monkeypatch) ->
     rough = solvers.RoughGram(k)
     targets = FoldTargets(*about_mean(rows[FOLD.train]), read_truth(rows[FOLD.test]))
     for alpha in (1.0, 0.6, 10.0, 0.3):  # compared at the first, and at the first below its half
-        options = Options(np.array([alpha]), "gcv", 1, 5, 5, "float32", 0, 2**24, Backend(None))
-        SOLVERS["ridge"](Features([k], None, rough), FOLD, targets, None, options)
+        settings = Settings(Ridge([alpha]), "gcv", "float32", 0, 2**24, Backend())
+        FITS[Ridge](Features([k], None, rough), FOLD, targets, None, settings)
     largest = np.linalg.eigvalsh(centre_train(k, FOLD.train))[-1]
     np.testing.assert_allclose(np.array(compared) * largest, [1.0, 0.3], rtol=1e-4)
 
@@ -70,10 +71,10 @@ def decomposed(monkeypatch) -> list[str]:
     return seen
 
 
-@pytest.mark.parametrize("device", [None, "cpu"])
+@pytest.mark.parametrize("device", ["cpu", "torch"])
 def test_float32_chooses_and_predicts_as_float64(decomposed, device) -> None:
-    if device:
-        pytest.importorskip("torch")
+    if device == "torch":
+        device = pytest.importorskip("torch").device("cpu")
     x, y, x_test = simulate_regression(60, 200, 100)
     every = np.vstack([x, x_test])
     rows = np.vstack([y, np.zeros((15, 100))]).astype(np.float32)

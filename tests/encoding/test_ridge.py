@@ -146,9 +146,9 @@ def test_float32_and_batches_agree_with_float64(by, n: int, p: int) -> None:
 @pytest.mark.parametrize("by", ["gcv", "loo", "kfold"])
 @pytest.mark.parametrize(("n", "p"), SHAPES)
 def test_torch_takes_the_same_path(by, n: int, p: int) -> None:
-    pytest.importorskip("torch")
+    torch = pytest.importorskip("torch")
     x, y, x_test = simulate_regression(n, p, 30)
-    backend = Backend("cpu")
+    backend = Backend(torch.device("cpu"))
     mine, _ = predict(x, y, x_test, GRID, by=by, folds=blocks_of(n))
     k = gram(np.vstack([x, x_test]))
     train, test = np.arange(n), np.arange(n, n + 15)

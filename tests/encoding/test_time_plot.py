@@ -5,7 +5,9 @@ import pytest
 import xarray as xr
 
 from bltvs_neuro.encoding import (
+    BandedRidge,
     EncodingResult,
+    Ridge,
     fit_encoding,
     plot_best_timestep,
     plot_map,
@@ -43,7 +45,7 @@ def timed(acts) -> xr.DataArray:
 
 @pytest.fixture(scope="module")
 def fitted(acts, timed) -> EncodingResult:
-    return fit_encoding(acts, timed, on_edge="ignore")
+    return fit_encoding(acts, timed, solver=Ridge(on_edge="ignore"))
 
 
 def test_the_score_matrix_peaks_where_timestep_and_time_belong_together(fitted: EncodingResult) -> None:
@@ -60,22 +62,22 @@ def test_the_score_matrix_peaks_where_timestep_and_time_belong_together(fitted: 
 
 
 def test_the_generalisation_matrix_has_fit_encodings_scores_on_its_diagonal(acts, timed, fitted) -> None:
-    matrix = temporal_generalisation(acts, timed, "V4/td", 2)
+    matrix = temporal_generalisation(acts, timed, "V4/td@2")
     assert matrix.dims == ("neuroid", "time_train", "time_test")
-    at = fitted["name"].values.tolist().index("V4/td t2")
+    at = fitted["name"].values.tolist().index("V4/td@2")
     np.testing.assert_allclose(np.diagonal(matrix.values, axis1=1, axis2=2), fitted["r"].values[at], atol=1e-5)
     mean = matrix.mean("neuroid").values
     assert mean[2, 3] > 0.4  # the signal stays
     assert abs(mean[2, 0]) < 0.15
     assert abs(mean[0, 2]) < 0.25
     with pytest.raises(SpecError, match="needs responses with time"):
-        temporal_generalisation(acts, timed.isel(time=0, drop=True), "V4/td", 2)
+        temporal_generalisation(acts, timed.isel(time=0, drop=True), "V4/td@2")
 
 
 def test_missing_samples_stay_missing(acts, timed) -> None:
     values = timed.values.copy()
     values[3, 4, 1] = np.nan
-    matrix = temporal_generalisation(acts, timed.copy(data=values), "V4/td", 2)
+    matrix = temporal_generalisation(acts, timed.copy(data=values), "V4/td@2")
     assert np.isnan(matrix.values[4, 1]).all()
     assert np.isnan(matrix.values[4, :, 1]).all()
     assert np.isfinite(np.delete(np.delete(matrix.values[4], 1, 0), 1, 1)).all()
@@ -88,11 +90,11 @@ def voxels(acts) -> EncodingResult:
     i, j, k = np.unravel_index(np.random.default_rng(0).permutation(6 * 7 * 5)[:60], (6, 7, 5))
     responses = responses.assign_coords(i=("neuroid", i), j=("neuroid", j), k=("neuroid", k))
     responses.attrs = {"affine": np.eye(4).tolist(), "volume_shape": [6, 7, 5]}
-    return fit_encoding(acts, responses, on_edge="ignore")
+    return fit_encoding(acts, responses, solver=Ridge(on_edge="ignore"))
 
 
 def test_scores_are_drawn_per_area_and_stream(voxels: EncodingResult) -> None:
-    figure = plot_scores(voxels, "r2", neuroids=voxels["source"].values == "V1/bu t1")
+    figure = plot_scores(voxels, "r2", neuroids=voxels["source"].values == "V1/bu@1")
     assert [axis.get_title() for axis in figure.axes] == ["V1", "V4"]
     line = figure.axes[0].lines[0]
     at = [i for i, name in enumerate(voxels["name"].values) if name.startswith("V1/bu")]
@@ -102,7 +104,7 @@ def test_scores_are_drawn_per_area_and_stream(voxels: EncodingResult) -> None:
 
 def test_best_timesteps_are_counted(voxels: EncodingResult, tmp_path) -> None:
     figure = plot_best_timestep(voxels, by="source")
-    assert [axis.get_title() for axis in figure.axes] == ["V1/bu t1 (n = 20)", "V4/td t2 (n = 20)", "none (n = 20)"]
+    assert [axis.get_title() for axis in figure.axes] == ["V1/bu@1 (n = 20)", "V4/td@2 (n = 20)", "none (n = 20)"]
     for axis in figure.axes:
         outlined = [bar for box in axis.containers[1::2] for bar in box]
         assert sum(bar.get_height() for bar in outlined) == 20
@@ -112,7 +114,7 @@ def test_best_timesteps_are_counted(voxels: EncodingResult, tmp_path) -> None:
 def test_a_map_is_drawn_without_nilearn_and_matrices_with_gaps(voxels, fitted, acts, timed, tmp_path) -> None:
     plot_map(voxels, "r2", space=0).savefig(tmp_path / "map.png")
     plot_time_matrix(score_matrix(fitted)).savefig(tmp_path / "matrix.png")
-    plot_time_matrix(temporal_generalisation(acts, timed, "V4/td", 2).mean("neuroid")).savefig(
+    plot_time_matrix(temporal_generalisation(acts, timed, "V4/td@2").mean("neuroid")).savefig(
         tmp_path / "generalise.png"
     )
     assert all((tmp_path / f"{name}.png").stat().st_size > 4000 for name in ("map", "matrix", "generalise"))
@@ -124,7 +126,7 @@ def test_what_cannot_be_drawn_says_why(acts, voxels, fitted) -> None:
     with pytest.raises(SpecError, match="needs scores over space, neuroid and time"):
         score_matrix(voxels)
     joined = fit_encoding(
-        acts, simulate_responses(acts, [None]), solver="banded", bands="stream", n_iter=3, on_edge="ignore"
+        acts, simulate_responses(acts, [None]), solver=BandedRidge(on_edge="ignore", candidates=3, bands="stream")
     )
     with pytest.raises(SpecError, match="join their streams"):
         plot_scores(joined)

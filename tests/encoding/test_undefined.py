@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Ridge
 from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
 from bltvs_neuro.encoding.outputs.files import write_encoding, write_partition
 from bltvs_neuro.encoding.scores.ceiling import noise_ceiling, repetition_variance, spearman_brown
@@ -12,7 +13,8 @@ from bltvs_neuro.encoding.scores.score import mean_over_folds, pearson, permutat
 from bltvs_neuro.encoding.scores.time import temporal_generalisation
 from bltvs_neuro.encoding.sweep.partition import best_space
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.features.folds import group_folds
+from bltvs_neuro.features.folds import Folds, group_folds
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural.labelled import make_responses
 
 from .reference import make_store
@@ -46,7 +48,7 @@ def odd(acts, ids):
 
 
 def fit(acts, responses, **options):
-    return fit_encoding(acts, responses, cv=CV, on_edge="ignore", seed=0, **options)
+    return fit_encoding(acts, responses, **{"solver": Ridge(on_edge="ignore"), "cv": Folds(CV)} | options)
 
 
 def test_every_target_says_what_it_is_and_how_many_folds_scored_it(acts, odd, caplog) -> None:
@@ -72,15 +74,17 @@ def test_undefined_folds_change_nothing_for_the_other_targets(acts, odd, ids) ->
     np.testing.assert_allclose(fit(acts, alone)["r2"].values[:, 0], fit(acts, odd)["r2"].values[:, 0], atol=1e-6)
 
 
-def test_undefined_folds_can_be_refused(acts, odd, ids) -> None:
-    with pytest.raises(DataError, match="1 of 6 targets hold NaN and 1 hold infinite values and 1 do not vary"):
-        fit(acts, odd, bad_targets="raise")
-    with pytest.raises(DataError, match="2 of 3 targets are constant in a fold"):
-        fit(acts, make_responses(odd.values[:, :3], ids, neuroid_coords={}), bad_targets="raise")
+def test_undefined_folds_and_unusable_targets_are_said(acts, odd, ids, caplog) -> None:
+    fit(acts, odd)
+    assert "1 of 6 targets hold NaN and 1 hold infinite values and 1 do not vary" in caplog.text
+    fit(acts, make_responses(odd.values[:, :3], ids, neuroid_coords={}))
+    assert "2 of 3 targets are constant in a fold" in caplog.text
 
 
 def test_a_partition_has_a_mean_for_a_target_that_a_fold_leaves_undefined(acts, odd, tmp_path) -> None:
-    found = partition_encoding(acts, odd, cv=CV, timesteps=1, sites="V1", n_iter=2)
+    found = partition_encoding(
+        acts, odd, sites=Select("V1", timesteps=1), solver=BandedRidge(candidates=2, on_edge="ignore"), cv=Folds(CV)
+    )
     assert np.isfinite(found["variance"].values[:, :, :2]).all()
     np.testing.assert_allclose(found["total"].values[:, :2], found["variance"].values[:, :, :2].sum(axis=1))
     only = found.unique(np.array([1]))  # the target alone: one fold without a score
@@ -89,10 +93,10 @@ def test_a_partition_has_a_mean_for_a_target_that_a_fold_leaves_undefined(acts, 
     assert write_partition(found, tmp_path)
 
 
-@pytest.mark.parametrize("solver", ["ridge", "pls", "ols"])
+@pytest.mark.parametrize("solver", [Ridge(on_edge="ignore"), PLS(2), OLS()])
 def test_one_space_one_neuroid_one_roi_is_written_and_drawn(acts, odd, ids, solver, tmp_path) -> None:
     one = make_responses(odd.values[:, :1], ids, neuroid_coords={"roi": ["V1"]})
-    found = fit(acts, one, sites="V1/bu", timesteps=1, solver=solver, n_components=2, n_permutations=5)
+    found = fit(acts, one, sites=Select("V1/bu", timesteps=1), solver=solver, n_permutations=5)
     best = found.best()
     assert best["space"].values.tolist() == [0] and np.isnan(best["margin"].values).all()
     written = write_encoding(found, tmp_path)
@@ -103,37 +107,40 @@ def test_one_space_one_neuroid_one_roi_is_written_and_drawn(acts, odd, ids, solv
 
 def test_responses_in_time_with_one_time_and_an_undefined_fold(acts, odd, ids, tmp_path) -> None:
     movie = make_responses(odd.values[:, :3, None], ids, neuroid_coords={}, time=[0.1])
-    found = fit(acts, movie, sites="V1/bu", timesteps=1)
+    found = fit(acts, movie, sites=Select("V1/bu", timesteps=1))
     assert write_encoding(found, tmp_path)
-    matrix = temporal_generalisation(acts, movie, "V1/bu", 1, cv=CV)
+    matrix = temporal_generalisation(acts, movie, "V1/bu@1", cv=Folds(CV))
     np.testing.assert_allclose(matrix.values[:, 0, 0], found["r"].values[0, :, 0], atol=1e-6)
 
 
 def test_what_has_nothing_to_tell_apart_is_refused_before_anything_is_fitted(acts, odd) -> None:
-    with pytest.raises(SpecError, match="a partition by stream tells at least two streams apart.*V1/bu t1"):
-        partition_encoding(acts, odd, sites="V1/bu", timesteps=1)
+    with pytest.raises(SpecError, match="a partition by stream tells at least two streams apart.*V1/bu@1"):
+        partition_encoding(acts, odd, sites=Select("V1/bu", timesteps=1))
     with pytest.raises(SpecError, match="needs responses with time"):
-        temporal_generalisation(acts, odd, "V1/bu", 1)
+        temporal_generalisation(acts, odd, "V1/bu@1")
     with pytest.raises(DataError, match="2 groups in every test fold"):
-        fit_encoding(acts, odd, cv=N, n_permutations=5)
+        fit_encoding(acts, odd, cv=Folds(N), n_permutations=5)
 
 
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (dict(sites="V1,LGN"), "LGN/bu is the same for every stimulus"),
-        (dict(sites="V1/bu,V4", streams="td"), "no feature space has site V1/bu"),
-        (dict(sites="V4", timesteps="0,1"), "no feature space has timestep 0"),
-        (dict(sites="V1/bu,V1/bu", streams="bu,td"), "no feature space has stream td"),
+        (Select("V1,LGN"), "'LGN' is the same for every stimulus"),
+        (Select("V1/bu,V4", streams="td"), "'V1/bu' has no stream td"),
+        (
+            Select("V4", timesteps="0,1"),
+            "'V4' is the same for every stimulus at timesteps 0|nothing that was chosen has timestep 0",
+        ),
+        (Select("V1/bu,V1/bu", streams="bu,td"), "nothing that was chosen has stream td"),
     ],
 )
 def test_what_was_named_is_fitted_or_refused(acts, odd, choice, message) -> None:
     with pytest.raises(SpecError, match=message):
-        fit(acts, odd, **choice)
+        fit(acts, odd, sites=choice)
 
 
 def test_a_name_twice_counts_once(acts, odd) -> None:
-    assert fit(acts, odd, sites="V1/bu,V1/bu", timesteps="1,1")["name"].values.tolist() == ["V1/bu t1"]
+    assert fit(acts, odd, sites=Select("V1/bu,V1/bu", timesteps="1,1"))["name"].values.tolist() == ["V1/bu@1"]
 
 
 def test_best_space_by_hand() -> None:

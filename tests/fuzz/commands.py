@@ -38,7 +38,7 @@ COMMANDS: dict[str, list[str]] = {
     "info": ["acts.h5"],
     "verify": ["acts.h5"],
     "rsa": ["acts.h5", "--neural", "rdms.nc", "-o", "out/", "--bootstrap", "5", "--figures", "none"],
-    "encode": ["acts.h5", "--neural", "responses.npz", "-o", "out", "--cv", "3", "--no-figures", "--alphas", "1,10"],
+    "encode": ["acts.h5", "--neural", "responses.npz", "-o", "out", "--folds", "3", "--no-figures", "--alphas", "1,10"],
     "neural": ["rdms.nc"],
     "report": ["acts.h5", "-o", "out.html"],
     "classify": ["images", *MODEL, "--top", "2"],

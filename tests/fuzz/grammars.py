@@ -72,16 +72,16 @@ def _transform(text: str) -> Any:
     return repr(read_transform(text, 0))
 
 
-def _pair(text: str) -> Any:
-    from bltvs_neuro.cli.encode import read_pair
+def _seconds(text: str) -> Any:
+    from bltvs_neuro.cli.choices import read_seconds
 
-    return list(read_pair(text))
+    return read_seconds(text)
 
 
 def _options(text: str) -> Any:
-    from bltvs_neuro.cli.common import reader_options
+    from bltvs_neuro.cli.base import read_pairs
 
-    return reader_options(text.split())
+    return read_pairs(text.split())
 
 
 GRAMMARS: dict[str, tuple[Callable[[str], Any], str]] = {
@@ -90,7 +90,7 @@ GRAMMARS: dict[str, tuple[Callable[[str], Any], str]] = {
     "reduce-pca": (_reduction, "pca:10"), "areas": (_areas, "V1:LOC,LGN"), "timesteps": (_timesteps, "0:6"),
     "timesteps-list": (_timesteps, "0,2,5"), "site": (_site, "V4/td"), "shard": (_shard, "2/8"),
     "memory": (_memory, "1.5GiB"), "timeline": (_timeline, "10:20"), "alphas": (_alphas, "1e-2:1e6:20"),
-    "transform": (_transform, "pca:100"), "pair": (_pair, "V4/td:3"), "options": (_options, "key=rdms time=[1,2]"),
+    "transform": (_transform, "pca:100"), "seconds": (_seconds, "50:400ms"), "options": (_options, "key=rdms time=[1,2]"),
 }  # fmt: skip
 """Name -> what reads it, and a text that it takes."""
 

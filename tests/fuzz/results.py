@@ -70,7 +70,8 @@ def _resumed(path: Path) -> Any:
 def _results(root: Path) -> dict[str, Path]:
     """One file of each kind of result, from a store."""
     from bltvs_neuro import compare_rdms, compute_rdms, open_store
-    from bltvs_neuro.encoding import fit_encoding, partition_encoding
+    from bltvs_neuro.encoding import BandedRidge, Ridge, fit_encoding, partition_encoding
+    from bltvs_neuro.features.folds import Folds
     from bltvs_neuro.neural import make_rdms, make_responses
 
     rng = np.random.default_rng(0)
@@ -79,8 +80,15 @@ def _results(root: Path) -> dict[str, Path]:
         brain = make_rdms(rng.random((3, 276)), ids, metric="correlation", subject=list("abc"))
         responses = make_responses(rng.standard_normal((24, 3)), ids, neuroid_coords={"roi": list("xyy")})
         compare_rdms(compute_rdms(acts), brain, similarity="correlation", bootstrap=20).to_netcdf(root / "rsa.nc")
-        fit_encoding(acts, responses, cv=3, on_edge="ignore").save(root / "encoding.nc")
-        shared = partition_encoding(acts, responses, over="timestep", sites="V1/bu", cv=3, n_iter=2)
+        fit_encoding(acts, responses, solver=Ridge(on_edge="ignore"), cv=Folds(3)).save(root / "encoding.nc")
+        shared = partition_encoding(
+            acts,
+            responses,
+            sites="V1/bu",
+            solver=BandedRidge(candidates=2, on_edge="ignore"),
+            cv=Folds(3),
+            over="timestep",
+        )
         shared.save(root / "partition.nc")
     return {kind: root / f"{kind}.nc" for kind in ("rsa", "encoding", "partition")} | {"store": root / "acts.h5"}
 
@@ -122,11 +130,11 @@ def _read_decoding(path: Path) -> Any:
 
 
 def _estimator(root: Path) -> Path:
-    from bltvs_neuro.encoding import EncodingRidge
+    from bltvs_neuro.encoding import Ridge
     from bltvs_neuro.encoding.solvers.saved_estimators import save_estimator
 
     rng = np.random.default_rng(0)
-    return save_estimator(EncodingRidge().fit(rng.random((20, 5)), rng.random((20, 2))), root / "ridge.npz")
+    return save_estimator(Ridge().fit(rng.random((20, 5)), rng.random((20, 2))), root / "ridge.npz")
 
 
 def _read_estimator(path: Path) -> Any:

@@ -10,7 +10,9 @@ import pytest
 import xarray as xr
 
 from bltvs_neuro import StimulusSet, compare_rdms, compute_rdms, open_store
-from bltvs_neuro.encoding import fit_encoding, partition_encoding
+from bltvs_neuro.encoding import BandedRidge, Ridge, fit_encoding, partition_encoding
+from bltvs_neuro.features.folds import Folds
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.store import SiteLayout, open_writer
 
@@ -75,8 +77,13 @@ def files(tmp_path_factory) -> Files:
                 "roi": ("neuroid", ["<b>IT</b>"] * 3 + ["V4"] * 3),
             },
         )
-        fit_encoding(acts, responses, cv=3, on_edge="ignore").save(folder / "encoding.nc")
-        partition_encoding(acts, responses, over="stream", sites="V1", timesteps=[1, 2], cv=3, n_iter=2).save(
-            folder / "partition.nc"
-        )
+        fit_encoding(acts, responses, solver=Ridge(on_edge="ignore"), cv=Folds(3)).save(folder / "encoding.nc")
+        partition_encoding(
+            acts,
+            responses,
+            sites=Select("V1", timesteps=[1, 2]),
+            solver=BandedRidge(candidates=2, on_edge="ignore"),
+            cv=Folds(3),
+            over="stream",
+        ).save(folder / "partition.nc")
     return Files(store, folder / "rsa.nc", folder / "encoding.nc", folder / "partition.nc", stimuli)

@@ -9,14 +9,15 @@ import numpy as np
 import xarray as xr
 
 from ...errors import SpecError, listed
+from ...features.folds import Folds
+from ...options import Run
 from ...schema import NEUROID, TIMESTEP
-from ..fit import PLAIN_SWEEP, prepare
+from ..fit import prepare
 from ..outputs.canvas import mean_of_finite
 from ..result import SPACE, EncodingResult, spread
-from ..solvers.fold_fits import BANDED
-from ..sweep.plan import Choices
+from ..solvers.estimators import BandedRidge, Ridge, Solver
 from ..sweep.run import predict_folds
-from ..sweep.spaces import choose_members, single_spaces
+from ..sweep.spaces import Member, choose_members, single_spaces
 
 
 def score_matrix(result: EncodingResult, score: str = "r", *, per_neuroid: bool = False) -> xr.DataArray:
@@ -59,22 +60,19 @@ def temporal_generalisation(
     acts: Mapping[str, Any],
     responses: xr.DataArray,
     site: str,
-    timestep: int,
-    **options: Any,
+    *,
+    solver: Solver = Ridge(on_edge="ignore"),  # noqa: B008
+    cv: Folds = Folds(),  # noqa: B008
+    run: Run = Run(),  # noqa: B008
 ) -> xr.DataArray:
     """Train a mapping at one neural time and test it at all others.
 
     Parameters
     ----------
-    acts, responses
+    acts, responses, solver, cv, run
         As :func:`bltvs_neuro.encoding.fit_encoding`; responses have a time axis.
     site : str
-        ``"V4/td"``.
-    timestep : int
-        Of the model.
-    **options
-        groups, repetitions, on_mismatch, bad_targets, cv, inner_cv, solver, by, alphas, n_components, memory, dtype,
-        device and seed, as :func:`bltvs_neuro.encoding.fit_encoding` takes them.
+        A site at a timestep of the model: ``"V4/td@3"``.
 
     Returns
     -------
@@ -86,13 +84,10 @@ def temporal_generalisation(
     ----------
     King & Dehaene (2014), doi:10.1016/j.tics.2014.01.002
     """
-    check_generalisation(acts, responses, site, timestep)
-    fixed = {**PLAIN_SWEEP, "n_iter": 1, "on_edge": "ignore"}
-    choices = Choices.read(options, fixed={key: value for key, value in fixed.items() if key != "solver"})
-    if choices.solver in BANDED:
-        raise SpecError(f"a mapping of one site has one band; got solver {choices.solver!r}")
-    members, left_out = choose_members(acts, [site], [int(timestep)])
-    sweep = prepare(acts, responses, members, single_spaces(members), left_out, choices)
+    if isinstance(solver, BandedRidge):
+        raise SpecError(f"a mapping of one site has one band; got solver {solver!r}")
+    members, left_out = check_generalisation(acts, responses, site)
+    sweep = prepare(acts, responses, members, single_spaces(members), left_out, solver, cv, run)
     plan, targets = sweep.plan, sweep.plan.targets
     n_neuroids, n_times = targets.shape
     total = np.zeros((n_neuroids, n_times, n_times))
@@ -118,11 +113,16 @@ def temporal_generalisation(
     )
 
 
-def check_generalisation(acts: Mapping[str, Any], responses: xr.DataArray, site: str, timestep: int) -> None:
-    """Raise SpecError where :func:`temporal_generalisation` has nothing to work on."""
+def check_generalisation(acts: Mapping[str, Any], responses: xr.DataArray, site: str) -> tuple[list[Member], list[str]]:
+    """The one feature space of a generalisation; SpecError where :func:`temporal_generalisation` has nothing to work on."""
     if "time" not in responses.dims:
         raise SpecError("temporal generalisation needs responses with time; these have none")
-    choose_members(acts, [site], [int(timestep)])
+    members, left_out = choose_members(acts, site)
+    if len(members) != 1:
+        raise SpecError(
+            f"a generalisation is of one site at one timestep, such as 'V4/td@3'; {site!r} is {listed(members)}"
+        )
+    return members, left_out
 
 
 def _unit(values: np.ndarray) -> np.ndarray:

@@ -21,9 +21,9 @@ class Backend:
 
     Parameters
     ----------
-    device : str or None
-        ``None`` or ``"numpy"``: numpy. ``"cpu"``, ``"cuda"``, ``"cuda:1"``, ...: torch on that device. ``"auto"``:
-        torch on a GPU when torch sees one, else numpy.
+    device : str or torch.device
+        ``"cpu"``: numpy. ``"cuda"``, ``"cuda:1"``, ...: torch on that device. ``"auto"``: torch on a GPU when torch sees
+        one, else numpy. A ``torch.device`` means torch, also on a CPU.
 
     Raises
     ------
@@ -31,10 +31,10 @@ class Backend:
         No such device is here (:mod:`bltvs_neuro.devices`).
     """
 
-    def __init__(self, device: str | None = None) -> None:
+    def __init__(self, device: Any = "cpu") -> None:
         self.device: str | None
         self.xp: Any
-        if device in (None, "numpy") or (device == "auto" and not gpus()):
+        if isinstance(device, str) and (device == "cpu" or (device == "auto" and not gpus())):
             self.device, self.xp = None, np
             return
         import torch

@@ -19,11 +19,11 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import SpecError
+from ...options import Dtype
 from .backend import Array, Backend
 from .ridge import (
     DEFAULT_BATCH_BYTES,
     By,
-    Dtype,
     Edges,
     OnEdge,
     batches,

@@ -1,4 +1,4 @@
-"""The solvers a sweep can use, by name: each fits one training fold of one feature space and predicts its test rows."""
+"""What the solvers do in a sweep: fit one training fold of one feature space and predict its test rows."""
 
 from __future__ import annotations
 
@@ -11,38 +11,39 @@ import numpy as np
 from ...errors import SpecError, argument
 from ...features.folds import Fold
 from ...features.grams import centre_both, centre_cross, centre_train
+from ...options import Dtype
 from ..scores.score import Truth, split_r2
 from .backend import Backend
 from .banded import fit_banded, fit_banded_hyper_gradient
+from .estimators import OLS, PLS, BandedRidge, Ridge, Solver, relative
 from .ols import fit_ols
 from .pls import fit_pls
-from .ridge import By, Dtype, Edges, RidgeFit, fit_ridge
+from .ridge import By, Edges, RidgeFit, fit_ridge
 from .spectrum import Spectrum, feature_spectrum, gram_spectrum
-
-RELATIVE_ALPHAS = np.logspace(-4, 6, 21)
-"""The default grid, times the mean of the training Gram's diagonal (the features' variance per row).
-
-It ends at 1e-4: with about as many features as training rows, GCV has a minimum near alpha zero that fits noise: with 80
-of both, the mean R2 of pure noise is -0.11 with this grid and -1.03 with one down to 1e-7.
-"""
 
 FLOAT32_MARGIN = 100.0
 """An alpha below this many roundings of the largest eigenvalue is chosen again in float64."""
 
 
 @dataclass(frozen=True)
-class Options:
+class Settings:
     """What all folds and spaces of a sweep share."""
 
-    alphas: np.ndarray | None
+    solver: Any
+    """One of :data:`FITS`."""
     by: By
-    window: int | None
-    n_components: int
-    n_iter: int
+    """How alpha is chosen, where the solver chooses one."""
     dtype: Dtype
     seed: int
     batch_bytes: int
     backend: Backend
+
+    def searched(self, blocks: list[np.ndarray] | None) -> dict[str, Any]:
+        """What every ridge is given."""
+        return {
+            "by": self.by, "window": self.solver.window, "folds": blocks, "dtype": self.dtype,
+            "batch_bytes": self.batch_bytes, "on_edge": "ignore", "backend": self.backend,
+        }  # fmt: skip
 
 
 class RoughGram:
@@ -103,32 +104,25 @@ def decompose(features: Features, train: np.ndarray, backend: Backend) -> Spectr
     return gram_spectrum(centre_train(features.grams[0], train), backend)
 
 
-def grid_for(options: Options, spectrum: Spectrum) -> np.ndarray:
+def grid_for(solver: Ridge, spectrum: Spectrum) -> np.ndarray:
     """The alphas asked for, or the default grid in units of this training fold's variance (that of the spectrum)."""
-    return _grid(options, lambda: float(spectrum.values.sum()) / spectrum.n_rows)
-
-
-def _grid(options: Options, variance: Callable[[], float]) -> np.ndarray:
-    if options.alphas is not None:
-        return options.alphas
-    unit = variance()
-    return RELATIVE_ALPHAS * (unit if unit > 0 else 1.0)
+    return relative(solver.alphas, float(spectrum.values.sum()) / spectrum.n_rows)
 
 
 def _ridge(
-    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, settings: Settings
 ) -> Outcome:
-    backend = options.backend
+    backend = settings.backend
     if features.matrix is None:
-        if options.dtype == "float32" and options.by == "gcv":
-            fit = _in_float32(features, fold, targets, options)
+        if settings.dtype == "float32" and settings.by == "gcv":
+            fit = _in_float32(features, fold, targets, settings)
             if fit is not None:
                 return fit
         gram, cross = centre_both(features.grams[0], fold.train, fold.test)
         spectrum = gram_spectrum(gram, backend)
         readout = backend.array(cross, "float64") @ spectrum.vectors
-        grid = _grid(options, lambda: _variance(features.grams[0], fold.train))
-        return _ridge_outcome(_fit_ridge(spectrum, targets, readout, blocks, options, grid))
+        grid = relative(settings.solver.alphas, _variance(features.grams[0], fold.train))
+        return _ridge_outcome(_fit_ridge(spectrum, targets, readout, blocks, settings, grid))
     spectrum = decompose(features, fold.train, backend)
     if spectrum.loadings is not None:
         x = features.matrix
@@ -136,10 +130,10 @@ def _ridge(
         readout = backend.array(new @ spectrum.coefficients(), "float64")
     else:
         readout = backend.array(_cross(features, 0, fold), "float64") @ spectrum.vectors
-    return _ridge_outcome(_fit_ridge(spectrum, targets, readout, blocks, options, grid_for(options, spectrum)))
+    return _ridge_outcome(_fit_ridge(spectrum, targets, readout, blocks, settings, grid_for(settings.solver, spectrum)))
 
 
-def _in_float32(features: Features, fold: Fold, targets: FoldTargets, options: Options) -> Outcome | None:
+def _in_float32(features: Features, fold: Fold, targets: FoldTargets, settings: Settings) -> Outcome | None:
     """A ridge by generalised cross-validation, decomposed in float32; None where that is not enough.
 
     The Gram is not centred over the training rows: eigenvectors are orthogonal to the constant, which does it.
@@ -147,14 +141,15 @@ def _in_float32(features: Features, fold: Fold, targets: FoldTargets, options: O
     predictions are off grows as the smallest alpha falls, so a fold is compared with float64 unless another fold of the
     space was, at an alpha no more than twice as large.
     """
-    backend, gram = options.backend, features.grams[0]
+    backend, gram = settings.backend, features.grams[0]
     known = features.rough or RoughGram(gram)
     rough = known.values
     block = rough[fold.train].take(fold.train, axis=1)
     spectrum = gram_spectrum(block, backend, dtype="float32")
     cross = rough[fold.test].take(fold.train, axis=1) - block.mean(axis=0)
     readout = backend.array(cross, "float32") @ spectrum.vectors
-    fit = _fit_ridge(spectrum, targets, readout, None, options, _grid(options, lambda: _variance(gram, fold.train)))
+    grid = relative(settings.solver.alphas, _variance(gram, fold.train))
+    fit = _fit_ridge(spectrum, targets, readout, None, settings, grid)
     smallest = float(fit.alpha.min(initial=np.inf) / spectrum.values.max(initial=np.finfo(np.float32).tiny))
     if smallest < FLOAT32_MARGIN * np.finfo(np.float32).eps:
         return None
@@ -211,22 +206,11 @@ def _fit_ridge(
     targets: FoldTargets,
     readout: Any,
     blocks: list[np.ndarray] | None,
-    options: Options,
+    settings: Settings,
     grid: np.ndarray,
 ) -> RidgeFit:
     return fit_ridge(
-        spectrum,
-        targets.train,
-        grid,
-        by=options.by,
-        window=options.window,
-        folds=blocks,
-        readouts={"prediction": readout},
-        dtype=options.dtype,
-        batch_bytes=options.batch_bytes,
-        on_edge="ignore",
-        mean=targets.mean,
-        backend=options.backend,
+        spectrum, targets.train, grid, readouts={"prediction": readout}, mean=targets.mean, **settings.searched(blocks)
     )
 
 
@@ -237,45 +221,37 @@ def _ridge_outcome(fit: RidgeFit) -> Outcome:
 
 
 def _banded(
-    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, settings: Settings
 ) -> Outcome:
     grams, crosses = scaled_bands(features, fold)
-    fit = fit_banded(
-        grams,
-        targets.train,
-        RELATIVE_ALPHAS if options.alphas is None else options.alphas,
-        n_iter=max(options.n_iter, len(grams) + 1),
-        seed=options.seed,
-        by=options.by,
-        window=options.window,
-        folds=blocks,
-        dtype=options.dtype,
-        batch_bytes=options.batch_bytes,
-        on_edge="ignore",
-        backend=options.backend,
-    )
-    return _banded_outcome(fit, crosses, targets)
+    return _banded_outcome(fit_bands(grams, targets.train, blocks, settings), crosses, targets)
 
 
-def _hyper_gradient(
-    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
-) -> Outcome:
-    if blocks is None:
-        raise SpecError(f"solver 'banded_hyper_gradient' chooses by k-fold: pass {argument('by', 'kfold')}")
-    grams, crosses = scaled_bands(features, fold)
-    fit = fit_banded_hyper_gradient(grams, targets.train, folds=blocks, seed=options.seed)
-    return _banded_outcome(fit, crosses, targets)
+def fit_bands(
+    grams: Sequence[np.ndarray], targets: np.ndarray, blocks: list[np.ndarray] | None, settings: Settings
+) -> Any:
+    """Banded ridge as the settings have it, of bands of comparable size."""
+    solver = settings.solver
+    if solver.search == "hyper_gradient":
+        assert blocks is not None  # the plan sees to it
+        return fit_banded_hyper_gradient(grams, targets, folds=blocks, seed=settings.seed)
+    return fit_banded(
+        grams, targets, relative(solver.alphas, 1.0), n_iter=max(solver.candidates, len(grams) + 1), seed=settings.seed,
+        **settings.searched(blocks),
+    )  # fmt: skip
 
 
 def _pls(
-    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, settings: Settings
 ) -> Outcome:
-    fit = fit_pls(gram_spectrum(centre_train(features.grams[0], fold.train)), targets.train, options.n_components)
+    fit = fit_pls(
+        gram_spectrum(centre_train(features.grams[0], fold.train)), targets.train, settings.solver.n_components
+    )
     return Outcome(fit.predict(_cross(features, 0, fold)) + targets.mean)
 
 
 def _ols(
-    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, options: Options
+    features: Features, fold: Fold, targets: FoldTargets, blocks: list[np.ndarray] | None, settings: Settings
 ) -> Outcome:
     if features.matrix is None:
         raise SpecError(
@@ -286,17 +262,13 @@ def _ols(
     return Outcome(fit.predict(features.matrix[fold.test]) + targets.mean)
 
 
-Solver = Callable[[Features, Fold, FoldTargets, "list[np.ndarray] | None", Options], Outcome]
-SOLVERS: dict[str, Solver] = {
-    "ridge": _ridge,
-    "banded": _banded,
-    "banded_hyper_gradient": _hyper_gradient,
-    "pls": _pls,
-    "ols": _ols,
+FITS: dict[type[Solver], Callable[[Features, Fold, FoldTargets, list[np.ndarray] | None, Settings], Outcome]] = {
+    Ridge: _ridge,
+    BandedRidge: _banded,
+    PLS: _pls,
+    OLS: _ols,
 }
-"""Solvers of :func:`bltvs_neuro.encoding.fit_encoding`, by name."""
-
-BANDED = ("banded", "banded_hyper_gradient")
+"""How each solver fits one training fold of one feature space and predicts its test rows."""
 
 
 def _cross(features: Features, band: int, fold: Fold) -> np.ndarray:

@@ -13,12 +13,12 @@ from typing import Literal, NamedTuple, get_args
 import numpy as np
 
 from ...errors import DataError, SpecError, argument, unknown
+from ...options import Dtype
 from .backend import Array, Backend
 from .criteria import HeldOut, Residuals, gcv, kfold, loo, loo_denominators, residual_weights, windowed
 from .spectrum import Spectrum
 
 By = Literal["gcv", "loo", "kfold"]
-Dtype = Literal["float32", "float64"]
 OnEdge = Literal["warn", "ignore"]
 DEFAULT_BATCH_BYTES = 32 * 2**20
 _NUMPY = Backend()

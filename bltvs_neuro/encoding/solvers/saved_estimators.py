@@ -14,9 +14,9 @@ from ...durable import whole_file
 from ...errors import DataError, SpecError, listed
 from ...foreign.npy import load_npz, npz_headers
 from ...paths import regular
-from .estimators import PLS, BandedRidge, EncodingRidge
+from .estimators import SOLVERS
 
-ESTIMATORS: dict[str, type[Any]] = {c.__name__: c for c in (EncodingRidge, BandedRidge, PLS)}
+ESTIMATORS: dict[str, type[Any]] = {kind.__name__: kind for kind in SOLVERS.values()}
 """What can be saved and loaded, by class name."""
 
 _META = "bltvs_neuro"
@@ -33,7 +33,7 @@ def save_estimator(
 
     Parameters
     ----------
-    estimator : EncodingRidge, BandedRidge or PLS
+    estimator : Ridge, BandedRidge, PLS or OLS
     path : path
         Gets the ending ``.npz`` when it has none; appears only when complete.
     provenance : dict of plain values, optional
@@ -75,7 +75,7 @@ def load_estimator(path: str | os.PathLike[str]) -> Any:
 
     Returns
     -------
-    EncodingRidge, BandedRidge or PLS
+    Ridge, BandedRidge, PLS or OLS
         With ``provenance_``.
 
     Raises

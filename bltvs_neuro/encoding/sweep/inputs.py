@@ -11,7 +11,8 @@ import numpy as np
 from ...errors import SpecError
 from ...features.folds import Fold
 from ...features.grams import FeatureGrams, feature_tiles, fold_grams
-from ..solvers.fold_fits import BANDED, Features, RoughGram
+from ..solvers.estimators import OLS, PLS, BandedRidge, Ridge
+from ..solvers.fold_fits import Features, RoughGram
 from .plan import Plan
 from .spaces import Member, Space, load_features
 
@@ -28,7 +29,7 @@ class Source:
         self.stimuli, self.row = np.unique(plan.targets.stimuli, return_inverse=True)
         self.row = self.row.ravel()
         self.identity = np.array_equal(self.row, np.arange(len(self.stimuli)))
-        size = 8 * len(self.row) ** 2 * (1 if plan.choices.scale == "none" else len(plan.folds))
+        size = 8 * len(self.row) ** 2 * (1 if plan.scale == "none" else len(plan.folds))
         self.room = 0 if once else max(1, plan.memory // 4 // size)
         self.kept: OrderedDict[Member, FeatureGrams] = OrderedDict()
 
@@ -49,7 +50,7 @@ class Source:
                 f"{member} has {p} features: a transform needs them at once, {16 * len(self.row) * p / 2**30:.1f} GiB;"
                 " grant more memory, or reduce them when extracting"
             )
-        tiles = list(feature_tiles(features, tile_bytes=self.plan.tile_bytes))
+        tiles = list(feature_tiles(features, tile_bytes=self.plan.settings.batch_bytes))
         return self.rows(np.concatenate(tiles, axis=1).astype(np.float64))
 
     def grams(self, member: Member) -> FeatureGrams:
@@ -63,9 +64,9 @@ class Source:
         made = fold_grams(
             self.features(member),
             trains,
-            scale=self.plan.choices.scale,
-            tile_bytes=self.plan.tile_bytes,
-            dtype=self.plan.options.dtype,
+            scale=self.plan.scale,
+            tile_bytes=self.plan.settings.batch_bytes,
+            dtype=self.plan.settings.dtype,
         )
         if not self.identity:
             shared = made.grams[0] is made.grams[-1]
@@ -91,9 +92,9 @@ class Inputs(NamedTuple):
         """The features of the f-th fold; a transform is fitted on its training rows."""
         if self.matrix is None:
             return Features([m.grams[f] for m in self.made], None, self.rough)
-        if plan.choices.transform is not None:
-            return _transformed(self.matrix, plan.folds[f], plan.targets.values, plan.choices.transform)
-        return Features([_plain_gram(self.matrix)] if plan.choices.solver in BANDED else [], self.matrix)
+        if plan.transformer is not None:
+            return _transformed(self.matrix, plan.folds[f], plan.targets.values, plan.transformer)
+        return Features([_plain_gram(self.matrix)] if isinstance(plan.solver, BandedRidge) else [], self.matrix)
 
     def of_all(self) -> Features:
         """The features of all rows, without scaling or transform."""
@@ -105,11 +106,11 @@ def load_inputs(space: Space, source: Source, plan: Plan) -> Inputs:
     n_train = min(len(fold.train) for fold in plan.folds)
     first = source.features(space.members[0])
     few = len(space.members) == 1 and int(np.prod(first.shape[1:])) < n_train
-    primal = few and plan.choices.solver != "pls" and (plan.choices.scale == "none" or plan.choices.solver == "ols")
-    if plan.choices.transform is None and not primal:
+    primal = few and not isinstance(plan.solver, PLS) and (plan.scale == "none" or isinstance(plan.solver, OLS))
+    if plan.transformer is None and not primal:
         made = [source.grams(member) for member in space.members]
         shared = len(made) == 1 and made[0].grams[0] is made[0].grams[-1]
-        rough = RoughGram(made[0].grams[0]) if shared and plan.choices.solver == "ridge" else None
+        rough = RoughGram(made[0].grams[0]) if shared and type(plan.solver) is Ridge else None
         return Inputs(None, made, np.array([[m.n_features, m.n_constant] for m in made]), rough)
     matrix = source.matrix(space.members[0])
     return Inputs(matrix, [], np.array([[matrix.shape[1], int((np.ptp(matrix, axis=0) == 0).sum())]]))

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
 from ...cluster import Cluster, map_tasks
+from ...progress import Clock
 from ..scores.score import pearson_and_r2, permutation_test
-from ..solvers.fold_fits import BANDED, RELATIVE_ALPHAS, SOLVERS, Outcome, decompose, grid_for
+from ..solvers.estimators import RELATIVE_ALPHAS, BandedRidge
+from ..solvers.fold_fits import FITS, Outcome, decompose, grid_for
 from ..solvers.ridge import Edges, fit_ridge, warn_edges
 from .finished_spaces import Parts
 from .inputs import Inputs, Source, load_inputs
@@ -20,42 +21,28 @@ from .simulated_null import simulate_without
 from .spaces import Space
 
 
-class Progress(NamedTuple):
-    """How far a sweep is."""
-
-    done: int
-    total: int
-    label: str
-    """The space that was finished."""
-    seconds_left: float
-
-
 def run_spaces(
     acts: Mapping[str, Any],
     spaces: Sequence[Space],
     plan: Plan,
     *,
     parts: Parts | None = None,
-    progress: Callable[[Progress], None] | None = None,
     cluster: Cluster | None = None,
 ) -> list[dict[str, np.ndarray]]:
     """Fit every space, here or on a cluster; each gives a dict of arrays (see :func:`_fit_space`)."""
-    start = time.monotonic()
     found: dict[int, dict[str, np.ndarray]] = {}
     if parts is not None:
         stored = ((i, parts.read(space.name)) for i, space in enumerate(spaces))
         found = {i: arrays for i, arrays in stored if arrays is not None}
     fresh = [i for i in range(len(spaces)) if i not in found]
-    before = len(found)
+    clock = Clock(len(spaces), len(found))
 
     def done(position: int, arrays: dict[str, np.ndarray]) -> None:
         i = fresh[position]
         found[i] = arrays
         if parts is not None:
             parts.write(spaces[i].name, arrays)
-        if progress is not None:
-            each = (time.monotonic() - start) / (len(found) - before)
-            progress(Progress(len(found), len(spaces), spaces[i].name, each * (len(spaces) - len(found))))
+        clock.tell(len(found), spaces[i].name)
 
     todo = [spaces[i] for i in fresh]
     if cluster is None:
@@ -64,10 +51,10 @@ def run_spaces(
         map_tasks(_fit_space, todo, shared=(Source(acts, plan, once=once), plan), done=done)
     else:
         map_tasks(_fit_elsewhere, todo, shared=(acts, plan), cluster=cluster, done=done)
-    if progress is not None and not fresh:
-        progress(Progress(len(spaces), len(spaces), spaces[-1].name, 0.0))
+    if not fresh:
+        clock.tell(len(found), spaces[-1].name)
     out = [found[i] for i in range(len(spaces))]
-    if plan.choices.on_edge == "warn":
+    if getattr(plan.solver, "on_edge", None) == "warn":
         _warn(out, plan)
     return out
 
@@ -81,19 +68,21 @@ def _warn(arrays: Sequence[dict[str, np.ndarray]], plan: Plan) -> None:
     """One warning for the whole sweep where edges of the grid were chosen."""
     low, high = np.sum([a["edges"] for a in arrays], axis=0)
     fits = sum(a["alpha"].size for a in arrays)
-    alphas, unit = plan.options.alphas, ""
+    alphas, unit = plan.solver.alphas, ""
     if alphas is None:
         alphas, unit = RELATIVE_ALPHAS, " times the features' variance"
     what = "fits (feature spaces x folds x targets)"
-    warn_edges(Edges(int(low), int(high)), f"{fits} {what}", *(f"alpha ({a:.3g}{unit})" for a in alphas[[0, -1]]))
+    warn_edges(
+        Edges(int(low), int(high)), f"{fits} {what}", *(f"alpha ({a:.3g}{unit})" for a in (alphas[0], alphas[-1]))
+    )
 
 
 def outcomes(inputs: Inputs, plan: Plan) -> Iterator[Outcome]:
     """Fit and predict fold after fold."""
-    solve = SOLVERS[plan.choices.solver]
+    solve = FITS[type(plan.solver)]
     for f, fold in enumerate(plan.folds):
         blocks = None if plan.blocks is None else plan.blocks[f]
-        yield solve(inputs.of_fold(f, plan), fold, plan.targets_of(f), blocks, plan.options)
+        yield solve(inputs.of_fold(f, plan), fold, plan.targets_of(f), blocks, plan.settings)
 
 
 def predict_folds(acts: Mapping[str, Any], space: Space, plan: Plan) -> Iterator[np.ndarray]:
@@ -124,9 +113,9 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
     out: dict[str, np.ndarray] = {"n_features": inputs.sizes[:, 0], "n_constant": inputs.sizes[:, 1]}
     out["edges"] = np.zeros(2, np.int64)
     out |= {key: np.full((len(plan.folds), t), np.nan) for key in ("r", "r2", "alpha")}
-    if plan.choices.solver in BANDED:
+    if isinstance(plan.solver, BandedRidge):
         out |= {key: np.full((len(plan.folds), bands, t), np.nan) for key in ("gamma", "share")}
-    keep = np.empty((len(y), t), np.float32) if plan.choices.n_permutations else None
+    keep = np.empty((len(y), t), np.float32) if plan.n_permutations else None
     for f, (fold, outcome) in enumerate(zip(plan.folds, outcomes(inputs, plan), strict=True)):
         found = pearson_and_r2(plan.targets_of(f).truth, outcome.prediction)
         out["r"][f], out["r2"][f] = (np.where(plan.scored[f], values, np.nan) for values in found)
@@ -138,7 +127,7 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
             keep[fold.test] = outcome.prediction
     if keep is not None:
         out["p_value"] = _p_values(keep, plan)
-    if plan.choices.weights == "dual":
+    if getattr(plan.solver, "keep_dual", False):
         out |= _dual(inputs, plan)
     return out
 
@@ -147,8 +136,8 @@ def _p_values(prediction: np.ndarray, plan: Plan) -> np.ndarray:
     tests = [fold.test for fold in plan.folds]
     options: dict[str, Any] = {
         "groups": plan.targets.groups,
-        "n_permutations": plan.choices.n_permutations,
-        "seed": plan.options.seed,
+        "n_permutations": plan.n_permutations,
+        "seed": plan.settings.seed,
     }
     cut = [slice(at, at + 1024) for at in range(0, prediction.shape[1], 1024)]
     return np.concatenate(
@@ -158,19 +147,9 @@ def _p_values(prediction: np.ndarray, plan: Plan) -> np.ndarray:
 
 def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:
     """Coefficients on all rows, alpha chosen on all rows."""
-    y, options = plan.targets.values, plan.options
-    spectrum = decompose(inputs.of_all(), np.arange(len(y)), options.backend)
+    y, settings = plan.targets.values, plan.settings
+    spectrum = decompose(inputs.of_all(), np.arange(len(y)), settings.backend)
     fit = fit_ridge(
-        spectrum,
-        y,
-        grid_for(options, spectrum),
-        by=options.by,
-        window=options.window,
-        folds=plan.all_blocks,
-        readouts={"dual": spectrum.vectors},
-        dtype=options.dtype,
-        batch_bytes=options.batch_bytes,
-        on_edge="ignore",
-        backend=options.backend,
-    )
+        spectrum, y, grid_for(plan.solver, spectrum), readouts={"dual": spectrum.vectors}, **settings.searched(plan.all_blocks)
+    )  # fmt: skip
     return {"dual": fit.outputs["dual"], "dual_alpha": fit.alpha}

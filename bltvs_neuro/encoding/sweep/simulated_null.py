@@ -20,8 +20,7 @@ import zlib
 import numpy as np
 
 from ...features.folds import Fold
-from ..solvers.banded import fit_banded
-from ..solvers.fold_fits import RELATIVE_ALPHAS, scaled_bands
+from ..solvers.fold_fits import fit_bands, scaled_bands
 from .inputs import Source, load_inputs
 from .plan import Plan
 from .spaces import Space
@@ -45,25 +44,12 @@ def simulate_without(rest: Space, source: Source, plan: Plan, name: str) -> np.n
         ``fitted + sign * residual``: the banded ridge of all rows, and its residuals with a random sign for each target
         and group (repetitions keep what they share), scaled to the criterion's estimate of the error of a new row.
     """
-    y, options = plan.targets.values, plan.options
+    y = plan.targets.values
     every = np.arange(len(y))
     # without scaling every fold has the same Gram of all rows
     grams, _ = scaled_bands(load_inputs(rest, source, plan).of_fold(0, plan), Fold(every, every))
-    fit = fit_banded(
-        grams,
-        y,
-        RELATIVE_ALPHAS if options.alphas is None else options.alphas,
-        n_iter=max(options.n_iter, len(grams) + 1),
-        seed=options.seed,
-        by=options.by,
-        window=options.window,
-        folds=plan.all_blocks,
-        dtype=options.dtype,
-        batch_bytes=options.batch_bytes,
-        on_edge="ignore",
-        backend=options.backend,
-    )
-    rng = np.random.default_rng([options.seed, zlib.crc32(name.encode())])
+    fit = fit_bands(grams, y, plan.all_blocks, plan.settings)
+    rng = np.random.default_rng([plan.settings.seed, zlib.crc32(name.encode())])
     groups = plan.targets.groups
     signs = rng.choice(np.array([-1.0, 1.0]), size=(int(groups.max()) + 1, y.shape[1]))
     out = np.empty_like(y)

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import DataError, SpecError, argument, difference, listed, unknown
-from ...features.folds import join_groups
+from ...errors import DataError, SpecError, argument, difference, listed
+from ...features.folds import Folds, join_groups
 from ...neural.labelled import average_repetitions, check_one_subject, check_responses
 from ...schema import PRESENTATION, STIMULUS_ID
 from ..scores.score import varying
 
-Repetitions = Literal["average", "single"]
-OnMismatch = Literal["raise", "intersect"]
-BadTargets = Literal["mark", "raise"]
 log = logging.getLogger(__name__)
 
 
@@ -59,30 +56,17 @@ class Targets(NamedTuple):
         return len(np.unique(self.groups)) < len(self.groups)
 
 
-def prepare_targets(
-    responses: Any,
-    store_ids: np.ndarray,
-    *,
-    groups: str | tuple[str, ...] = "stimulus_id",
-    repetitions: Repetitions = "average",
-    on_mismatch: OnMismatch = "raise",
-    bad_targets: BadTargets = "mark",
-) -> Targets:
+def prepare_targets(responses: Any, store_ids: np.ndarray, cv: Folds) -> Targets:
     """Match responses with the stimuli of a store.
+
+    Targets that hold NaN or infinite values or do not vary are not fitted; their status says so.
 
     Parameters
     ----------
     responses : DataArray with dims (presentation, neuroid[, time])
     store_ids : array of str
         The store's stimuli.
-    groups : str or tuple of str
-        Coordinates on presentation whose rows must not straddle a fold; the stimulus is always one of them.
-    repetitions : {"average", "single"}
-        One row per stimulus, or one per presentation.
-    on_mismatch : {"raise", "intersect"}
-        When stimuli are on one side only: refuse, naming them, or keep the common ones and count the others.
-    bad_targets : {"mark", "raise"}
-        What to do with targets that hold NaN or infinite values or do not vary: fit the others and mark these, or refuse.
+    cv : Folds
 
     Returns
     -------
@@ -95,13 +79,6 @@ def prepare_targets(
     SpecError
         A group that does not exist for these rows.
     """
-    for what, got, valid in (
-        ("repetitions", repetitions, get_args(Repetitions)),
-        ("on_mismatch", on_mismatch, get_args(OnMismatch)),
-        ("bad_targets", bad_targets, get_args(BadTargets)),
-    ):
-        if got not in valid:
-            raise unknown(what, got, valid)
     check_responses(responses)
     check_one_subject(responses)
     position = {str(s): i for i, s in enumerate(store_ids)}
@@ -110,22 +87,21 @@ def prepare_targets(
     left_out: dict[str, int] = {}
     if ours != theirs:
         text = difference("stimuli", store_ids, dict.fromkeys(shown), "the store", "the neural data")
-        if on_mismatch == "raise":
+        if cv.on_mismatch == "raise":
             raise DataError(f"{text}. {argument('on_mismatch', 'intersect')} keeps the common stimuli")
         left_out = {"store": len(ours - theirs), "neural": len(theirs - ours)}
         if not ours & theirs:
             raise DataError(f"no stimulus is common to the store and the neural data: {text}")
         log.warning("%s", text)
         responses = responses.isel({PRESENTATION: np.flatnonzero(np.isin(shown, list(ours)))})
-    if repetitions == "average":
+    if cv.repetitions == "average":
         responses = average_repetitions(responses)
-    names = (groups,) if isinstance(groups, str) else tuple(groups)
     labels = [responses[STIMULUS_ID].values.astype(str)]
-    for name in names:
+    for name in cv.names:
         if name not in responses.coords or responses[name].dims != (PRESENTATION,):
             averaged = (
                 f" (averaging repetitions drops it: pass {argument('repetitions', 'single')})"
-                if repetitions == "average"
+                if cv.repetitions == "average"
                 else ""
             )
             raise SpecError(f"groups {name!r} is no coordinate of the presentations{averaged}")
@@ -142,8 +118,8 @@ def prepare_targets(
             " and ".join([said[0].replace(" ", f" of {len(status)} targets ", 1), *said[1:]])
             + f" (neuroids {listed(np.unique(np.flatnonzero(~good) // max(1, rows.shape[1] // responses.shape[1])))})"
         )
-        if bad_targets == "raise" or not good.any():
-            raise DataError(f"{text}; {argument('bad_targets', 'mark')} fits the others" if good.any() else text)
+        if not good.any():
+            raise DataError(text)
         log.warning("%s: their scores are NaN and their status says why", text)
     values = rows if good.all() else rows[:, good]
     stimuli = np.array([position[s] for s in labels[0]], dtype=np.intp)
