@@ -87,7 +87,7 @@ def make_store(folder: Path) -> Path:
         )
         model = bn.load_model("imagenet", weights="untrained", seed=0)
     name = f"{model.provenance['model']}_{model.provenance['weights']}.h5"
-    return bn.extract(model, bn.StimulusSet.from_mat92(), folder / name, areas="V1:LOC", reduce=bn.pool(4))
+    return bn.extract(model, bn.StimulusSet.from_mat92(), folder / name, "V1:LOC", reduce=bn.pool(4))
 
 
 def reference_models() -> xr.DataArray:

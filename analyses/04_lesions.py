@@ -63,7 +63,7 @@ def main() -> None:
     for name, targets in LESIONS.items():
         path = options.output / f"{weights}_{name.replace(' ', '_')}.h5"
         with bn.lesion(model, *targets) if targets else nullcontext():
-            bn.extract(model, stimuli, path, areas="V1:LOC", reduce=bn.pool(4))
+            bn.extract(model, stimuli, path, "V1:LOC", reduce=bn.pool(4))
         with bn.open_store(path) as acts:
             rdms[name] = compute_rdms(acts, metric="correlation")
             provenance = acts.provenance

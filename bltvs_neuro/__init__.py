@@ -35,6 +35,7 @@ PUBLIC: dict[str, str] = {
     "load_responses": "neural",
     "make_responses": "neural",
     "write_report": "report",
+    "ExtractRun": "extraction.options",
     "Folds": "features.folds",
     "Run": "options",
     "Select": "features.select",

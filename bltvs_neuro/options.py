@@ -5,16 +5,29 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeVar, get_args, get_type_hints
 
 from .errors import SpecError, argument, unknown
 
 Dtype = Literal["float32", "float64"]
 
+T = TypeVar("T")
+
 LARGEST_SEED = 2**32 - 1
 """numpy, scikit-learn and torch all take seeds up to this."""
 
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
+
+
+def inherited(options: type[T]) -> type[T]:
+    """Decorator of an option class that inherits options from another module: types are looked up where they stand.
+
+    Types are written as text, and whoever reads those of a constructor looks them up in the module of the class.
+    """
+    hints = get_type_hints(options, include_extras=True)
+    made = options.__init__.__annotations__  # type: ignore[misc]
+    made.update({name: hints[name] for name in made if name in hints})
+    return options
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -96,10 +96,17 @@ def test_a_command_without_the_option_is_told_what_it_has():
 def test_switches_of_commands_can_be_named_by_their_negative():
     from bltvs_neuro.cli.brainscore import score
     from bltvs_neuro.cli.common import flags_of
-    from bltvs_neuro.cli.demo import demo
     from bltvs_neuro.cli.rsa import rsa
 
     assert flags_of(score)["ceiling=False"] == "--no-ceiling"
     assert flags_of(rsa)["noise_ceiling=False"] == "--no-noise-ceiling"
     assert "allow_pickle=False" not in flags_of(rsa)
-    assert flags_of(demo)["model_name"] == "--model"
+
+
+def test_options_of_a_command_by_their_names_in_python():
+    from bltvs_neuro.cli.app import app  # noqa: F401
+    from bltvs_neuro.cli.base import flags_of
+
+    found = flags_of(["encode", "acts.h5", "--neural", "x.nc"])
+    assert found["n_permutations"] == "--n-permutations" and found["keep_dual"] == "--keep-dual"
+    assert found["resume=False"] == "--overwrite" and found["*"] == "--option {name}="

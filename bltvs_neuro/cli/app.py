@@ -12,6 +12,8 @@ from cyclopts import Parameter
 from .base import app, run
 
 COMMANDS = {
+    "demo": "demo:demo",
+    "extract": "extract:extract",
     "encode": "encode:encode",
     "join": "store:join",
     "info": "store:info",
@@ -31,7 +33,7 @@ for _name, _place in COMMANDS.items():
     app.command(f"{__package__}.{_place}", name=_name, help=_summary(*_place.split(":")))
 
 LEGACY = (
-    "demo", "extract", "rsa", "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
+    "rsa", "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
     "train", "export", "upload",
 )  # fmt: skip
 

@@ -15,7 +15,7 @@ import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated, Any, TypeVar, get_type_hints
+from typing import Annotated, Any
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
@@ -29,8 +29,6 @@ from ..errors import BltvsError, SpecError, spelled_as
 from ..progress import Progress, show_progress
 from . import signals
 
-T = TypeVar("T")
-
 out = Console(markup=False)  # names of files and labels may hold brackets
 err = Console(stderr=True)
 
@@ -41,14 +39,6 @@ def _split(_: object, tokens: Sequence[Any]) -> tuple[str, ...]:
 
 Names = Annotated[tuple[str, ...], Parameter(converter=_split, n_tokens=1, consume_multiple=False)]
 """Several names: the option repeats and takes commas."""
-
-
-def inherited(options: type[T]) -> type[T]:
-    """Decorator of an option class that inherits options from another module: types are looked up where they stand."""
-    hints = get_type_hints(options, include_extras=True)
-    made = options.__init__.__annotations__  # type: ignore[misc]
-    made.update({name: hints[name] for name in made if name in hints})
-    return options
 
 
 _order = itertools.count(2)
@@ -67,15 +57,15 @@ app = App(
     default_parameter=Parameter(negative=()),
     help_format="markdown",
 )
-app.meta.group_parameters = Group("Always", sort_key=99)
 app.group_parameters = Group("Options", sort_key=1)
+ALWAYS = Group("Always", sort_key=99)
 
 
 @app.meta.default
 def launch(
     *tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)],
-    debug: bool = False,
-    verbose: Annotated[int, Parameter(alias="-v", count=True)] = 0,
+    debug: Annotated[bool, Parameter(group=ALWAYS)] = False,
+    verbose: Annotated[int, Parameter(alias="-v", count=True, group=ALWAYS)] = 0,
 ) -> Any:
     """Run a command.
 
@@ -135,7 +125,8 @@ def _ending(error: BaseException) -> tuple[str, str, int]:
         return "", "", 0
     # where a signal has come, other errors are what became of it in code that wraps all that it catches
     if isinstance(error, KeyboardInterrupt) or signals.arrived():
-        return "[bold]interrupted[/]", "; ".join(["", *getattr(error, "__notes__", ())])[2:], signals.exit_code()
+        notes = getattr(error, "__notes__", ())
+        return f"[bold]interrupted{';' if notes else ''}[/]", "; ".join(notes), signals.exit_code()
     if isinstance(error, OSError) and error.errno is not None:
         error = BltvsError(f"{error.filename}: {reason(error)}" if error.filename else reason(error))
     if not isinstance(error, BltvsError):

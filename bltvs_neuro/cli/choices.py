@@ -54,6 +54,27 @@ class ModelChoice:
                 layers=None if self.layers is None else list(self.layers), device=device,
             )  # fmt: skip
 
+    def blank(self, lesions: Sequence[str]) -> Network | None:
+        """The model without weights, under its lesions, on which choices are tried before any weights are fetched.
+
+        None for a model of another package, which is only known when it has run once.
+        """
+        import torch
+
+        from ..model import BLT_VS
+        from ..model.others.zoo import in_zoo
+        from ..model.released.checkpoints import find_checkpoint
+
+        if self.layers is not None or (in_zoo(self.model) and not Path(self.model).is_dir()):
+            return None
+        config = dict(find_checkpoint(self.model).config)
+        config |= {} if self.image_size is None else {"image_size": self.image_size}
+        with torch.device("meta"):
+            network = BLT_VS(**config)
+        if lesions:
+            network.lesion(*lesions)
+        return network
+
 
 @dataclass(frozen=True, kw_only=True)
 class DataChoice:

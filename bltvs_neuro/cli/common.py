@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, get_type_hints
 import typer
 from rich.console import Console
 from rich.logging import RichHandler
-from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from typer.models import OptionInfo
 
 from ..durable import reason
@@ -23,7 +22,6 @@ from ..errors import BltvsError, SpecError, spelled_as
 from . import signals
 
 if TYPE_CHECKING:
-    from ..extraction.loop import Progress as Done
     from ..model import Network
 
 out = Console(markup=False)  # names of files and labels may hold brackets
@@ -189,28 +187,6 @@ def blank_model(name: str, image_size: int | None, lesions: list[str] | None) ->
     if lesions:
         network.lesion(*lesions)
     return network
-
-
-@contextmanager
-def extraction_progress(what: str) -> Iterator[Callable[[Done], None]]:
-    """Show stimuli per second, bytes written and time left on standard error."""
-    from ..extraction.plan import human_bytes
-
-    columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
-        TextColumn("{task.fields[rate]}"), TextColumn("{task.fields[written]}"), TimeElapsedColumn(),
-        TextColumn("left"), TimeRemainingColumn(elapsed_when_finished=False),
-    )  # fmt: skip
-    with Progress(*columns, console=err, transient=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=None, rate="", written="")
-
-        def show(done: Done) -> None:
-            bar.update(
-                task, completed=done.done, total=done.total, rate=f"{done.rate:.1f} images/s",
-                written=f"{human_bytes(done.bytes_written)} written",
-            )  # fmt: skip
-
-        yield show
 
 
 def interval_text(low: float, high: float, form: str) -> str:

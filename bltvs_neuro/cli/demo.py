@@ -3,31 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 
 from ..durable import check_outputs, whole_file
-from ..errors import DataError, WeightsError, unknown
-from .common import Device, Overwrite, err, extraction_progress, goes_on, guarded, out, plain
+from ..errors import DataError, WeightsError
+from .base import err, escape, goes_on, out, shown
 
 if TYPE_CHECKING:
     from ..model import Network
     from ..stimuli import StimulusSet
 
-DEMOS = ("imagenet", "shapes")
 
-
-@guarded
 def demo(
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the store and the figure.")] = Path(
-        "bltvs-demo"
-    ),
-    model_name: Annotated[
-        str, typer.Option("--model", help="'imagenet', or 'shapes': a small trained model that needs no network.")
-    ] = "imagenet",
-    device: Device = "auto",
-    overwrite: Overwrite = False,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")] = Path("bltvs-demo"),
+    model: Literal["imagenet", "shapes"] = "imagenet",
+    device: str = "auto",
+    overwrite: bool = False,
 ) -> None:
     """Run the main job: V1 to LOC, both streams, all timesteps, into a store with a figure.
 
@@ -36,33 +30,44 @@ def demo(
 
     `bltvs demo --model shapes` takes a small model that comes with the package, trained on objects that the package
     draws, and shows it some it has not seen.
+
+    Parameters
+    ----------
+    output : path
+        Folder for the store and the figure.
+    model : {"imagenet", "shapes"}
+        The model; `shapes` needs no network.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1`; `all` takes every GPU.
+    overwrite : bool
+        Replace earlier results.
     """
     from ..devices import pick_devices
+    from ..extraction.options import ExtractRun
     from ..extraction.plot import activation_over_time, plot_activation
     from ..extraction.run import extract
     from ..store import open_store
 
     pick_devices(device)
-    if model_name not in DEMOS:
-        raise unknown("model", model_name, DEMOS)
     check_outputs(output / "demo.h5", overwrite=True)
-    stimuli, which = _stimuli() if model_name == "imagenet" else _drawn()
-    model, weights = _model(model_name)
+    stimuli, which = _stimuli() if model == "imagenet" else _drawn()
+    network, weights = _model(model)
     # other weights or stimuli than last time make another store, so that a demo never mixes them
-    name = f"{model.provenance['model']}_{weights}_{which}"
+    name = f"{network.provenance['model']}_{weights}_{which}"
     table, figure = output / f"{name}.csv", output / f"{name}.png"
     check_outputs(table, figure, overwrite=overwrite)
-    with goes_on(), extraction_progress(f"{model.provenance['model']} ({weights}), {len(stimuli)} images") as show:
+    with goes_on(), shown(f"{network.provenance['model']} ({weights}), {len(stimuli)} images"):
+        store_path = output / f"{name}.h5"
         path = extract(
-            model, stimuli, output / f"{name}.h5", reduce="pool:4", device=device, resume=not overwrite, progress=show
+            network, stimuli, store_path, reduce="pool:4", resume=not overwrite, run=ExtractRun(device=device)
         )
     with open_store(path) as store:
         summary = activation_over_time(store)
-    title = f"BLT_VS {model.provenance['model']}, {weights} weights, {which.replace('_', ' ')}"
+    title = f"BLT_VS {network.provenance['model']}, {weights} weights, {which.replace('_', ' ')}"
     with whole_file(figure, overwrite=True) as part:
         plot_activation(summary, title, len(stimuli)).savefig(part, dpi=150)
     with whole_file(table, overwrite=True) as part:
-        summary.assign(model=model.provenance["model"], weights=weights, stimuli=which).to_csv(part, index=False)
+        summary.assign(model=network.provenance["model"], weights=weights, stimuli=which).to_csv(part, index=False)
     out.print(
         f"store   {path}\nfigure  {figure}\ntable   {table}",
         highlight=False,
@@ -82,7 +87,7 @@ def _stimuli() -> tuple[StimulusSet, str]:
         return StimulusSet.from_mat92(), "92_objects"
     except DataError as error:
         err.print(
-            f"[yellow]the 92 objects cannot be had:[/] {plain(error)}\n"
+            f"[yellow]the 92 objects cannot be had:[/] {escape(str(error))}\n"
             "[yellow]using 24 pictures that the package makes itself[/]",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
@@ -104,9 +109,9 @@ def _model(name: str) -> tuple[Network, str]:
         return load_model("imagenet"), "pretrained"
     except WeightsError as error:
         err.print(
-            f"[yellow]the pretrained weights cannot be had:[/] {plain(error)}\n[yellow]using untrained weights (seed 0), stamped "
-            "as such in every output: these activations say nothing about a trained model. `bltvs demo --model shapes` runs a "
-            "small trained model that comes with the package[/]",
+            f"[yellow]the pretrained weights cannot be had:[/] {escape(str(error))}\n[yellow]using untrained weights "
+            "(seed 0), stamped as such in every output: these activations say nothing about a trained model. "
+            "`bltvs demo --model shapes` runs a small trained model that comes with the package[/]",
             highlight=False, soft_wrap=True,
         )  # fmt: skip
         return load_model("imagenet", weights="untrained", seed=0), "untrained"

@@ -17,8 +17,8 @@ from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solve
 from ..errors import SpecError, argument
 from ..features.folds import Folds
 from ..features.select import Select
-from ..options import Run
-from .base import err, flat, goes_on, inherited, out, shown
+from ..options import Run, inherited
+from .base import err, flat, goes_on, out, shown
 from .choices import DataChoice, Output, Seconds, within
 
 if TYPE_CHECKING:
@@ -110,16 +110,16 @@ def encode(
     /,
     *,
     neural: Path,
-    output: Annotated[Output, Parameter(name="*")] = Output(),  # noqa: B008
+    output: Annotated[Output, Parameter(name="*")] = Output(),
     data: Annotated[Responses, flat("Neural data")] = Responses(),
-    select: Annotated[Select, flat("Feature spaces")] = Select(),  # noqa: B008
+    select: Annotated[Select, flat("Feature spaces")] = Select(),
     transform: str | None = None,
-    solver: Annotated[SolverOptions, flat("Solver")] = SolverOptions(),  # noqa: B008
-    cv: Annotated[Folds, flat("Presentations and folds")] = Folds(),  # noqa: B008
+    solver: Annotated[SolverOptions, flat("Solver")] = SolverOptions(),
+    cv: Annotated[Folds, flat("Presentations and folds")] = Folds(),
     ceiling: Literal["split_half", "ncsnr", "repetition_variance", "given"] | None = None,
     n_permutations: int = 0,
     also: Annotated[Also, flat("Beside the scores")] = Also(),
-    run: Annotated[Run, flat("Running")] = Run(),  # noqa: B008
+    run: Annotated[Run, flat("Running")] = Run(),
 ) -> None:
     """Predict voxels and electrodes from areas, timesteps and streams, cross-validated over stimuli.
 
@@ -157,7 +157,7 @@ def encode(
     from ..store import open_store
 
     chosen, transformer = solver.made(), read_transform(transform, run.seed)
-    check(chosen, transformer, n_permutations)
+    check(chosen, transformer, n_permutations, run)
     roi = None if data.roi is None else "_".join(data.roi)
     folder = output.output or Path("_".join(filter(None, [store.stem, neural.name.split(".")[0], roi, "encoding"])))
     parts = folder / "parts"

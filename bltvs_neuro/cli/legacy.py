@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import brainscore, demo, evaluate, extract, models, neural, probes, report, rsa, training
+from . import brainscore, evaluate, models, neural, probes, report, rsa, training
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -39,8 +39,6 @@ def options(
     set_up_logging(verbose)
 
 
-app.command("demo")(demo.demo)
-app.command("extract")(extract.extract)
 app.command("rsa")(rsa.rsa)
 app.command("neural")(neural.neural)
 app.command("report")(report.report)

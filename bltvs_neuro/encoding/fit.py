@@ -35,12 +35,12 @@ def fit_encoding(
     responses: Any,
     *,
     sites: Selection = "all",
-    solver: Solver = Ridge(),  # noqa: B008
-    cv: Folds = Folds(),  # noqa: B008
+    solver: Solver = Ridge(),
+    cv: Folds = Folds(),
     transform: Any = None,
     ceiling: CeilingMethod | np.ndarray | None = None,
     n_permutations: int = 0,
-    run: Run = Run(),  # noqa: B008
+    run: Run = Run(),
     resume_path: str | os.PathLike[str] | None = None,
 ) -> EncodingResult:
     """Predict responses from feature spaces of a store, cross-validated over stimuli.
@@ -93,7 +93,7 @@ def fit_encoding(
     >>> fit["stream"].values.tolist(), fit["r"].dims, fit["r"].shape
     (['bu', 'td'], ('space', 'neuroid'), (2, 4))
     """
-    check(solver, transform, n_permutations)
+    check(solver, transform, n_permutations, run)
     members, left_out = choose_members(acts, sites)
     spaces = banded_spaces(members, solver.bands) if isinstance(solver, BandedRidge) else single_spaces(members)  # type: ignore[arg-type]
     sweep = prepare(acts, responses, members, spaces, left_out, solver, cv, run, transform, n_permutations)
@@ -110,8 +110,8 @@ def partition_encoding(
     over: Over = "stream",
     sites: Selection = "all",
     solver: BandedRidge = PARTITION_SOLVER,
-    cv: Folds = Folds(),  # noqa: B008
-    run: Run = Run(),  # noqa: B008
+    cv: Folds = Folds(),
+    run: Run = Run(),
     resume_path: str | os.PathLike[str] | None = None,
 ) -> PartitionResult:
     """Unique and shared variance of streams, areas or timesteps, by commonality of cross-validated R2.
@@ -140,7 +140,7 @@ def partition_encoding(
     SpecError, DataError, StoreError
         As :func:`fit_encoding`.
     """
-    check(solver, None, 0)
+    check(solver, None, 0, run)
     members, left_out, spaces = partition_spaces(acts, over, sites)
     sweep = prepare(acts, responses, members, spaces, left_out, solver, cv, run)
     with run.limited():

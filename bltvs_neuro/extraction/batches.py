@@ -6,7 +6,6 @@ import multiprocessing
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -76,11 +75,11 @@ def decoded(
     stimuli: StimulusSet,
     transform: Transform,
     batches: Sequence[Sequence[int]],
-    workers: int | Literal["auto"] = "auto",
+    workers: int | None = None,
 ) -> Iterator[Batch]:
     """Decode batches of rows in the given order, whatever the number of ``workers`` (0 decodes in this process)."""
     decoder = _Decoder(stimuli, transform)
-    count = default_workers() if workers == "auto" else workers
+    count = default_workers() if workers is None else workers
     if len(batches) == 1:
         count = 0  # a worker would cost more than it decodes
     if multiprocessing.current_process().daemon:

@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from ..features.select import Selection
 from ..model import Network, State
-from .sites import Selection, Timesteps, select_states
+from .sites import select_states
 
 
 @contextmanager
@@ -36,9 +37,7 @@ def hooked(model: Network, states: Iterable[State], receive: Callable[[State, Te
 def record(
     model: Network,
     images: Tensor,
-    areas: Selection = "all",
-    streams: Selection = "all",
-    timesteps: Timesteps = "all",
+    sites: Selection = "all",
 ) -> dict[tuple[str, str, int], Tensor]:
     """Record activations of one batch in memory.
 
@@ -47,7 +46,7 @@ def record(
     model : Network
     images : Tensor, (B, 3, image_size, image_size)
         In the checkpoint's scaling ([-1, 1]); moved to the model's device.
-    areas, streams, timesteps
+    sites : str, iterable of str or Select
         What to record, see :func:`bltvs_neuro.extraction.sites.select_states`.
 
     Returns
@@ -65,11 +64,11 @@ def record(
     --------
     >>> from bltvs_neuro import BLT_VS
     >>> model = BLT_VS(timesteps=4, num_classes=10, image_size=128)
-    >>> activations = record(model, torch.zeros(1, 3, 128, 128), areas="V1:V2", streams="bu")
+    >>> activations = record(model, torch.zeros(1, 3, 128, 128), "V1:V2/bu")
     >>> sorted(activations)
     [('V1', 'bu', 2), ('V1', 'bu', 3), ('V2', 'bu', 3)]
     """
-    states = select_states(model, areas, streams, timesteps)
+    states = select_states(model, sites)
     recorded: dict[tuple[str, str, int], Tensor] = {}
 
     def receive(state: State, activations: Tensor) -> None:

@@ -7,7 +7,6 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import torch
@@ -15,6 +14,7 @@ from torch import Tensor
 
 from ..errors import StimulusError, StoreError, argument
 from ..model import Network, State
+from ..progress import Clock
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import Block, Writer
@@ -22,42 +22,15 @@ from ..store.parts.part import Part
 from .background import Background
 from .batches import Batch, decoded
 from .hooks import hooked
+from .options import OnError
+from .plan import human_bytes
 from .precision import Precision, as_laid_out, computing, kernels
 from .reduce import Bound
 
 log = logging.getLogger(__name__)
 
-OnError = Literal["stop", "skip"]
 Task = Callable[[Part], None]
 """Something to write into the part that is open."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far an extraction is.
-
-    Attributes
-    ----------
-    done, total : int
-        Stimuli, those of earlier runs included.
-    computed : int
-        Stimuli of this run.
-    bytes_written : int
-        Of this run, before compression.
-    seconds : float
-        Since the first batch of this run was asked for.
-    """
-
-    done: int
-    total: int
-    computed: int
-    bytes_written: int
-    seconds: float
-
-    @property
-    def rate(self) -> float:
-        """Stimuli per second."""
-        return self.computed / self.seconds if self.seconds > 0 else 0.0
 
 
 class Loop:
@@ -66,15 +39,14 @@ class Loop:
     def __init__(
         self, model: Network, states: tuple[State, ...], bound: Mapping[Site, Bound], stimuli: StimulusSet,
         writer: Writer, batch_size: int, device: torch.device, precision: Precision, on_error: OnError,
-        progress: Callable[[Progress], None] | None,
     ) -> None:  # fmt: skip
         self.model, self.states, self.bound, self.stimuli, self.writer = model, states, bound, stimuli, writer
         self.batch_size, self.device, self.precision = batch_size, device, precision
-        self.on_error, self.progress = on_error, progress
+        self.on_error = on_error
         self.kernels = kernels(model, precision)
         self.bytes_written = self.computed = 0
 
-    def run(self, pending: Sequence[Block], workers: int | Literal["auto"]) -> None:
+    def run(self, pending: Sequence[Block], workers: int | None) -> None:
         """Compute and write every pending block; batches never reach across blocks, so that resuming repeats them."""
         rows = [
             list(range(start, min(start + self.batch_size, block.stop)))
@@ -83,7 +55,7 @@ class Loop:
         ]
         total = len(self.stimuli)
         before = total - sum(block.stop - block.start for block in pending)
-        started = time.perf_counter()
+        clock = Clock(total, before)
         batches = decoded(self.stimuli, self.model.transform, rows, workers)
         # Decoding processes are forked with the first batch: before there is a second thread, whose locks (HDF5's, say)
         # they would find held for ever.
@@ -96,12 +68,12 @@ class Loop:
                     if batch.rows:
                         self._compute(batch, background)
                     self.computed += len(batch.rows) + len(batch.failed)
-                    if self.progress:
-                        elapsed = time.perf_counter() - started
-                        self.progress(
-                            Progress(before + self.computed, total, self.computed, self.bytes_written, elapsed)
-                        )
+                    clock.tell(before + self.computed, self._speed(clock))
                 background.put(None)
+
+    def _speed(self, clock: Clock) -> str:
+        seconds = max(time.monotonic() - clock.start, 1e-9)
+        return f"{self.computed / seconds:.1f} images/s, {human_bytes(self.bytes_written)} written"
 
     def _write(self, pending: Sequence[Block], tasks: Iterator[Task | None]) -> None:
         """In the writing thread: one part per block, each whole when None comes."""

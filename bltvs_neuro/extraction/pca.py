@@ -13,7 +13,7 @@ import os
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -94,7 +94,7 @@ def components(path: str | os.PathLike[str]) -> Components:
 
 def fit_or_load(
     spec: Pca, model: Network, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
-    workers: int | Literal["auto"] = "auto", *, replace: bool = False,
+    workers: int | None = None, *, replace: bool = False,
 ) -> Components:  # fmt: skip
     """Fit the components, or read them if this store's were fitted before with the same model, sites and stimuli.
 
@@ -122,7 +122,7 @@ def fit_or_load(
 
 def _fit_or_load(
     n: int, model: Network, train: StimulusSet, states: tuple[State, ...], path: Path, batch_size: int,
-    described: dict[str, Any], workers: int | Literal["auto"], *, replace: bool,
+    described: dict[str, Any], workers: int | None, *, replace: bool,
 ) -> Components:  # fmt: skip
     check_outputs(path, overwrite=True)
     if path.exists():
@@ -147,7 +147,7 @@ def _fit_or_load(
 
 def fit(
     n: int, model: Network, train: StimulusSet, states: tuple[State, ...], scratch: Path, batch_size: int,
-    described: dict[str, Any], workers: int | Literal["auto"] = "auto",
+    described: dict[str, Any], workers: int | None = None,
 ) -> Components:  # fmt: skip
     """Fit ``n`` components per site over all stimuli of ``train`` and all timesteps at which they differ."""
     varying = tuple(state for state in states if not model.is_constant(state))

@@ -11,29 +11,29 @@ import itertools
 import math
 import multiprocessing
 import pickle
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from ..cluster import Cluster, connected, map_tasks, n_workers
 from ..devices import pick_device, pick_devices
 from ..errors import BltvsError, SpecError, StoreError
 from ..model import Network
+from ..progress import Clock
 from ..stimuli import StimulusSet
 from ..store import Block, default_block, open_writer
 from ..store.format.encode import CHUNK_ROWS
 from ..store.parts.shards import block_for
+from .options import Join
 from .pca import Pca, fit_or_load
 from .plan import bind_all, check_disk, make_plan
 from .precision import placed
 from .run import (
     CPU_BATCH,
     Choices,
-    Progress,
     auto_batch_size,
     check_unchanged,
     extract_share,
@@ -51,50 +51,46 @@ class Work:
     stimuli: StimulusSet
     path: Path
     choices: Choices
-    batch_size: int | Literal["auto"]
     block: int
     device: str
 
 
 def extract_in_tasks(
-    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, batch_size: int | Literal["auto"], *, device: Any,
-    cluster: Cluster | None, resume: bool, join: Literal["auto", "copy", "virtual"],
-    progress: Callable[[Progress], None] | None,
-) -> Path:  # fmt: skip
+    model: Network,
+    stimuli: StimulusSet,
+    path: Path,
+    choices: Choices,
+    *,
+    cluster: Cluster | None,
+    resume: bool,
+    join: Join,
+) -> Path:
     """Extract by the workers of ``cluster``, or by one process for each of several devices; then join."""
+    device = str(choices.run.device)
     if cluster is None:
         names = [str(one) for one in pick_devices(device)]
-        return _extract(
-            model, stimuli, path, choices, batch_size, names, None, len(names), resume=resume, join=join, progress=progress
-        )  # fmt: skip
+        return _extract(model, stimuli, path, choices, names, None, len(names), resume=resume, join=join)
     with connected(cluster) as client:
-        return _extract(
-            model, stimuli, path, choices, batch_size, [str(device)], client, n_workers(client), resume=resume,
-            join=join, progress=progress,
-        )  # fmt: skip
+        return _extract(model, stimuli, path, choices, [device], client, n_workers(client), resume=resume, join=join)
 
 
 def _extract(
-    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, batch_size: int | Literal["auto"],
-    names: list[str], client: Any, workers: int, *, resume: bool, join: Literal["auto", "copy", "virtual"],
-    progress: Callable[[Progress], None] | None,
+    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, names: list[str], client: Any, workers: int, *,
+    resume: bool, join: Join,
 ) -> Path:  # fmt: skip
     path = path.absolute()
-    states, reduction = choices.states, choices.reduction
+    states, reduction, run = choices.states, choices.reduction, choices.run
     where = pick_device("cpu" if client is not None else names[0])
-    with placed(model, where, choices.memory_format):
-        size = (
-            batch_size if client is not None or isinstance(batch_size, int) else auto_batch_size(model, states, where)
-        )
-        if size != "auto" and size < 1:
-            raise SpecError(f"batch_size must be at least 1; got {batch_size}")
+    with placed(model, where, run.memory_format):
+        size = run.batch_size
+        if size is None and client is None:
+            size = auto_batch_size(model, states, where)
+        whole = size or CPU_BATCH
         if isinstance(reduction, Pca):
-            fit_size = size if isinstance(size, int) else CPU_BATCH
             reduction = fit_or_load(
-                reduction, model, stimuli, states, path, fit_size, workers=choices.workers, replace=not resume
+                reduction, model, stimuli, states, path, whole, workers=run.workers, replace=not resume
             )
             choices = replace(choices, reduction=reduction)
-        whole = size if isinstance(size, int) else CPU_BATCH
         plan = make_plan(model, states, reduction, len(stimuli), path, whole)
         shares = min(TASKS_PER_WORKER * workers, math.ceil(len(stimuli) / CHUNK_ROWS))
         default = default_block(len(stimuli), plan.store_bytes // len(stimuli))
@@ -105,11 +101,12 @@ def _extract(
     with open_writer(path, spec, resume=resume) as writer:
         recorded = writer.recorded()
         check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // len(stimuli))
-        check_unchanged(stimuli, recorded, model, choices.workers)
+        check_unchanged(stimuli, recorded, model, run.workers)
         pending, block = list(writer.pending()), writer.spec.block
-    work = Work(_sendable(model), stimuli, path, choices, size, block, names[0])
+    choices = replace(choices, run=replace(run, batch_size=size))
+    work = Work(_sendable(model), stimuli, path, choices, block, names[0])
     tasks = list(_runs(pending, math.ceil(len(pending) / max(1, shares))))
-    show = _Shown(len(stimuli), sum(b.stop - b.start for b in pending), plan.store_bytes, progress)
+    show = _Shown(len(stimuli), sum(b.stop - b.start for b in pending))
     if client is not None:
         map_tasks(extract_run, tasks, shared=(work,), cluster=client, done=show)
     elif tasks:
@@ -130,7 +127,7 @@ def _runs(pending: Sequence[Block], most: int) -> Iterator[range]:
 def extract_run(blocks: range, work: Work) -> int:
     """Extract a run of blocks, in whatever process; returns the number of stimuli."""
     extract_share(
-        work.model, work.stimuli, work.path, work.choices, work.batch_size, device=work.device, share=blocks,
+        work.model, work.stimuli, work.path, work.choices, device=work.device, share=blocks,
         block=work.block, join="later",
     )  # fmt: skip
     return min(blocks.stop * work.block, len(work.stimuli)) - blocks.start * work.block
@@ -152,16 +149,13 @@ def _sendable(model: Network) -> Network:
 class _Shown:
     """Turns finished tasks into progress."""
 
-    def __init__(self, total: int, pending: int, nbytes: int, progress: Callable[[Progress], None] | None) -> None:
-        self.total, self.before, self.nbytes, self.progress = total, total - pending, nbytes, progress
-        self.computed, self.started = 0, time.perf_counter()
+    def __init__(self, total: int, pending: int) -> None:
+        self.done = total - pending
+        self.clock = Clock(total, self.done)
 
     def __call__(self, index: int, stimuli: int) -> None:
-        self.computed += stimuli
-        if self.progress is not None:
-            written = self.nbytes * self.computed // self.total
-            elapsed = time.perf_counter() - self.started
-            self.progress(Progress(self.before + self.computed, self.total, self.computed, written, elapsed))
+        self.done += stimuli
+        self.clock.tell(self.done)
 
 
 _work: Work | None = None

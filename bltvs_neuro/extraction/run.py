@@ -5,16 +5,17 @@ from __future__ import annotations
 import logging
 import os
 import platform
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 
 import torch
 
-from ..devices import pick_device, pick_devices
-from ..errors import SpecError, StimulusError, argument, unknown
+from ..devices import pick_device
+from ..errors import StimulusError, argument
+from ..features.select import Select, Selection
 from ..model import Network, State
 from ..model.released.checkpoints import weights_sha256
 from ..schema import Site
@@ -23,12 +24,13 @@ from ..store import Shard, StoreSpec, default_block, open_writer
 from ..store.parts.shards import block_for
 from ..store.write import check_store_path
 from .batches import decoded
-from .loop import Loop, OnError, Progress
+from .loop import Loop
+from .options import ExtractRun, Join, KeepBits, OnError, check_choices
 from .pca import Pca, fit_or_load, parse_pca
 from .plan import Plan, bind_all, check_disk, layouts, make_plan
 from .precision import MemoryFormat, Precision, deviation, placed, warn_if_slow
 from .reduce import Bound, Reduction, parse_reduction
-from .sites import Selection, Timesteps, select_states
+from .sites import select_states
 
 log = logging.getLogger(__name__)
 
@@ -40,23 +42,14 @@ def extract(
     model: Network,
     stimuli: StimulusSet | str | os.PathLike[str],
     path: str | os.PathLike[str],
-    areas: Selection | None = None,
-    streams: Selection = "all",
-    timesteps: Timesteps = "all",
+    sites: Selection = Select(),
     reduce: str | Reduction | None = None,
     *,
-    batch_size: int | Literal["auto"] = "auto",
-    keep_bits: Literal[10, 7] | None = None,
-    precision: Precision = "float32",
-    memory_format: MemoryFormat = "contiguous",
-    device: str | torch.device = "auto",
-    workers: int | Literal["auto"] = "auto",
+    keep_bits: KeepBits | None = None,
     on_error: OnError = "stop",
-    join: Literal["auto", "copy", "virtual"] = "auto",
+    join: Join = "auto",
     resume: bool = True,
-    progress: Callable[[Progress], None] | None = None,
-    shard: str | Shard | None = None,
-    cluster: Any = None,
+    run: ExtractRun = ExtractRun(),
 ) -> Path:
     """Record activations of a stimulus set into a store.
 
@@ -67,25 +60,13 @@ def extract(
         A path is opened as :meth:`StimulusSet.open` does.
     path : path
         Of the store, an HDF5 file. While the run is under way its finished blocks lie in ``<path>.parts``.
-    areas, streams, timesteps
-        What to record, see :func:`bltvs_neuro.extraction.sites.select_states`; ``"V1:LOC"`` includes both ends. Areas
-        are the model's usual ones (V1 to LOC of BLT_VS) unless given.
+    sites : str, iterable of str or Select
+        What to record (:mod:`bltvs_neuro.features.select`): ``"V1:LOC"`` includes both ends.
     reduce : str or Reduction, optional
         ``"mean"``, ``"pool:4"``, ``"project:2048"``, ``"units:500"``, ``"channels:0,1"``, a reduction made by
         ``mean()``, ``pool()``, ``project()``, ``units()``, ``channels()`` or ``pca()``; None keeps the full maps.
-    batch_size : int or "auto"
-        Stimuli per forward pass; auto is 8 on a CPU and measured on a GPU.
     keep_bits : {10, 7}, optional
         Round mantissas to float16's (10) or bfloat16's (7) precision and compress; None stores float32 as computed.
-    precision : {"float32", "fast", "bfloat16", "float16"}
-        ``"fast"`` is float32 on a CPU with fewer multiplications, channels last (:class:`bltvs_neuro.model.fast.kernels.Fast`).
-        Any other's deviation from float32 is measured on the first stimuli and written into the store.
-    memory_format : {"contiguous", "channels_last"}
-    device : str
-        ``"auto"`` takes the first GPU, else the CPU; ``"all"`` every GPU, ``"cuda:0,cuda:1"`` these, with a process
-        for each.
-    workers : int or "auto"
-        Decoding processes. Results do not depend on it.
     on_error : {"stop", "skip"}
         A stimulus that cannot be read ends the run with its name, or is left out and recorded in the store.
     join : {"auto", "copy", "virtual"}
@@ -93,14 +74,9 @@ def extract(
     resume : bool
         Go on with what is there, refusing anything made with another model, weights, reduction, precision or stimulus
         set. False starts anew and removes an earlier store of this path.
-    progress : callable, optional
-        Receives a :class:`Progress` after every batch (after every task of several processes).
-    shard : str or Shard, optional
-        ``"2/8"``: the second of eight jobs, each of which does its share of the stimuli. The job that ends last joins
-        the shares; on file systems that the jobs do not share, bring the parts together and use ``bltvs join``.
-    cluster : str or distributed.Client, optional
-        Address of a Dask scheduler (``"tcp://..."``) or a client. Its workers must see ``path`` and the stimuli under
-        the same names. A worker that dies costs its task only.
+    run : ExtractRun
+        Device, batch size, precision, workers, shard, cluster. A cluster's workers must see ``path`` and the stimuli
+        under the same names; one that dies costs its task only.
 
     Returns
     -------
@@ -121,73 +97,30 @@ def extract(
     --------
     >>> model = bn.BLT_VS(timesteps=2, num_classes=3, bio_unroll=False, image_size=128, width=0.0625).eval()
     >>> stimuli = bn.StimulusSet.synthetic(4, size=64)
-    >>> path = extract(model, stimuli, "made.h5", areas="V1", streams="bu", reduce="mean")
+    >>> path = extract(model, stimuli, "made.h5", "V1/bu", reduce="mean")
     >>> with bn.open_store(path) as acts:
     ...     print(acts["V1/bu"].dims, acts["V1/bu"].shape)
     ('stimulus', 'timestep', 'channel') (4, 2, 36)
     """
-    where = check_options(
-        device, precision, memory_format=memory_format, on_error=on_error, join=join, keep_bits=keep_bits,
-        batch_size=batch_size, workers=workers, shard=shard, cluster=cluster,
-    )  # fmt: skip
+    check_choices(keep_bits, on_error, join)
+    where = run.places()
     path = check_store_path(path, resume=resume)
     reduction = read_reduction(reduce)
-    states = select_states(model, model.usual_areas if areas is None else areas, streams, timesteps)
+    states = select_states(model, sites)
     bind_all(model, states, Reduction() if isinstance(reduction, Pca) else reduction, torch.device("cpu"))
     if not isinstance(stimuli, StimulusSet):
         stimuli = StimulusSet.open(Path(stimuli))
     if where:
-        warn_if_slow(where[0], precision)
-    if precision == "fast":
-        memory_format = "channels_last"
-    choices = Choices(states, reduction, keep_bits, precision, memory_format, workers, on_error)
-    if cluster is not None or len(where) > 1:
-        from .processes import extract_in_tasks
+        warn_if_slow(where[0], run.precision)
+    choices = Choices(states, reduction, keep_bits, on_error, replace(run, cluster=None, shard=None))
+    with run.limited():
+        if run.cluster is not None or len(where) > 1:
+            from .processes import extract_in_tasks
 
-        return extract_in_tasks(
-            model, stimuli, path, choices, batch_size, device=device, cluster=cluster, resume=resume, join=join, progress=progress
-        )  # fmt: skip
-    return extract_share(
-        model, stimuli, path, choices, batch_size, device=device, resume=resume, join=join, progress=progress,
-        share=Shard.parse(shard) if isinstance(shard, str) else shard,
-    )  # fmt: skip
-
-
-def check_options(
-    device: str | torch.device, precision: Precision, *, memory_format: str = "contiguous", on_error: str = "stop",
-    join: str = "auto", keep_bits: int | None = None, batch_size: int | str = "auto", workers: int | str = "auto",
-    shard: str | Shard | None = None, cluster: Any = None,
-) -> list[torch.device]:  # fmt: skip
-    """Check what needs neither model nor stimuli.
-
-    Returns
-    -------
-    list of torch.device
-        Where it will be computed; none where a cluster's workers do it.
-
-    Raises
-    ------
-    SpecError
-        A choice that does not exist, a device that is not here, or choices that exclude each other.
-    """
-    for name, value, valid in (
-        ("precision", precision, get_args(Precision)), ("memory_format", memory_format, get_args(MemoryFormat)),
-        ("on_error", on_error, get_args(OnError)), ("join", join, ("auto", "copy", "virtual")),
-        ("keep_bits", keep_bits, (None, 10, 7)),
-    ):  # fmt: skip
-        if value not in valid:
-            raise unknown(name, value, valid)
-    for name, count, least in (("batch_size", batch_size, 1), ("workers", workers, 0)):
-        if count != "auto" and (isinstance(count, str | bool) or count < least):
-            raise SpecError(f"{name} must be at least {least}; got {count!r}")
-    if isinstance(shard, str):
-        Shard.parse(shard)
-    where = [] if cluster is not None else pick_devices(device)
-    if shard is not None and (cluster is not None or len(where) > 1):
-        raise SpecError(f"a shard is one job's share; give either {argument('shard')} or several devices or a cluster")
-    if precision == "fast" and any(one.type != "cpu" for one in where):
-        raise SpecError(f"{argument('precision', 'fast')} is float32 on a CPU; {where[0]} is none: use 'float32' there")
-    return where
+            return extract_in_tasks(model, stimuli, path, choices, cluster=run.cluster, resume=resume, join=join)
+        return extract_share(
+            model, stimuli, path, choices, device=run.device, share=run.share, resume=resume, join=join
+        )
 
 
 @dataclass(frozen=True)
@@ -196,31 +129,26 @@ class Choices:
 
     states: tuple[State, ...]
     reduction: Reduction
-    keep_bits: Literal[10, 7] | None
-    precision: Precision
-    memory_format: MemoryFormat
-    workers: int | Literal["auto"]
+    keep_bits: KeepBits | None
     on_error: OnError
+    run: ExtractRun
 
 
 def extract_share(
-    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, batch_size: int | Literal["auto"], *,
-    device: str | torch.device, share: Shard | range | None = None, block: int | None = None, resume: bool = True,
-    join: Literal["auto", "copy", "virtual", "later"] = "auto", progress: Callable[[Progress], None] | None = None,
+    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, *, device: str | torch.device,
+    share: Shard | range | None = None, block: int | None = None, resume: bool = True, join: Join | Literal["later"] = "auto",
 ) -> Path:  # fmt: skip
     """Extract a share of the stimuli: all, those of a shard, or a range of blocks (of ``block`` stimuli each).
 
     The store is joined when nothing is missing, unless ``join="later"``.
     """
-    states, reduction = choices.states, choices.reduction
+    states, reduction, run = choices.states, choices.reduction, choices.run
     where = pick_device(device)
-    with placed(model, where, choices.memory_format):
-        size = batch_size if isinstance(batch_size, int) else auto_batch_size(model, states, where)
-        if size < 1:
-            raise SpecError(f"batch_size must be at least 1; got {batch_size}")
+    with placed(model, where, run.memory_format):
+        size = run.batch_size or auto_batch_size(model, states, where)
         if isinstance(reduction, Pca):
             reduction = fit_or_load(
-                reduction, model, stimuli, states, path, size, workers=choices.workers, replace=not resume
+                reduction, model, stimuli, states, path, size, workers=run.workers, replace=not resume
             )
         plan = make_plan(model, states, reduction, len(stimuli), path, size)
         bound = bind_all(model, states, reduction, where)
@@ -229,17 +157,15 @@ def extract_share(
         with open_writer(path, spec, resume=resume, shard=shard, blocks=blocks) as writer:
             recorded = writer.recorded()
             check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // max(1, len(stimuli)))
-            check_unchanged(stimuli, recorded, model, choices.workers)
+            check_unchanged(stimuli, recorded, model, run.workers)
             pending = list(writer.pending())
             writer.attributes = dict(provenance(model, stimuli, where), batch_size=size)
             if pending:
-                if choices.precision != "float32":
-                    found = _deviation(model, states, stimuli, where, choices.precision)
+                if run.precision != "float32":
+                    found = _deviation(model, states, stimuli, where, run.precision)
                     writer.attributes["deviation_from_float32"] = found
-                loop = Loop(
-                    model, states, bound, stimuli, writer, size, where, choices.precision, choices.on_error, progress
-                )
-                loop.run(pending, choices.workers)
+                loop = Loop(model, states, bound, stimuli, writer, size, where, run.precision, choices.on_error)
+                loop.run(pending, run.workers)
             if join == "later" or (shard is not None and writer.missing_shards()):
                 return path
             return Path(writer.finish(join=join))
@@ -258,7 +184,7 @@ def make_spec(
     return StoreSpec(
         sites=layouts(model, choices.states, bound), n_timesteps=model.timesteps, stimulus_ids=tuple(stimuli.ids),
         metadata={str(name): column.to_numpy() for name, column in stimuli.metadata.items()},
-        identity=identity(model, reduction, choices.precision, choices.memory_format), keep_bits=choices.keep_bits,
+        identity=identity(model, reduction, choices.run.precision, choices.run.memory_format), keep_bits=choices.keep_bits,
         block=block, shards=shards,
     )  # fmt: skip
 
@@ -310,9 +236,7 @@ def provenance(model: Network, stimuli: StimulusSet, device: torch.device) -> di
     }
 
 
-def check_unchanged(
-    stimuli: StimulusSet, recorded: dict[str, str], model: Network, workers: int | Literal["auto"]
-) -> None:
+def check_unchanged(stimuli: StimulusSet, recorded: dict[str, str], model: Network, workers: int | None) -> None:
     """Compare the pixels of stimuli that finished parts hold with what is there now."""
     if not recorded:
         return

@@ -8,7 +8,7 @@ Commas join selections.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 from ..errors import SpecError, StoreError, listed, unknown
@@ -25,23 +25,25 @@ class Select:
 
     Parameters
     ----------
-    areas : str or iterable of str
+    areas : str or iterable of str, optional
         ``all``, an area (``V4``), a range with both ends (``V1:LOC``), a site (``V4/td``), a site at a timestep
-        (``V4/td@3``), or several of these with commas.
+        (``V4/td@3``), or several of these with commas. Default: all of a store, and of a
+        model its usual areas (V1 to LOC of BLT_VS).
     streams : str or iterable of str
         ``all``, ``bu`` (bottom-up) or ``td`` (top-down): of what ``areas`` chooses, keep only these.
     timesteps : str, int, slice or iterable of int
         ``all``, ``3``, ``0:6`` (0 to 5) or ``0,2,5``, of the sites that do not say their own with ``@``.
     """
 
-    areas: str | Iterable[str] = "all"
+    areas: str | Iterable[str] | None = None
     streams: str | Iterable[str] = "all"
     timesteps: Timesteps = "all"
 
     @classmethod
-    def read(cls, selection: Selection) -> Select:
-        """A selection as it is, or from text."""
-        return selection if isinstance(selection, Select) else cls(selection)
+    def read(cls, selection: Selection, usual: str | Iterable[str] = "all") -> Select:
+        """A selection as it is, or from text; ``usual`` areas where it names none."""
+        found = selection if isinstance(selection, Select) else cls(selection)
+        return found if found.areas is not None else replace(found, areas=usual)
 
 
 Selection = str | Iterable[str] | Select
@@ -85,7 +87,9 @@ def split_site(site: str) -> tuple[str, str]:
     return area, stream
 
 
-def select(sites: Selection, known: Mapping[str, Statuses], *, constant: bool = True) -> Selected:
+def select(
+    sites: Selection, known: Mapping[str, Statuses], *, constant: bool = True, steps: int | None = None
+) -> Selected:
     """Choose among the sites and timesteps that there are.
 
     Parameters
@@ -96,6 +100,8 @@ def select(sites: Selection, known: Mapping[str, Statuses], *, constant: bool = 
     constant : bool
         Whether states that are the same for every stimulus are wanted. Otherwise they are left out, and refused where
         nothing else is left of a selection that was asked for by name.
+    steps : int, optional
+        Number of timesteps that there are; up to the last of ``known`` unless given.
 
     Raises
     ------
@@ -111,22 +117,25 @@ def select(sites: Selection, known: Mapping[str, Statuses], *, constant: bool = 
     if not known:
         raise StoreError("there are no sites to choose from")
     asked = Select.read(sites)
+    assert asked.areas is not None
     own = tuple(dict.fromkeys(stream for _, stream in map(split_site, known) if stream))
     kept = {*parse_names(asked.streams, own, "stream"), ""} if own else {""}
-    last = 1 + max((step for statuses in known.values() for step in statuses), default=-1)
+    last = steps or 1 + max((step for statuses in known.values() for step in statuses), default=-1)
     everywhere = parse_timesteps(asked.timesteps, last)
     picked: set[Moment] = set()
     dropped: set[Moment] = set()
     for item in _items(asked.areas):
         names, _, at = item.partition("@")
-        steps = parse_timesteps(at, last) if at else everywhere
+        wanted = parse_timesteps(at, last) if at else everywhere
         chosen = [site for site in _sites(names, known) if split_site(site)[1] in kept]
-        there = [Moment(site, step) for site in chosen for step in steps if known[site].get(step, "absent") != "absent"]
+        there = [
+            Moment(site, step) for site in chosen for step in wanted if known[site].get(step, "absent") != "absent"
+        ]
         same = [] if constant else [one for one in there if known[one.site][one.timestep] == "constant"]
         left = [one for one in there if one not in set(same)]
         by_range = names == "all" or ":" in names
         if not left and not by_range:
-            raise _nothing(item, chosen, steps, same, known, kept)
+            raise _nothing(item, chosen, wanted, same, known, kept)
         if same and (at or asked.timesteps != "all") and not by_range:
             raise _nothing(item, sorted({one.site for one in same}), [one.timestep for one in same], same, known, kept)
         picked.update(left)
@@ -150,6 +159,12 @@ def _check_named(asked: Select, moments: Sequence[Moment], known: Mapping[str, S
         if gone and "" not in found[what]:  # layers without streams are taken whatever the stream
             active = "; ".join(f"{site} at {_active(known[site])}" for site in by_site(moments))
             raise SpecError(f"nothing that was chosen has {what} {listed(gone)}; active are {active}")
+
+
+def chosen_areas(asked: Select, areas: Sequence[str]) -> tuple[str, ...]:
+    """The areas that a selection names or ranges over, whatever is there of them."""
+    named = (item.partition("@")[0].partition("/")[0] for item in _items(asked.areas or "all"))
+    return parse_names(list(named), areas, "area")
 
 
 def by_site(moments: Iterable[Moment]) -> dict[str, tuple[int, ...]]:

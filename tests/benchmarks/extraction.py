@@ -40,7 +40,7 @@ def measure(full: bool) -> Table:
     images = torch.stack([model.transform(picture) for picture in pictures])
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder)
-        options = dict(batch_size=BATCH, resume=False)
+        options = dict(run=bn.ExtractRun(batch_size=BATCH), resume=False)
         cases = {"bare forward pass": lambda: bare(model, images), "usual loop": lambda: usual(model, images, path)}
         for name, choice in CASES.items():
             cases[name] = lambda choice=choice: bn.extract(model, stimuli, path / "acts.h5", **options, **choice)  # type: ignore[misc, arg-type]

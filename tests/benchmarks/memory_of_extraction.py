@@ -10,6 +10,7 @@ import torch
 from PIL import Image
 
 import bltvs_neuro as bn
+from bltvs_neuro.extraction.options import ExtractRun
 
 from .extraction import usual
 from .memory import peak_of
@@ -23,7 +24,13 @@ def extract_v1(n: int, workers: int = 1) -> None:
         pictures.mkdir()
         for number in range(n):
             Image.new("RGB", (64, 64), (number % 256, number // 256, 0)).save(pictures / f"{number}.bmp")
-        bn.extract(small(), pictures, Path(folder) / "acts.h5", areas="V1", streams="bu", timesteps=2, workers=workers)
+        bn.extract(
+            small(),
+            pictures,
+            Path(folder) / "acts.h5",
+            bn.Select("V1", streams="bu", timesteps=2),
+            run=ExtractRun(workers=workers),
+        )
 
 
 def append_v1(n: int) -> None:

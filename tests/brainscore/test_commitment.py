@@ -17,6 +17,7 @@ from bltvs_neuro.brainscore import brain_model, register
 from bltvs_neuro.brainscore.subject.timeline import Timeline
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction import record
+from bltvs_neuro.features.select import Select
 
 from .conftest import narrow
 
@@ -25,7 +26,7 @@ BINS = [(start, start + 10) for start in range(70, 250, 10)]
 
 def reference(model, images, area, stream, timesteps):
     """Mean over space by timestep, from the package's own recording: (stimulus, channel, timestep)."""
-    recorded = record(model, images, areas=area, streams=stream, timesteps=timesteps)
+    recorded = record(model, images, Select(area, streams=stream, timesteps=timesteps))
     return np.stack([recorded[area, stream, t].mean((2, 3)).numpy() for t in timesteps], axis=-1)
 
 

@@ -18,6 +18,7 @@ from bltvs_neuro.brainscore.scores.assemblies import to_assembly, to_stimulus_se
 from bltvs_neuro.brainscore.scores.local import ChoiceBenchmark
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.extraction import record
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural import make_responses
 
 REGIONS = {"V1": "V1", "V2": "V2", "V4": "V4", "IT": "LOC"}
@@ -32,7 +33,7 @@ def subject(model):
 @pytest.fixture(scope="module")
 def activity(model, images):
     """Area -> (stimulus, channel, timestep): bottom-up, mean over space, standardised."""
-    recorded = record(model, images, areas="V1:LOC", streams="bu", timesteps=list(STEPS))
+    recorded = record(model, images, Select("V1:LOC", streams="bu", timesteps=list(STEPS)))
     maps = {a: np.stack([recorded[a, "bu", t].mean((2, 3)).numpy() for t in STEPS], -1) for a in REGIONS.values()}
     return {a: (x - x.mean((0, 2), keepdims=True)) / x.std((0, 2), keepdims=True) for a, x in maps.items()}
 

@@ -83,7 +83,7 @@ def test_decode_and_drive(tmp_path):
     model = bn.BLT_VS(timesteps=2, num_classes=5, bio_unroll=False, image_size=128, width=0.1).eval()
     stimuli = bn.StimulusSet.synthetic(16, size=64)
     store, wanted = tmp_path / "acts.h5", [tmp_path / name for name in ("d.csv", "t.png", "m.png")]
-    bn.extract(model, stimuli, store, areas="V1", reduce="mean")
+    bn.extract(model, stimuli, store, "V1", reduce="mean")
     folds = min(stimuli.metadata["category"].value_counts())
     options = ["--labels", "category", "--folds", folds, "--classifier", "ridge"]
     said = in_process("decode", store, *options, "-o", wanted[0], "--figure", wanted[1], "--matrices", wanted[2])

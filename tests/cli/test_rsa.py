@@ -11,6 +11,8 @@ import pytest
 import xarray as xr
 from PIL import Image
 
+from bltvs_neuro.extraction.options import ExtractRun
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural import make_rdms, make_responses, rdm_stimulus_ids, to_netcdf
 from bltvs_neuro.rsa import compute_rdms, load_result
 from bltvs_neuro.store import open_store
@@ -34,7 +36,12 @@ def store(tmp_path_factory):
     path = tmp_path_factory.mktemp("store") / "acts.h5"
     model = load_model("imagenet", weights="untrained", image_size=128)
     extract(
-        model, StimulusSet.synthetic(N), path, areas="V1,V4", timesteps="0:3", reduce=pool(2), workers=0, device="cpu"
+        model,
+        StimulusSet.synthetic(N),
+        path,
+        Select("V1,V4", timesteps="0:3"),
+        reduce=pool(2),
+        run=ExtractRun(workers=0, device="cpu"),
     )
     return path
 
@@ -189,7 +196,7 @@ def test_a_store_of_nsds_pictures_meets_nsds_responses(tmp_path):
         file["imgBrick"] = images
     subject = layouts.write_algonauts(tmp_path, np.random.default_rng(1).standard_normal((N, 12)))
     model = load_model("imagenet", weights="untrained", image_size=128)
-    options = dict(areas="V1", timesteps="0:2", reduce=pool(2), workers=0, device="cpu")
+    options = dict(sites="V1@0:2", reduce=pool(2), run=ExtractRun(workers=0, device="cpu"))
     extract(model, StimulusSet.from_hdf5(tmp_path / "nsd_stimuli.hdf5"), tmp_path / "brick.h5", **options)
     done = bltvs("rsa", tmp_path / "brick.h5", "--neural", subject, "--bootstrap", 0, "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output

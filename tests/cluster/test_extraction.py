@@ -13,10 +13,11 @@ import torch
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError, StimulusError
+from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.store import verify
 from tests.running import bltvs as run_bltvs
 
-CHOICE = dict(areas="V1:V2", reduce="pool:2")
+CHOICE = dict(sites="V1:V2", reduce="pool:2")
 
 
 def arrays(path) -> dict[str, bytes]:
@@ -47,7 +48,8 @@ def test_a_worker_killed_in_the_middle_of_an_extraction_changes_no_bit(client, m
     killer.start()
     seen = []
     try:
-        bn.extract(model, stimuli, path, **CHOICE, cluster=client.scheduler.address, progress=seen.append)
+        with bn.show_progress(seen.append):
+            bn.extract(model, stimuli, path, run=ExtractRun(cluster=client.scheduler.address), **CHOICE)
     finally:
         finished.set()
         killer.join()
@@ -61,13 +63,13 @@ def test_a_worker_killed_in_the_middle_of_an_extraction_changes_no_bit(client, m
 def test_an_extraction_s_errors_are_sentences(client, model, tmp_path):
     stimuli = bn.StimulusSet.synthetic(8, size=64)
     with pytest.raises(SpecError, match="either shard= or several devices or a cluster"):
-        bn.extract(model, stimuli, tmp_path / "a.h5", **CHOICE, shard="1/2", cluster=client)
+        bn.extract(model, stimuli, tmp_path / "a.h5", run=ExtractRun(cluster=client, shard="1/2"), **CHOICE)
     with pytest.raises(SpecError, match="a cluster is an address such as tcp"):
-        bn.extract(model, stimuli, tmp_path / "a.h5", **CHOICE, cluster="somewhere")
+        bn.extract(model, stimuli, tmp_path / "a.h5", run=ExtractRun(cluster="somewhere"), **CHOICE)
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "a.png").write_bytes(b"no picture")
     with pytest.raises(StimulusError, match=r"a\.png"):
-        bn.extract(model, tmp_path / "pictures", tmp_path / "b.h5", **CHOICE, cluster=client)
+        bn.extract(model, tmp_path / "pictures", tmp_path / "b.h5", run=ExtractRun(cluster=client), **CHOICE)
 
 
 def test_the_command_takes_shards_and_a_cluster(client, tmp_path):

@@ -13,6 +13,7 @@ import bltvs_neuro as bn
 from bltvs_neuro import devices
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.extraction import select_states
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.model.others.wrapped import Wrapped
 from bltvs_neuro.model.released import checkpoints
 from bltvs_neuro.model.transform import symmetric
@@ -60,35 +61,40 @@ def test_layers_that_cannot_be(small, layers):
 @pytest.mark.parametrize(
     ("choice", "message"),
     [
-        (dict(areas="V1,Readout", timesteps="0:3"), "nothing to record of area Readout: .*Readout 4"),
-        (dict(areas=["V1", "V4"], timesteps=2), "nothing to record of area V4"),
-        (dict(areas="V4", timesteps="0,4"), "nothing to record of timestep 0"),
-        (dict(areas="V4", timesteps=[1, 4]), "nothing to record of timestep 1"),
+        (
+            Select("V1,Readout", timesteps="0:3"),
+            "'Readout' is not active at timesteps 0, 1, 2; active are Readout/bu at 4",
+        ),
+        (Select(["V1", "V4"], timesteps=2), "'V4' is not active at timesteps 2"),
+        (Select("V4", timesteps="0,4"), "nothing that was chosen has timestep 0"),
+        (Select("V4", timesteps=[1, 4]), "nothing that was chosen has timestep 1"),
     ],
 )
 def test_a_name_that_activity_does_not_reach_is_refused(model, choice, message):
     with pytest.raises(SpecError, match=message):
-        select_states(model, **choice)
+        select_states(model, choice)
 
 
 def test_what_a_range_does_not_reach_is_said(model, caplog):
     caplog.set_level(logging.WARNING, "bltvs_neuro")
-    assert {s.area for s in select_states(model, "V1:LOC", "bu", "0:3")} == {"V1"}
+    assert {s.area for s in select_states(model, Select("V1:LOC", streams="bu", timesteps="0:3"))} == {"V1"}
     assert "no activity reaches V2, V3, V4, LOC, so that they are not recorded" in caplog.text
     caplog.clear()
-    assert {(s.area, s.timestep) for s in select_states(model, "V1,V4", "bu", "2,3")} == {
+    assert {(s.area, s.timestep) for s in select_states(model, Select("V1,V4", streams="bu", timesteps="2,3"))} == {
         ("V1", 2),
         ("V1", 3),
         ("V4", 3),
     }
     assert "no activity reaches V4/bu@2" in caplog.text
     caplog.clear()
-    select_states(model, "V1:V4", "bu", "0:5")
+    select_states(model, Select("V1:V4", streams="bu", timesteps="0:5"))
     assert not caplog.text
 
 
 def test_repeated_names_count_once(model):
-    assert select_states(model, "V1,V1", "bu,bu", "2,2") == select_states(model, "V1", "bu", 2)
+    assert select_states(model, Select("V1,V1", streams="bu,bu", timesteps="2,2")) == select_states(
+        model, Select("V1", streams="bu", timesteps=2)
+    )
 
 
 def test_what_counts_as_named():
@@ -113,11 +119,8 @@ def test_rsa_computes_what_was_named_or_refuses():
         (["--lesion", "td:LOC->V9"], "unknown connection 'td:LOC->V9'"),
         (["--lesion", "V4/td=wobble"], "unknown action 'wobble'"),
         (["--areas", "V9"], "unknown area 'V9'"),
-        (["--areas", "V1,Readout", "--timesteps", "0:3"], "nothing to record of area Readout"),
+        (["--areas", "V1,Readout", "--timesteps", "0:3"], "'Readout' is not active at timesteps 0, 1, 2"),
         (["--reduce", "squash:3"], "unknown reduction 'squash'"),
-        (["--precision", "float8"], "unknown precision 'float8'"),
-        (["--keep-bits", "3"], "unknown keep_bits 3"),
-        (["--on-error", "ignore"], "unknown on_error 'ignore'"),
         (["--shard", "3"], "a shard is written"),
         (["--device", "gpu"], "unknown device 'gpu'"),
         (["--model", "torchvision:resnet18", "--layers", "layer9"], "unknown layer 'layer9'"),

@@ -14,11 +14,12 @@ import torch
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError, StimulusError, StoreError
 from bltvs_neuro.extraction import plan as planning
+from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.schema import Site
 from bltvs_neuro.store import verify
 
 ROOT = Path(__file__).parents[2]
-CHOICE = dict(areas="V1:V2", reduce="pool:2")
+CHOICE = dict(sites="V1:V2", reduce="pool:2")
 
 
 def arrays(path) -> dict[str, np.ndarray]:
@@ -32,7 +33,7 @@ def acts(model, stimuli, tmp_path_factory) -> Path:
 
 
 def test_the_store_holds_what_record_gives(model, stimuli, tmp_path):
-    path = bn.extract(model, stimuli, tmp_path / "full.h5", areas="V4", batch_size=5)
+    path = bn.extract(model, stimuli, tmp_path / "full.h5", "V4", run=ExtractRun(batch_size=5))
     images = torch.stack([model.transform(stimuli.load(i)) for i in range(len(stimuli))])
     with bn.open_store(path) as store:
         for (area, stream, t), expected in bn.record(model, images, "V4").items():
@@ -48,7 +49,9 @@ def test_the_store_holds_what_record_gives(model, stimuli, tmp_path):
         assert store.stimulus_sha256.tolist() == [stimuli.digest(i) for i in range(len(stimuli))]
 
 
-@pytest.mark.parametrize("options", [dict(workers=0), dict(workers=2), dict(join="virtual")])
+@pytest.mark.parametrize(
+    "options", [dict(run=ExtractRun(workers=0)), dict(run=ExtractRun(workers=2)), dict(join="virtual")]
+)
 def test_workers_change_no_bit(model, stimuli, tmp_path, acts, options):
     other = arrays(bn.extract(model, stimuli, tmp_path / "acts.h5", **CHOICE, **options))
     for site, values in arrays(acts).items():
@@ -56,20 +59,23 @@ def test_workers_change_no_bit(model, stimuli, tmp_path, acts, options):
 
 
 def test_what_else_is_recorded_changes_no_bit(model, stimuli, tmp_path, acts):
-    alone = bn.extract(model, stimuli, tmp_path / "acts.h5", areas="V1", streams="td", timesteps=4, reduce="pool:2")
+    alone = bn.extract(
+        model, stimuli, tmp_path / "acts.h5", bn.Select("V1", streams="td", timesteps=4), reduce="pool:2"
+    )
     with bn.open_store(acts) as store:
         np.testing.assert_array_equal(arrays(alone)["V1/td"][:, 0], store.at("V1/td", 4).values)
 
 
 def test_batch_size_changes_only_rounding(model, stimuli, tmp_path, acts):
-    other = arrays(bn.extract(model, stimuli, tmp_path / "acts.h5", **CHOICE, batch_size=3))
+    other = arrays(bn.extract(model, stimuli, tmp_path / "acts.h5", run=ExtractRun(batch_size=3), **CHOICE))
     for site, values in arrays(acts).items():
         np.testing.assert_allclose(values, other[site], atol=1e-5)
 
 
 def test_a_finished_store_is_not_computed_again(model, stimuli, acts):
     seen = []
-    assert bn.extract(model, stimuli, acts, **CHOICE, progress=seen.append) == acts
+    with bn.show_progress(seen.append):
+        assert bn.extract(model, stimuli, acts, **CHOICE) == acts
     assert seen == []
 
 
@@ -78,7 +84,7 @@ def test_another_model_reduction_or_precision_is_refused_by_name(model, stimuli,
     for refused, options, message in (
         (other, CHOICE, "weights_sha256 is"),
         (model, CHOICE | {"reduce": "mean"}, "reduction"),
-        (model, CHOICE | {"precision": "bfloat16"}, "precision is 'float32' there and 'bfloat16' now"),
+        (model, CHOICE | {"run": ExtractRun(precision="bfloat16")}, "precision is 'float32' there and 'bfloat16' now"),
     ):
         with pytest.raises(StoreError, match=message):
             bn.extract(refused, stimuli, acts, **options)
@@ -89,11 +95,15 @@ def test_another_model_reduction_or_precision_is_refused_by_name(model, stimuli,
 def test_changed_pixels_are_refused(model, stimuli, tmp_path, acts):
     images = np.stack([stimuli.load(i) for i in range(len(stimuli))])
     first = bn.StimulusSet.from_arrays(images, ids=stimuli.ids)
-    path = bn.extract(model, first, tmp_path / "acts.h5", areas="V1", timesteps=2, reduce="mean")
+    path = bn.extract(model, first, tmp_path / "acts.h5", bn.Select("V1", timesteps=2), reduce="mean")
     images[7] += 1
     with pytest.raises(StimulusError, match=f"1 stimuli are not what they were .*: {stimuli.ids[7]}"):
         bn.extract(
-            model, bn.StimulusSet.from_arrays(images, ids=stimuli.ids), path, areas="V1", timesteps=2, reduce="mean"
+            model,
+            bn.StimulusSet.from_arrays(images, ids=stimuli.ids),
+            path,
+            bn.Select("V1", timesteps=2),
+            reduce="mean",
         )
 
 
@@ -106,10 +116,10 @@ def test_a_corrupt_image_is_named_and_stops_or_is_skipped(model, stimuli, tmp_pa
     for i in range(20):
         Image.fromarray(stimuli.load(i)).save(folder / f"a.{i}.png")
     (folder / "a.13.png").write_bytes((folder / "a.13.png").read_bytes()[:300])
-    path, options = tmp_path / "acts.h5", dict(areas="V1", timesteps=2, reduce="mean", workers=workers)
+    path, options = tmp_path / "acts.h5", dict(sites="V1@2", reduce="mean", run=ExtractRun(workers=workers))
     with pytest.raises(StimulusError, match=r"a\.13\.png.*what was finished is kept"):
         bn.extract(model, folder, path, **options)
-    bn.extract(model, folder, path, **options, on_error="skip")
+    bn.extract(model, folder, path, on_error="skip", **options)
     with bn.open_store(path) as store:
         assert list(store.skipped) == ["a.13.png"]
         assert store.stimulus_ids.tolist() == [f"a.{i}.png" for i in range(20) if i != 13]
@@ -128,7 +138,7 @@ def test_values_that_are_not_finite_are_an_error(stimuli, tmp_path):
     with torch.no_grad():
         model.connections["V1"].bu_conv.bias[0] = float("nan")
     with pytest.raises(StoreError, match="V1/bu at timestep 0 is not finite for"):
-        bn.extract(model, stimuli, tmp_path / "acts.h5", areas="V1", streams="bu", reduce="mean")
+        bn.extract(model, stimuli, tmp_path / "acts.h5", "V1/bu", reduce="mean")
 
 
 def test_a_half_precision_says_how_far_it_is_off(model, stimuli, tmp_path):
@@ -136,9 +146,8 @@ def test_a_half_precision_says_how_far_it_is_off(model, stimuli, tmp_path):
         model,
         stimuli.subset(range(2)),
         tmp_path / "acts.h5",
+        run=ExtractRun(precision="bfloat16", memory_format="channels_last"),
         **CHOICE,
-        precision="bfloat16",
-        memory_format="channels_last",
     )
     with bn.open_store(path) as store:
         worst = store.provenance["deviation_from_float32"]
@@ -153,8 +162,8 @@ def test_reductions_are_float32_whatever_the_precision(model, stimuli, tmp_path,
     from bltvs_neuro.extraction.pca import components
     from bltvs_neuro.extraction.reduce import parse_reduction
 
-    choice = dict(areas="V1", streams="bu", timesteps=2, precision="bfloat16")
-    path = bn.extract(model, stimuli, tmp_path / "acts.h5", **choice, reduce=reduce)
+    choice = dict(sites="V1/bu@2", run=ExtractRun(precision="bfloat16"))
+    path = bn.extract(model, stimuli, tmp_path / "acts.h5", reduce=reduce, **choice)
     full = bn.extract(model, stimuli, tmp_path / "full.h5", **choice)
     fitted = tmp_path / "acts.h5.components.npz"
     made = components(fitted) if fitted.exists() else parse_reduction(reduce)
@@ -166,13 +175,13 @@ def test_reductions_are_float32_whatever_the_precision(model, stimuli, tmp_path,
 def test_components_are_fitted_once_and_reused(model, stimuli, tmp_path):
     from bltvs_neuro.extraction.pca import components
 
-    options = dict(areas="V1", timesteps="3:5")
-    path = bn.extract(model, stimuli, tmp_path / "acts.h5", **options, reduce=bn.pca(5, train=12))
+    options = dict(sites="V1@3:5")
+    path = bn.extract(model, stimuli, tmp_path / "acts.h5", reduce=bn.pca(5, train=12), **options)
     with bn.open_store(path) as store:
         assert store["V1/bu"].dims == ("stimulus", "timestep", "component")
         whole = store["V1/bu"].values
     again = bn.extract(
-        model, stimuli, tmp_path / "b.h5", **options, reduce=components(tmp_path / "acts.h5.components.npz")
+        model, stimuli, tmp_path / "b.h5", reduce=components(tmp_path / "acts.h5.components.npz"), **options
     )
     np.testing.assert_array_equal(arrays(again)["V1/bu"], whole)
 
@@ -183,7 +192,8 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(tmp_path):
         "torch.manual_seed(0)\n"
         "model = bn.BLT_VS(timesteps=1, num_classes=7, bio_unroll=False, image_size=128).eval()\n"
         "def show(p): print(p.done, flush=True)\n"
-        "bn.extract(model, bn.StimulusSet.synthetic(40, size=64), sys.argv[1], areas='V1', reduce='mean', progress=show)\n"
+        "with bn.show_progress(show):\n"
+        "    bn.extract(model, bn.StimulusSet.synthetic(40, size=64), sys.argv[1], 'V1', reduce='mean')\n"
     )
     run = [sys.executable, "-c", code]
     whole, cut = tmp_path / "whole.h5", tmp_path / "cut.h5"
@@ -204,14 +214,27 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(tmp_path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (dict(areas="V4", timesteps="0:2"), r"nothing to record.*onsets in the simultaneous schedule: V4 3"),
-        (dict(precision="float8"), "unknown precision 'float8'"),
+        (dict(sites="V4@0:2"), "'V4@0:2' is not active at timesteps 0, 1; active are V4/bu at 3, 4; V4/td at 3, 4"),
         (dict(keep_bits=3), "unknown keep_bits 3"),
-        (dict(batch_size=0), "batch_size must be at least 1"),
-        (dict(device="cuda:77"), "device 'cuda:77'"),
+        (dict(run=ExtractRun(device="cuda:77")), "device 'cuda:77'"),
         (dict(on_error="ignore"), "unknown on_error 'ignore'"),
     ],
 )
 def test_wrong_choices(model, stimuli, tmp_path, options, message):
     with pytest.raises(SpecError, match=message):
         bn.extract(model, stimuli, tmp_path / "acts.h5", **options)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (dict(precision="float8"), "unknown precision 'float8'"),
+        (dict(batch_size=0), "batch_size= is an integer of at least 1; got 0"),
+        (dict(workers=-1), "workers= is an integer of at least 0; got -1"),
+        (dict(threads=0), "threads= is at least 1; got 0"),
+        (dict(shard="3"), "a shard is written"),
+    ],
+)
+def test_wrong_ways_to_run(options, message):
+    with pytest.raises(SpecError, match=message):
+        ExtractRun(**options)

@@ -78,7 +78,7 @@ def test_rsa_and_encoding_take_it(stores, stimuli, name):
             [str(i) for i in store.stimulus_ids],
             neuroid_coords={"roi": ["first component", "noise"]},
         )
-        result = fit_encoding(store, responses, sites=site, timesteps=t, cv=4)
+        result = fit_encoding(store, responses, sites=f"{site}@{t}", cv=bn.Folds(4))
     component, noise = result["r2"].values.ravel()
     assert component > max(noise, 0.1)
 
@@ -86,16 +86,16 @@ def test_rsa_and_encoding_take_it(stores, stimuli, name):
 def test_a_feedforward_model_has_no_other_stream_or_timestep(stores, stimuli, tmp_path):
     model, _ = stores["b_vs"]
     for options, message in (
-        (dict(streams="td"), "unknown stream 'td'; valid: bu"),
-        (dict(timesteps=1), "this model has timesteps 0 to 0"),
-        (dict(areas="V7"), "unknown area 'V7'"),
+        (bn.Select(streams="td"), "unknown stream 'td'; valid: bu"),
+        (bn.Select(timesteps=1), "this model has timesteps 0 to 0"),
+        (bn.Select("V7"), "unknown area 'V7'"),
     ):
         with pytest.raises(SpecError, match=message):
-            bn.extract(model, stimuli, tmp_path / "x.h5", **options)
+            bn.extract(model, stimuli, tmp_path / "x.h5", options)
     tokens, _ = stores["timm:test_vit"]
     assert [r.name for r in usual_reductions(tokens, select_states(tokens))] == ["project:2048", "mean"]
     with pytest.raises(SpecError, match="are tokens without a map"):
-        bn.extract(tokens, stimuli, tmp_path / "x.h5", areas=tokens.areas[1], reduce="pool:2")
+        bn.extract(tokens, stimuli, tmp_path / "x.h5", tokens.areas[1], reduce="pool:2")
 
 
 def test_classification_has_one_timestep_per_logits(stores, stimuli):

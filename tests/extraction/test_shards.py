@@ -15,12 +15,13 @@ import torch
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError, StoreError
+from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.store import Shard, describe, join_store, open_writer, verify
 from bltvs_neuro.store.parts.shards import block_for
 
 from ..store import made
 
-CHOICE = dict(areas="V1:V2", reduce="pool:2")
+CHOICE = dict(sites="V1:V2", reduce="pool:2")
 N = 44
 
 PROGRAM = """
@@ -72,14 +73,14 @@ def test_shards_of_an_extraction_are_one_machine_s_store(model, stimuli, tmp_pat
     whole = bn.extract(model, stimuli, tmp_path / "whole.h5", **CHOICE)
     path = tmp_path / "acts.h5"
     for shard in ("3/3", "1/3"):
-        assert bn.extract(model, stimuli, path, **CHOICE, shard=shard) == path
+        assert bn.extract(model, stimuli, path, run=ExtractRun(shard=shard), **CHOICE) == path
         assert not path.exists()
     with pytest.raises(StoreError, match=r"12 of 20 stimuli are done, shard 2/3 not; run the same"):
         bn.open_store(path)
     with pytest.raises(StoreError, match=r"shard 2/3: 1 of 3 blocks of .* are not written yet"):
         join_store(path)
     assert describe(path)["missing_shards"] == ["2/3"]
-    bn.extract(model, stimuli, path, **CHOICE, shard="2/3")
+    bn.extract(model, stimuli, path, run=ExtractRun(shard="2/3"), **CHOICE)
     assert verify(path).ok
     with bn.open_store(whole) as a, bn.open_store(path) as b:
         assert list(a) == list(b)
@@ -99,7 +100,7 @@ def test_shards_of_machines_that_share_no_disk(model, stimuli, tmp_path):
     for number in (1, 2):
         home = tmp_path / f"machine{number}"
         home.mkdir()
-        bn.extract(model, stimuli, home / "acts.h5", **CHOICE, shard=f"{number}/2")
+        bn.extract(model, stimuli, home / "acts.h5", run=ExtractRun(shard=f"{number}/2"), **CHOICE)
         folders.append(home / "acts.h5.parts")
     for file in folders[1].iterdir():
         if file.name != "lock":
@@ -162,15 +163,15 @@ def test_all_shards_at_once(tmp_path):
 
 def test_shards_that_do_not_fit_are_refused(model, stimuli, tmp_path):
     path = tmp_path / "acts.h5"
-    bn.extract(model, stimuli, path, **CHOICE, shard="1/2")
+    bn.extract(model, stimuli, path, run=ExtractRun(shard="1/2"), **CHOICE)
     with pytest.raises(StoreError, match="is divided into 2 shards, and shard 1/3 was asked for"):
-        bn.extract(model, stimuli, path, **CHOICE, shard="1/3")
+        bn.extract(model, stimuli, path, run=ExtractRun(shard="1/3"), **CHOICE)
     with pytest.raises(StoreError, match="another extraction: .*reduction"):
-        bn.extract(model, stimuli, path, areas="V1:V2", reduce="mean", shard="2/2")
+        bn.extract(model, stimuli, path, "V1:V2", reduce="mean", run=ExtractRun(shard="2/2"))
     with pytest.raises(SpecError, match="one shard cannot start anew"):
-        bn.extract(model, stimuli, path, **CHOICE, shard="1/2", resume=False)
+        bn.extract(model, stimuli, path, resume=False, run=ExtractRun(shard="1/2"), **CHOICE)
     with pytest.raises(SpecError, match="20 stimuli make 3 blocks of 8, too few for 4 shards"):
-        bn.extract(model, stimuli, tmp_path / "other.h5", **CHOICE, shard="1/4")
+        bn.extract(model, stimuli, tmp_path / "other.h5", run=ExtractRun(shard="1/4"), **CHOICE)
     for text, said in (
         ("0/2", "shards count from 1"),
         ("3/2", "there are 1/2 to 2/2"),
@@ -178,7 +179,7 @@ def test_shards_that_do_not_fit_are_refused(model, stimuli, tmp_path):
         ("-1/2", "i/n"),
     ):
         with pytest.raises(SpecError, match=said):
-            bn.extract(model, stimuli, path, **CHOICE, shard=text)
+            bn.extract(model, stimuli, path, run=ExtractRun(shard=text), **CHOICE)
     with pytest.raises(StoreError, match="there is nothing to join: no"):
         join_store(tmp_path / "nothing.h5")
     # without a shard, one process does what is missing
@@ -216,16 +217,17 @@ def test_several_processes_on_one_machine_are_one_machine_s_store(model, stimuli
     torch.set_num_threads(1)
     whole = bn.extract(model, stimuli, tmp_path / "whole.h5", **CHOICE)
     seen = []
-    path = bn.extract(model, stimuli, tmp_path / "acts.h5", **CHOICE, device="cpu,cpu", progress=seen.append)
+    with bn.show_progress(seen.append):
+        path = bn.extract(model, stimuli, tmp_path / "acts.h5", run=ExtractRun(device="cpu,cpu"), **CHOICE)
     assert arrays(path) == arrays(whole)
     assert seen[-1].done == seen[-1].total == 20
-    assert bn.extract(model, stimuli, path, **CHOICE, device="cpu,cpu") == path
+    assert bn.extract(model, stimuli, path, run=ExtractRun(device="cpu,cpu"), **CHOICE) == path
 
 
 @pytest.mark.gpu
 def test_one_process_for_each_gpu(model, stimuli, tmp_path):
-    whole = bn.extract(model, stimuli, tmp_path / "whole.h5", **CHOICE, device="cuda:0", batch_size=8)
-    path = bn.extract(model, stimuli, tmp_path / "acts.h5", **CHOICE, device="all", batch_size=8)
+    whole = bn.extract(model, stimuli, tmp_path / "whole.h5", run=ExtractRun(batch_size=8, device="cuda:0"), **CHOICE)
+    path = bn.extract(model, stimuli, tmp_path / "acts.h5", run=ExtractRun(batch_size=8, device="all"), **CHOICE)
     with bn.open_store(whole) as a, bn.open_store(path) as b:
         for site in a:
             np.testing.assert_allclose(a[site].values, b[site].values, atol=1e-4)
@@ -234,4 +236,4 @@ def test_one_process_for_each_gpu(model, stimuli, tmp_path):
 def test_all_devices_without_a_gpu_is_an_error(model, stimuli, tmp_path, monkeypatch):
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
     with pytest.raises(SpecError, match="'all' means every GPU, and none is here; valid: auto, cpu"):
-        bn.extract(model, stimuli, tmp_path / "acts.h5", **CHOICE, device="all")
+        bn.extract(model, stimuli, tmp_path / "acts.h5", run=ExtractRun(device="all"), **CHOICE)

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from bltvs_neuro import record
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import BLT_VS
 
 from .reference import Loop, golden_images, golden_weights
@@ -101,7 +102,7 @@ def test_sweep_at_224_equals_the_plain_loop():
     images = golden_images(224, n=1)
     with torch.no_grad():
         loop(images)
-    for key, activations in record(model, images, areas="Retina:LOC").items():
+    for key, activations in record(model, images, "Retina:LOC").items():
         assert torch.equal(activations, loop.states[key]), key
 
 
@@ -110,14 +111,14 @@ def test_what_is_recorded_does_not_depend_on_what_else_is():
     images = golden_images(128)
     everything = record(model, images)
     for areas, streams, timesteps in (("V1", "td", 5), ("V4", "bu", 3), ("Readout", "td", 5), ("LGN:V2", "bu", "1:3")):
-        for key, activations in record(model, images, areas, streams, timesteps).items():
+        for key, activations in record(model, images, Select(areas, streams=streams, timesteps=timesteps)).items():
             assert torch.equal(activations, everything[key]), key
 
 
 def test_batch_size_changes_nothing_beyond_rounding():
     model = with_golden_weights(timesteps=5, num_classes=7, image_size=128)
     images = golden_images(128, n=3)
-    together = record(model, images, areas="LOC")
+    together = record(model, images, "LOC")
     for at in range(3):
-        for key, alone in record(model, images[at : at + 1], areas="LOC").items():
+        for key, alone in record(model, images[at : at + 1], "LOC").items():
             torch.testing.assert_close(alone[0], together[key][at], rtol=0, atol=1e-4)

@@ -16,6 +16,7 @@ from torch.nn import functional as F
 import bltvs_neuro as bn
 from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.model import BLT_VS
 from bltvs_neuro.model.fast import winograd as winograd_module
 from bltvs_neuro.model.fast.kernels import Fast
@@ -225,7 +226,7 @@ def test_a_store_says_how_far_it_is_from_float32(tmp_path):
     stores = {}
     for precision in ("float32", "fast"):
         path = bn.extract(
-            model, stimuli, tmp_path / f"{precision}.h5", areas="V2:V4", reduce="pool:2", precision=precision
+            model, stimuli, tmp_path / f"{precision}.h5", "V2:V4", reduce="pool:2", run=ExtractRun(precision=precision)
         )
         with bn.open_store(path) as store:
             stores[precision] = {site: store[site].values for site in store}

@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction.sites import select_states
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import BLT_VS, State, receptive_fields
 
 
@@ -24,7 +25,7 @@ def gmac(model: BLT_VS, **selection) -> float:
     images = torch.empty(1, 3, model.image_size, model.image_size, device="meta")
     with FlopCounterMode(display=False) as counter:
         if selection:
-            model.run(images, outputs=select_states(model, **selection))
+            model.run(images, outputs=select_states(model, Select(**selection)))
         else:
             model(images)
     return counter.get_total_flops() / 2e9

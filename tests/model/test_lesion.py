@@ -11,6 +11,7 @@ import torch
 
 from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import BLT_VS, Network, State
 from bltvs_neuro.model.blt_vs.actions import Add, Clamp, Freeze, Noise, Scale
 from bltvs_neuro.model.blt_vs.lesion import connection_names, lesion, parse_action
@@ -203,23 +204,25 @@ def test_silenced_clamped_and_stimulated_sites(simultaneous, target):
     model = simultaneous
     area, stream = target.split("/")
     t = 6
-    intact = record(model, IMAGES, area, stream)[area, stream, t]
+    intact = record(model, IMAGES, Select(area, streams=stream))[area, stream, t]
     with lesion(model, target, timesteps=t):
-        assert not record(model, IMAGES, area, stream)[area, stream, t].any()
+        assert not record(model, IMAGES, Select(area, streams=stream))[area, stream, t].any()
         assert model.graph.is_constant(State(area, stream, t))
     per_channel = np.linspace(-1, 1, model.shape(target)[0], dtype=np.float32)
     spread = torch.from_numpy(per_channel).reshape(-1, *[1] * (intact.ndim - 2))
     with lesion(model, target, timesteps=t, action=Add(per_channel)):
-        assert torch.equal(record(model, IMAGES, area, stream)[area, stream, t], intact + spread)
+        assert torch.equal(record(model, IMAGES, Select(area, streams=stream))[area, stream, t], intact + spread)
     half_free = per_channel.copy()
     half_free[::2] = np.nan
     with lesion(model, target, timesteps=t, action=Clamp(half_free)):
-        clamped = record(model, IMAGES, area, stream)[area, stream, t]
+        clamped = record(model, IMAGES, Select(area, streams=stream))[area, stream, t]
     assert torch.equal(clamped[:, ::2], intact[:, ::2])
     assert torch.equal(clamped[:, 1::2], spread.expand_as(intact)[:, 1::2])
     with lesion(model, target, timesteps=t, action=Clamp(0.25)):
-        assert torch.equal(record(model, IMAGES, area, stream)[area, stream, t], torch.full_like(intact, 0.25))
-        assert record(model, IMAGES, area, stream, t)[area, stream, t].shape == intact.shape
+        assert torch.equal(
+            record(model, IMAGES, Select(area, streams=stream))[area, stream, t], torch.full_like(intact, 0.25)
+        )
+        assert record(model, IMAGES, Select(area, streams=stream, timesteps=t))[area, stream, t].shape == intact.shape
 
 
 def test_noise_depends_on_the_image_and_the_seed_and_not_on_the_batch(simultaneous):
@@ -227,16 +230,16 @@ def test_noise_depends_on_the_image_and_the_seed_and_not_on_the_batch(simultaneo
 
     def noisy(images, seed=0, t="5"):
         with lesion(model, "td:LOC->V4", "V1/bu", timesteps=t, action=Noise(0.5, seed)):
-            return record(model, images, "V4", "td")
+            return record(model, images, "V4/td")
 
     both, swapped = noisy(IMAGES), noisy(IMAGES.flip(0))
     for key, value in both.items():
         torch.testing.assert_close(value, swapped[key].flip(0), rtol=0, atol=1e-4)
     assert torch.equal(noisy(IMAGES)["V4", "td", 6], both["V4", "td", 6])
     assert not torch.equal(noisy(IMAGES, seed=1)["V4", "td", 5], both["V4", "td", 5])
-    intact = record(model, IMAGES, "V1", "bu", 5)["V1", "bu", 5]
+    intact = record(model, IMAGES, Select("V1", streams="bu", timesteps=5))["V1", "bu", 5]
     with lesion(model, "V1/bu@5=noise(0.5,seed=3)"):
-        added = record(model, IMAGES, "V1", "bu", 5)["V1", "bu", 5] - intact
+        added = record(model, IMAGES, Select("V1", streams="bu", timesteps=5))["V1", "bu", 5] - intact
     for image in range(2):
         assert float(added[image].std() / intact[image].std()) == pytest.approx(0.5, rel=0.01)
         assert abs(float(added[image].mean() / intact[image].std())) < 0.01
@@ -273,7 +276,7 @@ def test_hooks_see_lesioned_activity_and_act_before_nothing_else(simultaneous):
     with lesion(model, "V4/bu@5=clamp(1)"):
         seen = []
         with model.tap(State("V4", "bu", 5)).register_forward_hook(lambda m, i, out: seen.append(out.clone())):
-            record(model, IMAGES, "LOC", "bu", 6)
+            record(model, IMAGES, Select("LOC", streams="bu", timesteps=6))
     assert torch.equal(seen[0], torch.ones_like(seen[0]))
 
 
@@ -345,7 +348,7 @@ def test_patterns_from_files(simultaneous, tmp_path):
     pattern = np.random.default_rng(0).standard_normal(simultaneous.shape("V4/td")).astype(np.float32)
     np.save(tmp_path / "pattern.npy", pattern)
     with simultaneous.lesion(f"V4/td@4:=clamp({tmp_path / 'pattern.npy'})"):
-        got = record(simultaneous, IMAGES, "V4", "td", 5)["V4", "td", 5]
+        got = record(simultaneous, IMAGES, Select("V4", streams="td", timesteps=5))["V4", "td", 5]
         (about,) = simultaneous.provenance["lesions"]
     assert torch.equal(got, torch.from_numpy(pattern).expand_as(got))
     assert about["action"] == "clamp" and len(about["sha256"]) == 64 and about["shape"] == list(pattern.shape)

@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from bltvs_neuro import load_model, record
 from bltvs_neuro.errors import SpecError, WeightsError
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import State
 from bltvs_neuro.model.others.cornet_s import CORnet_S
 from bltvs_neuro.model.others.feedforward import B_VS, VNet
@@ -53,12 +54,12 @@ def test_every_model_is_a_network(name):
         (logits,) = model(images)
     assert torch.equal(logits, list(got.values())[-1])
     assert logits.shape == (1, model.num_classes)
-    assert record(model, images, areas=model.usual_areas).keys() <= got.keys()
+    assert record(model, images, model.usual_areas).keys() <= got.keys()
     if name == "b_vs":
         again = load_model(name, "untrained", seed=2, image_size=size)
         assert weights_sha256(again) == model.provenance["weights_sha256"]
     with pytest.raises(SpecError, match="unknown stream 'td'"):
-        record(model, images, streams="td")
+        record(model, images, Select(streams="td"))
 
 
 @pytest.mark.parametrize(("model", "pooled"), [(B_VS(7, 128), ()), (VNet(7, 64), (2, 3, 6, 7, 8, 9))])
@@ -142,9 +143,9 @@ def test_nothing_beyond_the_last_layer_that_is_wanted_is_computed_and_no_hook_st
     model = build("torchvision:resnet18", image_size=64, layers=("layer1", "layer3"))
     calls = []
     model.network.layer2.register_forward_hook(lambda *_: calls.append("layer2"))
-    record(model, IMAGES, areas="layer1")
+    record(model, IMAGES, "layer1")
     assert calls == []
-    record(model, IMAGES, areas="layer3")
+    record(model, IMAGES, "layer3")
     assert calls == ["layer2"]
     assert sum(len(m._forward_hooks) for m in model.modules()) == 1
 

@@ -113,7 +113,7 @@ def test_constant_timesteps_are_left_out():
 def test_a_real_store_files_and_figures(tmp_path):
     stimuli = bn.StimulusSet.synthetic(24, size=64)
     model = bn.BLT_VS(timesteps=2, num_classes=5, bio_unroll=False, image_size=128, width=0.1).eval()
-    path = bn.extract(model, stimuli, tmp_path / "acts.h5", areas="V1:V2", reduce="pool:4")
+    path = bn.extract(model, stimuli, tmp_path / "acts.h5", "V1:V2", reduce="pool:4")
     with bn.open_store(path) as store:
         column = stimuli.metadata["category"].value_counts()
         folds = int(min(3, column.min()))

@@ -29,7 +29,7 @@ def driven(model):
 
 def activation(model, images, channel, site=SITE, step=STEP):
     scaled = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
-    values = bn.record(model, scaled, *site.split("/"), step)[(*site.split("/"), step)]
+    values = bn.record(model, scaled, f"{site}@{step}")[(*site.split("/"), step)]
     return values[:, channel, values.shape[2] // 2, values.shape[3] // 2]
 
 

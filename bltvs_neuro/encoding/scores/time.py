@@ -61,9 +61,9 @@ def temporal_generalisation(
     responses: xr.DataArray,
     site: str,
     *,
-    solver: Solver = Ridge(on_edge="ignore"),  # noqa: B008
-    cv: Folds = Folds(),  # noqa: B008
-    run: Run = Run(),  # noqa: B008
+    solver: Solver = Ridge(on_edge="ignore"),
+    cv: Folds = Folds(),
+    run: Run = Run(),
 ) -> xr.DataArray:
     """Train a mapping at one neural time and test it at all others.
 

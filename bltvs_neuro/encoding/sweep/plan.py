@@ -88,7 +88,7 @@ def make_plan(
     DataError
         Fewer stimuli or groups than folds.
     """
-    check(solver, transform, n_permutations)
+    check(solver, transform, n_permutations, run)
     folds = group_folds(targets.groups, cv.folds, seed=run.seed, what="stimuli (or groups)")
     if n_permutations:
         fewest = min(len(np.unique(targets.groups[fold.test])) for fold in folds)
@@ -112,11 +112,12 @@ def make_plan(
     return Plan(targets, folds, blocks, all_blocks, settings, transform, n_permutations, memory, scored)
 
 
-def check(solver: Any, transform: Any, n_permutations: int) -> None:
+def check(solver: Any, transform: Any, n_permutations: int, run: Run) -> None:
     """Raise a SpecError for options that do not exist or do not go together."""
     if not isinstance(solver, Solver):
         raise SpecError(f"{argument('solver')} is one of {listed(kind.__name__ for kind in FITS)}(...); got {solver!r}")
     solver.check()
+    Backend(run.device)
     if isinstance(transform, str) and transform != "zscore":
         raise unknown("transform", transform, ("zscore", "a scikit-learn transformer"))
     if n_permutations < 0:

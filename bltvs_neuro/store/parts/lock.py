@@ -65,7 +65,11 @@ class Claim:
             with _guard:
                 shared = _table.get(self.key)
                 if shared is None or shared.pid != os.getpid():  # a forked child starts with an empty table
-                    shared = _table[self.key] = _Shared(self.path)
+                    try:
+                        shared = _table[self.key] = _Shared(self.path)
+                    except FileNotFoundError:  # a writer that finishes removed the folder just now
+                        make_folder(self.path.parent)
+                        continue
                 if any(start < self.stop and self.start < stop for start, stop in shared.claims):
                     raise Busy
                 shared.claims.append((self.start, self.stop))
