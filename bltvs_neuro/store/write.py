@@ -7,6 +7,7 @@ import errno
 import glob
 import logging
 import os
+import re
 import shutil
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
@@ -32,6 +33,7 @@ from .spec import Block, StoreSpec
 log = logging.getLogger(__name__)
 
 LOCK_FILE = "lock"
+PART_NAME = re.compile(r"part-\d{7,}-\d{7,}\.h5")
 _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS}
 
 
@@ -367,8 +369,10 @@ class Writer:
             return self.path
         with holding(self.folder / LOCK_FILE, JOIN):
             if self.path.exists() and is_ours(self.path):  # another shard joined meanwhile
+                frame = finished_frame(self.path)
+                refuse_other(frame.spec, self.spec, self.path)
                 self._complete = True
-                if not finished_frame(self.path).parts:
+                if not frame.parts:
                     self._remove_parts()  # waiting for the lock may have made the folder anew
                 return self.path
             for leftover in self.path.parent.glob(f".{glob.escape(self.path.name)}.*.tmp"):
@@ -473,4 +477,4 @@ def made_by_writer(file: Path) -> bool:
     name = file.name
     if name.startswith(".") and name.endswith(".tmp"):
         name = name[1:]
-    return file.is_file() and (name == LOCK_FILE or name.startswith((SPEC_FILE, "part-")))
+    return file.is_file() and (name == LOCK_FILE or name.startswith(SPEC_FILE) or bool(PART_NAME.match(name)))
