@@ -7,10 +7,23 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent))
 
+import gallery
+
 project = "bltvs_neuro"
 author = "The bltvs_neuro developers"
 version = release = installed("bltvs_neuro")
-extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_gallery.gen_gallery"]
+sphinx_gallery_conf = {
+    "examples_dirs": "../analyses",
+    "gallery_dirs": "generated/gallery",
+    "filename_pattern": gallery.runs(),
+    "image_scrapers": ("gallery.figures_of_block",),
+    "capture_repr": (),
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "remove_config_comments": True,
+}
 html_theme = "furo"
 html_title = f"bltvs_neuro {version}"
 exclude_patterns = ["build"]
