@@ -38,7 +38,8 @@ with bn.open_store(path) as acts:
     rdms = bn.compute_rdms(acts, metric="correlation")
     categories = dict(zip(acts.stimuli["stimulus_id"], acts.stimuli["category"], strict=True))
 
-last = rdms.isel(rdm=[i for i, name in enumerate(rdms["name"].values) if name in ("V1/bu@t3", "V4/bu@t3", "LOC/bu@t3")])
+shown = (rdms["stream"] == "bu") & (rdms["timestep"] == 3) & rdms["area"].isin(["V1", "V4", "LOC"])
+last = rdms.isel(rdm=np.flatnonzero(shown))
 figure = plot_rdms(last, categories=categories)
 
 # %%

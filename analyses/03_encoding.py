@@ -62,7 +62,8 @@ for roi in dict.fromkeys(best["roi"].values):
     print(f"{roi}: {fit['name'].values[mean.argmax()]} has the best mean R2, {mean.max():.3f}")
 
 # %%
-# Scores over timesteps of the voxels that follow LOC/td: neighbouring sites and timesteps are nearly as good.
+# Scores over timesteps of the voxels that follow LOC/td (mean over voxels, interquartile range): neighbouring sites and
+# timesteps are nearly as good.
 
 from bltvs_neuro.encoding.outputs.scores import plot_scores  # noqa: E402
 

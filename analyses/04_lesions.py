@@ -16,10 +16,11 @@ import tempfile
 from contextlib import nullcontext
 from pathlib import Path
 
+import matplotlib as mpl
 import pandas as pd
 
 import bltvs_neuro as bn
-from bltvs_neuro.figures import PAGE, PALETTE, new_figure
+from bltvs_neuro.figures import PAGE, PALETTE, RC, new_figure
 from bltvs_neuro.rsa import average_rdms, compare, noise_ceiling
 
 LESIONS: dict[str, tuple[str, ...]] = {
@@ -64,6 +65,7 @@ print(last.pivot(index="area", columns="lesion", values="with_intact").loc[list(
 # Above: likeness to the intact model. Below: likeness to human IT, whose lower noise ceiling is far above a model
 # that has only seen ten flat shapes.
 
+mpl.rcParams.update(RC)
 MARKERS = ("o", "s", "^", "D", "v")
 areas = list(dict.fromkeys(table["area"]))
 figure = new_figure(PAGE, 3.6)
@@ -80,6 +82,6 @@ for column, area in enumerate(areas):
 axes[0][0].set_ylabel("RDM correlation\nwith the intact model")
 axes[1][0].set_ylabel("RDM correlation\nwith human IT")
 axes[1][len(areas) // 2].set_xlabel("timestep")
-figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LESIONS), fontsize=7)
+figure.legend(*axes[1][0].get_legend_handles_labels(), loc="outside lower center", ncols=len(LESIONS))
 lower = noise_ceiling(brain, "spearman").lower
 figure.suptitle(f"shapes; bottom-up stream; Spearman; lower noise ceiling of human IT {lower:.2f}", fontsize=8)
