@@ -19,12 +19,14 @@ sphinx_gallery_conf = {
     "filename_pattern": gallery.runs(),
     "image_scrapers": ("gallery.figures_of_block",),
     "capture_repr": (),
+    "within_subsection_order": "FileNameSortKey",
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
     "remove_config_comments": True,
 }
 html_theme = "furo"
+html_show_copyright = False
 html_title = f"bltvs_neuro {version}"
 exclude_patterns = ["build"]
 myst_enable_extensions = ["deflist"]

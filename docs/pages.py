@@ -60,7 +60,7 @@ def _write_commands() -> None:
 
 def _help(name: str) -> list[str]:
     words = [sys.executable, "-m", "bltvs_neuro", *name.split(), "--help"]
-    plain = os.environ | {"COLUMNS": "110", "NO_COLOR": "1", "TERM": "dumb"}
+    plain = os.environ | {"COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb"}
     text = subprocess.run(words, env=plain, capture_output=True, text=True, check=True).stdout
     return text.replace(f"{Path(sys.executable).name} -m bltvs_neuro", "bltvs").rstrip().splitlines()
 
