@@ -78,7 +78,7 @@ def compare_rdms(
         for ``variance="bootstrap"``.
     variance : {"jackknife", "bootstrap"}
         Where standard errors, intervals and t tests come from. ``"jackknife"``: leaving stimuli and subjects out, with the
-        surplus of pairs removed (:mod:`~bltvs_neuro.rsa.inference.jackknife`); exact to repeat, and calibrated (README).
+        surplus of pairs removed (:mod:`~bltvs_neuro.rsa.inference.jackknife`); exact to repeat, and calibrated (see the guide).
         ``"bootstrap"``: rsatoolbox's corrected dual bootstrap, the same numbers; conservative for models that are
         unrelated to the brain.
     over : {"auto", "both", "stimuli", "subjects"}

@@ -1,7 +1,7 @@
-"""The repository's benchmarks: ratios measured in one run, printed as Markdown tables for the README.
+"""The repository's benchmarks: ratios measured in one run, printed as Markdown tables for docs/guide.
 
 Run ``uv run --extra dev python -m tests.benchmarks`` for all of them, ``... -m tests.benchmarks NAME...`` for some,
-``--list`` for their names, ``--full`` for the sizes that the README's figures have (minutes); files go to ``TMPDIR``. Nothing
+``--list`` for their names, ``--full`` for the sizes of the figures in docs/guide (minutes); files go to ``TMPDIR``. Nothing
 here is collected by pytest except ``test_benchmarks.py``, which runs the frame itself on toy cases.
 
 To add a benchmark

@@ -16,7 +16,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the named benchmarks (all, if none is named) and print Markdown."""
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=(__doc__ or "").strip())
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"any of: {', '.join(BENCHMARKS)}")
-    parser.add_argument("--full", action="store_true", help="the sizes of the README's figures (minutes)")
+    parser.add_argument("--full", action="store_true", help="the sizes of the guide's figures (minutes)")
     parser.add_argument("--list", action="store_true", help="print the names and stop")
     options = parser.parse_args(arguments)
     if options.list:

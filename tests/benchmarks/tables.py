@@ -32,7 +32,7 @@ class Table:
     note: str = ""
 
     def markdown(self) -> str:
-        """The table as the README shows it."""
+        """The table as the guide shows it."""
         columns = list(dict.fromkeys(column for row in self.rows for column in row))
         lines = [f"| {' | '.join(columns)} |", f"|{'|'.join('---' for _ in columns)}|"]
         lines += [f"| {' | '.join(cell(row.get(column, '')) for column in columns)} |" for row in self.rows]

@@ -1,21 +1,26 @@
-"""Pages of the documentation that follow from other files: one per module of the API, one per numbered analysis."""
+"""Pages of the documentation that follow from the package: one per module of the API, and the help of every command."""
 
-import ast
 import importlib
+import os
 import pkgutil
+import re
 import shutil
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import bltvs_neuro
 
 HERE = Path(__file__).parent
-ANALYSES = HERE.parent
+README = HERE.parent / "README.md"
 GENERATED = HERE / "generated"
 PACKAGES = {
     "model": "Models, checkpoints, lesions",
     "stimuli": "Stimuli",
     "extraction": "Extraction",
     "store": "The store",
+    "features": "Features",
     "neural": "Neural data",
     "stats": "Statistics",
     "rsa": "Representational similarity analysis",
@@ -28,12 +33,36 @@ PACKAGES = {
 
 
 def write_pages() -> None:
-    """Write everything anew."""
-    shutil.rmtree(GENERATED, ignore_errors=True)
+    """Write everything anew, but for the gallery, which is made anew where a script has changed."""
+    for part in ("api", "commands.rst"):
+        path = GENERATED / part
+        shutil.rmtree(path) if path.is_dir() else path.unlink(missing_ok=True)
     (GENERATED / "api").mkdir(parents=True)
-    (GENERATED / "analyses").mkdir()
+    _write_commands()
     _write_api()
-    _write_analyses()
+
+
+def commands() -> list[str]:
+    """The commands in the README's table, which a test holds against those that exist."""
+    return re.findall(r"`bltvs ([a-z ]+)`", README.read_text("utf-8").partition("## Commands")[2].partition("\n## ")[0])
+
+
+def _write_commands() -> None:
+    names = commands()
+    with ThreadPoolExecutor(2) as pool:
+        texts = list(pool.map(_help, names))
+    lines = ["Commands", "========", "", "What ``bltvs COMMAND --help`` prints.", ""]
+    for name, text in zip(names, texts, strict=True):
+        title = f"``bltvs {name}``"
+        lines += [title, "-" * len(title), "", ".. code-block:: text", "", *(f"   {line}" for line in text), ""]
+    (GENERATED / "commands.rst").write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _help(name: str) -> list[str]:
+    words = [sys.executable, "-m", "bltvs_neuro", *name.split(), "--help"]
+    plain = os.environ | {"COLUMNS": "88", "NO_COLOR": "1", "TERM": "dumb"}
+    text = subprocess.run(words, env=plain, capture_output=True, text=True, check=True).stdout
+    return text.replace(f"{Path(sys.executable).name} -m bltvs_neuro", "bltvs").rstrip().splitlines()
 
 
 def _write_api() -> None:
@@ -46,9 +75,6 @@ def _write_api() -> None:
         lines += [f"   * - ``bn.{name}``", f"     - {said} (:mod:`{module}`)"]
     lines += ["", ".. toctree::", "   :maxdepth: 1", ""]
     for package, title in PACKAGES.items():
-        found = importlib.util.find_spec(f"bltvs_neuro.{package}")
-        if found is None:
-            continue
         lines.append(f"   {package}")
         (GENERATED / "api" / f"{package}.rst").write_text(_package_page(package, title), "utf-8")
     for module, title in (("cluster", "Clusters"), ("schema", "Words"), ("errors", "Errors")):
@@ -67,25 +93,3 @@ def _package_page(package: str, title: str) -> str:
         short = found.name.removeprefix("bltvs_neuro.")
         text += [f"``{short}``", "-" * (len(short) + 4), "", f".. automodule:: {found.name}", ""]
     return "\n".join(text)
-
-
-def _write_analyses() -> None:
-    lines = [
-        "Tutorials",
-        "=========",
-        "",
-        "Numbered scripts that use the public API only; each makes figures and tables.",
-        "",
-    ]
-    lines += [".. toctree::", "   :maxdepth: 1", ""]
-    for path in sorted(ANALYSES.glob("[0-9][0-9]_*.py")):
-        about = ast.get_docstring(ast.parse(path.read_text("utf-8"))) or path.stem
-        title, _, rest = about.partition("\n")
-        text = [title, "=" * len(title), "", rest.strip(), ""]
-        for figure in sorted((ANALYSES / path.stem).glob("*.png")):
-            shutil.copy(figure, GENERATED / "analyses" / f"{path.stem}-{figure.name}")
-            text += [f".. figure:: {path.stem}-{figure.name}", f"   :alt: {figure.stem}", "", f"   {figure.stem}", ""]
-        text += [f".. literalinclude:: ../../../{path.name}", "   :language: python", ""]
-        (GENERATED / "analyses" / f"{path.stem}.rst").write_text("\n".join(text), "utf-8")
-        lines.append(f"   {path.stem}")
-    (GENERATED / "analyses" / "index.rst").write_text("\n".join(lines) + "\n", "utf-8")
