@@ -234,7 +234,7 @@ def draw(best: xr.Dataset, table: pd.DataFrame, known: pd.DataFrame, unique: pd.
         axes[2].errorbar(x, part["beyond"], error, fmt="o", markersize=2.5, linewidth=0.8, color=colour)
         inside = f"zero inside:\n{part['zero inside'].sum()} of {len(part)}"
         axes[2].text(place, 1.01, inside, ha="center", va="bottom", fontsize=7, transform=axes[2].get_xaxis_transform())
-    names = [f"{s.split()[0].split('/')[1]}, followed" for s in sources]
+    names = [f"{s.split('/')[1].split('@')[0]}, followed" for s in sources]
     names += [f"{'td' if 'bu' in s else 'bu'}, useless" for s in sources]
     axes[2].set_xticks(range(len(names)), names, rotation=30)
     axes[2].axhline(0, color="0.5", linewidth=0.8)
