@@ -48,7 +48,7 @@ figure = plot_rdms(last, categories=categories)
 # The score is a mean over subjects; intervals and tests hold for new stimuli and new subjects. Grey: the noise
 # ceiling.
 
-result = bn.compare_rdms(rdms, brain, similarity="corr_cov", bootstrap=1000, seed=0)
+result = bn.compare_rdms(rdms, brain, similarity="corr_cov", inference=bn.Inference(bootstrap=1000), run=bn.Run(seed=0))
 figure = result.plot_time_course()
 
 # %%
@@ -74,5 +74,5 @@ reference = make_rdms(
     metric="various",
     name=[*(str(name) for name in models["name"].values), "mean behaviour"],
 )
-compared = bn.compare_rdms(reference, brain, similarity="rho-a", bootstrap=0)
+compared = bn.compare_rdms(reference, brain, similarity="rho-a", inference=bn.Inference(bootstrap=0))
 figure = compared.plot_models()

@@ -61,7 +61,9 @@ def main() -> None:
             raise SystemExit(f"{made[name]} holds {origins[name]['reduction']['name']}, the others {REDUCTION}")
         rdms.append(found.assign_coords(name=("rdm", [f"{name}: {state}" for state in found["name"].values])))
     every = xr.concat(rdms, dim="rdm", combine_attrs="drop")
-    result = bn.compare_rdms(every, brain, similarity=SIMILARITY, bootstrap=options.bootstrap, seed=SEED)
+    result = bn.compare_rdms(
+        every, brain, similarity=SIMILARITY, inference=bn.Inference(bootstrap=options.bootstrap), run=bn.Run(seed=SEED)
+    )
 
     table = result.to_frame().set_index("model").loc[[str(name) for name in every["name"].values]].reset_index()
     table.insert(0, "network", [name.partition(": ")[0] for name in table["model"]])

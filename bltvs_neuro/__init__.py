@@ -37,6 +37,7 @@ PUBLIC: dict[str, str] = {
     "write_report": "report",
     "ExtractRun": "extraction.options",
     "Folds": "features.folds",
+    "Inference": "rsa.inference.options",
     "Run": "options",
     "Select": "features.select",
     "show_progress": "progress",

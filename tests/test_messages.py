@@ -96,11 +96,8 @@ def test_a_command_without_the_option_is_told_what_it_has():
 def test_switches_of_commands_can_be_named_by_their_negative():
     from bltvs_neuro.cli.brainscore import score
     from bltvs_neuro.cli.common import flags_of
-    from bltvs_neuro.cli.rsa import rsa
 
     assert flags_of(score)["ceiling=False"] == "--no-ceiling"
-    assert flags_of(rsa)["noise_ceiling=False"] == "--no-noise-ceiling"
-    assert "allow_pickle=False" not in flags_of(rsa)
 
 
 def test_options_of_a_command_by_their_names_in_python():

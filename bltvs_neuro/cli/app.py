@@ -12,6 +12,7 @@ from cyclopts import Parameter
 from .base import app, run
 
 COMMANDS = {
+    "rsa": "rsa:rsa",
     "demo": "demo:demo",
     "extract": "extract:extract",
     "encode": "encode:encode",
@@ -33,7 +34,7 @@ for _name, _place in COMMANDS.items():
     app.command(f"{__package__}.{_place}", name=_name, help=_summary(*_place.split(":")))
 
 LEGACY = (
-    "rsa", "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
+ "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
     "train", "export", "upload",
 )  # fmt: skip
 

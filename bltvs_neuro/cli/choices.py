@@ -193,3 +193,8 @@ def within(array: Any, seconds: tuple[float, float] | None) -> Any:
             f"no time of the neural data lies in {seconds[0]:g} to {seconds[1]:g} s; theirs: {times[0]:g} to {times[-1]:g} s"
         )
     return array.isel({array["time"].dims[0]: kept})
+
+
+def interval_text(low: float, high: float, form: str) -> str:
+    """``"0.1 to 0.3"``, or ``"-"`` where there is no interval."""
+    return "-" if low != low or high != high else f"{low:{form}} to {high:{form}}"

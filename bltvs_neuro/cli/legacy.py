@@ -1,4 +1,4 @@
-"""The commands of the main job: extract, info, verify, rsa, neural, classify, models, demo, brainscore."""
+"""The commands of the main job: extract, info, verify, neural, classify, models, demo, brainscore."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from . import brainscore, evaluate, models, neural, probes, report, rsa, training
+from . import brainscore, evaluate, models, neural, probes, report, training
 from .common import Settings, set_up_logging
 
 app = typer.Typer(
@@ -39,7 +39,6 @@ def options(
     set_up_logging(verbose)
 
 
-app.command("rsa")(rsa.rsa)
 app.command("neural")(neural.neural)
 app.command("report")(report.report)
 app.command("classify")(models.classify)

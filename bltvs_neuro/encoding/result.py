@@ -167,9 +167,9 @@ class EncodingResult(_Saved):
 
     kind = "encoding"
 
-    def above_chance(self, level: float = 0.05) -> xr.DataArray:
-        """Targets predicted above chance, false discovery rate ``level`` over all spaces and targets; bool (space, ...)."""
-        return self["q_value"] <= level
+    def above_chance(self, alpha: float = 0.05) -> xr.DataArray:
+        """Targets predicted above chance, false discovery rate ``alpha`` over all spaces and targets; bool (space, ...)."""
+        return self["q_value"] <= alpha
 
     def best(self, score: str = "r2") -> xr.Dataset:
         """The best feature space of each target with a cross-validated margin.
@@ -217,14 +217,14 @@ class PartitionResult(_Saved):
 
     kind = "partition"
 
-    def unique(self, neuroids: np.ndarray | None = None, *, level: float = 0.95) -> pd.DataFrame:
+    def unique(self, neuroids: np.ndarray | None = None, *, confidence: float = 0.95) -> pd.DataFrame:
         """Mean unique variance over neuroids, beyond that of a useless band, with an interval.
 
         Parameters
         ----------
         neuroids : array of positions or bool, optional
             Which to average over; default all that were fitted.
-        level : float
+        confidence : float
             Of the interval.
 
         Returns
@@ -241,13 +241,13 @@ class PartitionResult(_Saved):
         """
         labels = [k for k in ("area", "stream", "timestep") if k in self.dataset.coords]
         rows = []
-        for i, name, time, values in self.unique_by_space(neuroids, level=level):
+        for i, name, time, values in self.unique_by_space(neuroids, confidence=confidence):
             row = {k: self.dataset[k].values[i] for k in labels} | {PART: name}
             rows.append(row | ({} if time is None else {"time": time}) | values)
         return pd.DataFrame(rows)
 
     def unique_by_space(
-        self, neuroids: np.ndarray | None = None, *, level: float = 0.95
+        self, neuroids: np.ndarray | None = None, *, confidence: float = 0.95
     ) -> Iterator[tuple[int, str, Any, dict[str, float]]]:
         """What :meth:`unique` tabulates: number of the space, band, time (None without), and the values by name."""
         if "useless_fold" not in self.dataset:
@@ -265,7 +265,9 @@ class PartitionResult(_Saved):
                 if not there.any():  # shared parts, and neuroids without scores
                     continue
                 one, other = one[there], other[there]
-                low, high = corrected_interval(one - other, n_test, level=level) if len(one) > 1 else (np.nan, np.nan)
+                low, high = (
+                    corrected_interval(one - other, n_test, confidence=confidence) if len(one) > 1 else (np.nan, np.nan)
+                )
                 means = {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
                 time = raw["time"].values[at] if "time" in raw.dims else None
                 yield i, name, time, {**means, "low": low, "high": high}

@@ -141,7 +141,8 @@ def _rsa_course(target: xr.Dataset, label: str, ceilings: tuple[float, float], r
     shapes, notes = _ceiling(ceilings, steps)
     alt = (
         f"{result.label} with {label} over timesteps. Highest: {best[1]}, {best[0]:.3f}. Noise ceiling "
-        f"{ceilings[0]:.3f} to {ceilings[1]:.3f}. Error bars: {result.provenance['options'].get('level', 0.95):.0%} intervals."
+        f"{ceilings[0]:.3f} to {ceilings[1]:.3f}. Error bars: {result.provenance['options'].get('confidence', 0.95):.0%} "
+        "intervals."
     )
     laid_out = layout("timestep", safe(result.label), shapes=shapes, annotations=notes)
     laid_out["xaxis"] |= {"tickvals": steps}

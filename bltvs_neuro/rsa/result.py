@@ -6,30 +6,33 @@ import json
 import logging
 import os
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..cluster import Cluster, map_tasks
+from ..cluster import map_tasks
 from ..durable import whole_file
-from ..errors import DataError, SpecError, listed, unknown
+from ..errors import DataError, listed
+from ..features.folds import OnMismatch
 from ..foreign.netcdf import load_netcdf
 from ..neural.labelled import align_rdms, rdm_stimulus_ids
+from ..options import Run
 from ..schema import RDM
 from ..stats import LEAST_DOF, adjust_p_values
-from ..stats.multiple import CORRECTIONS, Correction
+from ..stats.multiple import Correction
 from .comparing.missing import Missing, drop_missing
 from .comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
 from .inference.bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
 from .inference.ceiling import average_rdms
 from .inference.jackknife import jackknife_rsa
 from .inference.limits import bounded_interval, reasons
-from .inference.tests import TESTS, TestName, model_tests
-from .inference.variance import OVER, Over, Spread
+from .inference.options import Inference
+from .inference.tests import model_tests
+from .inference.variance import Over, Spread
 from .provenance import describe, versions
 from .rdms.convert import as_rdms
 
@@ -41,8 +44,6 @@ log = logging.getLogger(__name__)
 TARGET_COORDS = ("roi", "time")
 MODEL_COORDS = ("area", "stream", "timestep")
 FORMAT = "bltvs_neuro.rsa.result/3"
-Variance = Literal["jackknife", "bootstrap"]
-VARIANCES: tuple[Variance, ...] = ("jackknife", "bootstrap")
 
 
 def compare_rdms(
@@ -50,16 +51,10 @@ def compare_rdms(
     brain: Any,
     *,
     similarity: str = "corr_cov",
-    bootstrap: int = 1000,
-    variance: Variance = "jackknife",
-    over: Literal["auto", "both", "stimuli", "subjects"] = "auto",
-    test: TestName = "t",
-    correction: Correction = "fdr",
-    level: float = 0.95,
+    inference: Inference = Inference(),
     missing: Missing = "raise",
-    on_mismatch: Literal["raise", "intersect"] = "raise",
-    seed: int = 0,
-    cluster: Cluster | None = None,
+    on_mismatch: OnMismatch = "raise",
+    run: Run = Run(),
 ) -> RsaResult:
     """Compare model RDMs with the RDMs of brains.
 
@@ -73,31 +68,15 @@ def compare_rdms(
         RDM of a roi and time counts as a subject.
     similarity : str
         A name in :data:`SIMILARITIES`.
-    bootstrap : int
-        Bootstrap samples: for ``best_share``, how often each model is the best of all (0 leaves it out; tau-a has none), and
-        for ``variance="bootstrap"``.
-    variance : {"jackknife", "bootstrap"}
-        Where standard errors, intervals and t tests come from. ``"jackknife"``: leaving stimuli and subjects out, with the
-        surplus of pairs removed (:mod:`~bltvs_neuro.rsa.inference.jackknife`); exact to repeat, and calibrated (see the guide).
-        ``"bootstrap"``: rsatoolbox's corrected dual bootstrap, the same numbers; conservative for models that are
-        unrelated to the brain.
-    over : {"auto", "both", "stimuli", "subjects"}
-        What intervals and t tests generalise to. ``"auto"``: both, or stimuli where a roi has one subject only; its results
-        then hold for that subject.
-    test : {"t", "sign_flip"}
-        See :func:`~bltvs_neuro.rsa.inference.tests.model_tests`.
-    correction : {"fdr", "fdr_by", "holm", "bonferroni", "none"}
-        For the families of all models and targets (against zero; against the ceiling) and of all pairs of models and targets.
-    level : float
-        Of the intervals.
+    inference : Inference
+        Standard errors, intervals and tests.
     missing : {"raise", "drop"}
         What to do about NaN: refuse, or drop the stimuli whose dissimilarities are missing and say which.
     on_mismatch : {"raise", "intersect"}
         What to do when the sets of stimuli differ.
-    seed : int
-        The same samples serve every target, so that targets can be compared.
-    cluster : str or distributed.Client, optional
-        A Dask cluster (:data:`bltvs_neuro.cluster.Cluster`) whose workers compare and bootstrap a roi and time each.
+    run : Run
+        Seed (the same samples serve every target, so that targets can be compared) and cluster (whose workers compare a
+        roi and time each).
 
     Returns
     -------
@@ -121,20 +100,21 @@ def compare_rdms(
     >>> brain = make_rdms(
     ...     rdms.sel(rdm=0).values + noise, acts.stimulus_ids, metric="correlation", subject=["s1", "s2", "s3"]
     ... )
-    >>> result = compare_rdms(rdms, brain, bootstrap=100)
+    >>> result = compare_rdms(rdms, brain, inference=bn.Inference(bootstrap=100))
     >>> result.best()[["area", "stream", "timestep"]].values.tolist()
     [['V1', 'bu', 0]]
     """
     kind = similarity_name(similarity)
-    check_choices(bootstrap, variance, over, test, correction, level)
     models, brains = as_rdms(rdms), as_rdms(brain)
     inputs = {"models": describe(models), "brain": describe(brains)}
     models, brains = align_rdms(models, brains, on_mismatch=on_mismatch, names=("the models", "the neural data"))
     models, brains = drop_missing(models, brains, missing)
     names = _model_names(models)
     targets = list(_targets(brains))
-    chosen = _Choices(kind, bootstrap, variance, over, test, level, seed)
-    tables = map_tasks(_compare, targets, shared=(models.values, names, chosen), cluster=cluster)
+    with run.limited():
+        tables = map_tasks(
+            _compare, targets, shared=(models.values, names, kind, inference, run.seed), cluster=run.cluster
+        )
     target_coords = [coords for coords, _ in targets]
     data = xr.concat(tables, dim="target", join="outer")
     for key in TARGET_COORDS:
@@ -143,57 +123,34 @@ def compare_rdms(
     for key in MODEL_COORDS:
         if key in models.coords and models[key].dims == (RDM,):
             data = data.assign_coords({key: ("model", models[key].values)})
-    data = _correct(data, correction)
+    data = _correct(data, inference.correction)
     options = {
-        "similarity": kind, "bootstrap": bootstrap, "variance": variance, "over": over, "test": test, "correction": correction,
-        "level": level, "missing": missing, "on_mismatch": on_mismatch, "seed": seed,
+        "similarity": kind, **asdict(inference), "missing": missing, "on_mismatch": on_mismatch, "seed": run.seed,
     }  # fmt: skip
     provenance = {
         "format": FORMAT,
         "options": options,
         "inputs": inputs,
         "n_stimuli": len(rdm_stimulus_ids(models)),
-        "interval": f"score ± t(dof) × standard error ({variance}), level {level}, within -1 to 1; none for dof below 1",
+        "interval": f"score ± t(dof) × standard error ({inference.variance}), confidence {inference.confidence}, "
+        "within -1 to 1; none for dof below 1",
         "versions": versions(),
     }
     data.attrs = {"provenance": json.dumps(provenance, default=str)}
     return RsaResult(data)
 
 
-def check_choices(bootstrap: int, variance: str, over: str, test: str, correction: str, level: float) -> None:
-    """Raise SpecError for choices of :func:`compare_rdms` that do not exist."""
-    for what, got, valid in (
-        ("variance", variance, VARIANCES),
-        ("bootstrap factor", over, ("auto", *OVER)),
-        ("test", test, TESTS),
-        ("correction", correction, tuple(CORRECTIONS)),
-    ):
-        if got not in valid:
-            raise unknown(what, got, valid)
-    if bootstrap < (2 if variance == "bootstrap" else 0):
-        raise SpecError(f"a variance needs at least 2 bootstrap samples; got {bootstrap}")
-    if not 0 < level < 1:
-        raise SpecError(f"an interval's level lies between 0 and 1; got {level}")
-
-
-class _Choices(NamedTuple):
-    """What the comparison with every target shares."""
-
-    similarity: str
-    bootstrap: int
-    variance: Variance
-    over: Literal["auto", "both", "stimuli", "subjects"]
-    test: TestName
-    level: float
-    seed: int
-
-
 def _compare(
-    target: tuple[dict[str, Any], xr.DataArray], models: np.ndarray[Any, Any], names: list[str], choices: _Choices
+    target: tuple[dict[str, Any], xr.DataArray],
+    models: np.ndarray[Any, Any],
+    names: list[str],
+    kind: str,
+    inference: Inference,
+    seed: int,
 ) -> xr.Dataset:
     """Compare the models with the subjects of one roi and time."""
     coords, subjects = target
-    kind, bootstrap, variance, over, test, level, seed = choices
+    over, bootstrap = inference.over, inference.bootstrap
     chosen: Over = ("both" if len(subjects) > 1 else "stimuli") if over == "auto" else over
     if over == "auto" and len(subjects) == 1:
         log.warning("%s: one subject; inference is over stimuli only and there is no noise ceiling", coords or "data")
@@ -204,7 +161,7 @@ def _compare(
             f"{_where(coords)}the RDM of subject {listed(who)} does not vary, so that no {kind} with it is defined; leave it out"
         )
     found: Spread
-    if variance == "bootstrap":
+    if inference.variance == "bootstrap":
         found = bootstrap_rsa(models, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
     else:
         found = jackknife_rsa(models, subjects.values, kind, over=chosen)
@@ -212,7 +169,7 @@ def _compare(
     if len(undefined):
         log.warning("%s is undefined (NaN) for RDMs without variance: %s", kind, listed(names[i] for i in undefined))
     share = _best_share(found, models, subjects.values, kind, bootstrap, seed)
-    return _table(found, share, names, [str(s) for s in subjects["subject"].values], test, level, seed)
+    return _table(found, share, names, [str(s) for s in subjects["subject"].values], inference, seed)
 
 
 def _where(coords: dict[str, Any]) -> str:
@@ -257,14 +214,13 @@ def _table(
     share: np.ndarray[Any, Any],
     names: list[str],
     subjects: list[str],
-    test: TestName,
-    level: float,
+    inference: Inference,
     seed: int,
 ) -> xr.Dataset:
     se = np.sqrt(found.variance)
     ceiling_se = np.where(found.ceiling_dof >= LEAST_DOF, np.sqrt(found.ceiling_variance), np.nan)
-    low, high, cut = bounded_interval(found.mean, se, found.dof, level)
-    p = model_tests(found, test, seed=seed)
+    low, high, cut = bounded_interval(found.mean, se, found.dof, inference.confidence)
+    p = model_tests(found, inference.test, seed=seed)
     return xr.Dataset(
         {
             "score": ("model", found.mean),

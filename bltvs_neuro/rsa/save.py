@@ -236,7 +236,7 @@ def heat_maps(models: xr.DataArray, brain: xr.DataArray) -> xr.DataArray:
         np.concatenate([chosen, models.values[rows]]),
         rdm_stimulus_ids(models),
         metric=str(models.attrs.get("metric", "")),
-        name=labels + [n.replace("@t", ", timestep ") for n in names],
+        name=labels + [n.replace("@", ", timestep ") for n in names],
     )
 
 

@@ -139,7 +139,7 @@ def peak_latency(
     *,
     reduce: Literal["best_timestep", "mean_timestep"] = "best_timestep",
     n_samples: int = 1000,
-    level: float = 0.95,
+    confidence: float = 0.95,
     seed: int = 0,
 ) -> pd.DataFrame:
     """Find when each site fits best, with a bootstrap interval over subjects.
@@ -151,7 +151,7 @@ def peak_latency(
         Which curve over time has the peak: at each time the best timestep of the mean over subjects, or the mean over timesteps.
     n_samples : int
         Bootstrap samples of subjects; the whole curve is averaged and its peak found anew in each.
-    level : float
+    confidence : float
         Of the percentile interval.
     seed : int
         The same samples serve all sites, so that differences of latencies can be formed from ``samples``.
@@ -173,7 +173,7 @@ def peak_latency(
             rows.append((str(site), np.nan, np.nan, np.nan, np.nan, np.full(n_samples, np.nan)))
             continue
         samples = times[_peak(_curve(counts, x, reduce))] if subjects > 1 else np.full(n_samples, np.nan)
-        low, high = np.quantile(samples, [(1 - level) / 2, (1 + level) / 2])
+        low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
         rows.append((str(site), times[_peak(curve)], low, high, np.nanmax(curve), samples))
     return pd.DataFrame(rows, columns=["site", "latency", "ci_low", "ci_high", "peak", "samples"])
 

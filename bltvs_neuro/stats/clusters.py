@@ -28,9 +28,9 @@ class ClusterTest(NamedTuple):
     n_permutations: int
     exact: bool
 
-    def significant(self, level: float = 0.05) -> NDArray[np.bool_]:
-        """Points in clusters with p <= ``level``."""
-        return np.isin(self.labels, 1 + np.flatnonzero(self.p_values <= level))
+    def significant(self, alpha: float = 0.05) -> NDArray[np.bool_]:
+        """Points in clusters with p <= ``alpha``."""
+        return np.isin(self.labels, 1 + np.flatnonzero(self.p_values <= alpha))
 
 
 def find_clusters(

@@ -70,15 +70,15 @@ def corrected_dual_variance(
 
 
 def t_interval(
-    estimate: ArrayLike, standard_error: ArrayLike, dof: ArrayLike, level: float = 0.95
+    estimate: ArrayLike, standard_error: ArrayLike, dof: ArrayLike, confidence: float = 0.95
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Two-sided interval ``estimate ± t(dof) * standard_error`` at ``level``; NaN for fewer than :data:`LEAST_DOF` degrees.
+    """Two-sided interval ``estimate ± t(dof) * standard_error`` at ``confidence``; NaN for fewer than :data:`LEAST_DOF` degrees.
 
     Below one degree of freedom the quantiles of t grow without a bound: at 0.01 degrees they pass 1e100.
     """
-    if not 0 < level < 1:
-        raise SpecError(f"an interval's level lies between 0 and 1; got {level}")
+    if not 0 < confidence < 1:
+        raise SpecError(f"an interval's confidence lies between 0 and 1; got {confidence}")
     center, half = np.asarray(estimate, dtype=np.float64), np.asarray(standard_error, dtype=np.float64)
     degrees = np.asarray(dof, dtype=np.float64)
-    half = half * sps.t.ppf(0.5 + level / 2, np.where(degrees >= LEAST_DOF, degrees, np.nan))
+    half = half * sps.t.ppf(0.5 + confidence / 2, np.where(degrees >= LEAST_DOF, degrees, np.nan))
     return center - half, center + half

@@ -7,6 +7,7 @@ import os
 
 import pytest
 
+from bltvs_neuro.rsa.inference.options import Inference
 from tests.running import bltvs as run_bltvs
 
 NOWHERE = "nowhere.h5"
@@ -134,7 +135,7 @@ def test_what_an_earlier_result_had_and_the_new_one_has_not_is_removed(tmp_path)
     ids = [f"s{i}" for i in range(8)]
     models = make_rdms(rng.random((2, 28)), ids, metric="m", name=["a", "b"])
     brain = make_rdms(rng.random((3, 28)), ids, metric="m", subject=["1", "2", "3"])
-    result = compare_rdms(models, brain, bootstrap=20)
+    result = compare_rdms(models, brain, inference=Inference(bootstrap=20))
     save_comparison(result, models, brain, tmp_path / "x", formats=("png", "pdf"))
     (tmp_path / "x_notes.png").touch()
     save_comparison(result, models, brain, tmp_path / "x", formats=(), overwrite=True)

@@ -15,6 +15,7 @@ from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural import make_rdms, make_responses, rdm_stimulus_ids, to_netcdf
 from bltvs_neuro.rsa import compute_rdms, load_result
+from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.store import open_store
 
 N = 8
@@ -50,7 +51,7 @@ def store(tmp_path_factory):
 def brain(store, tmp_path_factory):
     """RDMs of three subjects and two rois that are V4/bu at timestep 2 with noise, stimuli in another order."""
     with open_store(store) as acts:
-        true = compute_rdms(acts, sites="V4/bu", timesteps=2)
+        true = compute_rdms(acts, sites=Select("V4/bu", timesteps=2))
     rng = np.random.default_rng(0)
     ids = np.array(rdm_stimulus_ids(true))
     from bltvs_neuro.neural import select_stimuli
@@ -67,14 +68,16 @@ def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, 
     )
     assert done.exit_code == 0, done.stderr
     assert "the store's weights are untrained" in done.stderr
-    assert "V4/bu@t2" in done.stdout
+    assert "V4/bu@2" in done.stdout
     result = load_result(tmp_path / "rsa.nc")
-    assert result.best()["model"].tolist() == ["V4/bu@t2"]
+    assert result.best()["model"].tolist() == ["V4/bu@2"]
     from bltvs_neuro.rsa import compare_rdms
     from bltvs_neuro.rsa.rdms.neural import brain_rdms
 
     with open_store(store) as acts:
-        again = compare_rdms(compute_rdms(acts), brain_rdms(brain, roi="IT"), similarity="pearson", bootstrap=20)
+        again = compare_rdms(
+            compute_rdms(acts), brain_rdms(brain, roi="IT"), similarity="pearson", inference=Inference(bootstrap=20)
+        )
     np.testing.assert_allclose(result.data["score"], again.data["score"], rtol=1e-12)
     np.testing.assert_allclose(result.data["ci_low"], again.data["ci_low"], rtol=1e-12)
     of_models = result.provenance["inputs"]["models"]["attrs"]
@@ -92,14 +95,14 @@ def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, 
 
 def test_choices_of_the_model_side(store, brain, tmp_path):
     common = ["--neural", brain, "--bootstrap", 0, "--figures", "none"]
-    done = bltvs("rsa", store, *common, "--choose", "mean", "--areas", "V4", "--streams", "bu", "-o", tmp_path / "m")
+    done = bltvs("rsa", store, *common, "--combine", "mean", "--areas", "V4", "--streams", "bu", "-o", tmp_path / "m")
     assert done.exit_code == 0, done.stderr
     assert pd.read_csv(tmp_path / "m.csv")["model"].unique().tolist() == ["V4/bu"]
     assert not list(tmp_path.glob("*.png"))
-    done = bltvs("rsa", store, *common, "--choose", "streams", "--timesteps", "1:3", "-o", tmp_path / "s")
+    done = bltvs("rsa", store, *common, "--combine", "streams", "--timesteps", "1:3", "-o", tmp_path / "s")
     assert done.exit_code == 0, done.stderr
     models = pd.read_csv(tmp_path / "s.csv")["model"].unique().tolist()
-    assert sorted(models) == ["V1/bu+td@t1", "V1/bu+td@t2", "V4/bu+td@t1", "V4/bu+td@t2"]
+    assert sorted(models) == ["V1/bu+td@1", "V1/bu+td@2", "V4/bu+td@1", "V4/bu+td@2"]
 
 
 def test_responses_become_rdms_per_subject_and_roi(store, tmp_path):
@@ -112,7 +115,7 @@ def test_responses_become_rdms_per_subject_and_roi(store, tmp_path):
     )
     file = to_netcdf(responses, tmp_path / "responses.nc")
     done = bltvs(
-        "rsa", store, "--neural", file, "--neural-metric", "crossnobis", "--folds", "run", "--bootstrap", 0,
+        "rsa", store, "--neural", file, "--neural-metric", "crossnobis", "--folds-by", "run", "--bootstrap", 0,
         "--figures", "none", "-o", tmp_path / "r",
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
@@ -123,7 +126,7 @@ def test_responses_become_rdms_per_subject_and_roi(store, tmp_path):
 
 def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
     with open_store(store) as acts:
-        true = compute_rdms(acts, sites="V4/bu", timesteps=2)
+        true = compute_rdms(acts, sites=Select("V4/bu", timesteps=2))
     rng = np.random.default_rng(0)
     times = np.arange(0, 0.3, 0.05)
     rows = [(s, t) for s in "abcdef" for t in times]
@@ -142,8 +145,10 @@ def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
     assert json.loads(data.attrs["provenance"])["options"]["seed"] == 0
     assert (tmp_path / "m_time_matrix.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "m_clusters.csv"))
-    early = bltvs("rsa", store, "--neural", file, "--window", "400:500", "-o", tmp_path / "w")
-    assert early.exit_code == 1 and "no neural time lies in 400:500 ms; there are 0 to 250" in early.stderr
+    early = bltvs("rsa", store, "--neural", file, "--time", "400:500ms", "-o", tmp_path / "w")
+    assert (
+        early.exit_code == 1 and "no time of the neural data lies in 0.4 to 0.5 s; theirs: 0 to 0.25 s" in early.stderr
+    )
 
 
 def test_what_cannot_be_compared_is_one_sentence(store, brain, tmp_path):
@@ -154,10 +159,9 @@ def test_what_cannot_be_compared_is_one_sentence(store, brain, tmp_path):
         (["--neural", brain, "--areas", "V7"], "unknown area 'V7'"),
         (["--neural", brain, "--roi", "MT"], "unknown roi 'MT'"),
         (["--neural", brain, "--similarity", "r2"], "unknown similarity"),
-        (["--neural", brain, "--choose", "all"], "unknown choice of model RDMs"),
         (["--neural", brain, "--option", "x"], "an option is written name=value"),
-        (["--neural", brain, "--window", "0:100"], "these neural data have no time"),
-        (["--neural", brain, "--folds", "run"], "--folds is for responses"),
+        (["--neural", brain, "--time", "0:100ms"], "--time is for neural data with time; these have none"),
+        (["--neural", brain, "--folds-by", "run"], "--folds-by is for responses"),
         (["--neural", brain, "--figures", "gif"], "unknown figure format 'gif'"),
         (["--neural", brain, "--categories", "kind"], "unknown column of the stimuli 'kind'"),
     )
@@ -233,7 +237,7 @@ def bids(store, tmp_path):
 @pytest.mark.parametrize("subject", ["01", "sub-02"])
 def test_runs_of_names_and_of_events_are_folds(store, bids, tmp_path, subject):
     done = bltvs(
-        "rsa", store, "--neural", bids, "--subject", subject, "--neural-metric", "crossnobis", "--folds", "run",
+        "rsa", store, "--neural", bids, "--subject", subject, "--neural-metric", "crossnobis", "--folds-by", "run",
         "--option", f"labels={tmp_path / 'names.tsv'}", "--roi", "V1", "--bootstrap", 0, "-o", tmp_path / "out",
     )  # fmt: skip
     assert done.exit_code == 0, done.output

@@ -42,10 +42,10 @@ def test_rdms(client, acts, monkeypatch):
     monkeypatch.chdir(acts.parent)  # workers are in another folder
     with bn.open_store("acts.h5") as store:
         here = bn.compute_rdms(store)
-        there = bn.compute_rdms(store, cluster=client)
+        there = bn.compute_rdms(store, run=bn.Run(cluster=client))
         assert here.identical(there)
         assert here.values.tobytes() == there.values.tobytes()
-        by_euclid = bn.compute_rdms(store, metric="euclidean", combine="mean_timesteps", cluster=client)
+        by_euclid = bn.compute_rdms(store, metric="euclidean", combine="mean_timesteps", run=bn.Run(cluster=client))
         assert by_euclid.identical(bn.compute_rdms(store, metric="euclidean", combine="mean_timesteps"))
 
 
@@ -59,9 +59,9 @@ def test_comparisons(client, acts, variance):
     )  # fmt: skip
     with bn.open_store(acts) as store:
         rdms = bn.compute_rdms(store)
-    options = dict(similarity="corr_cov", bootstrap=50, variance=variance, seed=3)
-    here = bn.compare_rdms(rdms, brain, **options).data
-    there = bn.compare_rdms(rdms, brain, **options, cluster=client).data
+    options = dict(similarity="corr_cov", inference=bn.Inference(bootstrap=50, variance=variance))
+    here = bn.compare_rdms(rdms, brain, run=bn.Run(seed=3), **options).data
+    there = bn.compare_rdms(rdms, brain, run=bn.Run(seed=3, cluster=client), **options).data
     assert here.identical(there)
     assert here["roi"].values.tolist() == ["V1", "IT"]
 

@@ -105,12 +105,12 @@ def test_what_counts_as_named():
 def test_rsa_computes_what_was_named_or_refuses():
     acts = make_store(12, p=12)
     with pytest.raises(SpecError, match="timestep 7 does not exist"):
-        jobs_of_store(acts, "all", "7", None)
+        jobs_of_store(acts, "all@7", None)
     sites = {name: acts[name] for name in ("V4/bu", "V4/td")}
-    with pytest.raises(DataError, match="no chosen site .*V4/bu, V4/td.* is active at timestep 0: it has no RDM there"):
-        jobs_of_store(sites, "all", "0,1", None)
+    with pytest.raises(SpecError, match="nothing that was chosen has timestep 0"):
+        jobs_of_store(sites, Select(timesteps="0,1"), None)
     with pytest.raises(DataError, match="V1: both streams are needed side by side; chosen are V1/bu"):
-        jobs_of_store(acts, ["V1/bu", "V4/bu", "V4/td"], "all", "concat_streams")
+        jobs_of_store(acts, ["V1/bu", "V4/bu", "V4/td"], "concat_streams")
 
 
 @pytest.mark.parametrize(

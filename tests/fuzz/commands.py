@@ -114,7 +114,7 @@ def parameters(command: str) -> list[Option]:
         name = one.keys[-1] if one.keys else one.field_info.name
         positional = one.field_info.is_positional
         options.append(Option(str(name), None if positional or not flags else flags[0], one.hint is not bool))
-    return [one for one in options if one.name != "compile_cells"]
+    return [one for one in options if one.name != "compile"]
 
 
 def _legacy_parameters(parts: list[str]) -> list[Option]:

@@ -10,6 +10,7 @@ import numpy as np
 import xarray as xr
 
 from bltvs_neuro.errors import StoreError
+from bltvs_neuro.rsa.inference.options import Inference
 
 from ..store import made
 from .target import Target
@@ -79,7 +80,9 @@ def _results(root: Path) -> dict[str, Path]:
         ids = list(acts.stimulus_ids)
         brain = make_rdms(rng.random((3, 276)), ids, metric="correlation", subject=list("abc"))
         responses = make_responses(rng.standard_normal((24, 3)), ids, neuroid_coords={"roi": list("xyy")})
-        compare_rdms(compute_rdms(acts), brain, similarity="correlation", bootstrap=20).to_netcdf(root / "rsa.nc")
+        compare_rdms(compute_rdms(acts), brain, similarity="correlation", inference=Inference(bootstrap=20)).to_netcdf(
+            root / "rsa.nc"
+        )
         fit_encoding(acts, responses, solver=Ridge(on_edge="ignore"), cv=Folds(3)).save(root / "encoding.nc")
         shared = partition_encoding(
             acts,

@@ -14,6 +14,7 @@ from bltvs_neuro.encoding import BandedRidge, Ridge, fit_encoding, partition_enc
 from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural.labelled import make_rdms
+from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.store import SiteLayout, open_writer
 
 from ..store import made
@@ -66,7 +67,9 @@ def files(tmp_path_factory) -> Files:
             rng.random((6, n * (n - 1) // 2)), list(ids), metric="correlation", subject=["a", "b", "c"] * 2,
             roi=["IT<script>"] * 3 + ["V1"] * 3,
         )  # fmt: skip
-        compare_rdms(rdms, brain, similarity="correlation", bootstrap=20).to_netcdf(folder / "rsa.nc")
+        compare_rdms(rdms, brain, similarity="correlation", inference=Inference(bootstrap=20)).to_netcdf(
+            folder / "rsa.nc"
+        )
         responses = xr.DataArray(
             rng.standard_normal((n, 6)),
             dims=("presentation", "neuroid"),

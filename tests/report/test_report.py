@@ -61,7 +61,7 @@ def test_the_page_holds_the_store_s_rdms_and_results(files, tmp_path):
     assert [o["label"] for o in partition["options"]] and len(encoding["options"]) == 12
     option = rsa["options"][0]
     assert option["columns"] == ["area", "timestep", "score", "low", "high"]
-    first = load_result(files.rsa).data.isel(target=0).sel(model="V1/bu@t0")["score"].item()
+    first = load_result(files.rsa).data.isel(target=0).sel(model="V1/bu@0")["score"].item()
     assert option["rows"][0][:3] == ["V1", "0", f"{first:.3g}"]
 
 

@@ -16,6 +16,7 @@ from bltvs_neuro.rsa.comparing.commonality import commonality
 from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES
 from bltvs_neuro.rsa.inference.ceiling import noise_ceiling
 from bltvs_neuro.rsa.inference.limits import bounded_interval
+from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.stats import t_interval
 from bltvs_neuro.training.evaluation.evaluate import _intervals
 
@@ -59,7 +60,7 @@ def check(result) -> None:
 )  # fmt: skip
 def test_small_designs(seed, subjects, stimuli, similarity, tied, noise) -> None:
     models, brain = design(seed, subjects, stimuli, tied=tied, noise=noise)
-    check(compare_rdms(models, brain, similarity=similarity, bootstrap=5))
+    check(compare_rdms(models, brain, similarity=similarity, inference=Inference(bootstrap=5)))
 
 
 @pytest.mark.parametrize("over", ["stimuli", "subjects", "both"])
@@ -67,7 +68,11 @@ def test_small_designs(seed, subjects, stimuli, similarity, tied, noise) -> None
 def test_every_way_to_a_variance(over, variance) -> None:
     for seed in range(8):
         models, brain = design(seed, 3, 5)
-        check(compare_rdms(models, brain, similarity="spearman", bootstrap=20, over=over, variance=variance))
+        check(
+            compare_rdms(
+                models, brain, similarity="spearman", inference=Inference(bootstrap=20, variance=variance, over=over)
+            )
+        )
 
 
 def test_below_one_degree_of_freedom_there_is_a_reason_and_nothing_else() -> None:
@@ -82,7 +87,7 @@ def test_below_one_degree_of_freedom_there_is_a_reason_and_nothing_else() -> Non
     found = 0
     for seed in range(60):
         models, brain = design(seed, 3, 5, noise=0.3)
-        frame = compare_rdms(models, brain, similarity="pearson", bootstrap=0).to_frame()
+        frame = compare_rdms(models, brain, similarity="pearson", inference=Inference(bootstrap=0)).to_frame()
         few = frame[frame["dof"] < 1]
         found += len(few)
         assert few["reason"].str.contains("degrees of freedom, fewer than 1; use more stimuli or subjects").all()
@@ -95,7 +100,7 @@ def test_intervals_end_at_the_range_and_say_so() -> None:
     assert high[0] == 1 and cut.tolist() == [True, False]
     np.testing.assert_allclose([low[0], high[1]], [0.9 - 2.5706 * 0.2, 0.1 + 2.5706 * 0.01], atol=1e-4)
     models, brain = design(0, 3, 6, noise=0.02)
-    result = compare_rdms(models, brain, similarity="pearson", bootstrap=0)
+    result = compare_rdms(models, brain, similarity="pearson", inference=Inference(bootstrap=0))
     frame = result.to_frame()
     assert frame["ci_cut"].dtype == bool and (frame["ci_high"][frame["ci_cut"]] == 1).any()
     assert "within -1 to 1" in result.provenance["interval"]
@@ -105,7 +110,7 @@ def test_a_model_that_does_not_vary_has_a_reason_and_no_numbers(tmp_path) -> Non
     models, brain = design(0, 4, 8)
     values = models.values.copy()
     values[1] = 0.5
-    result = compare_rdms(models.copy(data=values), brain, similarity="corr_cov", bootstrap=10)
+    result = compare_rdms(models.copy(data=values), brain, similarity="corr_cov", inference=Inference(bootstrap=10))
     check(result)
     result.to_netcdf(tmp_path / "r.nc")
     frame = load_result(tmp_path / "r.nc").to_frame().set_index("model")
@@ -113,12 +118,16 @@ def test_a_model_that_does_not_vary_has_a_reason_and_no_numbers(tmp_path) -> Non
     assert np.isnan(frame.loc["b", ["score", "p_zero", "p_ceiling"]].astype(float)).all()
     assert frame.loc[["a", "c"], "reason"].tolist() == ["", ""]
     others = compare_rdms(
-        models.isel(rdm=[0, 2]), brain, similarity="corr_cov", bootstrap=10, correction="none"
+        models.isel(rdm=[0, 2]), brain, similarity="corr_cov", inference=Inference(bootstrap=10, correction="none")
     ).to_frame()
     np.testing.assert_allclose(frame.loc[["a", "c"], "score"], others["score"])
     assert set(result.best()["model"]) <= {"a", "c"}
     for options in ({"test": "sign_flip"}, {"variance": "bootstrap"}):
-        check(compare_rdms(models.copy(data=values), brain, similarity="corr_cov", bootstrap=10, **options))
+        check(
+            compare_rdms(
+                models.copy(data=values), brain, similarity="corr_cov", inference=Inference(bootstrap=10, **options)
+            )
+        )
     assert (
         result.plot_models()
         and compare_rdms(models.copy(data=values), brain, similarity="tau-a").to_frame()["score"][1] == 0
@@ -130,9 +139,11 @@ def test_a_subject_that_does_not_vary_is_named() -> None:
     values = brain.values.copy()
     values[2] = 0.7
     with pytest.raises(DataError, match="the RDM of subject p2 does not vary, so that no pearson with it is defined"):
-        compare_rdms(models, brain.copy(data=values), similarity="pearson", bootstrap=0)
+        compare_rdms(models, brain.copy(data=values), similarity="pearson", inference=Inference(bootstrap=0))
     assert np.isfinite(
-        compare_rdms(models, brain.copy(data=values), similarity="tau-a", bootstrap=0).to_frame()["score"]
+        compare_rdms(models, brain.copy(data=values), similarity="tau-a", inference=Inference(bootstrap=0)).to_frame()[
+            "score"
+        ]
     ).all()
 
 
@@ -175,7 +186,7 @@ def test_one_picture_has_no_interval() -> None:
 def test_one_model_one_subject_one_roi() -> None:
     models, brain = design(0, 1, 8, models=1)
     brain = brain.assign_coords(roi=("rdm", ["V1"]))
-    result = compare_rdms(models, brain, similarity="spearman", bootstrap=10)
+    result = compare_rdms(models, brain, similarity="spearman", inference=Inference(bootstrap=10))
     check(result)
     assert isinstance(result.data, xr.Dataset) and result.plot_models() and len(result.best()) == 1
     assert np.isnan(result.to_frame()["p_ceiling"]).all() and len(result.pairs_frame()) == 0

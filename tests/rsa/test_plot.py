@@ -10,6 +10,7 @@ from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.rsa.figures.comparison import plot_matrix, plot_models, plot_time_course
 from bltvs_neuro.rsa.figures.rdm import classical_scaling, plot_rdms, plot_trajectories
 from bltvs_neuro.rsa.figures.time import plot_time_matrix
+from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.rsa.result import compare_rdms
 from bltvs_neuro.rsa.time import peak_latency, time_matrix
 
@@ -47,7 +48,7 @@ def brain(sites):
 
 @pytest.fixture(scope="module")
 def result(sites, brain):
-    return compare_rdms(sites, brain, bootstrap=30)
+    return compare_rdms(sites, brain, inference=Inference(bootstrap=30))
 
 
 def text(figure: Figure, tmp_path) -> str:
@@ -148,7 +149,7 @@ def test_time_matrix_marks_clusters_and_peaks(tmp_path):
 
 
 def test_models_without_timesteps_have_no_time_course(models92, human_it):
-    result = compare_rdms(models92, human_it, bootstrap=5)
+    result = compare_rdms(models92, human_it, inference=Inference(bootstrap=5))
     with pytest.raises(
         DataError, match="needs models with area, stream, timestep; they have no area, stream, timestep"
     ):

@@ -11,9 +11,11 @@ from rsatoolbox.rdm import calc_rdm
 from scipy.spatial.distance import pdist
 
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.select import Select
 from bltvs_neuro.features.tiles import unit_blocks
 from bltvs_neuro.neural import select_stimuli
 from bltvs_neuro.neural.labelled import make_responses, rdm_stimulus_ids
+from bltvs_neuro.options import Run
 from bltvs_neuro.rsa.rdms.compute import compute_rdms
 from bltvs_neuro.rsa.rdms.metrics import METRICS
 from bltvs_neuro.stats import noise_precision
@@ -49,7 +51,9 @@ def site(n_steps: int = 3, status=("constant", "active", "active"), dtype=np.flo
 def test_metrics_are_rsatoolboxs(ours, theirs, transform, memory):
     x = patterns()
     expected = transform(calc_rdm(Dataset(x.copy()), method=theirs).dissimilarities)
-    np.testing.assert_allclose(compute_rdms(x, stimulus_ids=IDS, metric=ours, memory=memory), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        compute_rdms(x, stimulus_ids=IDS, metric=ours, run=Run(memory=8 * (memory))), expected, atol=1e-12
+    )
 
 
 def test_cosine_is_scipys():
@@ -66,7 +70,9 @@ def test_mahalanobis_is_rsatoolboxs(kind, memory):
     precision = noise_precision(RNG.normal(size=(80, P)) @ RNG.normal(size=(P, P)), kind)
     full = np.diag(precision) if kind == "diag" else precision
     expected = calc_rdm(Dataset(x.copy()), method="mahalanobis", noise=full).dissimilarities
-    ours = compute_rdms(x, stimulus_ids=IDS, metric="mahalanobis", noise_precision=precision, memory=memory)
+    ours = compute_rdms(
+        x, stimulus_ids=IDS, metric="mahalanobis", noise_precision=precision, run=Run(memory=8 * (memory))
+    )
     np.testing.assert_allclose(ours, expected, rtol=1e-10)
 
 
@@ -96,7 +102,9 @@ def test_crossnobis_is_rsatoolboxs_also_unbalanced(noise, memory):
     precision = None if noise == "none" else noise_precision(RNG.normal(size=(80, P)), noise)
     full = np.diag(precision) if noise == "diag" else precision
     expected = calc_rdm(dataset, method="crossnobis", descriptor="stim", cv_descriptor="run", noise=full)
-    ours = compute_rdms(responses, metric="crossnobis", folds="run", noise_precision=precision, memory=memory)
+    ours = compute_rdms(
+        responses, metric="crossnobis", folds="run", noise_precision=precision, run=Run(memory=8 * (memory))
+    )
     np.testing.assert_allclose(in_order(ours), expected.dissimilarities, rtol=1e-10, atol=1e-12)
 
 
@@ -121,7 +129,9 @@ def test_cv_euclidean_is_crossnobis_without_noise_and_unbiased():
 def test_poisson_is_rsatoolboxs():
     responses, dataset = presentations()
     expected = calc_rdm(dataset, method="poisson", descriptor="stim").dissimilarities
-    np.testing.assert_allclose(in_order(compute_rdms(responses, metric="poisson", memory=9000)), expected, atol=1e-12)
+    np.testing.assert_allclose(
+        in_order(compute_rdms(responses, metric="poisson", run=Run(memory=72000))), expected, atol=1e-12
+    )
     with pytest.raises(DataError, match="negative values"):
         compute_rdms(patterns(0), stimulus_ids=IDS, metric="poisson")
 
@@ -135,7 +145,7 @@ def test_poisson_cv_is_the_mean_over_folds_of_which_rsatoolbox_keeps_the_last():
             dataset.measurements.copy(), obs_descriptors={"stim": dataset.obs_descriptors["stim"], "run": relabelled}
         )
         folds.append(calc_rdm(again, method="poisson_cv", descriptor="stim", cv_descriptor="run").dissimilarities)
-    ours = compute_rdms(responses, metric="poisson_cv", folds="run", memory=7000)
+    ours = compute_rdms(responses, metric="poisson_cv", folds="run", run=Run(memory=56000))
     np.testing.assert_allclose(in_order(ours), np.mean(folds, axis=0), atol=1e-12)
 
 
@@ -149,7 +159,7 @@ def test_large_offsets_do_not_cancel():
     x = RNG.normal(size=(N, 500))
     for metric in ("correlation", "sqeuclidean"):
         near = compute_rdms(x, stimulus_ids=IDS, metric=metric).values
-        far = compute_rdms(x + 1e6, stimulus_ids=IDS, metric=metric, memory=8 * N * 3 * 50).values
+        far = compute_rdms(x + 1000000.0, stimulus_ids=IDS, metric=metric, run=Run(memory=8 * (8 * N * 3 * 50))).values
         np.testing.assert_allclose(far, near, rtol=1e-8)
     # float32 data with a large mean: rsatoolbox computes in float32 and goes negative
     y = (x * 1e-3 + 100).astype(np.float32)
@@ -180,18 +190,18 @@ def test_constant_pattern_is_nan_and_logged(caplog):
 def test_values_that_are_not_finite_raise_with_the_site():
     array = site()
     array.values[2, 1, 0, 0, 0] = np.nan
-    with pytest.raises(DataError, match=r"V1/bu@t1 holds values that are not finite in 1 of 12 rows \(rows 2\)"):
+    with pytest.raises(DataError, match=r"V1/bu@1 holds values that are not finite in 1 of 12 rows \(rows 2\)"):
         compute_rdms({"V1/bu": array})
 
 
 def test_store_gives_one_labelled_rdm_per_site_and_active_timestep(caplog):
     acts = {"V1/bu": site(), "V1/td": site(status=("active", "constant", "active"), seed=1)}
     with caplog.at_level(logging.INFO):
-        rdms = compute_rdms(acts, metric="sqeuclidean", memory=2000)
-    assert rdms["name"].values.tolist() == ["V1/bu@t1", "V1/bu@t2", "V1/td@t0", "V1/td@t2"]
+        rdms = compute_rdms(acts, metric="sqeuclidean", run=Run(memory=16000))
+    assert rdms["name"].values.tolist() == ["V1/bu@1", "V1/bu@2", "V1/td@0", "V1/td@2"]
     assert rdms["timestep"].values.tolist() == [1, 2, 0, 2]
     assert rdms["stream"].values.tolist() == ["bu", "bu", "td", "td"]
-    assert "V1/bu is constant over stimuli at timesteps 0: left out" in caplog.text
+    assert "V1/bu@0, V1/td@1 are constant over stimuli: left out" in caplog.text
     x = acts["V1/td"].values[:, 2].reshape(N, -1).astype(np.float64)
     np.testing.assert_allclose(rdms.values[3], pdist(x, "sqeuclidean") / x.shape[1], rtol=1e-12)
     assert rdm_stimulus_ids(rdms) == tuple(IDS)
@@ -199,18 +209,22 @@ def test_store_gives_one_labelled_rdm_per_site_and_active_timestep(caplog):
 
 def test_constant_site_asked_for_by_name_raises():
     acts = {"V1/bu": site(), "V2/td": site(status=("constant",) * 3)}
-    with pytest.raises(DataError, match="V2/td is constant over stimuli at timesteps 0, 1, 2"):
+    with pytest.raises(
+        SpecError, match="'V2/td' is the same for every stimulus at timesteps 0, 1, 2; active are V2/td at none"
+    ):
         compute_rdms(acts, sites=["V2/td"])
-    with pytest.raises(DataError, match=r"V1/bu is constant over stimuli at timesteps 0.*active at 1, 2"):
-        compute_rdms(acts, sites="V1/bu", timesteps="0:2")
-    assert compute_rdms(acts, timesteps="0:2")["timestep"].values.tolist() == [1]
-    with pytest.raises(SpecError, match="unknown site 'V9/bu'"):
+    with pytest.raises(
+        SpecError, match="'V1/bu' is the same for every stimulus at timesteps 0; active are V1/bu at 1, 2"
+    ):
+        compute_rdms(acts, sites=Select("V1/bu", timesteps="0:2"))
+    assert compute_rdms(acts, sites=Select(timesteps="0:2"))["timestep"].values.tolist() == [1]
+    with pytest.raises(SpecError, match="unknown area 'V9'"):
         compute_rdms(acts, sites=["V9/bu"])
 
 
 def test_mean_over_timesteps_averages_active_activations():
     array = site(dtype=np.float64)
-    ours = compute_rdms({"V1/bu": array}, combine="mean_timesteps", memory=1500)
+    ours = compute_rdms({"V1/bu": array}, combine="mean_timesteps", run=Run(memory=12000))
     x = array.values[:, 1:].mean(axis=1).reshape(N, -1)
     np.testing.assert_allclose(ours.values, compute_rdms(x, stimulus_ids=IDS).values, atol=1e-13)
     assert "timestep" not in ours.coords
@@ -222,8 +236,8 @@ def test_streams_side_by_side():
         "V1/td": site(status=("active",) * 3, seed=2, dtype=np.float64),
         "V2/bu": site(),
     }
-    ours = compute_rdms(acts, combine="concat_streams", memory=1500)
-    assert ours["name"].values.tolist() == ["V1/bu+td@t1", "V1/bu+td@t2"]
+    ours = compute_rdms(acts, combine="concat_streams", run=Run(memory=12000))
+    assert ours["name"].values.tolist() == ["V1/bu+td@1", "V1/bu+td@2"]
     x = np.concatenate([acts[k].values[:, 1].reshape(N, -1) for k in ("V1/bu", "V1/td")], axis=1)
     np.testing.assert_allclose(ours.values[0], compute_rdms(x, stimulus_ids=IDS).values[0], atol=1e-13)
 
@@ -280,7 +294,7 @@ def test_memory_stays_bounded_for_a_wide_site(metric):
     x = np.zeros((50, 100_000), np.float32)
     x[:] = RNG.normal(size=x.shape).astype(np.float32)
     tracemalloc.start()
-    compute_rdms(x, stimulus_ids=[f"s{i}" for i in range(50)], metric=metric, memory=2**21)
+    compute_rdms(x, stimulus_ids=[f"s{i}" for i in range(50)], metric=metric, run=Run(memory=8 * (2**21)))
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 6 * 2**20, f"peak {peak / 2**20:.1f} MiB"  # a full float64 copy takes 38 MiB
@@ -299,7 +313,7 @@ def test_balanced_crossnobis_is_the_general_one_in_any_order_of_rows(monkeypatch
     ids, run = np.tile([f"s{i}" for i in range(n)], runs), np.repeat(np.arange(runs), n)
     order = rng.permutation(n * runs)
     fast = [
-        compute_rdms(x[o], metric="crossnobis", stimulus_ids=ids[o], folds=run[o], memory=m)
+        compute_rdms(x[o], metric="crossnobis", stimulus_ids=ids[o], folds=run[o], run=Run(memory=8 * (m)))
         for o, m in ((np.arange(n * runs), 2**28), (np.arange(n * runs), 5000))
     ]
     moved = compute_rdms(x[order], metric="crossnobis", stimulus_ids=ids[order], folds=run[order])

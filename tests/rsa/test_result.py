@@ -8,8 +8,10 @@ import xarray as xr
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
+from bltvs_neuro.options import Run
 from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa
 from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
+from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.rsa.inference.tests import model_tests
 from bltvs_neuro.rsa.rdms.convert import to_rsatoolbox
 from bltvs_neuro.rsa.result import compare_rdms, load_result
@@ -26,7 +28,7 @@ def models(seed: int = 0) -> xr.DataArray:
         rng.gamma(2, 1, (4, P)),
         IDS,
         metric="correlation",
-        name=["V1/bu@t0", "V1/bu@t1", "IT/bu@t0", "IT/bu@t1"],
+        name=["V1/bu@0", "V1/bu@1", "IT/bu@0", "IT/bu@1"],
         area=["V1", "V1", "IT", "IT"],
         stream="bu",
         timestep=[0, 1, 0, 1],
@@ -45,12 +47,14 @@ def brain(seed: int = 1, subjects=("a", "b", "c", "d"), rois=("EVC", "IT"), sess
 
 @pytest.fixture(scope="module")
 def result():
-    return compare_rdms(models(), brain(), similarity="corr_cov", bootstrap=60, seed=2)
+    return compare_rdms(models(), brain(), similarity="corr_cov", inference=Inference(bootstrap=60), run=Run(seed=2))
 
 
 @pytest.mark.parametrize("variance", ["jackknife", "bootstrap"])
 def test_scores_are_those_of_subject_means_per_roi(variance):
-    result = compare_rdms(models(), brain(), similarity="corr_cov", bootstrap=60, seed=2, variance=variance)
+    result = compare_rdms(
+        models(), brain(), similarity="corr_cov", inference=Inference(bootstrap=60, variance=variance), run=Run(seed=2)
+    )
     b = brain()
     for t, roi in enumerate(("EVC", "IT")):
         data = np.stack([b.values[(b["roi"].values == roi) & (b["subject"].values == s)].mean(axis=0) for s in "abcd"])
@@ -66,7 +70,7 @@ def test_scores_are_those_of_subject_means_per_roi(variance):
         wins = np.bincount(boot.samples["both"][:, :4].argmax(axis=1), minlength=4) / 60
         np.testing.assert_allclose(row["best_share"], wins)
     assert result.data["roi"].values.tolist() == ["EVC", "IT"]
-    assert result.best()["model"].tolist() == ["V1/bu@t1", "IT/bu@t1"]
+    assert result.best()["model"].tolist() == ["V1/bu@1", "IT/bu@1"]
 
 
 def test_correction_is_over_all_models_and_targets(result):
@@ -80,7 +84,13 @@ def test_correction_is_over_all_models_and_targets(result):
 
 def test_order_of_stimuli_does_not_matter(result):
     order = np.random.default_rng(0).permutation(IDS)
-    again = compare_rdms(models(), select_stimuli(brain(), order), similarity="corr_cov", bootstrap=60, seed=2)
+    again = compare_rdms(
+        models(),
+        select_stimuli(brain(), order),
+        similarity="corr_cov",
+        inference=Inference(bootstrap=60),
+        run=Run(seed=2),
+    )
     np.testing.assert_allclose(again.data["se"], result.data["se"], rtol=1e-10)
 
 
@@ -117,14 +127,16 @@ def test_other_files_are_refused(tmp_path):
 
 def test_one_subject_is_bootstrapped_over_stimuli(caplog):
     with caplog.at_level(logging.WARNING):
-        result = compare_rdms(models(), brain(subjects=("a",)), bootstrap=20)
+        result = compare_rdms(models(), brain(subjects=("a",)), inference=Inference(bootstrap=20))
     assert "one subject; inference is over stimuli only" in caplog.text
     assert np.isnan(result.data["ceiling_lower"]).all()
     assert (result.data["dof"] <= 2 * (N - 1)).all()
     assert np.isfinite(result.data["ci_low"]).all()
     for variance, text in (("bootstrap", "one subject cannot be resampled"), ("jackknife", "one subject says nothing")):
         with pytest.raises(SpecError, match=text):
-            compare_rdms(models(), brain(subjects=("a",)), bootstrap=20, over="both", variance=variance)
+            compare_rdms(
+                models(), brain(subjects=("a",)), inference=Inference(bootstrap=20, variance=variance, over="both")
+            )
 
 
 def test_nan_rows_raise_or_are_dropped(caplog):
@@ -133,53 +145,58 @@ def test_nan_rows_raise_or_are_dropped(caplog):
     b.values[2, (i == 4) | (j == 4)] = np.nan
     b.values[3, (i == 4) | (j == 4)] = np.nan
     with pytest.raises(DataError, match=r"22 dissimilarities are missing \(NaN\).*s4.*missing=.drop."):
-        compare_rdms(models(), b, bootstrap=5)
+        compare_rdms(models(), b, inference=Inference(bootstrap=5))
     with caplog.at_level(logging.WARNING):
-        dropped = compare_rdms(models(), b, bootstrap=5, missing="drop")
+        dropped = compare_rdms(models(), b, missing="drop", inference=Inference(bootstrap=5))
     assert "1 of 12 stimuli have missing dissimilarities and are dropped: s4" in caplog.text
     rest = [s for s in IDS if s != "s4"]
-    expected = compare_rdms(select_stimuli(models(), rest), select_stimuli(brain(), rest), bootstrap=5)
+    expected = compare_rdms(
+        select_stimuli(models(), rest), select_stimuli(brain(), rest), inference=Inference(bootstrap=5)
+    )
     np.testing.assert_allclose(dropped.data["se"], expected.data["se"])
     assert dropped.provenance["n_stimuli"] == 11
 
 
 def test_unequal_sets_and_wrong_choices_raise():
     with pytest.raises(DataError, match="2 stimuli are in the models but not in the neural data: s10, s11"):
-        compare_rdms(models(), select_stimuli(brain(), IDS[:10]), bootstrap=5)
+        compare_rdms(models(), select_stimuli(brain(), IDS[:10]), inference=Inference(bootstrap=5))
     for options, text in (
-        ({"over": "stimulus"}, "unknown bootstrap factor 'stimulus'"),
+        ({"over": "stimulus"}, "unknown over 'stimulus'"),
         ({"test": "z"}, "unknown test"),
         ({"correction": "bh"}, "unknown correction"),
-        ({"similarity": "r"}, "unknown similarity"),
-        ({"bootstrap": 1, "variance": "bootstrap"}, "at least 2 bootstrap samples"),
-        ({"bootstrap": -1}, "at least 2 bootstrap samples"),
+        ({"bootstrap": 1, "variance": "bootstrap"}, "bootstrap= is at least 2 here; got 1"),
+        ({"bootstrap": -1}, "bootstrap= is at least 0 here; got -1"),
         ({"variance": "dual"}, "unknown variance 'dual'"),
-        ({"missing": "skip"}, "unknown missing"),
+        ({"confidence": 1.0}, "confidence= lies between 0 and 1; got 1.0"),
+        ({"n_permutations": 0}, "n_permutations= is at least 1; got 0"),
     ):
         with pytest.raises(SpecError, match=text):
-            compare_rdms(models(), brain(), **{"bootstrap": 5, **options})
+            Inference(**options)
+    for options, text in (({"similarity": "r"}, "unknown similarity"), ({"missing": "skip"}, "unknown missing")):
+        with pytest.raises(SpecError, match=text):
+            compare_rdms(models(), brain(), **options)
     twice = models().assign_coords(name=("rdm", ["m", "m", "n", "o"]))
     with pytest.raises(DataError, match="the models' names repeat: m"):
-        compare_rdms(twice, brain(), bootstrap=5)
+        compare_rdms(twice, brain(), inference=Inference(bootstrap=5))
 
 
 def test_rsatoolbox_objects_are_accepted():
-    a = compare_rdms(models(), brain(), bootstrap=5)
-    b = compare_rdms(to_rsatoolbox(models()), to_rsatoolbox(brain()), bootstrap=5)
+    a = compare_rdms(models(), brain(), inference=Inference(bootstrap=5))
+    b = compare_rdms(to_rsatoolbox(models()), to_rsatoolbox(brain()), inference=Inference(bootstrap=5))
     np.testing.assert_array_equal(a.data["se"].values, b.data["se"].values)
 
 
 def test_subjects_that_lack_a_roi_are_nan_there():
     b = brain()
     part = b[~((b["roi"].values == "IT") & (b["subject"].values == "d"))]
-    result = compare_rdms(models(), part, bootstrap=5)
+    result = compare_rdms(models(), part, inference=Inference(bootstrap=5))
     assert result.data["n_subjects"].values.tolist() == [4, 3]
     missing = np.isnan(result.data["score_subject"].sel(subject="d").transpose("target", "model").values)
     np.testing.assert_array_equal(missing.all(axis=1), [False, True])
 
 
 def test_the_92_objects_compared_with_their_models(human_it, models92):
-    result = compare_rdms(models92, human_it, similarity="corr_cov", bootstrap=200)
+    result = compare_rdms(models92, human_it, similarity="corr_cov", inference=Inference(bootstrap=200))
     np.testing.assert_allclose(result.data["ceiling_lower"], 0.4298, atol=5e-5)
     np.testing.assert_allclose(result.data["ceiling_upper"], 0.6958, atol=5e-5)
     assert len(result.data["subject"]) == 4

@@ -65,7 +65,7 @@ def commonality(r2: Mapping[frozenset[str], np.ndarray]) -> dict[frozenset[str],
     return out
 
 
-def corrected_interval(per_fold: np.ndarray, n_test: np.ndarray, *, level: float = 0.95) -> tuple[float, float]:
+def corrected_interval(per_fold: np.ndarray, n_test: np.ndarray, *, confidence: float = 0.95) -> tuple[float, float]:
     """Interval of a mean over folds of one cross-validation, which share training rows.
 
     Parameters
@@ -75,7 +75,7 @@ def corrected_interval(per_fold: np.ndarray, n_test: np.ndarray, *, level: float
         little of how certain the mean is.
     n_test : array
         Test rows of every fold, also of those without a score.
-    level : float
+    confidence : float
 
     Returns
     -------
@@ -103,7 +103,9 @@ def corrected_interval(per_fold: np.ndarray, n_test: np.ndarray, *, level: float
         raise SpecError(f"an interval over folds needs 2 or more; got {folds}")
     tested = float(np.mean(n_test))
     trained = float(np.sum(n_test)) - tested
-    half = student.ppf((1 + level) / 2, folds - 1) * np.sqrt((1 / folds + tested / trained) * np.var(per_fold, ddof=1))
+    half = student.ppf((1 + confidence) / 2, folds - 1) * np.sqrt(
+        (1 / folds + tested / trained) * np.var(per_fold, ddof=1)
+    )
     return float(np.mean(per_fold) - half), float(np.mean(per_fold) + half)
 
 

@@ -48,7 +48,7 @@ def commonality(
     ranks: Literal["no", "yes"] = "no",
     over: Literal["auto", "both", "stimuli", "subjects"] = "auto",
     bootstrap: int = 1000,
-    level: float = 0.95,
+    confidence: float = 0.95,
     seed: int = 0,
 ) -> Commonality:
     """Divide the variance of RDMs that groups of models explain into unique and shared parts.
@@ -65,7 +65,7 @@ def commonality(
         What the bootstrap resamples; ``"auto"``: both, or stimuli for one subject.
     bootstrap : int
         Samples.
-    level : float
+    confidence : float
         Of the intervals, t intervals from corrected bootstrap variances, within -1 to 1.
     seed : int
 
@@ -127,7 +127,7 @@ def commonality(
         variance = corrected_variance(variances[chosen], k if chosen == "subjects" else n)
     dof = {"both": min(n, k), "stimuli": n, "subjects": k}[chosen] - 1
     mean, se = parts_data.mean(axis=0), np.sqrt(variance)
-    low, high, _ = bounded_interval(mean, se, dof, level)
+    low, high, _ = bounded_interval(mean, se, dof, confidence)
     table = pd.DataFrame(
         {
             "part": [" & ".join(names[i] for i in s) for s in subsets],

@@ -23,7 +23,7 @@ def plot_time_course(
     *,
     stream: str | Sequence[str] | None = None,
     target: int = 0,
-    level: float = 0.05,
+    alpha: float = 0.05,
     ceiling: bool = True,
 ) -> Figure:
     """Draw scores over timesteps, one panel per area, one line per stream.
@@ -36,7 +36,7 @@ def plot_time_course(
         Streams to draw; all by default.
     target : int
         Which roi and time, by position.
-    level : float
+    alpha : float
         Filled points: corrected p against zero at most this.
     ceiling : bool
         Whether to show the noise ceiling.
@@ -65,7 +65,7 @@ def plot_time_course(
                 part = frame[(frame["area"] == area) & (frame["stream"] == name)].sort_values("timestep")
                 shift = 0.16 * (i - (len(streams) - 1) / 2)
                 _line(
-                    axis, part, part["timestep"].astype(float) + shift, STREAM_COLOURS.get(name, "black"), name, level
+                    axis, part, part["timestep"].astype(float) + shift, STREAM_COLOURS.get(name, "black"), name, alpha
                 )
             axis.set_title(area, fontweight="bold")
             axis.set_xticks(steps[:: max(1, len(steps) // 6)])
@@ -92,7 +92,7 @@ def plot_time_course(
                 marker="o",
                 markerfacecolor="white",
                 linestyle="",
-                label=f"not above 0 (p > {level:g})",
+                label=f"not above 0 (p > {alpha:g})",
             )
         )
         if shown:
@@ -103,7 +103,7 @@ def plot_time_course(
     return figure
 
 
-def plot_models(result: RsaResult, *, target: int = 0, level: float = 0.05) -> Figure:
+def plot_models(result: RsaResult, *, target: int = 0, alpha: float = 0.05) -> Figure:
     """Draw the score of each model with its interval, subjects as dots, and the noise ceiling, best model first.
 
     Parameters
@@ -111,7 +111,7 @@ def plot_models(result: RsaResult, *, target: int = 0, level: float = 0.05) -> F
     result : RsaResult
     target : int
         Which roi and time, by position.
-    level : float
+    alpha : float
         Filled points: corrected p against zero at most this.
     """
     frame = _of_target(result, target, ()).sort_values("score", ascending=False)
@@ -127,7 +127,7 @@ def plot_models(result: RsaResult, *, target: int = 0, level: float = 0.05) -> F
             own = subjects.values[names.index(str(row.model))]
             axis.plot(own, np.full(len(own), y), "|", color="#888888", markersize=5, zorder=2)
             axis.hlines(y, row.ci_low, row.ci_high, color=STREAM_COLOURS["bu"], zorder=3)
-            full = row.p_zero_corrected <= level
+            full = row.p_zero_corrected <= alpha
             axis.plot(
                 row.score, y, "o", color=STREAM_COLOURS["bu"], markerfacecolor=None if full else "white", zorder=4
             )
@@ -138,7 +138,7 @@ def plot_models(result: RsaResult, *, target: int = 0, level: float = 0.05) -> F
     return figure
 
 
-def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None, level: float = 0.05) -> Figure:
+def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None, alpha: float = 0.05) -> Figure:
     """Draw scores as area × timestep matrices, one panel per stream and roi.
 
     Parameters
@@ -147,7 +147,7 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
         Its models carry area, stream and timestep.
     stream : str or sequence of str, optional
         Streams to draw; all by default.
-    level : float
+    alpha : float
         Dots: corrected p against zero at most this. A frame marks the best cell of each roi. Empty cells: the site is not
         active at this timestep.
     """
@@ -168,7 +168,7 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
             best = of_target.loc[of_target["score"].idxmax()] if of_target["score"].notna().any() else None
             for row, name in enumerate(streams):
                 axis = axes[row, column]
-                image = _cells(axis, of_target[of_target["stream"] == name], areas, steps, level, (low, high))
+                image = _cells(axis, of_target[of_target["stream"] == name], areas, steps, alpha, (low, high))
                 if best is not None and best["stream"] == name:
                     x, y = np.searchsorted(steps, int(best["timestep"])), areas.index(best["area"])
                     axis.add_patch(
@@ -192,7 +192,7 @@ def _cells(
     frame: pd.DataFrame,
     areas: list[str],
     steps: np.ndarray[Any, Any],
-    level: float,
+    alpha: float,
     limits: tuple[float, float],
 ) -> Any:
     score, p = np.full((2, len(areas), len(steps)), np.nan)
@@ -201,7 +201,7 @@ def _cells(
         cell = areas.index(row.area), np.searchsorted(steps, int(row.timestep))
         score[cell], p[cell] = row.score, row.p_zero_corrected
     image = axis.imshow(score, cmap=SCORE_MAP, vmin=limits[0], vmax=limits[1], aspect="auto", origin="lower")
-    y, x = np.nonzero(p <= level)
+    y, x = np.nonzero(p <= alpha)
     middle = sum(limits) / 2
     axis.scatter(
         x, y, s=4, c=["black" if score[a, b] > middle else "white" for a, b in zip(y, x, strict=True)], linewidths=0
@@ -213,12 +213,12 @@ def _cells(
     return image
 
 
-def _line(axis: Axes, part: pd.DataFrame, x: Any, colour: str, name: str, level: float) -> None:
+def _line(axis: Axes, part: pd.DataFrame, x: Any, colour: str, name: str, alpha: float) -> None:
     if part.empty:
         return
     axis.plot(x, part["score"], color=colour, linestyle=STREAM_LINES.get(name, "-"), zorder=3)
     axis.vlines(x, part["ci_low"], part["ci_high"], color=colour, linewidth=0.8, zorder=2)
-    face = [colour if p <= level else "white" for p in part["p_zero_corrected"]]
+    face = [colour if p <= alpha else "white" for p in part["p_zero_corrected"]]
     axis.scatter(
         x,
         part["score"],

@@ -23,7 +23,7 @@ def plot_time_matrix(
     *,
     clusters: Mapping[str, ClusterTest] | None = None,
     peaks: pd.DataFrame | None = None,
-    level: float = 0.05,
+    alpha: float = 0.05,
 ) -> Figure:
     """Draw the similarity of model timesteps with neural time, one panel per site.
 
@@ -31,10 +31,10 @@ def plot_time_matrix(
     ----------
     matrix : TimeMatrix
     clusters : mapping of site to ClusterTest, optional
-        Clusters with p at most ``level`` are outlined.
+        Clusters with p at most ``alpha`` are outlined.
     peaks : pandas.DataFrame, optional
         What :func:`~bltvs_neuro.rsa.time.peak_latency` found: a dot with its interval under each panel.
-    level : float
+    alpha : float
 
     Returns
     -------
@@ -67,7 +67,7 @@ def plot_time_matrix(
             )
             if clusters is not None and site in clusters:
                 mask = np.zeros(values.shape)
-                mask[~np.isnan(values).all(axis=1)] = clusters[site].significant(level)
+                mask[~np.isnan(values).all(axis=1)] = clusters[site].significant(alpha)
                 if mask.any():
                     _outline(axis, mask, (time[0] - half, 2 * half))
             if peaks is not None and site in set(peaks["site"]):

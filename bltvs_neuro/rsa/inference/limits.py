@@ -14,7 +14,7 @@ LOWEST, HIGHEST = -1.0, 1.0
 
 
 def bounded_interval(
-    estimate: ArrayLike, standard_error: ArrayLike, dof: ArrayLike, level: float
+    estimate: ArrayLike, standard_error: ArrayLike, dof: ArrayLike, confidence: float
 ) -> tuple[Array, Array, NDArray[np.bool_]]:
     """A t interval within the range of similarities.
 
@@ -25,7 +25,7 @@ def bounded_interval(
     cut : bool array
         Whether an end lay outside of the range and was moved to it.
     """
-    low, high = t_interval(estimate, standard_error, dof, level)
+    low, high = t_interval(estimate, standard_error, dof, confidence)
     cut = (low < LOWEST) | (high > HIGHEST)
     return np.maximum(low, LOWEST), np.minimum(high, HIGHEST), cut
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -11,11 +11,13 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ...cluster import Cluster, map_tasks
+from ...cluster import map_tasks
 from ...devices import pick_float64_device
 from ...errors import DataError, SpecError, argument, listed, unknown
+from ...features.select import Select, Selection
 from ...features.tiles import Features
 from ...neural.labelled import check_one_subject, make_rdms
+from ...options import Run
 from ...schema import NEUROID, PRESENTATION, STIMULUS_ID
 from .jobs import Combine, Job, jobs_of_response, jobs_of_store
 from .metrics import METRICS, MetricName, Request, check_precision
@@ -31,15 +33,12 @@ def compute_rdms(
     *,
     metric: MetricName = "correlation",
     stimulus_ids: Sequence[str] | None = None,
-    sites: str | Iterable[str] = "all",
-    timesteps: str | int | slice | Iterable[int] = "all",
+    sites: Selection = "all",
     combine: Combine | None = None,
     by: Sequence[str] = (),
     folds: str | Sequence[Any] | None = None,
     noise_precision: ArrayLike | Mapping[str, ArrayLike] | None = None,
-    device: str = "cpu",
-    memory: int = 2**28,
-    cluster: Cluster | None = None,
+    run: Run = Run(),
 ) -> xr.DataArray:
     """Compute RDMs, reading features in tiles so that sites of any size fit.
 
@@ -53,11 +52,9 @@ def compute_rdms(
         A name in :data:`~bltvs_neuro.rsa.METRICS`; its formula and normalisation stand there.
     stimulus_ids : sequence of str, optional
         Ids of the rows of a plain array; repeats are presentations.
-    sites : "all", "V1/bu,V4/td", or iterable of str
-        Sites of a store. With ``"all"``, sites and timesteps constant over stimuli are left out and logged; one
-        asked for by name raises.
-    timesteps : "all", "0:6", int, slice or iterable of int
-        Timesteps of the model.
+    sites : str, iterable of str or Select
+        Of a store (:mod:`bltvs_neuro.features.select`). Sites and timesteps that are constant over stimuli are left out
+        and logged; one asked for by name raises.
     combine : {None, "mean_timesteps", "concat_streams"}
         One RDM per site and timestep; per site, from activations averaged over its active timesteps; or per area and
         timestep, from the features of both streams side by side (steps at which both are active).
@@ -67,13 +64,9 @@ def compute_rdms(
         Cross-validated metrics: the presentation coordinate that names the folds, or one label per row.
     noise_precision : array (features,) or (features, features), or mapping site -> array, optional
         For ``mahalanobis`` and ``crossnobis``; see :func:`bltvs_neuro.stats.noise_precision`.
-    device : str
-        ``"cpu"`` (BLAS) or a torch device such as ``"cuda"``. Kernels are summed in float64 on either.
-    memory : int
-        Bytes for one tile of features. The RDM itself (8 bytes times stimuli squared) comes on top.
-    cluster : str or distributed.Client, optional
-        A Dask cluster (:data:`bltvs_neuro.cluster.Cluster`) whose workers compute a site and timestep each; they must
-        see the store under the same name.
+    run : Run
+        Device (kernels are summed in float64 on any), memory (an eighth of it for one tile of features; the RDM itself,
+        8 bytes times stimuli squared, comes on top), cluster (whose workers compute a site and timestep each).
 
     Returns
     -------
@@ -101,14 +94,14 @@ def compute_rdms(
     """
     if metric not in METRICS:
         raise unknown("metric", metric, list(METRICS))
-    jobs = _jobs(activations, stimulus_ids, sites, timesteps, combine, by)
+    jobs = _jobs(activations, stimulus_ids, sites, combine, by)
     if METRICS[metric].crossvalidated == "yes" and folds is None:
         raise SpecError(
             f"metric {metric!r} is cross-validated: pass {argument('folds')}, the name of a presentation coordinate "
             "('run', 'session', 'repetition') or one label per row"
         )
-    if device != "cpu" and cluster is None:
-        device = str(pick_float64_device(device))
+    if run.cluster is None:
+        pick_float64_device(run.device)  # refused before anything is computed
     tasks, ids = [], None
     for job in jobs:
         grouping = Folds(
@@ -123,7 +116,8 @@ def compute_rdms(
         precision = noise_precision.get(job.site) if isinstance(noise_precision, Mapping) else noise_precision
         n_features = Features(job.parts, job.name).n_features
         tasks.append(_Task(job, grouping, check_precision(cast(Any, precision), metric, n_features)))
-    rows = map_tasks(_rdm, tasks, shared=(metric, device, memory), cluster=cluster)
+    with run.limited():
+        rows = map_tasks(_rdm, tasks, shared=(metric, run.device, run.bytes // 8), cluster=run.cluster)
     assert ids is not None
     names = {key for job in jobs for key in job.coords}
     coords = {key: _column([job.coords.get(key) for job in jobs]) for key in sorted(names)}
@@ -142,16 +136,15 @@ class _Task:
 
 def _rdm(task: _Task, metric: MetricName, device: str, memory: int) -> NDArray[np.float64]:
     """Dissimilarities of all pairs, (n_pairs,)."""
-    features = Features(task.job.parts, task.job.name)
-    square = METRICS[metric].compute(Request(features, task.grouping, task.precision, device, memory))
+    features, where = Features(task.job.parts, task.job.name), str(pick_float64_device(device))
+    square = METRICS[metric].compute(Request(features, task.grouping, task.precision, where, memory))
     return _condensed(square, task.grouping.stimulus_ids, task.job.name)
 
 
 def _jobs(
     activations: Activations,
     stimulus_ids: Sequence[str] | None,
-    sites: str | Iterable[str],
-    timesteps: str | int | slice | Iterable[int],
+    sites: Selection,
     combine: Combine | None,
     by: Sequence[str],
 ) -> list[Job]:
@@ -172,10 +165,10 @@ def _jobs(
             check_one_subject(activations)
             return jobs_of_response(activations, by)
         name = str(activations.name or "activations")
-        return jobs_of_store({name: activations}, "all", timesteps, combine)
+        return jobs_of_store({name: activations}, Select("all", timesteps=Select.read(sites).timesteps), combine)
     if by:
         raise SpecError(f"{argument('by')} groups the neuroids of responses; a store has sites")
-    return jobs_of_store(activations, sites, timesteps, combine)
+    return jobs_of_store(activations, sites, combine)
 
 
 def _fold_labels(job: Job, folds: str | Sequence[Any] | None) -> Sequence[Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -11,7 +11,8 @@ import numpy as np
 import xarray as xr
 
 from ...errors import DataError, SpecError, listed, unknown
-from ...schema import NEUROID, STIMULUS_ID, STREAMS, TIMESTEP, parse_names, parse_timesteps, spelled_out
+from ...features.select import Select, Selection, at_moment, by_site, select, statuses_of
+from ...schema import NEUROID, STIMULUS_ID, STREAMS, TIMESTEP, spelled_out
 
 log = logging.getLogger(__name__)
 
@@ -30,50 +31,47 @@ class Job:
     coords: Mapping[str, Any] = field(default_factory=dict)
 
 
-def jobs_of_store(
-    acts: Mapping[str, xr.DataArray],
-    sites: str | Iterable[str],
-    timesteps: str | int | slice | Iterable[int],
-    combine: Combine | None,
-) -> list[Job]:
-    """Jobs for the sites of a store, in the store's order."""
+def jobs_of_store(acts: Mapping[str, xr.DataArray], sites: Selection, combine: Combine | None) -> list[Job]:
+    """Jobs for the sites of a store, in the store's order; what is the same for every stimulus is left out.
+
+    Raises
+    ------
+    SpecError
+        A name that does not exist, or what was named and has no RDM; see :func:`bltvs_neuro.features.select.select`.
+    """
     if combine is not None and combine not in COMBINATIONS:
         raise unknown("combine", combine, COMBINATIONS)
-    available = tuple(str(s) for s in getattr(acts, "sites", tuple(acts)))
-    everything = isinstance(sites, str) and sites == "all"
-    names = available if everything else parse_names(sites, available, "site")
-    arrays = {name: acts[name] for name in names}
-    steps = {name: _steps(name, array, timesteps, everything) for name, array in arrays.items()}
-    ids = {name: tuple(str(s) for s in array[STIMULUS_ID].values) for name, array in arrays.items()}
-    for name, own in ids.items():
-        if len(set(own)) != len(own):
-            raise DataError(f"{name}: stimulus ids repeat; repeats belong on a presentation dimension")
-    jobs: list[Job] = []
+    if all(TIMESTEP not in array.dims for array in acts.values()):
+        return [Job(name, name, (array,), _ids(name, array), _site_coords(name)) for name, array in acts.items()]
+    chosen = select(sites, statuses_of(acts), constant=False)
+    if chosen.left_out:
+        log.info("%s are constant over stimuli: left out", listed(chosen.left_out))
+    steps = by_site(chosen.moments)
+    arrays = {name: acts[name] for name in steps}
+    ids = {name: _ids(name, array) for name, array in arrays.items()}
     if combine == "concat_streams":
-        jobs = _beside(arrays, steps, ids, named=not everything)
+        jobs = _beside(arrays, steps, ids, named=bool(spelled_out(Select.read(sites).areas)))
+    elif combine == "mean_timesteps":
+        jobs = [Job(name, name, (_at(a, steps[name]),), ids[name], _site_coords(name)) for name, a in arrays.items()]
     else:
-        for name, array in arrays.items():
-            coords = _site_coords(name)
-            if TIMESTEP not in array.dims:
-                jobs.append(Job(name, name, (array,), ids[name], coords))
-            elif combine == "mean_timesteps" and steps[name]:
-                jobs.append(Job(name, name, (_at(array, steps[name]),), ids[name], coords))
-            elif combine is None:
-                for t in steps[name]:
-                    part = _at(array, [t]).isel({TIMESTEP: 0})
-                    jobs.append(Job(f"{name}@t{t}", name, (part,), ids[name], {**coords, TIMESTEP: t}))
-    missing = [t for t in spelled_out(timesteps) if not any(int(t) in some for some in steps.values())]
-    if missing and any(TIMESTEP in array.dims for array in arrays.values()):
-        raise DataError(
-            f"no chosen site ({listed(names)}) is active at timestep {listed(missing)}: it has no RDM there"
-        )
+        jobs = [
+            Job(str(one), one.site, (at_moment(acts, one),), ids[one.site], {**_site_coords(one.site), TIMESTEP: one.timestep})
+            for one in chosen.moments
+        ]  # fmt: skip
     if not jobs:
-        raise DataError(f"nothing to compute: no chosen site ({listed(names)}) is active at the chosen timesteps")
+        raise DataError(f"nothing to compute: no chosen area has both streams ({listed(steps)})")
     return jobs
 
 
+def _ids(name: str, array: xr.DataArray) -> tuple[str, ...]:
+    own = tuple(str(s) for s in array[STIMULUS_ID].values)
+    if len(set(own)) != len(own):
+        raise DataError(f"{name}: stimulus ids repeat; repeats belong on a presentation dimension")
+    return own
+
+
 def _beside(
-    arrays: Mapping[str, xr.DataArray], steps: Mapping[str, list[int]], ids: Mapping[str, tuple[str, ...]], *, named: bool,
+    arrays: Mapping[str, xr.DataArray], steps: Mapping[str, Sequence[int]], ids: Mapping[str, tuple[str, ...]], *, named: bool,
 ) -> list[Job]:  # fmt: skip
     """Both streams of an area side by side, at timesteps where both are active."""
     areas = dict.fromkeys(name.partition("/")[0] for name in arrays)
@@ -91,31 +89,8 @@ def _beside(
         for t in [t for t in steps[both[0]] if t in steps[both[1]]]:
             parts = tuple(_at(arrays[site], [t]).isel({TIMESTEP: 0}) for site in both)
             coords = {"area": area, "stream": "+".join(STREAMS), TIMESTEP: t}
-            jobs.append(Job(f"{area}/{'+'.join(STREAMS)}@t{t}", area, parts, ids[both[0]], coords))
+            jobs.append(Job(f"{area}/{'+'.join(STREAMS)}@{t}", area, parts, ids[both[0]], coords))
     return jobs
-
-
-def _steps(name: str, array: xr.DataArray, timesteps: str | int | slice | Iterable[int], all_sites: bool) -> list[int]:
-    """Timesteps of one site to use; constant ones are left out with a log line, or refused where asked for by name."""
-    if TIMESTEP not in array.dims:
-        return []
-    own = [int(t) for t in array[TIMESTEP].values] if TIMESTEP in array.coords else list(range(array.sizes[TIMESTEP]))
-    by_number = not (isinstance(timesteps, str) and timesteps == "all")
-    wanted = list(parse_timesteps(timesteps, max(own) + 1)) if by_number else own
-    status = array["status"].values if "status" in array.coords else ["active"] * len(own)
-    state = {t: str(s) for t, s in zip(own, status, strict=True)}
-    constant = [t for t in wanted if state.get(t) == "constant"]
-    absent = [t for t in wanted if state.get(t, "absent") == "absent"]
-    active = [t for t in wanted if state.get(t) == "active"]
-    if not all_sites and (not active or (by_number and (constant or absent))):
-        raise DataError(
-            f"{name} is {'constant over stimuli' if constant else 'not active'} at timesteps "
-            f"{listed(constant or absent)}: it has no RDM there; it is active at "
-            f"{listed(t for t in own if state[t] == 'active') or 'none'}"
-        )
-    if constant:
-        log.info("%s is constant over stimuli at timesteps %s: left out", name, listed(constant))
-    return active
 
 
 def _at(array: xr.DataArray, steps: Sequence[int]) -> xr.DataArray:
