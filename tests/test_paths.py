@@ -80,3 +80,31 @@ def test_what_lies_at_a_path(tmp_path):
     assert regular(tmp_path / "file") == tmp_path / "file"
     with pytest.raises(OSError, match="is a named pipe and no file"):
         regular(tmp_path / "pipe")
+
+
+def test_weights_that_are_a_pipe_are_refused(tmp_path):
+    from bltvs_neuro.errors import WeightsError
+    from bltvs_neuro.model.released.weights import read_weights
+
+    for name in ("w.pt", "w.safetensors"):
+        os.mkfifo(tmp_path / name)
+        with pytest.raises(WeightsError, match="is a named pipe and no file"):
+            read_weights(tmp_path / name, name)
+
+
+def test_a_name_that_is_too_long_is_no_picture(tmp_path):
+    from bltvs_neuro import StimulusSet
+    from bltvs_neuro.errors import StimulusError
+
+    (tmp_path / "stimuli.csv").write_text(f"stimulus_id,path\na,{'x' * 5000}.png\n")
+    with pytest.raises(StimulusError, match="1 of 1 files are missing"):
+        StimulusSet.open(tmp_path / "stimuli.csv")
+
+
+def test_a_folder_is_no_store():
+    from bltvs_neuro.errors import StoreError
+    from bltvs_neuro.store import describe, verify
+
+    for use in (verify, describe):
+        with pytest.raises(StoreError, match=r"\. is a folder and no store"):
+            use("")

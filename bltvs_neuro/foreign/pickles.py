@@ -7,6 +7,7 @@ few functions a pickle may call are written here and look at what they are given
 
 from __future__ import annotations
 
+import logging
 import math
 import mmap
 import pickletools
@@ -18,6 +19,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+
+log = logging.getLogger(__name__)
 
 MOST_DEPTH = 64
 MOST_VALUES = 10**8
@@ -311,7 +314,8 @@ def loads_pickle(data: Any, what: str) -> Any:
     except _Refused as error:
         raise DataError(f"{what} is not a pickle of plain arrays: {error}; it was not loaded") from None
     except (ValueError, TypeError, LookupError, ArithmeticError, AttributeError, MemoryError, RecursionError) as error:
-        raise DataError(f"{what} is damaged or truncated (pickle): {' '.join(str(error).split())[:200]}") from None
+        log.debug("%s: %s", what, error)  # an inner word of the reader, which says nothing to people
+        raise DataError(f"{what} is damaged or truncated (pickle); copy it again") from None
 
 
 def _run(data: Any) -> Any:

@@ -210,7 +210,7 @@ def read_table(
             "a stimulus set lists every stimulus once, presentations belong to the responses"
         )
     paths = [path.parent / value for value in text[path_column]]
-    missing = [str(file) for file in paths if not file.is_file()]
+    missing = [str(file) for file in paths if not_a_file(file)]
     if missing:
         raise StimulusError(f"{path}: {len(missing)} of {len(paths)} files are missing: {listed(missing, 4)}")
     metadata = {

@@ -33,6 +33,8 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         There is no store, or its labels are damaged.
     """
     path = Path(path)
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder and no store")
     state = _finished(path) if path.exists() else _unfinished(path)
     spec: StoreSpec = state.pop("spec")
     return {

@@ -66,6 +66,8 @@ def verify(path: str | os.PathLike[str]) -> Report:
     path = Path(path)
     folder = parts_folder(path)
     report = Report(path)
+    if path.is_dir():
+        raise StoreError(f"{path} is a folder and no store")
     if path.exists():
         _finished(path, report)
     elif (folder / SPEC_FILE).exists():

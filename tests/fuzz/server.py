@@ -7,6 +7,7 @@ watches the time. Started as ``python -m tests.fuzz.server``.
 from __future__ import annotations
 
 import faulthandler
+import importlib
 import json
 import os
 import resource
@@ -94,7 +95,12 @@ def serve() -> None:
     all_targets()
     import torch
 
-    import bltvs_neuro.cli.app  # noqa: F401
+    from bltvs_neuro.cli.app import COMMANDS, LEGACY
+
+    for place in COMMANDS.values():
+        importlib.import_module(f"bltvs_neuro.cli.{place.partition(':')[0]}")
+    if LEGACY:
+        importlib.import_module("bltvs_neuro.cli.legacy")
 
     torch.set_num_threads(1)
     _limit_memory()

@@ -142,7 +142,9 @@ TARGETS: dict[str, Target] = {
         for suffix in TABLES
     },
     **{
-        f"stimuli-brick-{suffix[1:]}": Target(partial(_brick, suffix), _opened, covers=f"stimuli:{suffix}")
+        f"stimuli-brick-{suffix[1:]}": Target(
+            partial(_brick, suffix), _opened, free=("*",), covers=f"stimuli:{suffix}"
+        )  # the name of the dataset says what the ids are
         for suffix in BRICKS
     },
     "training-folder": Target(_classes, _read_classes, ("*.png",), named=True, covers="data:imagefolder"),

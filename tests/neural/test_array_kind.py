@@ -241,3 +241,10 @@ def test_commands(tmp_path):
     assert "choose one with --option id_column=image" in out
     out = run_bltvs("neural", str(tmp_path / "t.csv"), "--option", "id_column=label", "--option", "columns=v2")
     assert "responses, 2 presentation x 1 neuroid" in out.output
+
+
+def test_an_array_of_one_number_is_neither(tmp_path):
+    np.save(tmp_path / "x.npy", np.array(3.0))
+    (tmp_path / "x.stimuli.txt").write_text("a\nb\n")
+    with pytest.raises(DataError, match=r"shape \(\)"):
+        load_rdms(tmp_path / "x.npy", format="rdm_array")

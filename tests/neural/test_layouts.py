@@ -76,6 +76,12 @@ def test_algonauts2023_pickled_names_only_when_allowed(algonauts2023):
     assert named.roi_streams.values[:5].tolist() == ["first"] * 3 + ["fifth"] * 2
 
 
+def test_algonauts2023_masks_of_one_hemisphere(algonauts2023):
+    (algonauts2023 / "roi_masks/rh.streams_challenge_space.npy").unlink()
+    with pytest.raises(DataError, match="has masks of one hemisphere only: streams; fetch the others, too"):
+        load_responses(algonauts2023)
+
+
 def test_algonauts2023_problems(algonauts2023):
     image = next(algonauts2023.glob("training_split/training_images/train-0003*"))
     image.rename(image.with_name("train-0005_nsd-72999.png"))

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from ... import datasets
 from ...errors import WeightsError, argument, listed
+from ...paths import regular
 from .tensors import REMEDY, check_tensors, kind, too_large, why_unread
 
 log = logging.getLogger(__name__)
@@ -72,6 +73,8 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
         The file cannot be read, or holds anything but dense tensors of finite numbers (nothing in it is executed).
     """
     try:
+        if isinstance(source, Path):
+            regular(source)
         if name.endswith(".safetensors"):
             content = _read_safetensors(source)
         else:

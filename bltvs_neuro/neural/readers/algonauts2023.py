@@ -86,7 +86,13 @@ def read(
         used += [file, *masks]
     if len({len(table) for table, _ in values}) != 1:
         raise DataError(f"the hemispheres of {path} have different numbers of images: {[len(t) for t, _ in values]}")
-    joined = {name: np.concatenate([families[name] for _, families in values]) for name in values[0][1]}
+    shared = [name for name in values[0][1] if all(name in families for _, families in values)]
+    one_sided = sorted({name for _, families in values for name in families} - set(shared))
+    if one_sided:
+        raise DataError(
+            f"{path / 'roi_masks'} has masks of one hemisphere only: {listed(one_sided)}; fetch the others, too"
+        )
+    joined = {name: np.concatenate([families[name] for _, families in values]) for name in shared}
     if roi is not None and not joined:
         raise DataError(f"{path / 'roi_masks'} has no masks in challenge space to choose {argument('roi')} by")
     keep = choose_rois(joined, roi) if joined else np.ones(sum(table.shape[1] for table, _ in values), dtype=bool)

@@ -88,7 +88,7 @@ def to_condensed(values: Any, what: str, *, asymmetric: Asymmetric = "raise") ->
         if first != last:
             stack = array if first else np.moveaxis(array, -1, 0)  # (n, n, rdm) -> (rdm, n, n)
             return square_to_condensed(stack, what=what, asymmetric=asymmetric), stack.shape[-1]
-    if array.ndim <= 2 and array.size:
+    if array.ndim in (1, 2) and array.size:
         rows = array.reshape(1, -1) if array.ndim == 1 or array.shape[1] == 1 else array
         n = n_stimuli(rows.shape[1])
         if n:

@@ -17,7 +17,7 @@ _MAX_BYTES = 512 << 20
 
 def parts_folder(path: Path) -> Path:
     """The folder of parts that belongs to a store."""
-    return path.with_name(path.name + PARTS_SUFFIX)
+    return path.parent / (path.name + PARTS_SUFFIX)
 
 
 def write_spec(folder: Path, spec: StoreSpec) -> None:
