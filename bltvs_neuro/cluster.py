@@ -200,6 +200,12 @@ def _task(function: Callable[..., Any], item: Any, shared: _Packed) -> tuple[Any
 
 
 class _Kept(logging.Handler):
+    """Warnings and errors of a task, which travel with its result.
+
+    ``Client.forward_logging`` brings no Python warnings, does not say when the last message has come, and where workers are
+    threads of this process it sends a message round without end.
+    """
+
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
         self.messages: list[tuple[str, int, str]] = []

@@ -1,5 +1,6 @@
 """Pages of the documentation that follow from the package: one per module of the API, and the help of every command."""
 
+import ast
 import importlib
 import os
 import pkgutil
@@ -68,8 +69,10 @@ def _help(name: str) -> list[str]:
 def _write_api() -> None:
     lines = ["API reference", "=============", "", "The public names, as ``import bltvs_neuro as bn`` gives them:", ""]
     lines += [".. list-table::", "   :widths: 30 70", ""]
-    for name in sorted(bltvs_neuro.PUBLIC, key=str.lower):
-        module = f"bltvs_neuro.{bltvs_neuro.PUBLIC[name]}"
+    stub = ast.parse(Path(bltvs_neuro.__file__).with_suffix(".pyi").read_text("utf-8"))
+    homes = {alias.name: node.module for node in stub.body if isinstance(node, ast.ImportFrom) for alias in node.names}
+    for name in sorted(homes, key=str.lower):
+        module = f"bltvs_neuro.{homes[name]}"
         said = (getattr(bltvs_neuro, name).__doc__ or "").strip().split("\n")[0]
         said = said if callable(getattr(bltvs_neuro, name)) else "A table."
         lines += [f"   * - ``bn.{name}``", f"     - {said} (:mod:`{module}`)"]

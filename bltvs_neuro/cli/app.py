@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
-from .base import app, run
+from . import base
+from .base import app
 
 COMMANDS = {
     "rsa": "rsa:rsa",
@@ -33,31 +32,40 @@ def _summary(module: str, function: str) -> str:
 for _name, _place in COMMANDS.items():
     app.command(f"{__package__}.{_place}", name=_name, help=_summary(*_place.split(":")))
 
-LEGACY = (
- "neural", "report", "classify", "models", "decode", "drive", "brainscore", "evaluate",
-    "train", "export", "upload",
-)  # fmt: skip
-
-
-def _pass_on(name: str) -> None:
-    @app.command(name=name, help_flags=[], version_flags=[])
-    def command(*tokens: Annotated[str, Parameter(show=False, allow_leading_hyphen=True)]) -> int:
-        from typer.main import get_command
-
-        from .base import Settings
-        from .legacy import app as old
-
-        try:
-            get_command(old).main([*(["--debug"] if Settings.debug else []), name, *tokens], prog_name="bltvs")
-        except SystemExit as end:
-            return int(end.code or 0)
-        return 0
-
-    command.__doc__ = name
+LEGACY = {
+    "neural": "List the readers of neural data, or say what a file holds.",
+    "decode": "Decode a label of the stimuli from every site and timestep.",
+    "drive": "Find images that drive channels of a site.",
+    "report": "Show stores and results as one interactive page.",
+    "classify": "Name what the model sees, timestep by timestep.",
+    "models": "List the models: parameters, multiply-accumulates, receptive fields.",
+    "evaluate": "Measure accuracy at every timestep.",
+    "train": "Train a model.",
+    "export": "Export a trained model as a folder.",
+    "upload": "Send an exported model to the Hugging Face hub.",
+    "brainscore": "Brain-Score: scores, a submission, its checks.",
+}
+"""Commands that another parser still reads, with what they do."""
 
 
 for _name in LEGACY:
-    _pass_on(_name)
+    app.command(lambda: None, name=_name, help=LEGACY[_name])
+
+
+def run(tokens: Sequence[str]) -> int:
+    """Run the command line and give its exit code."""
+    name = next((token for token in tokens if not token.startswith("-")), None)
+    if name not in LEGACY:
+        return base.run(tokens)
+    from typer.main import get_command
+
+    from .legacy import app as old
+
+    try:
+        get_command(old).main(list(tokens), prog_name="bltvs")
+    except SystemExit as end:
+        return int(end.code or 0)
+    return 0
 
 
 def main() -> None:

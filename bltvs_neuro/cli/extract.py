@@ -134,7 +134,7 @@ def _show_plan(
     from ..extraction.plan import check_disk, human_bytes, make_plan, usual_reductions
     from ..extraction.precision import placed, warn_if_slow
     from ..extraction.reduce import Reduction
-    from ..extraction.run import auto_batch_size
+    from ..extraction.share import auto_batch_size
     from ..extraction.sites import select_states
 
     where = pick_device(names[0])

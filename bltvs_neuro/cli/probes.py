@@ -65,8 +65,8 @@ def decode(
         table.add_column(column, justify="left" if column == "site" else "right")
     for site, part in course.groupby("site", sort=False):
         cells = {
-            int(row.timestep): f"{row.accuracy:.3f}" + ("*" if row.p < 0.05 else "")
-            for row in part.itertuples(index=False)
+            int(row["timestep"]): f"{row['accuracy']:.3f}" + ("*" if row["p"] < 0.05 else "")
+            for row in part.to_dict("records")
         }
         table.add_row(str(site), *(cells.get(int(t), "-") for t in timesteps))
     out.print(table)

@@ -13,7 +13,7 @@ from ..schema import TIMESTEP
 from ..stimuli import StimulusSet
 from .batches import decoded
 from .precision import computing
-from .run import CPU_BATCH
+from .share import CPU_BATCH
 
 
 def classify(model: Network, stimuli: StimulusSet, names: Sequence[str], top: int = 5) -> pd.DataFrame:

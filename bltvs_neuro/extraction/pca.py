@@ -24,7 +24,7 @@ from ..durable import check_outputs, make_folder, scratch_folder, told, whole_fi
 from ..errors import DataError, SpecError, StimulusError, StoreError, argument
 from ..foreign.npy import load_npz, npz_headers
 from ..model import Grid, Network, State
-from ..model.released.checkpoints import weights_sha256
+from ..model.released.weights import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
 from .batches import decoded

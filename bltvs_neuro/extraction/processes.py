@@ -31,7 +31,7 @@ from .options import Join
 from .pca import Pca, fit_or_load
 from .plan import bind_all, check_disk, make_plan
 from .precision import placed
-from .run import (
+from .share import (
     CPU_BATCH,
     Choices,
     auto_batch_size,

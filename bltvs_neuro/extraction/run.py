@@ -1,41 +1,25 @@
-"""The loop: decode, compute, reduce, write; resumable, with bounded memory."""
+"""Record the activations of a stimulus set into a store: what is asked for is checked, then handed to who does it."""
 
 from __future__ import annotations
 
-import logging
 import os
-import platform
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from importlib.metadata import version
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, Literal
 
 import torch
 
-from ..devices import pick_device
-from ..errors import StimulusError, argument
 from ..features.select import Select, Selection
-from ..model import Network, State
-from ..model.released.checkpoints import weights_sha256
-from ..schema import Site
+from ..model import Network
 from ..stimuli import StimulusSet
-from ..store import Shard, StoreSpec, default_block, open_writer
-from ..store.parts.shards import block_for
 from ..store.write import check_store_path
-from .batches import decoded
-from .loop import Loop
 from .options import ExtractRun, Join, KeepBits, OnError, check_choices
-from .pca import Pca, fit_or_load, parse_pca
-from .plan import Plan, bind_all, check_disk, layouts, make_plan
-from .precision import MemoryFormat, Precision, deviation, placed, warn_if_slow
-from .reduce import Bound, Reduction, parse_reduction
+from .pca import Pca, parse_pca
+from .plan import bind_all
+from .precision import warn_if_slow
+from .processes import extract_in_tasks
+from .reduce import Reduction, parse_reduction
+from .share import Choices, extract_share
 from .sites import select_states
-
-log = logging.getLogger(__name__)
-
-CPU_BATCH = 8
-VERSIONS = ("bltvs_neuro", "torch", "torchvision", "numpy", "h5py", "pillow")
 
 
 def extract(
@@ -115,153 +99,12 @@ def extract(
     choices = Choices(states, reduction, keep_bits, on_error, replace(run, cluster=None, shard=None))
     with run.limited():
         if run.cluster is not None or len(where) > 1:
-            from .processes import extract_in_tasks
-
             return extract_in_tasks(model, stimuli, path, choices, cluster=run.cluster, resume=resume, join=join)
         return extract_share(
             model, stimuli, path, choices, device=run.device, share=run.share, resume=resume, join=join
         )
 
 
-@dataclass(frozen=True)
-class Choices:
-    """What :func:`extract` was asked for, checked; it can be sent to other processes."""
-
-    states: tuple[State, ...]
-    reduction: Reduction
-    keep_bits: KeepBits | None
-    on_error: OnError
-    run: ExtractRun
-
-
-def extract_share(
-    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, *, device: str | torch.device,
-    share: Shard | range | None = None, block: int | None = None, resume: bool = True, join: Join | Literal["later"] = "auto",
-) -> Path:  # fmt: skip
-    """Extract a share of the stimuli: all, those of a shard, or a range of blocks (of ``block`` stimuli each).
-
-    The store is joined when nothing is missing, unless ``join="later"``.
-    """
-    states, reduction, run = choices.states, choices.reduction, choices.run
-    where = pick_device(device)
-    with placed(model, where, run.memory_format):
-        size = run.batch_size or auto_batch_size(model, states, where)
-        if isinstance(reduction, Pca):
-            reduction = fit_or_load(
-                reduction, model, stimuli, states, path, size, workers=run.workers, replace=not resume
-            )
-        plan = make_plan(model, states, reduction, len(stimuli), path, size)
-        bound = bind_all(model, states, reduction, where)
-        spec = make_spec(model, stimuli, choices, reduction, bound, plan, size, share, block)
-        shard, blocks = (share, None) if isinstance(share, Shard) else (None, share)
-        with open_writer(path, spec, resume=resume, shard=shard, blocks=blocks) as writer:
-            recorded = writer.recorded()
-            check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // max(1, len(stimuli)))
-            check_unchanged(stimuli, recorded, model, run.workers)
-            pending = list(writer.pending())
-            writer.attributes = dict(provenance(model, stimuli, where), batch_size=size)
-            if pending:
-                if run.precision != "float32":
-                    found = _deviation(model, states, stimuli, where, run.precision)
-                    writer.attributes["deviation_from_float32"] = found
-                loop = Loop(model, states, bound, stimuli, writer, size, where, run.precision, choices.on_error)
-                loop.run(pending, run.workers)
-            if join == "later" or (shard is not None and writer.missing_shards()):
-                return path
-            return Path(writer.finish(join=join))
-
-
-def make_spec(
-    model: Network, stimuli: StimulusSet, choices: Choices, reduction: Reduction, bound: dict[Site, Bound], plan: Plan,
-    batch_size: int, share: Shard | range | None, block: int | None,
-) -> StoreSpec:  # fmt: skip
-    """Describe the store that is asked for."""
-    shards = share.checked().count if isinstance(share, Shard) else 1
-    if block is None:
-        block = default_block(len(stimuli), plan.store_bytes // max(1, len(stimuli)))
-        if shards > 1:
-            block = block_for(len(stimuli), block, shards, batch_size)
-    return StoreSpec(
-        sites=layouts(model, choices.states, bound), n_timesteps=model.timesteps, stimulus_ids=tuple(stimuli.ids),
-        metadata={str(name): column.to_numpy() for name, column in stimuli.metadata.items()},
-        identity=identity(model, reduction, choices.run.precision, choices.run.memory_format), keep_bits=choices.keep_bits,
-        block=block, shards=shards,
-    )  # fmt: skip
-
-
 def read_reduction(spec: str | Reduction | None) -> Reduction:
     """Turn text, a reduction or None (full maps) into a reduction, principal components included."""
     return parse_pca(spec) if isinstance(spec, str) and spec.startswith("pca") else parse_reduction(spec)
-
-
-def auto_batch_size(model: Network, states: tuple[State, ...], device: torch.device) -> int:
-    """Stimuli per forward pass: 8 on a CPU; on a GPU a multiple of 8 that half of the free memory holds, at most 256."""
-    if device.type != "cuda":
-        return CPU_BATCH
-    torch.cuda.reset_peak_memory_stats(device)
-    before = torch.cuda.memory_allocated(device)
-    with torch.no_grad():
-        model.run(torch.zeros(8, 3, model.image_size, model.image_size, device=device), outputs=states)
-    each = max(1, (torch.cuda.max_memory_allocated(device) - before) // 8)
-    free, _ = torch.cuda.mem_get_info(device)
-    return int(min(256, max(8, free // 2 // each // 8 * 8)))
-
-
-def identity(model: Network, reduction: Reduction, precision: Precision, memory_format: MemoryFormat) -> dict[str, Any]:
-    """What must be the same for two runs to go into the same store."""
-    return {
-        "model": model.provenance.get("model", "Network"),
-        "config": model.config,
-        "weights": model.provenance.get("weights", "as constructed"),
-        "weights_sha256": weights_sha256(model),
-        "schedule": model.schedule_name,
-        "transform": model.transform.describe(),
-        "reduction": reduction.describe(),
-        "precision": precision,
-        "memory_format": memory_format,
-        **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
-    }
-
-
-def provenance(model: Network, stimuli: StimulusSet, device: torch.device) -> dict[str, Any]:
-    """What else a store should say about how it came to be."""
-    return {
-        "checkpoint": model.provenance,
-        "stimuli": stimuli.source,
-        "device": torch.cuda.get_device_name(device)
-        if device.type == "cuda"
-        else platform.processor() or platform.machine(),
-        "torch_threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
-    }
-
-
-def check_unchanged(stimuli: StimulusSet, recorded: dict[str, str], model: Network, workers: int | None) -> None:
-    """Compare the pixels of stimuli that finished parts hold with what is there now."""
-    if not recorded:
-        return
-    rows = [row for row, name in enumerate(stimuli.ids) if name in recorded]
-    changed = []
-    for batch in decoded(stimuli, model.transform, [rows[at : at + 32] for at in range(0, len(rows), 32)], workers):
-        now: Iterable[tuple[int, str]] = zip(batch.rows, batch.digests, strict=True)
-        changed += [stimuli.ids[row] for row, digest in now if recorded[stimuli.ids[row]] != digest]
-        changed += [stimuli.ids[row] for row, _ in batch.failed]
-    if changed:
-        from ..errors import listed
-
-        raise StimulusError(
-            f"{len(changed)} stimuli are not what they were when this store was begun: {listed(changed)}; restore them, "
-            f"start anew with {argument('resume', False)}, or write to another path"
-        )
-
-
-def _deviation(
-    model: Network, states: tuple[State, ...], stimuli: StimulusSet, device: torch.device, precision: Precision
-) -> dict[str, float]:
-    rows = [list(range(min(2, len(stimuli))))]
-    (batch,) = decoded(stimuli, model.transform, rows, workers=0)
-    if not batch.rows:
-        return {}
-    worst = deviation(model, states, model.transform.scale(batch.pixels.to(device)), precision)
-    log.info("%s deviates from float32 by at most %.2g standard deviations", precision, max(worst.values()))
-    return worst

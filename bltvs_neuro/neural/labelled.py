@@ -23,7 +23,6 @@ from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
 from .condensed import as_real, condensed_to_square, n_from_pairs, n_pairs, square_to_condensed
-from .netcdf import from_netcdf, to_netcdf
 from .reading.labels import count_repetitions, id_texts, pair_coords, unique_ids
 
 __all__ = [
@@ -33,7 +32,6 @@ __all__ = [
     "check_responses",
     "condensed_to_square",
     "count_repetitions",
-    "from_netcdf",
     "make_rdms",
     "make_responses",
     "n_from_pairs",
@@ -41,7 +39,6 @@ __all__ = [
     "rdm_stimulus_ids",
     "select_stimuli",
     "square_to_condensed",
-    "to_netcdf",
     "to_square",
     "unique_ids",
 ]

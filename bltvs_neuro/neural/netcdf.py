@@ -14,6 +14,7 @@ from ..durable import whole_file
 from ..errors import DataError
 from ..foreign.netcdf import load_netcdf
 from ..schema import PAIR, STIMULUS_ID
+from .labelled import check_rdms, check_responses, pair_coords, rdm_stimulus_ids
 from .reader import Match, Reader
 from .reading.files import kind, provenance, variables
 
@@ -32,8 +33,6 @@ def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: b
     pathlib.Path
         The file.
     """
-    from .labelled import check_rdms, check_responses, rdm_stimulus_ids
-
     target = Path(path)
     if PAIR in array.dims:
         check_rdms(array, missing="keep")
@@ -62,8 +61,6 @@ def from_netcdf(path: str | os.PathLike[str]) -> xr.DataArray:
     DataError
         The file is not netCDF, or holds neither RDMs nor responses.
     """
-    from .labelled import check_rdms, check_responses, pair_coords
-
     dataset = load_netcdf(Path(path))
     for name in list(dataset.variables):
         if dataset[name].dtype.kind in "US":

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy.stats import false_discovery_control
 
 from ..errors import SpecError, unknown
 
@@ -25,24 +27,12 @@ def _holm(p: NDArray[np.float64]) -> NDArray[np.float64]:
     return out
 
 
-def _benjamini_hochberg(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    order = np.argsort(p, kind="stable")[::-1]
-    steps = p[order] * p.size / np.arange(p.size, 0, -1)
-    out = np.empty_like(p)
-    out[order] = np.minimum.accumulate(steps)
-    return out
-
-
-def _benjamini_yekutieli(p: NDArray[np.float64]) -> NDArray[np.float64]:
-    return _benjamini_hochberg(p) * np.sum(1.0 / np.arange(1, p.size + 1))
-
-
 CORRECTIONS: dict[str, Callable[[NDArray[np.float64]], NDArray[np.float64]]] = {
     "none": np.copy,
     "bonferroni": _bonferroni,
     "holm": _holm,
-    "fdr": _benjamini_hochberg,
-    "fdr_by": _benjamini_yekutieli,
+    "fdr": false_discovery_control,
+    "fdr_by": partial(false_discovery_control, method="by"),
 }
 
 

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields, is_dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, fields
+from functools import reduce
 from pathlib import Path
-from typing import Any, Literal, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, get_args, get_type_hints
 
-from ..checked import checked, checked_arguments
+from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, StrictStr, TypeAdapter, ValidationError
+
+from ..checked import checked_arguments
 from ..errors import SpecError, unknown
 from ..foreign.text import read_text
+
+Count = Annotated[StrictInt, Field(ge=1)]
+NotNegative = Annotated[StrictInt, Field(ge=0)]
+Amount = Annotated[StrictFloat, Field(ge=0)]
+Share = Annotated[StrictFloat, Field(ge=0, le=1)]
+CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)
+"""No other keys, no number that is not finite."""
 
 
 @dataclass(frozen=True)
@@ -29,15 +39,17 @@ class DataConfig:
         Of ``shapes``: how many pictures (each is drawn when it is asked for), and which data set.
     """
 
+    __pydantic_config__ = CLOSED
+
     source: Literal["shapes", "imagefolder", "ecoset"] = "shapes"
-    path: str = ""
-    train: str = "train"
-    val: str = "val"
-    test: str = "test"
-    n_train: int = 100_000
-    n_val: int = 1_000
-    n_test: int = 2_000
-    seed: int = 0
+    path: StrictStr = ""
+    train: StrictStr = "train"
+    val: StrictStr = "val"
+    test: StrictStr = "test"
+    n_train: Count = 100_000
+    n_val: Count = 1_000
+    n_test: Count = 2_000
+    seed: NotNegative = 0
 
 
 @dataclass(frozen=True)
@@ -54,10 +66,12 @@ class AugmentConfig:
         TrivialAugment (one random operation of random strength).
     """
 
+    __pydantic_config__ = CLOSED
+
     crop: Literal["random", "center"] = "random"
-    blur: float = 0.5
-    flip: float = 0.5
-    trivial: bool = True
+    blur: Share = 0.5
+    flip: Share = 0.5
+    trivial: StrictBool = True
 
 
 @dataclass(frozen=True)
@@ -84,18 +98,20 @@ class OptimizerConfig:
         tensors as in the original's code, or of single units as in the paper.
     """
 
-    learning_rate: float = 1e-3
+    __pydantic_config__ = CLOSED
+
+    learning_rate: Annotated[StrictFloat, Field(gt=0, le=1e3)] = 1e-3
     schedule: Literal["plateau", "cosine"] = "plateau"
-    warmup_epochs: int = 5
-    warmup_start: float = 0.01
-    plateau_epochs: int = 5
-    plateau_percent: float = 1.0
-    plateau_patience: int = 3
-    plateau_factor: float = 0.5
-    stop_at: float = 1e-6
-    label_smoothing: float = 0.1
-    class_weights: bool = True
-    clip: float = 0.1
+    warmup_epochs: NotNegative = 5
+    warmup_start: Share = 0.01
+    plateau_epochs: Annotated[StrictInt, Field(ge=2)] = 5
+    plateau_percent: Amount = 1.0
+    plateau_patience: Count = 3
+    plateau_factor: Annotated[StrictFloat, Field(gt=0, lt=1)] = 0.5
+    stop_at: Amount = 1e-6
+    label_smoothing: Annotated[StrictFloat, Field(ge=0, le=0.999)] = 0.1
+    class_weights: StrictBool = True
+    clip: Amount = 0.1
     clip_by: Literal["tensor", "unit"] = "tensor"
 
 
@@ -129,18 +145,20 @@ class RunConfig:
         ones if empty.
     """
 
-    batch_size: int = 256
-    epochs: int = 0
-    epoch_size: int = 0
-    val_batch_size: int = 256
+    __pydantic_config__ = CLOSED
+
+    batch_size: Count = 256
+    epochs: NotNegative = 0
+    epoch_size: NotNegative = 0
+    val_batch_size: Count = 256
     precision: Literal["float32", "bfloat16", "float16"] = "float32"
-    channels_last: bool = False
-    compile: bool = False
-    device: str = "auto"
-    workers: int = 4
-    save_minutes: float = 10.0
+    channels_last: StrictBool = False
+    compile: StrictBool = False
+    device: StrictStr = "auto"
+    workers: NotNegative = 4
+    save_minutes: Amount = 10.0
     export: Literal["best", "last"] = "best"
-    start_from: str = ""
+    start_from: StrictStr = ""
 
 
 @dataclass(frozen=True)
@@ -159,10 +177,12 @@ class TrainingConfig:
         The other tables.
     """
 
-    name: str
-    description: str = ""
-    seed: int = 0
-    model: dict[str, Any] = field(default_factory=lambda: {"architecture": "BLT_VS"})
+    __pydantic_config__ = CLOSED
+
+    name: StrictStr
+    description: StrictStr = ""
+    seed: NotNegative = 0
+    model: dict[Any, Any] = field(default_factory=lambda: {"architecture": "BLT_VS"})
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
     optimizer: OptimizerConfig = field(default_factory=OptimizerConfig)
@@ -183,19 +203,6 @@ FREE = (
     "description",
 )
 """Keys that may change when a run is resumed: they do not decide the numbers that were computed so far."""
-
-_AT_LEAST: dict[str, float] = {
-    "seed": 0, "data.n_train": 1, "data.n_val": 1, "data.n_test": 1, "data.seed": 0, "augment.blur": 0, "augment.flip": 0,
-    "optimizer.warmup_epochs": 0, "optimizer.warmup_start": 0, "optimizer.plateau_epochs": 2,
-    "optimizer.plateau_percent": 0, "optimizer.plateau_patience": 1, "optimizer.stop_at": 0,
-    "optimizer.label_smoothing": 0, "optimizer.clip": 0, "run.batch_size": 1, "run.epochs": 0, "run.epoch_size": 0,
-    "run.val_batch_size": 1, "run.workers": 0, "run.save_minutes": 0,
-}  # fmt: skip
-_AT_MOST: dict[str, float] = {
-    "augment.blur": 1, "augment.flip": 1, "optimizer.warmup_start": 1, "optimizer.label_smoothing": 0.999,
-    "optimizer.learning_rate": 1e3,
-}  # fmt: skip
-_ABOVE_0_BELOW_1 = ("optimizer.plateau_factor",)
 
 
 def read_config(path: str | Path) -> TrainingConfig:
@@ -219,19 +226,10 @@ def read_config(path: str | Path) -> TrainingConfig:
 
 def make_config(data: Mapping[str, Any]) -> TrainingConfig:
     """Make a run of plain data, as :func:`read_config` does of a file."""
-    config: TrainingConfig = _build(TrainingConfig, data, "")
-    flat = flatten(config.to_json())
-    for key, least in _AT_LEAST.items():
-        if not flat[key] >= least:
-            raise SpecError(f"{key} must be at least {least:g}; got {flat[key]!r}")
-    for key, most in _AT_MOST.items():
-        if not flat[key] <= most:
-            raise SpecError(f"{key} must be at most {most:g}; got {flat[key]!r}")
-    for key in _ABOVE_0_BELOW_1:
-        if not 0 < flat[key] < 1:
-            raise SpecError(f"{key} must lie between 0 and 1; got {flat[key]!r}")
-    if not config.optimizer.learning_rate > 0:
-        raise SpecError(f"optimizer.learning_rate must be above 0; got {config.optimizer.learning_rate!r}")
+    try:
+        config = TypeAdapter(TrainingConfig).validate_python(data)
+    except ValidationError as error:
+        raise _said(error.errors(include_url=False)) from None
     if config.optimizer.schedule == "cosine" and config.run.epochs == 0:
         raise SpecError("optimizer.schedule = 'cosine' needs run.epochs, the length of the run")
     if config.data.source != "shapes" and not config.data.path:
@@ -270,26 +268,36 @@ def flatten(data: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _build(cls: Any, data: Mapping[str, Any], where: str) -> Any:
-    """An instance of a dataclass from a table, each key and type checked."""
-    hints = get_type_hints(cls)
-    known = [f.name for f in fields(cls)]
-    for key in data:
-        if key not in known:
-            raise unknown(f"key in {f'the table [{where}]' if where else 'the config'}", key, known)
-    if not where and "name" not in data:
-        raise SpecError("the config needs the key 'name': what the trained model is called")
-    values: dict[str, Any] = {}
-    for key, value in data.items():
-        hint, full = hints[key], f"{where}.{key}" if where else key
-        if is_dataclass(hint):
-            if not isinstance(value, Mapping):
-                raise SpecError(f"{full} is a table, [{full}]; got {value!r}")
-            values[key] = _build(hint, value, full)
-        elif get_origin(hint) is dict:
-            if not isinstance(value, Mapping):
-                raise SpecError(f"{full} is a table, [{full}]; got {value!r}")
-            values[key] = dict(value)
-        else:
-            values[key] = checked(hint, value, full)
-    return cls(**values)
+_BOUNDS = {
+    "greater_than_equal": ("at least", "ge"),
+    "less_than_equal": ("at most", "le"),
+    "greater_than": ("above", "gt"),
+    "less_than": ("below", "lt"),
+}
+_UNKNOWN = ("unexpected_keyword_argument", "invalid_key")
+_TYPES = {"int_type": "int", "float_type": "float", "bool_type": "bool", "string_type": "str"}
+
+
+def _said(errors: Sequence[Any]) -> SpecError:
+    """One of the things that pydantic found, an unknown key first, as other errors say it: key, value, what is expected."""
+    error = min(errors, key=lambda one: one["type"] not in _UNKNOWN)
+    full, kind, got = ".".join(map(str, error["loc"])), error["type"], error["input"]
+    if not full:
+        return SpecError(f"a config is a table; got {got!r:.100}")
+    *tables, key = error["loc"]
+    where: Any = reduce(lambda table, name: get_type_hints(table)[name], tables, TrainingConfig)
+    if kind in _UNKNOWN:
+        table = f"the table [{'.'.join(tables)}]" if tables else "the config"
+        return unknown(f"key in {table}", key, [one.name for one in fields(where)])
+    if kind == "missing":
+        return SpecError("the config needs the key 'name': what the trained model is called")
+    if kind == "literal_error":
+        return unknown(full, got, get_args(get_type_hints(where)[key]))
+    if kind in ("dataclass_type", "dict_type"):
+        return SpecError(f"{full} is a table, [{full}]; got {got!r:.100}")
+    if kind in _BOUNDS:
+        words, bound = _BOUNDS[kind]
+        return SpecError(f"{full} must be {words} {error['ctx'][bound]:g}; got {got!r:.100}")
+    if kind == "finite_number" or (kind == "float_type" and type(got) is int):
+        return SpecError(f"{full} must be finite; got {got!r:.20}")
+    return SpecError(f"{full} must be of type {_TYPES.get(kind, kind)}; got {got!r:.100}")

@@ -12,12 +12,16 @@ from bltvs_neuro.errors import DataError, SpecError
 RNG = np.random.default_rng(0)
 
 
-def test_adjusted_p_values_match_scipy_and_hand():
+def test_adjusted_p_values_match_the_definition_and_hand():
     p = RNG.uniform(size=50) ** 2
-    np.testing.assert_allclose(stats.adjust_p_values(p, "fdr"), sps.false_discovery_control(p), rtol=1e-13)
-    np.testing.assert_allclose(
-        stats.adjust_p_values(p, "fdr_by"), sps.false_discovery_control(p, method="by"), rtol=1e-13
-    )
+    # Benjamini and Hochberg: the least p_j * m / rank_j of all p_j that are not smaller
+    rank = {value: np.sum(p <= value) for value in p}
+    expected = np.array([min(q * 50 / rank[q] for q in p if q >= value) for value in p])
+    np.testing.assert_allclose(stats.adjust_p_values(p, "fdr"), expected, rtol=1e-13)
+    harmonic = sum(1 / k for k in range(1, 51))
+    np.testing.assert_allclose(stats.adjust_p_values(p, "fdr_by"), np.minimum(expected * harmonic, 1), rtol=1e-13)
+    # Yekutieli by hand: (0.01 * 3, 0.04, 0.04) * (1 + 1/2 + 1/3)
+    np.testing.assert_allclose(stats.adjust_p_values([0.01, 0.04, 0.03], "fdr_by"), [0.055, 0.22 / 3, 0.22 / 3])
     np.testing.assert_allclose(stats.adjust_p_values(p, "bonferroni"), np.minimum(p * 50, 1))
     # Holm by hand: .01*3, max(.03, .03*2), max(.06, .04)
     np.testing.assert_allclose(stats.adjust_p_values([0.01, 0.04, 0.03], "holm"), [0.03, 0.06, 0.06])

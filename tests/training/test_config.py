@@ -45,6 +45,11 @@ def test_the_recipes_are_valid(name):
         (dict(data={"source": "imagefolder"}), "'imagefolder' needs data.path"),
         (dict(model={"num_classes": 10}), "the data decide it"),
         (dict(augment={"flip": 1.5}), "augment.flip must be at most 1; got 1.5"),
+        (dict(optimizer={"plateau_factor": 1}), "optimizer.plateau_factor must be below 1; got 1"),
+        (dict(optimizer={"stop_at": 10**400}), "optimizer.stop_at must be finite; got 1000"),
+        (dict(optimizer={"class_weights": 1}), "optimizer.class_weights must be of type bool; got 1"),
+        (dict(run={"device": 0, "wrokers": 2}), r"unknown key in the table \[run\] 'wrokers' \(did you mean 'workers'"),
+        (dict(model={1: 2}), "unknown key model 1"),
     ],
 )
 def test_what_is_refused(change, message):
@@ -52,6 +57,25 @@ def test_what_is_refused(change, message):
         make_config(
             {**tiny(), **change} if not all(key in TINY for key in change) or change.get("run") == 3 else tiny(**change)
         )
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (3, "a config is a table; got 3"),
+        ({"nmae": "x"}, "unknown key in the config 'nmae' .did you mean 'name'"),
+        ({1: "x", "name": "x"}, "unknown key in the config"),
+        ({"name": "x", "data": None}, r"data is a table, \[data\]; got None"),
+    ],
+)
+def test_what_is_no_config(data, message):
+    with pytest.raises(SpecError, match=message):
+        make_config(data)
+
+
+def test_whole_numbers_are_floats_where_those_are_wanted():
+    config = make_config(tiny(optimizer={"clip": 1}))
+    assert (config.optimizer.clip, type(config.optimizer.clip)) == (1.0, float)
 
 
 def test_files_that_cannot_be_read(tmp_path):

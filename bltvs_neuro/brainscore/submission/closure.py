@@ -23,7 +23,7 @@ def files_of(entries: tuple[str, ...]) -> dict[str, bytes]:
     Parameters
     ----------
     entries : tuple of str
-        Modules below the package, for example ``"brainscore.plugin"``.
+        Modules below the package, for example ``"brainscore.submission.plugin"``.
 
     Returns
     -------
@@ -35,13 +35,16 @@ def files_of(entries: tuple[str, ...]) -> dict[str, bytes]:
     paths = {path for path in found.values()}
     for folder in {path.parent for path in paths}:
         paths.update(path for path in folder.glob("*.json"))
-    return {path.relative_to(ROOT.parent).as_posix(): path.read_bytes() for path in sorted(paths)}
+    return {path.relative_to(ROOT.parent).as_posix(): _carried(path) for path in sorted(paths)}
 
 
 def modules_of(entries: tuple[str, ...]) -> dict[str, Path]:
     """Module -> file, for ``entries`` and every module of the package that they import."""
     found: dict[str, Path] = {}
     pending = [f"{PACKAGE}.{entry}" for entry in entries]
+    for entry in pending:
+        if _file(entry) is None:
+            raise BltvsError(f"there is no module {entry} for a plugin to begin with")
     while pending:
         name = pending.pop()
         path = _file(name)
@@ -51,6 +54,17 @@ def modules_of(entries: tuple[str, ...]) -> dict[str, Path]:
         pending += [name.rsplit(".", n)[0] for n in range(1, name.count(".") + 1)]  # the packages it lies in
         pending += _imports(name, path)
     return found
+
+
+def _carried(path: Path) -> bytes:
+    """A file as a plugin carries it: of a package whose names are imported when they are used, nothing but its docstring.
+
+    A plugin imports from the modules themselves, and where it runs there need not be a lazy_loader.
+    """
+    content = path.read_bytes()
+    if path.suffix == ".py" and path.with_suffix(".pyi").is_file():
+        return f'"""{ast.get_docstring(ast.parse(content))}"""\n'.encode()
+    return content
 
 
 def requirements_of(modules: dict[str, Path]) -> list[str]:
@@ -63,7 +77,7 @@ def requirements_of(modules: dict[str, Path]) -> list[str]:
     """
     third_parties: set[str] = set()
     for path in modules.values():
-        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        for node in ast.walk(ast.parse(_carried(path))):
             if isinstance(node, ast.Import):
                 third_parties.update(alias.name.split(".")[0] for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:

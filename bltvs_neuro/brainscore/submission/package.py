@@ -20,7 +20,7 @@ from . import plugin_text
 from .closure import PACKAGE, ROOT, files_of, modules_of, requirements_of
 from .plugin import OPTIONS, build
 
-ENTRIES = ("brainscore.plugin",)
+ENTRIES = ("brainscore.submission.plugin",)
 MAX_BYTES = 50_000_000
 """Brain-Score's website takes no larger zip."""
 

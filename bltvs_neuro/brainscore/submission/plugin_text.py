@@ -10,7 +10,7 @@ MODEL_PY = '''"""{title}, written by bltvs_neuro {version} (`bltvs brainscore pa
 
 from pathlib import Path
 
-from {package}.brainscore.plugin import build
+from {package}.brainscore.submission.plugin import build
 
 MODELS = {models}
 

@@ -23,8 +23,8 @@ from ...durable import check_outputs, told, write_durably
 from ...errors import SpecError, WeightsError, argument, listed, unknown
 from ..blt_vs.module import BLT_VS
 from ..transform import symmetric
-from .checkpoints import Checkpoint
 from .hub import MAX_BYTES
+from .table import Checkpoint
 from .weights import read_weights, weights_sha256
 
 MODEL_JSON = "model.json"

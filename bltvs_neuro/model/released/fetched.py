@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from ... import datasets
-from ...durable import make_folder, move_into, scratch_folder
+from ...durable import make_folder
 from ...errors import OutputError, SpecError, WeightsError, argument, unknown
 from ..transform import Transform
 from .hub import fetch_weights
@@ -89,9 +89,8 @@ def fetch_url(url: str, folder: Path) -> tuple[Path, str]:
         raise WeightsError(f"{url} has no hash in its name, so that nothing could be checked")
     if not path.exists():
         try:
-            with scratch_folder(make_folder(folder)) as scratch:
-                torch.hub.download_url_to_file(url, str(scratch / path.name), hash_prefix=announced[1], progress=False)
-                move_into(scratch / path.name, path)
+            # not load_state_dict_from_url: it takes a cached file unchecked, unpickles by default, and prints
+            torch.hub.download_url_to_file(url, str(make_folder(folder) / path.name), announced[1], progress=False)
         except (URLError, OSError, OutputError, RuntimeError) as error:  # RuntimeError: the hash is another
             raise WeightsError(
                 f"{path.name} cannot be fetched from {url} ({error}) and is not in {folder}; put it there, or use "
@@ -105,6 +104,8 @@ def fetch_url(url: str, folder: Path) -> tuple[Path, str]:
 
 def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], dict[str, Any]]:
     """Fetch timm's released weights of a model from the Hugging Face hub.
+
+    Not by timm's own loader, which compares no hash and takes a pickle where there is no safetensors file.
 
     Raises
     ------

@@ -6,8 +6,8 @@ import os
 from pathlib import Path
 
 from ...errors import SpecError, WeightsError
-from ...model.released.checkpoints import Checkpoint
 from ...model.released.exported import MODEL_JSON, read_checkpoint, read_exported_weights
+from ...model.released.table import Checkpoint
 
 
 def upload_model(folder: str | os.PathLike[str], repo: str, *, private: bool = False, token: str | None = None) -> str:

@@ -1,0 +1,62 @@
+from .encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding, partition_encoding
+from .extraction import channels, mean, pool, project, record, units
+from .extraction.options import ExtractRun
+from .extraction.pca import pca
+from .extraction.run import extract
+from .features.folds import Folds
+from .features.select import Select
+from .model import BLT_VS, Network
+from .model.blt_vs.lesion import lesion
+from .model.others.wrapped import wrap
+from .model.released.checkpoints import CHECKPOINTS, load_model
+from .model.transform import Transform
+from .neural import load_rdms, load_responses, make_responses
+from .options import Run
+from .probes import decode, drive
+from .progress import show_progress
+from .report import write_report
+from .rsa.inference.options import Inference
+from .rsa.rdms.compute import compute_rdms
+from .rsa.result import compare_rdms
+from .stimuli import StimulusSet
+from .store import open_store
+
+__all__ = [
+    "BLT_VS",
+    "CHECKPOINTS",
+    "OLS",
+    "PLS",
+    "BandedRidge",
+    "ExtractRun",
+    "Folds",
+    "Inference",
+    "Network",
+    "Ridge",
+    "Run",
+    "Select",
+    "StimulusSet",
+    "Transform",
+    "channels",
+    "compare_rdms",
+    "compute_rdms",
+    "decode",
+    "drive",
+    "extract",
+    "fit_encoding",
+    "lesion",
+    "load_model",
+    "load_rdms",
+    "load_responses",
+    "make_responses",
+    "mean",
+    "open_store",
+    "partition_encoding",
+    "pca",
+    "pool",
+    "project",
+    "record",
+    "show_progress",
+    "units",
+    "wrap",
+    "write_report",
+]
