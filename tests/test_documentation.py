@@ -37,17 +37,6 @@ def name(words: list[str]) -> tuple[str, ...]:
 @cache
 def options(command: tuple[str, ...]) -> frozenset[str]:
     """The options that a command's help shows."""
-    from bltvs_neuro.cli.app import LEGACY
-
-    if command[0] in LEGACY:
-        from typer.main import get_command
-
-        from bltvs_neuro.cli.legacy import app as old
-
-        found = get_command(old)
-        for part in command:
-            found = found.commands[part]  # type: ignore[attr-defined]
-        return frozenset(flag for one in found.params for flag in one.opts + one.secondary_opts)
     with pytest.MonkeyPatch.context() as here, redirect_stdout(StringIO()) as written:
         here.setattr(sys, "argv", ["bltvs", *command, "--help"])
         here.setenv("COLUMNS", "200")

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Sequence
 from pathlib import Path
 
-from . import base
-from .base import app
+from cyclopts import App
+
+from .base import app, run
 
 COMMANDS = {
-    "rsa": "rsa:rsa",
     "demo": "demo:demo",
     "extract": "extract:extract",
-    "encode": "encode:encode",
     "join": "store:join",
     "info": "store:info",
     "verify": "store:verify",
+    "neural": "neural:neural",
+    "rsa": "rsa:rsa",
+    "encode": "encode:encode",
+    "decode": "probes:decode",
+    "drive": "probes:drive",
+    "report": "report:report",
+    "classify": "models:classify",
+    "models": "models:models",
+    "evaluate": "evaluate:evaluate",
+    "train": "training:train",
+    "export": "training:export",
+    "upload": "training:upload",
+    "brainscore score": "brainscore:score",
+    "brainscore package": "brainscore:package",
+    "brainscore check": "brainscore:check",
 }
 """Name of a command -> module of this package and function."""
+
+GROUPS = {
+    "brainscore": "Brain-Score: check and write submissions, score models on its benchmarks and on your own data."
+}
+"""First word of commands of two words -> what they are about."""
 
 
 def _summary(module: str, function: str) -> str:
@@ -29,43 +47,13 @@ def _summary(module: str, function: str) -> str:
     return found[1].removesuffix('"""') if found else ""
 
 
+_groups = {name: App(name=name, help=text) for name, text in GROUPS.items()}
+for _group in _groups.values():
+    app.command(_group)
 for _name, _place in COMMANDS.items():
-    app.command(f"{__package__}.{_place}", name=_name, help=_summary(*_place.split(":")))
-
-LEGACY = {
-    "neural": "List the readers of neural data, or say what a file holds.",
-    "decode": "Decode a label of the stimuli from every site and timestep.",
-    "drive": "Find images that drive channels of a site.",
-    "report": "Show stores and results as one interactive page.",
-    "classify": "Name what the model sees, timestep by timestep.",
-    "models": "List the models: parameters, multiply-accumulates, receptive fields.",
-    "evaluate": "Measure accuracy at every timestep.",
-    "train": "Train a model.",
-    "export": "Export a trained model as a folder.",
-    "upload": "Send an exported model to the Hugging Face hub.",
-    "brainscore": "Brain-Score: scores, a submission, its checks.",
-}
-"""Commands that another parser still reads, with what they do."""
-
-
-for _name in LEGACY:
-    app.command(lambda: None, name=_name, help=LEGACY[_name])
-
-
-def run(tokens: Sequence[str]) -> int:
-    """Run the command line and give its exit code."""
-    name = next((token for token in tokens if not token.startswith("-")), None)
-    if name not in LEGACY:
-        return base.run(tokens)
-    from typer.main import get_command
-
-    from .legacy import app as old
-
-    try:
-        get_command(old).main(list(tokens), prog_name="bltvs")
-    except SystemExit as end:
-        return int(end.code or 0)
-    return 0
+    _first, _, _second = _name.partition(" ")
+    _into = _groups[_first] if _second else app
+    _into.command(f"{__package__}.{_place}", name=_second or _first, help=_summary(*_place.split(":")))
 
 
 def main() -> None:

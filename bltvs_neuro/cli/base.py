@@ -145,6 +145,8 @@ def flags_of(tokens: Sequence[str]) -> dict[str, str]:
         long = next((option for option in argument.names if option.startswith("--")), None)
         if long is not None:
             flags[str(name)] = long
+        for no in argument.negatives:
+            flags[f"{name}=False"] = no
     if "overwrite" in flags:
         flags["resume=False"] = flags["overwrite"]
     if "option" in flags:  # a reader's own options

@@ -4,36 +4,96 @@ from __future__ import annotations
 
 import os
 import warnings
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
-import typer
+from cyclopts import Parameter
 from rich.table import Table
 from rich.text import Text
 
 from ..durable import check_outputs
 from ..errors import SpecError
 from ..tables import SEPARATORS, read_cells
-from .common import ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out
+from .base import Names, err, flat, out
+from .choices import ModelChoice, Output, Seconds
 
-app = typer.Typer(
-    no_args_is_help=True,
-    rich_markup_mode="markdown",
-    help="Brain-Score: check and write submissions, score models on its benchmarks and on your own data.",
-)
 
-Regions = Annotated[str, typer.Option(help='\'anatomical\', \'published\', or a JSON file {"V1": "V1", "IT": "LOC"}.')]
-Streams = Annotated[str, typer.Option(help="'bu', 'td' or 'all'.")]
-Timestep = Annotated[int | None, typer.Option(help="Record this timestep alone; the time course if left out.")]
-Reduce = Annotated[str, typer.Option(help="'pool:7', 'mean', 'project:2048', 'units:500', or 'full'.")]
-TimelineText = Annotated[
-    str | None,
-    typer.Option(
-        "--timeline", help="START:STEP in milliseconds, e.g. '10:20': when timestep 0 begins, how long each lasts."
-    ),
-]
-BatchSize = Annotated[int, typer.Option(min=1, help="Images per forward pass.")]
-Identifier = Annotated[str | None, typer.Option(help="Name of the model on Brain-Score; chosen if left out.")]
+@dataclass(frozen=True, kw_only=True)
+class Subject:
+    """The model as a subject of Brain-Score's experiments.
+
+    Parameters
+    ----------
+    identifier : str, optional
+        Name of the model on Brain-Score; chosen unless given.
+    regions : str
+        `anatomical`, `published`, or a JSON file `{"V1": "V1", "IT": "LOC"}`.
+    streams : str
+        `bu`, `td` or `all`.
+    timestep : int, optional
+        Record this timestep alone; the time course unless given.
+    reduce : str
+        `pool:7`, `mean`, `project:2048`, `units:500`, or `full`.
+    timeline : str, optional
+        START:STEP in milliseconds, e.g. `10:20`: when timestep 0 begins, how long each lasts.
+    batch_size : int
+        Images per forward pass.
+    """
+
+    identifier: str | None = None
+    regions: str = "anatomical"
+    streams: str = "all"
+    timestep: int | None = None
+    reduce: str = "pool:7"
+    timeline: str | None = None
+    batch_size: int = 8
+
+    def given(self) -> dict[str, Any]:
+        """Arguments of :func:`bltvs_neuro.brainscore.brain_model`."""
+        from ..brainscore.subject.timeline import Timeline
+
+        return {
+            "regions": self.regions, "streams": self.streams, "timestep": self.timestep, "reduce": self.reduce,
+            "timeline": Timeline.parse(self.timeline) if self.timeline else None, "batch_size": self.batch_size,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnData:
+    """Data of one's own as a benchmark.
+
+    Parameters
+    ----------
+    stimuli : str, optional
+        What was shown: a folder, a table or another stimulus set.
+    metric : str
+        `pls`, `ridge`, `rdm`, `linear`, `neuron_to_neuron`; repeat or use commas.
+    region : str
+        What the model records: V1, V2, V4, IT or an area; repeat or use commas.
+    roi : str, optional
+        Regions of interest to keep; repeat or use commas.
+    degrees : float, optional
+        How large the stimuli were shown, degrees of visual angle.
+    time : str, optional
+        Neural time to keep, with its unit: `70:250ms`.
+    average : bool
+        Average over time.
+    ceiling : bool
+        Estimate the noise ceiling from the repetitions.
+    fitting : str, optional
+        For choices: stimuli with image_label to fit the readout to.
+    """
+
+    stimuli: str | None = None
+    metric: Names = ("pls",)
+    region: Names = ("IT",)
+    roi: Names | None = None
+    degrees: float | None = None
+    time: Seconds = None
+    average: bool = False
+    ceiling: Annotated[bool, Parameter(negative="--no-ceiling")] = True
+    fitting: str | None = None
 
 
 def _prepare() -> None:
@@ -48,60 +108,24 @@ def _prepare() -> None:
     require()
 
 
-def _options(
-    regions: str, streams: str, timestep: int | None, reduce: str, timeline: str | None, batch_size: int
-) -> dict[str, Any]:
-    from ..brainscore.subject.timeline import Timeline
-
-    return dict(
-        regions=regions, streams=streams, timestep=timestep, reduce=reduce,
-        timeline=Timeline.parse(timeline) if timeline else None, batch_size=batch_size,
-    )  # fmt: skip
-
-
-@app.command("score")
-@guarded
 def score(
-    benchmark: Annotated[
-        str, typer.Argument(help="A benchmark of Brain-Score, or a file of responses (.nc, ...) or choices (.csv).")
-    ],
-    stimuli: Annotated[
-        str | None, typer.Option(help="Of your own data: a folder, a table or another stimulus set.")
-    ] = None,
-    metric: Annotated[
-        str,
-        typer.Option(help="Of your own data: 'pls', 'ridge', 'rdm', 'linear', 'neuron_to_neuron'; several by commas."),
-    ] = "pls",
-    region: Annotated[
-        str, typer.Option(help="What the model records: V1, V2, V4, IT or an area; several by commas.")
-    ] = "IT",
-    roi: Annotated[str | None, typer.Option(help="Take the neuroids of this roi only.")] = None,
-    degrees: Annotated[
-        float | None, typer.Option(help="How large the stimuli were shown, degrees of visual angle.")
-    ] = None,
-    times: Annotated[str | None, typer.Option(help="Time bins to keep, 'START:END' in milliseconds.")] = None,
-    average: Annotated[bool, typer.Option("--average", help="Average over time.")] = False,
-    ceiling: Annotated[bool, typer.Option(help="Estimate the noise ceiling from the repetitions.")] = True,
-    fitting: Annotated[
-        str | None, typer.Option(help="For choices: stimuli with image_label to fit the readout to.")
-    ] = None,
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Write OUTPUT.json and OUTPUT.csv.")] = None,
-    model: ModelName = "imagenet",
-    weights: Weights = "pretrained",
-    seed: Seed = 0,
-    image_size: ImageSize = None,
-    identifier: Identifier = None,
-    regions: Regions = "anatomical",
-    streams: Streams = "all",
-    timestep: Timestep = None,
-    reduce: Reduce = "pool:7",
-    timeline: TimelineText = None,
-    batch_size: BatchSize = 8,
-    overwrite: Overwrite = False,
+    benchmark: str,
+    /,
+    *,
+    own: Annotated[OwnData, flat("Data of your own")] = OwnData(),
+    output: Annotated[Output, Parameter(name="*")] = Output(),
+    model: Annotated[ModelChoice, flat("Model")] = ModelChoice(),
+    subject: Annotated[Subject, flat("The model as a subject")] = Subject(),
 ) -> None:
     """Score a model on a benchmark of Brain-Score, or on data of your own.
 
-    Of your own data, folds, metrics and ceilings are Brain-Score's. Stimuli are matched by id.
+    Of your own data, folds, metrics and ceilings are Brain-Score's. Stimuli are matched by id. With an output, the scores
+    go into OUTPUT.json and OUTPUT.csv.
+
+    Parameters
+    ----------
+    benchmark : str
+        A benchmark of Brain-Score, or a file of responses (.nc, ...) or choices (.csv).
 
     Examples
     --------
@@ -109,81 +133,63 @@ def score(
 
     `bltvs brainscore score it.nc --stimuli images.csv --degrees 8 --region V4,IT --metric pls,rdm -o scores`
 
-    `bltvs brainscore score it.nc --stimuli images.csv --degrees 8 --times 70:250`
+    `bltvs brainscore score it.nc --stimuli images.csv --degrees 8 --time 70:250ms`
     """
     _prepare()
     from ..brainscore.scores import scoring
     from ..brainscore.subject.commitment import brain_model
 
-    if output is not None:
-        scoring.check_result(output, overwrite=overwrite)
-    own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", *SEPARATORS)
+    if output.output is not None:
+        scoring.check_result(output.output, overwrite=output.overwrite)
+    is_own = Path(benchmark).exists() or Path(benchmark).suffix in (".nc", *SEPARATORS)
     benchmarks: list[Any]
-    if own:
-        choices = dict(
-            metric=metric,
-            region=region,
-            roi=roi,
-            degrees=degrees,
-            times=times,
-            average=average,
-            ceiling=ceiling,
-            fitting=fitting,
-        )
-        benchmarks, described = _own(Path(benchmark), stimuli, **choices)
+    if is_own:
+        benchmarks, described = _own(Path(benchmark), own)
     else:
         benchmarks, described = [scoring.public_benchmark(benchmark)], {"benchmark": benchmark}
-    chosen = _options(regions, streams, timestep, reduce, timeline, batch_size)
-    subject = brain_model(chosen_model(model, weights, seed, image_size), identifier, **chosen)
+    made = brain_model(model.load(), subject.identifier, **subject.given())
     with err.status("scoring"):
-        result = scoring.score(subject, benchmarks, described=described)
-    _show(result, subject.identifier)
-    if output is not None:
-        written = result.save(output, overwrite=overwrite)
+        result = scoring.score(made, benchmarks, described=described)
+    _show(result, made.identifier)
+    if output.output is not None:
+        written = result.save(output.output, overwrite=output.overwrite)
         out.print(f"wrote {written[0]} and {written[1]}", highlight=False, soft_wrap=True)
 
 
-def _own(path: Path, stimuli: str | None, **given: Any) -> tuple[list[Any], dict[str, Any]]:
+def _own(path: Path, own: OwnData) -> tuple[list[Any], dict[str, Any]]:
     from ..brainscore.scores.local import ChoiceBenchmark, local_benchmark
+    from ..brainscore.subject.timeline import check_bin
     from ..datasets import sha256_file
     from ..neural import load_responses
     from ..stimuli import StimulusSet
 
-    if stimuli is None or given["degrees"] is None:
+    if own.stimuli is None or own.degrees is None:
         raise SpecError(
             f"{path} is scored with --stimuli (what was shown, matched by id) and --degrees (how large, in degrees of "
             "visual angle)"
         )
-    shown = StimulusSet.open(stimuli)
-    options = {key: value for key, value in given.items() if value is not None}
+    shown = StimulusSet.open(own.stimuli)
+    options = {key: value for key, value in asdict(own).items() if value is not None and key != "stimuli"}
     described: dict[str, Any] = {"path": str(path), "stimuli": shown.source, "options": options}
     if path.is_file():
         described["sha256"] = sha256_file(path)
     name = path.stem
-    if path.suffix in SEPARATORS and given["fitting"] is not None:
+    if path.suffix in SEPARATORS and own.fitting is not None:
         table = read_cells(path).frame()
         return [
-            ChoiceBenchmark(
-                table, shown, StimulusSet.open(given["fitting"]), visual_degrees=given["degrees"], name=name
-            )
+            ChoiceBenchmark(table, shown, StimulusSet.open(own.fitting), visual_degrees=own.degrees, name=name)
         ], described
-    responses = load_responses(path, roi=given["roi"])
+    responses = load_responses(path, roi=None if own.roi is None else list(own.roi))
     described["responses"] = {key: str(value) for key, value in responses.attrs.items()}
-    window = None if given["times"] is None else _window(given["times"])
+    window = None if own.time is None else check_bin([1000 * seconds for seconds in own.time])
     return [
         local_benchmark(
-            responses, shown, region=region.strip(), metric=metric.strip(), visual_degrees=given["degrees"], times=window,
-            average=given["average"], name=name, ceiling=given["ceiling"],
+            responses, shown, region=region, metric=metric, visual_degrees=own.degrees, times=window,
+            average=own.average, name=name, ceiling=own.ceiling,
         )
-        for metric in given["metric"].split(",")
-        for region in given["region"].split(",")
+        for metric in own.metric
+        for region in own.region
     ], described  # fmt: skip
-
-
-def _window(text: str) -> tuple[float, float]:
-    from ..brainscore.subject.timeline import check_bin
-
-    return check_bin(text.split(":"))
 
 
 def _show(result: Any, identifier: str) -> None:
@@ -201,36 +207,33 @@ def _show(result: Any, identifier: str) -> None:
     out.print(table)
 
 
-@app.command("package")
-@guarded
 def package(
-    output: Annotated[Path, typer.Option("--output", "-o", help="The zip to write.")],
-    model: Annotated[
-        str, typer.Option(help="Checkpoints or folders of exported models; several by commas.")
-    ] = "imagenet",
-    weights: Weights = "pretrained",
-    url: Annotated[
-        str | None, typer.Option(help="Where the plugin fetches your weights, if the zip cannot hold them.")
-    ] = None,
-    identifier: Identifier = None,
-    directory: Annotated[str | None, typer.Option(help="Name of the plugin's folder.")] = None,
-    install: Annotated[
-        str | None, typer.Option(help="A requirement that installs bltvs_neuro, instead of carrying its files.")
-    ] = None,
-    metadata: Annotated[
-        bool, typer.Option(help="Write metadata.yml; submissions with one are not merged automatically.")
-    ] = True,
-    seed: Seed = 0,
-    image_size: ImageSize = None,
-    regions: Regions = "anatomical",
-    streams: Streams = "all",
-    timestep: Timestep = None,
-    reduce: Reduce = "pool:7",
-    timeline: TimelineText = None,
-    batch_size: BatchSize = 8,
-    overwrite: Overwrite = False,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    model: Annotated[ModelChoice, flat("Models, several by commas")] = ModelChoice(),
+    url: str | None = None,
+    directory: str | None = None,
+    install: str | None = None,
+    metadata: Annotated[bool, Parameter(negative="--no-metadata")] = True,
+    subject: Annotated[Subject, flat("The model as a subject")] = Subject(),
+    overwrite: bool = False,
 ) -> None:
     """Write a submission for Brain-Score: a plugin that needs nothing but Brain-Score, in a zip.
+
+    Parameters
+    ----------
+    output : path
+        The zip to write.
+    url : str, optional
+        Where the plugin fetches your weights, if the zip cannot hold them.
+    directory : str, optional
+        Name of the plugin's folder.
+    install : str, optional
+        A requirement that installs bltvs_neuro, instead of carrying its files.
+    metadata : bool
+        Write metadata.yml; submissions with one are not merged automatically.
+    overwrite : bool
+        Replace an earlier zip.
 
     Examples
     --------
@@ -243,16 +246,18 @@ def package(
     from ..brainscore.submission.package import Entry
     from ..brainscore.submission.package import package as run
 
-    chosen = _options(regions, streams, timestep, reduce, timeline, batch_size)
-    if Path(regions).suffix == ".json":
+    chosen, identifier = subject.given(), subject.identifier
+    if Path(subject.regions).suffix == ".json":
         from ..brainscore.subject.regions import read_map
 
-        chosen["regions"] = read_map(Path(regions))
+        chosen["regions"] = read_map(Path(subject.regions))
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    names = [name.strip() for name in model.split(",")]
+    names = [name.strip() for name in model.model.split(",")]
     if len(names) > 1 and (identifier or url):
         raise SpecError("--identifier and --url are of one model; write a zip for each")
-    entries = [Entry(name, weights, seed, image_size, identifier, url, chosen) for name in names]
+    entries = [
+        Entry(name, model.weights, model.weights_seed, model.image_size, identifier, url, chosen) for name in names
+    ]
     path = run(output, entries, directory=directory, install=install, metadata=metadata, overwrite=overwrite)
     out.print(
         f"wrote {path} ({path.stat().st_size / 1e6:.1f} MB); `bltvs brainscore check {path}` runs Brain-Score's checks on it",
@@ -267,15 +272,17 @@ def package(
         )
 
 
-@app.command("check")
-@guarded
-def check(
-    submission: Annotated[Path, typer.Argument(help="The zip that `bltvs brainscore package` wrote, or another.")],
-    tests: Annotated[bool, typer.Option(help="Also load the models with their weights and run the tests.")] = True,
-) -> None:
+def check(submission: Path, /, *, tests: Annotated[bool, Parameter(negative="--no-tests")] = True) -> int:
     """Run on a submission what Brain-Score runs on it, offline, in a copy of the installed brainscore_vision.
 
     The exit code is 1 if anything fails.
+
+    Parameters
+    ----------
+    submission : path
+        The zip that `bltvs brainscore package` wrote, or another.
+    tests : bool
+        Also load the models with their weights and run the tests.
     """
     _prepare()
     from ..brainscore.submission.check import check as run
@@ -288,7 +295,7 @@ def check(
     failed = [finding for finding in findings if not finding.ok and not finding.note]
     if failed:
         err.print(f"[bold red]{len(failed)} of {len(findings)} checks failed[/]", highlight=False)
-        raise typer.Exit(1)
+        return 1
     count = sum(finding.ok for finding in findings)
     verdict = (
         f"{submission} can be submitted at brain-score.org"
@@ -296,3 +303,4 @@ def check(
         else "its tests, which load the models, were not run"
     )
     out.print(f"{count} checks passed: {verdict}", highlight=False, soft_wrap=True)
+    return 0

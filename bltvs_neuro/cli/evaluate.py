@@ -5,48 +5,50 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 from rich.table import Table
 
-from .common import (
-    Device,
-    ImageSize,
-    Layers,
-    ModelName,
-    Overwrite,
-    Seed,
-    Weights,
-    chosen_model,
-    err,
-    guarded,
-    interval_text,
-    out,
-)  # fmt: skip
+from ..errors import SpecError, argument
+from .base import err, flat, out
+from .choices import ModelChoice, Output, interval_text
 
 
-@guarded
 def evaluate(
-    data: Annotated[str, typer.Argument(help="A folder with one folder per class, an HDF5 file, or 'shapes'.")],
-    model: ModelName = "imagenet",
-    weights: Weights = "pretrained",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder for tables and figure; MODEL-evaluation if left out.")
-    ] = None,
-    split: Annotated[str, typer.Option(help="Of an HDF5 file or of shapes.")] = "test",
-    classes: Annotated[
-        Path | None, typer.Option(help="Folder (or category) of every logit, in order: JSON list or one per line.")
-    ] = None,
-    n: Annotated[int, typer.Option("-n", min=1, help="Pictures of shapes.")] = 2000,
-    batch_size: Annotated[int, typer.Option(min=1, help="Images per forward pass.")] = 32,
-    workers: Annotated[int, typer.Option(min=0, help="Decoding processes.")] = 0,
-    bootstrap: Annotated[int, typer.Option(min=1, help="Samples of the pictures, for the intervals.")] = 1000,
-    seed: Seed = 0,
-    image_size: ImageSize = None,
-    layers: Layers = None,
-    device: Device = "auto",
-    overwrite: Overwrite = False,
+    data: str,
+    /,
+    *,
+    model: Annotated[ModelChoice, flat("Model")] = ModelChoice(),
+    output: Annotated[Output, Parameter(name="*")] = Output(),
+    split: str = "test",
+    classes: Path | None = None,
+    n: Annotated[int, Parameter(name="-n")] = 2000,
+    batch_size: int = 32,
+    workers: int = 0,
+    bootstrap: int = 1000,
+    device: str = "auto",
 ) -> None:
     """Score a model on labelled pictures: top-1 and top-5 at every timestep, with 95 % intervals and confusions.
+
+    Tables and figure go into MODEL-evaluation unless a folder is given.
+
+    Parameters
+    ----------
+    data : str
+        A folder with one folder per class, an HDF5 file, or `shapes`.
+    split : str
+        Of an HDF5 file or of shapes.
+    classes : path, optional
+        Folder (or category) of every logit, in order: JSON list or one per line.
+    n : int
+        Pictures of shapes.
+    batch_size : int
+        Images per forward pass.
+    workers : int
+        Decoding processes.
+    bootstrap : int
+        Samples of the pictures, for the intervals.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1`.
 
     Examples
     --------
@@ -64,23 +66,26 @@ def evaluate(
     from ..training.pictures.labelled import check_source, open_for
 
     where = str(pick_device(device))
-    if output is not None:
-        check_evaluation(output, overwrite=overwrite)
+    if output.output is not None:
+        check_evaluation(output.output, overwrite=output.overwrite)
+    for name, count in (("n", n), ("batch_size", batch_size), ("bootstrap", bootstrap)):
+        if count < 1:
+            raise SpecError(f"{argument(name)} is at least 1; got {count}")
     check_source(data)
-    network = chosen_model(model, weights, seed, image_size, where, layers)
+    network = model.load(where)
     name = str(network.provenance["model"])
-    folder = output or Path(f"{name.replace(':', '_')}-evaluation")
-    check_evaluation(folder, overwrite=overwrite)
+    folder = output.output or Path(f"{name.replace(':', '_')}-evaluation")
+    check_evaluation(folder, overwrite=output.overwrite)
     given = None if classes is None else read_class_file(classes)
-    pictures = open_for(data, class_names(model), network.image_size, split=split, given=given, n=n)
-    if weights == "untrained":
+    pictures = open_for(data, class_names(model.model), network.image_size, split=split, given=given, n=n)
+    if model.weights == "untrained":
         err.print("[yellow]the weights are untrained: this is the accuracy of chance[/]")
     with err.status(f"0 of {len(pictures):,} pictures") as status:
         result = run(
             network, pictures, batch_size=batch_size, workers=workers, bootstrap=bootstrap,
             progress=lambda done, total: status.update(f"{done:,} of {total:,} pictures"),
         )  # fmt: skip
-    result.save(folder, title=f"{name} on {Path(data).name}", overwrite=overwrite)
+    result.save(folder, title=f"{name} on {Path(data).name}", overwrite=output.overwrite)
     table = Table(title=f"{name}, {len(pictures):,} pictures, 95 % intervals over pictures")
     for column in ("timestep", "top 1 (%)", "", "top 5 (%)", ""):
         table.add_column(column, justify="right")

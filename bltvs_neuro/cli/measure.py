@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from rich.table import Table
 
 from ..durable import check_outputs, whole_file
-from .common import err, out
+from .base import err, out
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -165,9 +165,9 @@ def _measured_fields(name: str, weights: str, seed: int, device: str) -> pd.Data
 
     from ..model import State
     from ..model.measure.fields import effective_fields
-    from .common import chosen_model
+    from .choices import ModelChoice
 
-    model = chosen_model(name, weights, seed, None, device)
+    model = ModelChoice(model=name, weights=weights, weights_seed=seed).load(device)
     states = []
     for area in model.areas:
         steps = model.timesteps_of(f"{area}/bu")

@@ -5,34 +5,43 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
 from rich.table import Table
 
 from ..durable import check_outputs, whole_file
 from ..errors import DataError
-from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, chosen_model, err, guarded, out, plain
+from .base import err, escape, flat, out
+from .choices import ModelChoice
 
 
-@guarded
 def models(
-    names: Annotated[
-        list[str] | None,
-        typer.Argument(help="Which: a checkpoint, a comparison model, 'torchvision:NAME', 'timm:NAME'."),
-    ] = None,
-    measure: Annotated[
-        bool, typer.Option("--measure", help="Count multiply-accumulates in three ways; measure receptive fields.")
-    ] = False,
-    weights: Annotated[
-        str, typer.Option(help="For receptive fields: 'untrained' (stamped as such), 'pretrained' or a file.")
-    ] = "untrained",
-    csv: Annotated[Path | None, typer.Option(help="Folder for the measured tables as CSV.")] = None,
-    seed: Seed = 0,
-    device: Device = "auto",
-    overwrite: Overwrite = False,
+    *names: str,
+    measure: bool = False,
+    weights: str = "untrained",
+    weights_seed: int = 0,
+    csv: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
 ) -> None:
     """List the models: parameters, multiply-accumulates, receptive fields.
 
     MACs are those of one image, as this package computes it: of the logits alone, and of every site of every area.
+
+    Parameters
+    ----------
+    names : str
+        Which: a checkpoint, a comparison model, `torchvision:NAME`, `timm:NAME`; all of the first two unless given.
+    measure : bool
+        Count multiply-accumulates in three ways; measure receptive fields.
+    weights : str
+        For receptive fields: `untrained` (stamped as such), `pretrained` or a file.
+    weights_seed : int
+        Seed of untrained weights.
+    csv : path, optional
+        Folder for the measured tables as CSV.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1`.
+    overwrite : bool
+        Replace earlier tables.
 
     Examples
     --------
@@ -45,28 +54,41 @@ def models(
     from .measure import all_names, areas_tables, list_models, measured
 
     if measure:
-        measured(names or all_names(), weights, seed, device, csv, overwrite=overwrite)
+        measured(list(names) or all_names(), weights, weights_seed, device, csv, overwrite=overwrite)
         return
-    list_models(names or all_names())
+    list_models(list(names) or all_names())
     if not names:
         areas_tables()
 
 
-@guarded
 def classify(
-    images: Annotated[Path, typer.Argument(help="An image, a folder, a table, or another stimulus set.")],
-    model: ModelName = "imagenet",
-    weights: Weights = "pretrained",
-    top: Annotated[int, typer.Option(help="Classes to list.")] = 5,
-    csv: Annotated[Path | None, typer.Option(help="Also write the table here.")] = None,
-    seed: Seed = 0,
-    image_size: ImageSize = None,
-    device: Device = "auto",
-    overwrite: Overwrite = False,
+    images: Path,
+    /,
+    *,
+    model: Annotated[ModelChoice, flat("Model")] = ModelChoice(),
+    top: int = 5,
+    csv: Path | None = None,
+    device: str = "auto",
+    overwrite: bool = False,
 ) -> None:
     """Name what the model sees, timestep by timestep.
 
-    Example: `bltvs classify turtle.jpg --model ecoset`
+    Parameters
+    ----------
+    images : path
+        An image, a folder, a table, or another stimulus set.
+    top : int
+        Classes to list.
+    csv : path, optional
+        Also write the table here.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1`.
+    overwrite : bool
+        Replace an earlier table.
+
+    Examples
+    --------
+    `bltvs classify turtle.jpg --model ecoset`
     """
     from ..devices import pick_device
     from ..extraction.classify import classify as run
@@ -77,20 +99,22 @@ def classify(
     if csv is not None:
         check_outputs(csv, overwrite=overwrite)
     stimuli = StimulusSet.open(images)
-    network = chosen_model(model, weights, seed, image_size, where)
+    network = model.load(where)
     try:
-        names = class_names(model)
+        names = class_names(model.model)
         if len(names) != network.num_classes:
-            raise DataError(f"{model} has {network.num_classes} classes, not the {len(names)} of its usual data set")
+            raise DataError(
+                f"{model.model} has {network.num_classes} classes, not the {len(names)} of its usual data set"
+            )
     except DataError as error:
-        err.print(f"[yellow]class numbers instead of names:[/] {plain(error)}", highlight=False, soft_wrap=True)
+        err.print(f"[yellow]class numbers instead of names:[/] {escape(str(error))}", highlight=False, soft_wrap=True)
         names = tuple(f"class {number}" for number in range(network.num_classes))
     result = run(network, stimuli, names, top)
-    if weights == "untrained":
+    if model.weights == "untrained":
         err.print("[yellow]the weights are untrained: these classes mean nothing[/]")
     if csv is not None:
         with whole_file(csv, overwrite=overwrite) as table_file:
-            result.assign(model=model, weights=weights).to_csv(table_file, index=False)
+            result.assign(model=model.model, weights=model.weights).to_csv(table_file, index=False)
     for stimulus_id, part in result.groupby("stimulus_id", sort=False):
         table = Table(title=str(stimulus_id))
         table.add_column("timestep", justify="right")

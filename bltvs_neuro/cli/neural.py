@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Any
 
-import typer
 from rich.table import Table
 
-from .common import err, guarded, joined, out, plain, reader_options
+from .base import err, escape, flat, out
+from .choices import DataChoice
 
 
-@guarded
-def neural(
-    file: Annotated[str | None, typer.Argument(help="A file, a folder or a name; left out: list the readers.")] = None,
-    format: Annotated[str | None, typer.Option(help="Reader, where several or none recognise the file.")] = None,
-    stimuli: Annotated[Path | None, typer.Option(help="Stimulus ids in the file's order, where it has none.")] = None,
-    option: Annotated[list[str] | None, typer.Option(help="name=value for the reader; may be repeated.")] = None,
-    allow_pickle: Annotated[bool, typer.Option("--allow-pickle", help="Read a pickle that you trust.")] = False,
-) -> None:
+def neural(file: str | None = None, /, *, data: Annotated[DataChoice, flat("How it is read")] = DataChoice()) -> None:
     """List the readers of neural data, or say what a file holds.
+
+    Parameters
+    ----------
+    file : str, optional
+        A file, a folder or a name; left out: list the readers.
 
     Examples
     --------
@@ -27,17 +24,16 @@ def neural(
 
     `bltvs neural kriegeskorte92`
 
-    `bltvs neural betas/ --format nsd --option session=1`
+    `bltvs neural betas/ --format nsd --session 1`
     """
     if file is None:
         _list()
         return
     from ..neural import kind_of, load_rdms, load_responses
 
-    given = {"format": format, "stimuli": stimuli, "allow_pickle": True if allow_pickle else None}
-    options = joined(given, reader_options(option))
+    options = data.given()
     kind = kind_of(file, **options)
-    with err.status(f"reading {plain(file)}"):
+    with err.status(f"reading {escape(file)}"):
         array = load_rdms(file, **{"missing": "keep", **options}) if kind == "rdms" else load_responses(file, **options)
     _describe(file, kind, array)
 

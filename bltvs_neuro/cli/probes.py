@@ -3,61 +3,84 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 from rich.table import Table
 
 from ..durable import check_outputs
-from .common import Device, ImageSize, ModelName, Overwrite, Seed, Weights, blank_model, chosen_model, err, guarded, out
+from ..features.select import Select
+from .base import err, flat, out
+from .choices import ModelChoice, Output
 
 
-@guarded
 def decode(
-    store: Annotated[Path, typer.Argument(help="A finished store.")],
-    labels: Annotated[str, typer.Option("--labels", help="Column of the stimuli to decode, such as 'category'.")],
-    output: Annotated[Path | None, typer.Option("--output", "-o", help="Results: a .csv or .nc file.")] = None,
-    figure: Annotated[Path | None, typer.Option(help="Accuracy over timesteps: .png, .pdf or .svg.")] = None,
-    matrices: Annotated[Path | None, typer.Option(help="Temporal generalisation: .png, .pdf or .svg.")] = None,
-    sites: Annotated[str, typer.Option(help="'V4/td', 'V1/bu,V4/td' or 'all'.")] = "all",
-    groups: Annotated[
-        str | None, typer.Option(help="Column of what may not be split between training and test, such as 'object'.")
-    ] = None,
-    folds: Annotated[int, typer.Option(help="Of the cross-validation.")] = 5,
-    classifier: Annotated[str, typer.Option(help="'logistic' or 'ridge'.")] = "logistic",
-    permutations: Annotated[int, typer.Option(min=0, help="Of the labels, for p values; takes as many fits.")] = 0,
-    seed: Annotated[int, typer.Option(help="Of folds and permutations.")] = 0,
-    overwrite: Overwrite = False,
+    store: Path,
+    /,
+    *,
+    labels: str,
+    output: Annotated[Output, Parameter(name="*")] = Output(),
+    figure: Path | None = None,
+    matrices: Path | None = None,
+    select: Annotated[Select, flat("Sites and timesteps")] = Select(),
+    groups: str | None = None,
+    folds: int = 5,
+    classifier: Literal["logistic", "ridge"] = "logistic",
+    n_permutations: int = 0,
+    seed: int = 0,
 ) -> None:
     """Decode a label of the stimuli from every site and timestep, by a cross-validated linear classifier.
+
+    Parameters
+    ----------
+    store : path
+        A finished store.
+    labels : str
+        Column of the stimuli to decode, such as `category`.
+    figure : path, optional
+        Accuracy over timesteps: .png, .pdf or .svg.
+    matrices : path, optional
+        Temporal generalisation: .png, .pdf or .svg.
+    groups : str, optional
+        Column of what may not be split between training and test, such as `object`.
+    folds : int
+        Folds of the cross-validation.
+    classifier : {"logistic", "ridge"}
+        Linear classifier.
+    n_permutations : int
+        Shuffles of the labels, for p values; each takes as many fits.
+    seed : int
+        Seed of folds and shuffles.
 
     Examples
     --------
     `bltvs decode acts.h5 --labels category -o decoding.csv --figure decoding.png --matrices generalisation.png`
 
-    `bltvs decode acts.h5 --labels category --groups object --sites V4/bu,V4/td --permutations 200`
+    `bltvs decode acts.h5 --labels category --groups object --areas V4/bu,V4/td --n-permutations 200`
     """
+    path = output.output
     from ..errors import unknown
     from ..figures import check_figure, save_figure
     from ..probes import decode as run
     from ..store import open_store
 
-    if output is not None and output.suffix not in (".csv", ".nc"):
-        raise unknown("ending of results", output.suffix, [".csv", ".nc"])
+    if path is not None and path.suffix not in (".csv", ".nc"):
+        raise unknown("ending of results", path.suffix, [".csv", ".nc"])
     for drawing in filter(None, (figure, matrices)):
         check_figure(drawing)
-    check_outputs(*filter(None, (output, figure, matrices)), overwrite=overwrite)
+    check_outputs(*filter(None, (path, figure, matrices)), overwrite=output.overwrite)
     with open_store(store) as opened, err.status("decoding"):
         result = run(
-            opened, labels, sites=sites, groups=groups, folds=folds, classifier=classifier, permutations=permutations, seed=seed
+            opened, labels, sites=select, groups=groups, folds=folds, classifier=classifier,
+            n_permutations=n_permutations, seed=seed,
         )  # fmt: skip
-    if output is not None:
-        write = result.to_csv if output.suffix == ".csv" else result.to_netcdf
-        write(output, overwrite=overwrite)
+    if path is not None:
+        write = result.to_csv if path.suffix == ".csv" else result.to_netcdf
+        write(path, overwrite=output.overwrite)
     if figure is not None:
-        save_figure(result.plot_time_course(), figure, overwrite=overwrite)
+        save_figure(result.plot_time_course(), figure, overwrite=output.overwrite)
     if matrices is not None:
-        save_figure(result.plot_generalisation(), matrices, overwrite=overwrite)
+        save_figure(result.plot_generalisation(), matrices, overwrite=output.overwrite)
     course = result.time_course()
     table = Table(title=f"balanced accuracy of {labels}, chance {result.chance:.3f}")
     timesteps = sorted(course["timestep"].unique())
@@ -72,37 +95,58 @@ def decode(
     out.print(table)
     if result.provenance["store"].get("weights") == "untrained":
         err.print("[yellow]the weights are untrained: this is what a random network lets decode[/]")
-    if permutations:
-        out.print(f"* p < 0.05, {permutations} permutations, not corrected for the number of sites and timesteps")
-    for path in (output, figure, matrices):
-        if path is not None:
-            out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+    if n_permutations:
+        out.print(f"* p < 0.05, {n_permutations} permutations, not corrected for the number of sites and timesteps")
+    for written in filter(None, (path, figure, matrices)):
+        out.print(f"wrote {written}", highlight=False, soft_wrap=True)
 
 
-@guarded
 def drive(
-    site: Annotated[str, typer.Argument(help="Where: 'V4/bu', or 'Readout/bu' for classes.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the images, and figure.png in it.")],
-    timesteps: Annotated[str, typer.Option(help="'3', '0:6' or '0,2,5'; a row of the figure each.")],
-    channels: Annotated[str, typer.Option(help="'0,7,20': an image each.")],
-    model: ModelName = "ecoset",
-    weights: Weights = "pretrained",
-    everywhere: Annotated[
-        bool, typer.Option("--everywhere", help="Drive the whole map, not its central unit.")
-    ] = False,
-    steps: Annotated[int, typer.Option(min=1, help="Of gradient ascent.")] = 200,
-    smoothness: Annotated[float, typer.Option(help="Weight of the penalty on rough images.")] = 0.05,
-    lesion: Annotated[
-        list[str] | None, typer.Option(metavar="TARGET[@TIMESTEPS][=ACTION]", help="As for `bltvs extract`.")
-    ] = None,
-    seed: Seed = 0,
-    image_size: ImageSize = None,
-    device: Device = "auto",
-    overwrite: Overwrite = False,
+    site: str,
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    timesteps: str,
+    channels: str,
+    model: Annotated[ModelChoice, flat("Model")] = ModelChoice(),
+    everywhere: bool = False,
+    steps: int = 200,
+    smoothness: float = 0.05,
+    lesion: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
+    seed: int = 0,
+    device: str = "auto",
+    overwrite: bool = False,
 ) -> None:
     """Find images that drive channels of a site at chosen timesteps, by gradient ascent from seeded noise.
 
-    Example: `bltvs drive V4/bu -o driven/ --timesteps 3,6,9 --channels 0,7,20`
+    Parameters
+    ----------
+    site : str
+        Where: `V4/bu`, or `Readout/bu` for classes.
+    output : path
+        Folder for the images, and figure.png in it.
+    timesteps : str
+        `3`, `0:6` or `0,2,5`; a row of the figure each.
+    channels : str
+        `0,7,20`: an image each.
+    everywhere : bool
+        Drive the whole map, not its central unit.
+    steps : int
+        Steps of gradient ascent.
+    smoothness : float
+        Weight of the penalty on rough images.
+    lesion : str, optional
+        As for `bltvs extract`.
+    seed : int
+        Seed of the noise.
+    device : str
+        `auto`, `cpu`, `cuda`, `cuda:1`.
+    overwrite : bool
+        Replace earlier images.
+
+    Examples
+    --------
+    `bltvs drive V4/bu -o driven/ --timesteps 3,6,9 --channels 0,7,20`
     """
     from ..devices import pick_device
     from ..errors import SpecError
@@ -119,11 +163,11 @@ def drive(
         raise SpecError(f"channels are written '0,7,20'; got {channels!r}") from None
     check_outputs(output / "figure.png", overwrite=overwrite)
     where, parsed = str(pick_device(device)), Site.parse(site)
-    blank = blank_model(model, image_size, lesion)
+    blank = model.blank(lesion)
     if blank is not None:
         for tried in parse_timesteps(timesteps, blank.timesteps):
             check_drivable(blank, parsed, tried, chosen)
-    network = chosen_model(model, weights, seed, image_size, where)
+    network = model.load(where)
     if lesion:
         network.lesion(*lesion)
     chosen_timesteps = parse_timesteps(timesteps, network.timesteps)

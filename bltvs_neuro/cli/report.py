@@ -5,24 +5,39 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from cyclopts import Parameter
 
-from .common import Overwrite, err, guarded, out
+from ..errors import SpecError
+from .base import err, out
 
 
-@guarded
 def report(
-    results: Annotated[list[Path], typer.Argument(help="Stores, and results of `bltvs rsa` and `bltvs encode`.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The page to write.")] = Path("report.html"),
-    stimuli: Annotated[
-        Path | None, typer.Option(help="Where the pictures are, as for `bltvs extract`: shows them in the page.")
-    ] = None,
-    title: Annotated[str, typer.Option(help="Heading of the page.")] = "Activations and brain comparisons",
-    metric: Annotated[str, typer.Option(help="Of the RDMs of stores.")] = "correlation",
-    max_stimuli: Annotated[int, typer.Option(min=3, help="Stimuli shown of each store, evenly spread.")] = 200,
-    overwrite: Overwrite = False,
+    *results: Path,
+    output: Annotated[Path, Parameter(alias="-o")] = Path("report.html"),
+    stimuli: Path | None = None,
+    title: str = "Activations and brain comparisons",
+    metric: str = "correlation",
+    max_stimuli: int = 200,
+    overwrite: bool = False,
 ) -> None:
     """Show stores and results as one self-contained, interactive page.
+
+    Parameters
+    ----------
+    results : paths
+        Stores, and results of `bltvs rsa` and `bltvs encode`.
+    output : path
+        The page to write.
+    stimuli : path, optional
+        Where the pictures are, as for `bltvs extract`: shows them in the page.
+    title : str
+        Heading of the page.
+    metric : str
+        Dissimilarity of the RDMs of stores.
+    max_stimuli : int
+        Stimuli shown of each store, evenly spread.
+    overwrite : bool
+        Replace an earlier page.
 
     Examples
     --------
@@ -32,8 +47,13 @@ def report(
     """
     from ..report import write_report
 
+    if not results:
+        raise SpecError("a page shows at least one store or result; name them after `bltvs report`")
+    if max_stimuli < 3:
+        raise SpecError(f"--max-stimuli is at least 3; got {max_stimuli}")
     with err.status("computing RDMs"):
         path = write_report(
-            results, output, stimuli=stimuli, title=title, metric=metric, max_stimuli=max_stimuli, overwrite=overwrite,
+            list(results), output, stimuli=stimuli, title=title, metric=metric, max_stimuli=max_stimuli,
+            overwrite=overwrite,
         )  # fmt: skip
     out.print(f"wrote {path}; open it in a browser", highlight=False, soft_wrap=True)

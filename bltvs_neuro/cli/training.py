@@ -5,31 +5,43 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
-import typer
+from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from .common import Overwrite, err, goes_on, guarded, out
+from .base import err, goes_on, out
 
 if TYPE_CHECKING:
     from ..training.running.loop import Progress as Done
 
 
-@guarded
 def train(
-    config: Annotated[str, typer.Argument(help="A TOML file, or a recipe: shapes, imagenet, ecoset.")],
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="Folder of the run; runs/NAME if left out.")
-    ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the run in the folder.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Start anew, replacing an earlier run.")] = False,
-    show: Annotated[bool, typer.Option("--show", help="Only print the config, to start your own from.")] = False,
+    config: str,
+    /,
+    *,
+    output: Annotated[Path | None, Parameter(alias="-o")] = None,
+    resume: bool = False,
+    overwrite: bool = False,
+    show: bool = False,
 ) -> None:
     """Train a model as a config says.
 
     Stopped (Ctrl-C) or killed at any moment, the same command with `--resume` goes on to the same numbers. At the end the
     run's folder holds `log.csv`, `evaluation/` and `model/`, which `--model` of every command and `load_model` take.
+
+    Parameters
+    ----------
+    config : str
+        A TOML file, or a recipe: shapes, imagenet, ecoset.
+    output : path, optional
+        Folder of the run; runs/NAME unless given.
+    resume : bool
+        Go on with the run in the folder.
+    overwrite : bool
+        Start anew, replacing an earlier run.
+    show : bool
+        Only print the config, to start your own from.
 
     Examples
     --------
@@ -56,35 +68,52 @@ def train(
     )  # fmt: skip
 
 
-@guarded
 def export(
-    run: Annotated[Path, typer.Argument(help="Folder of a run, finished or not.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the model.")],
-    weights: Annotated[str, typer.Option(help="'best' (lowest validation loss) or 'last'.")] = "best",
-    overwrite: Overwrite = False,
+    run: Path,
+    /,
+    *,
+    output: Annotated[Path, Parameter(alias="-o")],
+    weights: Literal["best", "last"] = "best",
+    overwrite: bool = False,
 ) -> None:
     """Export the weights of a run as a folder that `load_model` and `--model` take.
 
-    Example: `bltvs export runs/shapes -o shapes-so-far --weights last`
+    Parameters
+    ----------
+    run : path
+        Folder of a run, finished or not.
+    output : path
+        Folder for the model.
+    weights : {"best", "last"}
+        Those of the lowest validation loss, or the last.
+    overwrite : bool
+        Replace an earlier model.
+
+    Examples
+    --------
+    `bltvs export runs/shapes -o shapes-so-far --weights last`
     """
-    from ..errors import unknown
     from ..training.release.export import export_run
 
-    if weights not in ("best", "last"):
-        raise unknown("weights", weights, ["best", "last"])
-    folder = export_run(run, output, weights=weights, overwrite=overwrite)  # type: ignore[arg-type]
+    folder = export_run(run, output, weights=weights, overwrite=overwrite)
     out.print(f"wrote {folder}; `bltvs evaluate DATA --model {folder}` scores it", highlight=False, soft_wrap=True)
 
 
-@guarded
-def upload(
-    model: Annotated[Path, typer.Argument(help="Folder of an exported model.")],
-    repo: Annotated[str, typer.Argument(help="Repository of the hub, 'user/name'; made if it does not exist.")],
-    private: Annotated[bool, typer.Option("--private", help="Make it a private one.")] = False,
-) -> None:
+def upload(model: Path, repo: str, /, *, private: bool = False) -> None:
     """Send an exported model to the Hugging Face hub, as the user of `hf auth login`.
 
-    Example: `bltvs upload runs/shapes/model someone/blt_vs_shapes`
+    Parameters
+    ----------
+    model : path
+        Folder of an exported model.
+    repo : str
+        Repository of the hub, `user/name`; made if it does not exist.
+    private : bool
+        Make it a private one.
+
+    Examples
+    --------
+    `bltvs upload runs/shapes/model someone/blt_vs_shapes`
     """
     from ..training.release.upload import upload_model
 

@@ -8,7 +8,7 @@ weights is the same as in the space of all features.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,7 +17,8 @@ import xarray as xr
 from ..errors import DataError, SpecError, argument, listed, unknown
 from ..features.folds import Fold, join_groups
 from ..features.grams import centre_cross, centre_train, feature_tiles
-from ..schema import TIMESTEP, parse_names, spelled_out
+from ..features.select import Selection, by_site, select, statuses_of
+from ..schema import TIMESTEP
 from .result import Decoding, versions
 
 if TYPE_CHECKING:
@@ -50,12 +51,12 @@ def decode(
     store: Store,
     labels: str | Sequence[object],
     *,
-    sites: str | Iterable[str] = "all",
+    sites: Selection = "all",
     groups: str | Sequence[object] | None = None,
     folds: int = 5,
     classifier: str = "logistic",
     strength: float = 1.0,
-    permutations: int = 0,
+    n_permutations: int = 0,
     seed: int = 0,
 ) -> Decoding:
     """Decode a label of the stimuli from every site and timestep of a store, and generalise over time.
@@ -66,8 +67,8 @@ def decode(
         As :func:`bltvs_neuro.open_store` gives it.
     labels : str or sequence of length n_stimuli
         A column of the store's stimuli, such as ``"category"``, or one label per stimulus in the store's order.
-    sites : str or iterable of str
-        ``"V4/td"``, several, or ``"all"``.
+    sites : str, iterable of str or Select
+        Which sites and timesteps (:mod:`bltvs_neuro.features.select`).
     groups : str or sequence, optional
         What must not be split between training and test, such as the object that several pictures show: a column or
         one label per stimulus. Stimuli with the same pixels are never split, whatever the groups.
@@ -77,8 +78,8 @@ def decode(
     strength : float
         Inverse of the penalty, for features that are centred and scaled together (by one factor) over the training
         stimuli to a variance of 1 for each dimension that these span.
-    permutations : int
-        Of the labels among the groups, for p values of each site and timestep; 0 gives none. Costs as many fits.
+    n_permutations : int
+        Shuffles of the labels among the groups, for p values of each site and timestep; 0 gives none. Costs as many fits.
     seed : int
         Of folds and permutations.
 
@@ -115,9 +116,10 @@ def decode(
         raise unknown("classifier", classifier, list(CLASSIFIERS))
     if not strength > 0:
         raise SpecError(f"strength must be above 0; got {strength}")
-    if permutations < 0:
-        raise SpecError(f"permutations are a count from 0; got {permutations}")
-    names = _sites(store, sites)
+    if n_permutations < 0:
+        raise SpecError(f"{argument('n_permutations')} is a count from 0; got {n_permutations}")
+    chosen = by_site(select(sites, statuses_of(store), constant=False).moments)
+    names = list(chosen)
     y, classes = np.unique(_column(store, labels, "labels").astype(str), return_inverse=True)[::-1]
     together = [store.stimulus_ids.tolist(), store.stimulus_sha256.tolist()]
     if groups is not None:
@@ -131,7 +133,7 @@ def decode(
             "are over the others", len(lacking), folds,
         )  # fmt: skip
     rng = np.random.default_rng(seed)
-    shuffles = [_shuffled(y, group, rng) for _ in range(permutations)]
+    shuffles = [_shuffled(y, group, rng) for _ in range(n_permutations)]
 
     steps = sorted({int(t) for name in names for t in store[name][TIMESTEP].values})
     shape = (len(names), len(steps), len(steps))
@@ -139,15 +141,11 @@ def decode(
     p = np.full(shape[:2], np.nan)
     for at, name in enumerate(names):
         data = store[name]
-        active = [
-            int(t) for t, status in zip(data[TIMESTEP].values, data["status"].values, strict=True) if status == "active"
-        ]
-        if not active:
-            continue
+        active = list(chosen[name])
         products, n = _time_gram(data, active, name), len(y)
         where = [steps.index(t) for t in active]
         hits = np.zeros((len(active), len(active), n), dtype=bool)
-        null = np.zeros((permutations, len(active), n), dtype=bool)
+        null = np.zeros((n_permutations, len(active), n), dtype=bool)
         for i in range(len(active)):
             for fold in split:
                 train, tests = i * n + fold.train, [k * n + fold.test for k in range(len(active))]
@@ -164,10 +162,10 @@ def decode(
         for number, fold in enumerate(split):
             if number not in lacking:
                 spread[at, np.array(where)[:, None], where, number] = balanced(hits[..., fold.test], y[fold.test])
-        if permutations:
+        if n_permutations:
             reached = np.stack([balanced(row, labels_now) for row, labels_now in zip(null, shuffles, strict=True)])
             diagonal = accuracy[at, where, where]
-            p[at, where] = (1 + (reached >= diagonal - 1e-12).sum(axis=0)) / (1 + permutations)
+            p[at, where] = (1 + (reached >= diagonal - 1e-12).sum(axis=0)) / (1 + n_permutations)
     coords = {"site": list(names), "train_timestep": steps, "test_timestep": steps}
     table = xr.Dataset(
         {
@@ -181,7 +179,7 @@ def decode(
         "labels": labels if isinstance(labels, str) else "given", "classes": classes.tolist(),
         "stimuli_per_class": np.bincount(y).tolist(), "groups": groups if isinstance(groups, str) else groups is not None,
         "n_groups": int(group.max()) + 1, "folds": folds, "classifier": classifier, "strength": strength,
-        "permutations": permutations, "seed": seed, "score": "balanced accuracy", "versions": versions(),
+        "permutations": n_permutations, "seed": seed, "score": "balanced accuracy", "versions": versions(),
         "store": {"path": store.path.name, **store.provenance},
     }  # fmt: skip
     return Decoding(table, 1 / len(classes), provenance)
@@ -274,16 +272,6 @@ def _time_gram(data: xr.DataArray, timesteps: Sequence[int], name: str) -> np.nd
     return products
 
 
-def _sites(store: Store, sites: str | Iterable[str]) -> list[str]:
-    chosen = parse_names(sites, store.sites, "site")
-    for site in chosen:
-        if site in spelled_out(sites) and "active" not in store[site]["status"].values:
-            raise SpecError(f"{site} is the same for every stimulus at every timestep: nothing can be decoded from it")
-    if not any("active" in store[site]["status"].values for site in chosen):
-        raise DataError("nothing can be decoded: no site has a timestep at which it differs between stimuli")
-    return list(chosen)
-
-
 def _column(store: Store, column: str | Sequence[object], what: str) -> np.ndarray:
     table = store.stimuli
     if isinstance(column, str):
@@ -301,6 +289,6 @@ def _shuffled(y: np.ndarray, group: np.ndarray, rng: np.random.Generator) -> np.
     first = np.array([y[group == g][0] for g in range(group.max() + 1)])
     if not np.array_equal(first[group], y):
         raise SpecError(
-            f"labels differ within a group, so that they cannot be permuted among groups; use {argument('permutations', 0)}"
+            f"labels differ within a group, so that they cannot be permuted among groups; use {argument('n_permutations', 0)}"
         )
     return rng.permutation(first)[group]

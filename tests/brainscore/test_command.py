@@ -71,7 +71,7 @@ def test_score_of_an_assembly(files, tmp_path):
     assert saved["provenance"]["data"]["sha256"]
     assert saved["provenance"]["weights"]["weights"] == "exported"
     assert pd.read_csv(tmp_path / "out.csv")["neuroid_id"].nunique() == 5
-    averaged = run("score", files / "it.nc", *own, "--metric", "rdm", "--average", "--times", "70:130")
+    averaged = run("score", files / "it.nc", *own, "--metric", "rdm", "--average", "--time", "70:130ms")
     assert averaged.exit_code == 0, averaged.output + averaged.stderr
     assert "IT-rdm" in averaged.output
 
@@ -85,7 +85,7 @@ def test_score_of_an_assembly(files, tmp_path):
         (["score", "{files}/no.nc", "--stimuli", "synthetic", "--degrees", "8"], "no.nc does not exist"),
         (["score", "{files}/it.nc", "--stimuli", "synthetic", "--degrees", "8"], "16 stimuli are in the neural data"),
         (
-            ["score", "{files}/it.nc", "--stimuli", "{files}/pictures.csv", "--degrees", "8", "--times", "70"],
+            ["score", "{files}/it.nc", "--stimuli", "{files}/pictures.csv", "--degrees", "8", "--time", "70"],
             "a time bin",
         ),
         (["package", "-o", "{files}/x.zip", "--timeline", "ten"], "a timeline is written START:STEP"),

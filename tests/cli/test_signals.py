@@ -56,22 +56,19 @@ def test_a_signal_at_any_moment(number, pictures, tmp_path):
 SCRIPT = """
 import os, signal, sys
 from bltvs_neuro.cli import signals
-from bltvs_neuro.cli.common import guarded
+from bltvs_neuro.cli.base import app, run
 signals.watch()
 
 class Deaf:
     def __del__(self):
         os.kill(os.getpid(), signal.SIGINT)
 
-@guarded
+@app.command
 def command():
     {body}
     print("went on")
 
-try:
-    command()
-except Exception as error:
-    raise SystemExit(error.exit_code)
+raise SystemExit(run(["command"]))
 """
 
 

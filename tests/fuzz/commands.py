@@ -100,13 +100,10 @@ class Option(NamedTuple):
 
 def parameters(command: str) -> list[Option]:
     """Options and arguments of a command; compiling is left out, which takes its time and memory."""
-    from bltvs_neuro.cli.app import LEGACY, app
+    from bltvs_neuro.cli.app import app
 
-    first, *rest = command.split()
-    if first in LEGACY:
-        return _legacy_parameters([first, *rest])
-    found = app[first]
-    for part in rest:
+    found = app
+    for part in command.split():
         found = found[part]
     options = []
     for one in found.assemble_argument_collection():
@@ -115,25 +112,6 @@ def parameters(command: str) -> list[Option]:
         positional = one.field_info.is_positional
         options.append(Option(str(name), None if positional or not flags else flags[0], one.hint is not bool))
     return [one for one in options if one.name != "compile"]
-
-
-def _legacy_parameters(parts: list[str]) -> list[Option]:
-    from typer.main import get_command
-
-    from bltvs_neuro.cli.legacy import app
-
-    found: Any = get_command(app)
-    for part in parts:
-        found = found.commands[part]
-    return [
-        Option(
-            one.name,
-            None if one.param_type_name == "argument" else max(one.opts, key=len),
-            not getattr(one, "is_flag", False),
-        )
-        for one in found.params
-        if one.name not in ("help", "compile_cells")
-    ]
 
 
 def arguments(command: str, rng: np.random.Generator) -> list[str]:

@@ -95,12 +95,10 @@ def serve() -> None:
     all_targets()
     import torch
 
-    from bltvs_neuro.cli.app import COMMANDS, LEGACY
+    from bltvs_neuro.cli.app import COMMANDS
 
     for place in COMMANDS.values():
         importlib.import_module(f"bltvs_neuro.cli.{place.partition(':')[0]}")
-    if LEGACY:
-        importlib.import_module("bltvs_neuro.cli.legacy")
 
     torch.set_num_threads(1)
     _limit_memory()

@@ -72,10 +72,8 @@ def test_every_reader_has_a_target(kind: str) -> None:
 
 def test_every_command_has_rubbish_arguments() -> None:
     from bltvs_neuro.cli.app import COMMANDS as REAL
-    from bltvs_neuro.cli.app import LEGACY
 
-    nested = {f"brainscore {name}" for name in ("package", "check", "score")}
-    assert set(COMMANDS) == {*REAL, *LEGACY} - {"brainscore"} | nested
+    assert set(COMMANDS) == set(REAL)
 
 
 # the harness itself: it has to see what it is there for

@@ -69,7 +69,7 @@ def test_equals_scikit_learn_on_the_features_themselves():
 def test_noise_is_at_chance_and_a_signal_is_found_when_it_is_there():
     values, table, y = made(n=120, signal=0.0)
     values[:, 1] += 0.6 * np.random.default_rng(5).standard_normal((3, values.shape[2]))[y]
-    result = decode(FakeStore({"V4/td": values}, table), "label", permutations=19, classifier="ridge")
+    result = decode(FakeStore({"V4/td": values}, table), "label", n_permutations=19, classifier="ridge")
     course = result.time_course().set_index("timestep")
     assert result.chance == pytest.approx(1 / 3)
     assert course.loc[1, "accuracy"] > 0.9
@@ -179,7 +179,11 @@ VALUES, TABLE, _ = made(n=12)
         (dict(folds=1), SpecError, "at least 2 folds"),
         (dict(folds=5), DataError, r"5 folds need as many groups .*c0 \(4\).*at most 4 folds"),
         (dict(labels="stimulus_id"), DataError, "need as many groups"),
-        (dict(groups=[i // 3 for i in range(12)], folds=2, permutations=2), SpecError, "labels differ within a group"),
+        (
+            dict(groups=[i // 3 for i in range(12)], folds=2, n_permutations=2),
+            SpecError,
+            "labels differ within a group",
+        ),
     ],
 )
 def test_errors(options, error, message):
