@@ -14,6 +14,7 @@ from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.model.released.exported import __file__ as exported
 from bltvs_neuro.neural import make_rdms
 from bltvs_neuro.rsa import compare_rdms, peak_latency, time_matrix
+from bltvs_neuro.rsa.inference.options import Inference
 
 from .encoding.reference import make_store, simulate_responses
 from .rsa.test_time import movie
@@ -49,7 +50,7 @@ def test_columns_of_rsa():
     models = make_rdms(rng.random((2, 28)), ids, metric="m", name=["V1/bu@0", "V4/td@1"], area=["V1", "V4"],
                        stream=["bu", "td"], timestep=[0, 1])  # fmt: skip
     brain = make_rdms(rng.random((3, 28)), ids, metric="m", subject=["a", "b", "c"], roi=["IT"] * 3)
-    result = compare_rdms(models, brain, bootstrap=10)
+    result = compare_rdms(models, brain, inference=Inference(bootstrap=10))
     peaks = peak_latency(time_matrix(*movie()), n_samples=3).drop(columns="samples")
     for frame in (result.to_frame(), result.pairs_frame(), peaks):
         assert set(frame.columns) <= section("rsa")

@@ -228,7 +228,16 @@ def test_extract_from_another_network(folder, tmp_path):
 
 def test_classify_says_that_untrained_weights_mean_nothing(folder, tmp_path):
     done = bltvs(
-        "classify", folder / "im.1.png", "--weights", "untrained", "--image-size", "128", "--csv", tmp_path / "t.csv"
+        "classify",
+        folder / "im.1.png",
+        "--model",
+        "imagenet",
+        "--weights",
+        "untrained",
+        "--image-size",
+        "128",
+        "--csv",
+        tmp_path / "t.csv",
     )
     assert done.returncode == 0, done.stderr
     assert "mean nothing" in done.stderr

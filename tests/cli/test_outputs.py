@@ -103,7 +103,7 @@ def test_an_output_that_is_no_file(name, kind, tmp_path, monkeypatch):
 @pytest.mark.parametrize("out", ["-", "/dev/null", "/dev/stdout"])
 @pytest.mark.parametrize("name", ["extract", "report", "classify", "package"])
 def test_devices_are_no_outputs(name, out):
-    if (name, out) == ("extract", "-"):
+    if out == "-":
         assert run(name, out).exit_code == 2  # taken for an option
         return
     said = sentence(run(name, out))

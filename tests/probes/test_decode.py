@@ -34,7 +34,10 @@ class FakeStore(dict):
             status = np.where(np.isin(steps, constant), "constant", "active")
             self[name] = xr.DataArray(
                 values.astype(np.float32), dims=("stimulus", "timestep", "unit"),
-                coords={"timestep": steps, "status": ("timestep", status)},
+                coords={
+                    "stimulus_id": ("stimulus", self.stimulus_ids.astype(str)), "timestep": steps,
+                    "status": ("timestep", status),
+                },
             )  # fmt: skip
 
 
@@ -158,7 +161,10 @@ def test_one_site_one_timestep_is_drawn_and_a_name_twice_counts_once():
 
 def test_a_site_without_anything_to_decode_is_refused_by_name():
     store = FakeStore({"V1/bu": VALUES}, TABLE, constant=[0, 1, 2])
-    for sites, message in (("V1/bu", "V1/bu is the same for every stimulus"), ("all", "nothing can be decoded")):
+    for sites, message in (
+        ("V1/bu", "'V1/bu' is the same for every stimulus"),
+        ("all", "are the same for every stimulus: choose other"),
+    ):
         with pytest.raises((SpecError, DataError), match=message):
             decode(store, "label", sites=sites, folds=3)
 
@@ -172,7 +178,7 @@ VALUES, TABLE, _ = made(n=12)
         (dict(labels="labl"), SpecError, r"unknown column of labels 'labl' \(did you mean 'label'"),
         (dict(labels=[1, 2]), SpecError, "one value for each of the store's 12 stimuli"),
         (dict(labels=["a"] * 12), DataError, "at least two labels; all stimuli have a"),
-        (dict(sites="V9/bu"), SpecError, "unknown site 'V9/bu'"),
+        (dict(sites="V9/bu"), SpecError, "unknown area 'V9'"),
         (dict(sites=[]), SpecError, "no site was chosen"),
         (dict(classifier="svm"), SpecError, "unknown classifier 'svm'"),
         (dict(strength=0), SpecError, "strength must be above 0"),
