@@ -50,7 +50,7 @@ BESIDE = {
     "encoding/sweep": ["tests/encoding/test_partition.py", "tests/encoding/test_fit.py"],
     "encoding": ["tests/encoding"],
     "probes": ["tests/probes"],
-    "training": ["tests/training/test_evaluate.py"],
+    "training": ["tests/training/test_accuracy.py", "tests/training/test_evaluate.py"],
     "features": [f"tests/encoding/test_{name}.py" for name in ("folds", "gram", "float32")],
     "store/format": ["tests/store/test_chunks.py", "tests/store/test_encode.py", "tests/store/test_seal.py"],
     "extraction/reduce": ["tests/extraction/test_reduce.py"],
