@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import ast
+import contextlib
 import importlib
 import importlib.abc
 import importlib.machinery
@@ -30,9 +31,6 @@ from typing import Any, NamedTuple
 import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
-LIBRARIES = ("numpy", "scipy.stats", "pandas", "xarray", "torch", "sklearn.linear_model", "matplotlib.figure", "h5py")
-"""Loaded once, before processes are forked."""
-
 BESIDE = {
     "stats": ["tests/stats"],
     "rsa/inference/bootstrap": ["tests/rsa/test_bootstrap.py"],
@@ -206,13 +204,22 @@ def reach(path: Path, tests: Sequence[str]) -> tuple[dict[str, list[int]], dict[
             status = run_tests(tests, plugin)
             sys.settrace(None)
             found = {name: sorted(lines) for name, lines in plugin.lines.items()}
-            Path(file.name).write_text(json.dumps([found, plugin.seconds]))
+            Path(file.name).write_text(json.dumps([found, plugin.seconds, list(sys.modules)]))
             return status
 
         if (status := forked(work, 1800)) != 0:
             sys.exit(f"the tests of {path} fail without a change (pytest's status {status}): {' '.join(tests)}")
-        lines, seconds = json.load(file)
+        lines, seconds, loaded = json.load(file)
+    load_libraries(loaded)
     return lines, seconds
+
+
+def load_libraries(names: Sequence[str]) -> None:
+    """Load what the tests load of others, so that forked processes need not; nothing of the package or its tests."""
+    for name in names:
+        if name.split(".")[0] not in ("bltvs_neuro", "tests", "conftest", "__main__", "__mp_main__"):
+            with contextlib.suppress(Exception):  # a name in sys.modules need not be one that can be imported
+                importlib.import_module(name)
 
 
 def run_module(path: Path, tests: Sequence[str], chosen: range, limit: float) -> None:
@@ -254,8 +261,6 @@ def main() -> None:
     parser.add_argument("--limit", type=float, default=30, help="seconds for a mutant, beside three times its tests'")
     options = parser.parse_args()
     first, last = map(int, options.lines.split(":"))
-    for name in LIBRARIES:
-        importlib.import_module(name)
     for module in options.modules:
         for path in sorted(module.rglob("*.py")) if module.is_dir() else [module]:
             if path.name != "__init__.py":

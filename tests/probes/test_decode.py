@@ -190,9 +190,9 @@ def test_errors(options, error, message):
 def test_p_counts_permutations_that_reach_the_accuracy_and_the_labels_themselves():
     """Against scikit-learn on the features: p is one plus the permutations that reach the accuracy, over all plus one."""
     values, table, y = made(n=18, classes=2, steps=2, units=30, signal=0.15)
-    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=3, classifier="ridge", permutations=9, seed=4)
-    split = stratified_folds(y, np.arange(18), 3, seed=4, names=["c0", "c1"])
-    rng = np.random.default_rng(4)
+    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=3, classifier="ridge", permutations=9, seed=5)
+    split = stratified_folds(y, np.arange(18), 3, seed=5, names=["c0", "c1"])
+    rng = np.random.default_rng(5)
     shuffles = [rng.permutation(y) for _ in range(9)]
     for step in range(2):
         x = values.astype(np.float32)[:, step].astype(float)
@@ -209,5 +209,5 @@ def test_p_counts_permutations_that_reach_the_accuracy_and_the_labels_themselves
         own, null = accuracy(y), np.array([accuracy(labels) for labels in shuffles])
         assert result.table["accuracy"].values[0, step, step] == pytest.approx(own)
         reached = int((null > own - 1e-9).sum())
-        assert 0 < reached < 9
+        assert 0 < reached < 9 and np.isclose(null, own).any()  # ties count, whatever their last digits
         assert result.table["p"].values[0, step] == pytest.approx((reached + 1) / 10)
