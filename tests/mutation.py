@@ -211,6 +211,8 @@ def reach(path: Path, tests: Sequence[str]) -> tuple[dict[str, list[int]], dict[
             sys.exit(f"the tests of {path} fail without a change (pytest's status {status}): {' '.join(tests)}")
         lines, seconds, loaded = json.load(file)
     load_libraries(loaded)
+    if forked(lambda: run_tests(tests), 1800) != 0:
+        sys.exit(f"the tests of {path} fail without a change once libraries are shared: no mutant would mean anything")
     return lines, seconds
 
 
