@@ -172,6 +172,7 @@ def test_commonality_refuses_what_it_cannot_do():
 def test_commonality_errors_are_those_of_a_plain_bootstrap(over, dof):
     """Six models need nine different stimuli in a sample; about half of the samples have fewer and are left out."""
     x, y = parts(n=6, noise=3.0)
+    y += np.array([[0.0], [4], [8], [12]]) * x[4]  # subjects differ, so that both factors count in the combination
     groups = {"bu": labelled(x[:2]), "td": labelled(x[2:])}
     found = commonality(groups, labelled(y), over=over, bootstrap=24, level=0.9, seed=5)
     rng = np.random.default_rng(5)
@@ -195,9 +196,24 @@ def test_commonality_errors_are_those_of_a_plain_bootstrap(over, dof):
         "both": corrected_dual_variance(both, subjects, stimuli, n_subjects=K, n_stimuli=N),
     }[over]
     se, mean = np.sqrt(variance), whole.mean(axis=0)
+    if over == "both":
+        assert not np.allclose(variance, np.maximum(stimuli * 14 / 13, subjects * 4 / 3), rtol=0.01)
     assert found.dof == dof
     np.testing.assert_allclose(found.table["se"], se)
     np.testing.assert_allclose(found.table["ci_low"], mean - sps.t.ppf(0.95, dof) * se)
     np.testing.assert_allclose(found.table["ci_high"], mean + sps.t.ppf(0.95, dof) * se)
     np.testing.assert_allclose(found.table["p_zero"], sps.t.sf(mean / se, dof))
     assert found.table["kind"].tolist() == ["unique", "unique", "shared"]
+
+
+def test_commonality_needs_two_subjects_two_samples_and_rdms_that_vary():
+    x, y = parts()
+    groups = {"bu": labelled(x[:1]), "td": labelled(x[1:])}
+    found = commonality(groups, labelled(y[:2]), bootstrap=2)
+    assert (found.over, found.dof) == ("both", 1)
+    assert commonality(groups, labelled(y[:1]), bootstrap=2).over == "stimuli"
+    flat = np.ones((1, P))
+    with pytest.raises(DataError, match="an RDM is constant"):
+        commonality({**groups, "flat": labelled(flat)}, labelled(y))
+    with pytest.raises(DataError, match="an RDM is constant"):
+        commonality(groups, labelled(np.concatenate([y, flat])))
