@@ -97,3 +97,5 @@ def test_two_folds_are_enough_and_one_fold_with_scores_has_no_margin() -> None:
     np.testing.assert_allclose(best.agreement, [1, np.nan])
     alone = best_space(np.array([[[0.5], [0.3]]]))
     assert alone.winner.tolist() == [0] and np.isnan(alone.margin).all()
+    with pytest.raises(SpecError, match="2 or more folds"):
+        best_space(np.zeros((0, 3, 2)))
