@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.encoding.sweep.partition import best_space, commonality
+from bltvs_neuro.encoding.sweep.partition import best_space, commonality, corrected_interval
 from bltvs_neuro.errors import SpecError
 
 
@@ -61,3 +61,41 @@ def test_targets_without_scores_have_no_winner() -> None:
     assert np.isfinite(best.margin[1])
     with pytest.raises(SpecError, match="2 or more folds"):
         best_space(scores[:, :1])
+
+
+def test_the_interval_over_folds_by_hand() -> None:
+    """Folds of 10, 20 and 30 rows test 20 and train on 40 on average: sqrt((1/3 + 20/40) 0.01) times t with 2 degrees."""
+    folds, rows = np.array([0.1, 0.2, 0.3]), np.array([10, 20, 30])
+    half = np.sqrt((1 / 3 + 1 / 2) * 0.01)
+    for level, t in ((0.95, 4.302653), (0.9, 2.919986)):
+        low, high = corrected_interval(folds, rows, level=level)
+        np.testing.assert_allclose([low, high], [0.2 - t * half, 0.2 + t * half], rtol=1e-6)
+    # a fold without a score: its rows were trained on by the others, it is no fold of the mean
+    low, high = corrected_interval(folds[:2], rows)
+    half = 12.7062047 * np.sqrt((1 / 2 + 1 / 2) * 0.005)
+    np.testing.assert_allclose([low, high], [0.15 - half, 0.15 + half], rtol=1e-6)
+    with pytest.raises(SpecError, match="2 or more; got 1"):
+        corrected_interval(folds[:1], rows)
+
+
+def test_the_best_space_by_hand() -> None:
+    """The others choose the second space on folds 1 and 2, the first on fold 3; a fold without scores has no part in it."""
+    first, second = [0.5, 0.6, 0.1, np.nan], [0.2, 0.3, 0.5, 0.4]
+    best = best_space(np.array([first, second, [0.0, 0.0, 0.0, 0.0]])[:, :, None])
+    leads = np.array([0.2 - 0.5, 0.3 - 0.6, 0.1 - 0.5])
+    assert best.winner.tolist() == [0]
+    np.testing.assert_allclose(best.margin, [leads.mean()])
+    np.testing.assert_allclose(best.standard_error, [leads.std(ddof=1) / np.sqrt(3)])
+    np.testing.assert_allclose(best.agreement, [1 / 3])
+
+
+def test_two_folds_are_enough_and_one_fold_with_scores_has_no_margin() -> None:
+    best = best_space(np.array([[[0.5, 0.5], [0.3, np.nan]], [[0.1, 0.1], [0.2, 0.2]]]))
+    assert best.winner.tolist() == [0, 0]
+    np.testing.assert_allclose(best.margin, [(0.4 + 0.1) / 2, np.nan])
+    np.testing.assert_allclose(best.standard_error, [0.15, np.nan])
+    np.testing.assert_allclose(best.agreement, [1, np.nan])
+    alone = best_space(np.array([[[0.5], [0.3]]]))
+    assert alone.winner.tolist() == [0] and np.isnan(alone.margin).all()
+    with pytest.raises(SpecError, match="2 or more folds"):
+        best_space(np.zeros((0, 3, 2)))

@@ -80,6 +80,18 @@ def test_principal_components_are_those_of_scikit_learn():
     np.testing.assert_allclose(basis, signs[:, None] * reference.components_, atol=1e-5)
 
 
+def test_components_are_of_centred_maps_row_by_row():
+    """Units count channel by channel, then line by line, as fitted components do."""
+    rng = np.random.default_rng(0)
+    mean, basis = rng.standard_normal(768).astype(np.float32), rng.standard_normal((3, 768)).astype(np.float32)
+    bound, out = apply(reduce.Components({"V4/bu": (mean, basis)}))
+    maps = MAPS.numpy() - mean.reshape(SHAPE)
+    np.testing.assert_allclose(out, np.einsum("bcyx,ncyx->bn", maps, basis.reshape(3, *SHAPE)), rtol=1e-4, atol=1e-4)
+    assert bound.coords["component"][1].tolist() == [0, 1, 2]
+    with pytest.raises(SpecError, match="have 767 units, the site has 768"):
+        apply(reduce.Components({"V4/bu": (mean[1:], basis[:, 1:])}))
+
+
 @pytest.mark.parametrize(
     ("spec", "message"),
     [

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
-from sklearn.linear_model import LogisticRegression
+from sklearn.linear_model import LogisticRegression, RidgeClassifier
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import DataError, SpecError
@@ -195,3 +195,29 @@ VALUES, TABLE, _ = made(n=12)
 def test_errors(options, error, message):
     with pytest.raises(error, match=message):
         decode(FakeStore({"V1/bu": VALUES}, TABLE), **{"labels": "label", "folds": 3, **options})
+
+
+def test_p_counts_permutations_that_reach_the_accuracy_and_the_labels_themselves():
+    """Against scikit-learn on the features: p is one plus the permutations that reach the accuracy, over all plus one."""
+    values, table, y = made(n=18, classes=2, steps=2, units=30, signal=0.15)
+    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=3, classifier="ridge", permutations=9, seed=5)
+    split = stratified_folds(y, np.arange(18), 3, seed=5, names=["c0", "c1"])
+    rng = np.random.default_rng(5)
+    shuffles = [rng.permutation(y) for _ in range(9)]
+    for step in range(2):
+        x = values.astype(np.float32)[:, step].astype(float)
+
+        def accuracy(labels: np.ndarray, x: np.ndarray = x) -> float:
+            hits = np.zeros(18, dtype=bool)
+            for fold in split:
+                centred = x - x[fold.train].mean(0)
+                scale = np.sqrt((centred[fold.train] ** 2).sum() / (len(fold.train) * (len(fold.train) - 1)))
+                fitted = RidgeClassifier(alpha=1.0).fit(centred[fold.train] / scale, labels[fold.train])
+                hits[fold.test] = fitted.predict(centred[fold.test] / scale) == labels[fold.test]
+            return float(np.mean([hits[labels == label].mean() for label in (0, 1)]))
+
+        own, null = accuracy(y), np.array([accuracy(labels) for labels in shuffles])
+        assert result.table["accuracy"].values[0, step, step] == pytest.approx(own)
+        reached = int((null > own - 1e-9).sum())
+        assert 0 < reached < 9 and np.isclose(null, own).any()  # ties count, whatever their last digits
+        assert result.table["p"].values[0, step] == pytest.approx((reached + 1) / 10)

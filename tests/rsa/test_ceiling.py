@@ -6,7 +6,14 @@ import pytest
 from bltvs_neuro.errors import DataError
 from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare
-from bltvs_neuro.rsa.inference.ceiling import average_rdms, noise_ceiling, session_reliability, spearman_brown
+from bltvs_neuro.rsa.inference.ceiling import (
+    average_rdms,
+    nan_mean,
+    noise_ceiling,
+    scale_for_pooling,
+    session_reliability,
+    spearman_brown,
+)
 
 from . import reference
 
@@ -105,3 +112,26 @@ def test_reliability_says_what_is_missing():
     with pytest.raises(DataError, match="needs the coordinate 'run'"):
         session_reliability(rdms, unit="run")
     np.testing.assert_allclose(spearman_brown(0.5, 2), 2 / 3)
+
+
+def test_a_mean_over_rdms_is_of_what_is_there():
+    found = nan_mean(np.array([[1.0, np.nan, np.nan], [3.0, 5.0, np.nan]]))
+    np.testing.assert_array_equal(found, [2, 5, np.nan])
+
+
+@pytest.mark.parametrize(("similarity", "flat"), [("pearson", 3.0), ("corr_cov", 3.0), ("cosine", 0.0)])
+def test_an_rdm_that_does_not_vary_is_no_part_of_a_pool(similarity, flat):
+    data = group(4)
+    with_flat = np.concatenate([data, np.full((1, data.shape[1]), flat)])
+    ours = noise_ceiling(make_rdms(with_flat, IDS, metric="m"), similarity)
+    others = noise_ceiling(make_rdms(data, IDS, metric="m"), similarity)
+    np.testing.assert_allclose(ours.lower_per_subject, [*others.lower_per_subject, np.nan])
+    np.testing.assert_allclose(ours.upper_per_subject, [*others.upper_per_subject, np.nan])
+
+
+def test_rdms_have_a_mean_square_of_one_before_they_are_pooled():
+    vectors = np.array([[1.0, 7.0, 4.0, np.nan]])
+    cosine, pearson = (scale_for_pooling(vectors, SIMILARITIES[name]) for name in ("cosine", "pearson"))
+    np.testing.assert_allclose(cosine, vectors / np.sqrt(66 / 3))
+    np.testing.assert_allclose(pearson, np.array([[-3.0, 3.0, 0.0, np.nan]]) / np.sqrt(18 / 3))
+    np.testing.assert_array_equal(scale_for_pooling(vectors, SIMILARITIES["spearman"]), [[1, 3, 2, np.nan]])

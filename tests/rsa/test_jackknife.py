@@ -2,15 +2,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats as sps
 
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.rsa.comparing.concordance import tau_leave_one_out
 from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare_vectors
 from bltvs_neuro.rsa.comparing.weighted_ranks import expanded_scores
+from bltvs_neuro.rsa.inference import jackknife
 from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa, sample_scores
 from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
 from bltvs_neuro.rsa.inference.tests import model_tests
 from bltvs_neuro.rsa.inference.variance import OVER
+from bltvs_neuro.stats.pairs import unit_sums
 
 from .simulate import draw
 
@@ -105,3 +108,38 @@ def test_a_constant_model_is_undefined_and_leaves_the_others_alone():
     np.testing.assert_allclose(with_it.variance[:3], without.variance)
     np.testing.assert_allclose(with_it.dof[:3], without.dof)
     assert np.isnan(with_it.variance[3]) and np.isnan(with_it.mean[3])
+
+
+@pytest.mark.parametrize("over", ["both", "stimuli"])
+def test_variances_and_degrees_by_hand(over, monkeypatch):
+    """The random-effects sum with nothing taken off for pairs, from comparisons without one stimulus each."""
+    models, data = world()
+    monkeypatch.setattr(jackknife, "_surplus", lambda gram, sums, n: np.zeros_like(gram))
+    found = jackknife.jackknife_rsa(models, data, "pearson", over=over)
+    i, j = np.triu_indices(N, 1)
+    whole = compare_vectors(models, data, "pearson")
+    left = np.stack(
+        [compare_vectors(models[:, (i != s) & (j != s)], data[:, (i != s) & (j != s)], "pearson") for s in range(N)]
+    )
+    each = (N - 1) * (whole - left)  # (stimuli, models, subjects)
+    of_mean = each.mean(axis=2)
+    stimuli = ((of_mean - of_mean.mean(axis=0)) ** 2).sum(axis=0) / (N * (N - 1))
+    rest = each - each.mean(axis=2, keepdims=True)
+    rest = rest - rest.mean(axis=0)
+    both = over == "both"
+    subjects = whole.var(axis=1, ddof=1) / K * both
+    interaction = (rest**2).sum(axis=(0, 2)) / (N * (N - 1) * K * (K - 1)) * both
+    variance = np.maximum(stimuli + subjects - interaction, np.maximum(stimuli, subjects) / 2)
+    np.testing.assert_allclose(found.variance, variance)
+    unsure = stimuli**2 / (N - 1) + subjects**2 / (K - 1) + interaction**2 / ((N - 1) * (K - 1))
+    heavy = stimuli**2 * np.maximum(sps.kurtosis(of_mean, axis=0, bias=False), 0) / (2 * N)
+    np.testing.assert_allclose(found.dof, variance**2 / (unsure + heavy))
+    np.testing.assert_allclose(found.zero_dof, variance**2 / unsure)
+
+
+def test_the_surplus_is_what_pairs_add():
+    """Pairs 3, -1, -1, -1, -1, 1 of four units: the jackknife has each pair once too often."""
+    values = np.array([[3.0, -1, -1, -1, -1, 1]])
+    sums = unit_sums(values, 4)
+    rest = (14 - 4 / 2) / 2
+    np.testing.assert_allclose(jackknife._surplus(values @ values.T, sums @ sums.T, 4), rest / 2 - rest / 6)

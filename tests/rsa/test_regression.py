@@ -12,6 +12,7 @@ from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
 from bltvs_neuro.rsa.comparing.commonality import commonality
 from bltvs_neuro.rsa.comparing.regression import fit_weights, partial_correlation, weighted_model
 from bltvs_neuro.rsa.comparing.similarity import compare_vectors
+from bltvs_neuro.stats import bootstrap_counts, corrected_dual_variance, corrected_variance
 
 N, K = 14, 4
 P = N * (N - 1) // 2
@@ -165,3 +166,54 @@ def test_commonality_refuses_what_it_cannot_do():
     assert one.over == "stimuli"
     with pytest.raises(DataError, match="an RDM is constant"):
         commonality({"a": labelled(x[:1] * 0 + 1), "b": labelled(x[1:])}, labelled(y))
+
+
+@pytest.mark.parametrize(("over", "dof"), [("both", 3), ("stimuli", 13), ("subjects", 3)])
+def test_commonality_errors_are_those_of_a_plain_bootstrap(over, dof):
+    """Six models need nine different stimuli in a sample; about half of the samples have fewer and are left out."""
+    x, y = parts(n=6, noise=3.0)
+    y += np.array([[0.0], [4], [8], [12]]) * x[4]  # subjects differ, so that both factors count in the combination
+    groups = {"bu": labelled(x[:2]), "td": labelled(x[2:])}
+    found = commonality(groups, labelled(y), over=over, bootstrap=24, level=0.9, seed=5)
+    rng = np.random.default_rng(5)
+    w, v = bootstrap_counts(N, 24, rng), bootstrap_counts(K, 24, rng)
+    w = w[(w > 0).sum(axis=1) >= 9]
+    assert 4 < len(w) < 24
+    i, j = np.triu_indices(N, 1)
+
+    def divided(counts: np.ndarray) -> np.ndarray:
+        rows = np.repeat(np.arange(P), counts[i] * counts[j])
+        r2 = [[_ols_r2(g[:, rows], s[rows]) for g in (x[:2], x[2:], x)] for s in y]
+        return np.array([(ab - b, ab - a, a + b - ab) for a, b, ab in r2])  # (subjects, parts)
+
+    sampled, whole = np.stack([divided(c) for c in w]), divided(np.ones(N, dtype=int))
+    stimuli = sampled.mean(axis=1).var(axis=0, ddof=1)
+    subjects = (v @ whole / K).var(axis=0, ddof=1)
+    both = np.array([s.T @ c / K for s, c in zip(sampled, v, strict=False)]).var(axis=0, ddof=1)
+    variance = {
+        "stimuli": corrected_variance(stimuli, N),
+        "subjects": corrected_variance(subjects, K),
+        "both": corrected_dual_variance(both, subjects, stimuli, n_subjects=K, n_stimuli=N),
+    }[over]
+    se, mean = np.sqrt(variance), whole.mean(axis=0)
+    if over == "both":
+        assert not np.allclose(variance, np.maximum(stimuli * 14 / 13, subjects * 4 / 3), rtol=0.01)
+    assert found.dof == dof
+    np.testing.assert_allclose(found.table["se"], se)
+    np.testing.assert_allclose(found.table["ci_low"], np.maximum(mean - sps.t.ppf(0.95, dof) * se, -1))
+    np.testing.assert_allclose(found.table["ci_high"], np.minimum(mean + sps.t.ppf(0.95, dof) * se, 1))
+    np.testing.assert_allclose(found.table["p_zero"], sps.t.sf(mean / se, dof))
+    assert found.table["kind"].tolist() == ["unique", "unique", "shared"]
+
+
+def test_commonality_needs_two_subjects_two_samples_and_rdms_that_vary():
+    x, y = parts()
+    groups = {"bu": labelled(x[:1]), "td": labelled(x[1:])}
+    found = commonality(groups, labelled(y[:2]), bootstrap=2)
+    assert (found.over, found.dof) == ("both", 1)
+    assert commonality(groups, labelled(y[:1]), bootstrap=2).over == "stimuli"
+    flat = np.ones((1, P))
+    with pytest.raises(DataError, match="an RDM is constant"):
+        commonality({**groups, "flat": labelled(flat)}, labelled(y))
+    with pytest.raises(DataError, match="an RDM is constant"):
+        commonality(groups, labelled(np.concatenate([y, flat])))

@@ -41,3 +41,23 @@ def test_components_are_unbiased_and_the_jackknife_counts_pairs_twice(sd_unit, s
 def test_three_units_leave_nothing():
     with pytest.raises(SpecError, match="at least 4 units"):
         pair_variance(np.eye(1), np.eye(1), 3)
+
+
+def test_sums_of_any_number_of_leading_dimensions():
+    values = np.arange(60.0).reshape(2, 5, 6)
+    expected = np.stack([[unit_sums(row, 4) for row in block] for block in values])
+    np.testing.assert_array_equal(unit_sums(values, 4), expected)
+    np.testing.assert_array_equal(unit_sums(values[0, 0], 4), [0 + 1 + 2, 0 + 3 + 4, 1 + 3 + 5, 2 + 4 + 5])
+
+
+def test_four_units_by_hand():
+    """Pairs 3, -1, -1, -1, -1, 1: squares sum to 14; sums of units are 1, 1, -1, -1."""
+    values = np.array([[3.0, -1, -1, -1, -1, 1]])
+    sums = unit_sums(values, 4)
+    np.testing.assert_array_equal(sums, [[1, 1, -1, -1]])
+    found = pair_variance(values @ values.T, sums @ sums.T, 4)
+    rest = (14 - 4 / 2) / 2
+    alone = 4 * 4 / (4 * 3 * 4)
+    np.testing.assert_allclose(
+        [found.units, found.rest, found.sums], np.reshape([alone - rest / 2, rest / 6, alone], (3, 1, 1))
+    )

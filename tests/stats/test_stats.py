@@ -8,6 +8,7 @@ from scipy import stats as sps
 
 from bltvs_neuro import stats
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.stats.resample import LEAST_DOF, corrected_dual_variance, corrected_variance, t_interval
 
 RNG = np.random.default_rng(0)
 
@@ -165,3 +166,25 @@ def test_cluster_test_refuses_one_subject():
         stats.cluster_sign_flip_test(np.zeros((1, 5)))
     with pytest.raises(SpecError, match="unknown tail"):
         stats.cluster_sign_flip_test(np.zeros((3, 5)), tail="both")
+
+
+def test_corrected_variances_by_hand():
+    """Three subjects (factor 3/2) and four stimuli (4/3): the combination, its floor and its ceiling in turn."""
+    assert corrected_variance(2.0, 5) == pytest.approx(2.5)
+    assert corrected_variance(2.0, 2) == pytest.approx(4.0)
+    with pytest.raises(SpecError, match="over 1 unit has no variance"):
+        corrected_variance(2.0, 1)
+    both, subjects, stimuli = [6.0, 10.0, 4.5], [2.0, 2.0, 2.0], [3.0, 3.0, 3.0]
+    found = corrected_dual_variance(both, subjects, stimuli, n_subjects=3, n_stimuli=4)
+    np.testing.assert_allclose(found, [3 + 4 - 2 * (6 - 2 - 3), 4, 4.5])
+    two = corrected_dual_variance(6.0, 2.0, 3.0, n_subjects=2, n_stimuli=2)
+    assert two == pytest.approx(min(max(2 * 2 + 2 * 3 - 4 * 1, 6), 6))
+
+
+def test_a_t_interval_needs_one_degree_of_freedom():
+    low, high = t_interval([1.0, 1.0], 0.5, [LEAST_DOF, 0.99 * LEAST_DOF], 0.9)
+    np.testing.assert_allclose([low[0], high[0]], [1 - 0.5 * 6.313752, 1 + 0.5 * 6.313752], rtol=1e-6)
+    assert np.isnan([low[1], high[1]]).all()
+    for level in (0.0, 1.0):
+        with pytest.raises(SpecError, match="between 0 and 1"):
+            t_interval(1.0, 0.5, 3, level)
