@@ -68,7 +68,7 @@ def test_the_interval_over_folds_by_hand() -> None:
     folds, rows = np.array([0.1, 0.2, 0.3]), np.array([10, 20, 30])
     half = np.sqrt((1 / 3 + 1 / 2) * 0.01)
     for level, t in ((0.95, 4.302653), (0.9, 2.919986)):
-        low, high = corrected_interval(folds, rows, level=level)
+        low, high = corrected_interval(folds, rows, confidence=level)
         np.testing.assert_allclose([low, high], [0.2 - t * half, 0.2 + t * half], rtol=1e-6)
     # a fold without a score: its rows were trained on by the others, it is no fold of the mean
     low, high = corrected_interval(folds[:2], rows)

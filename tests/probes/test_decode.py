@@ -200,7 +200,7 @@ def test_errors(options, error, message):
 def test_p_counts_permutations_that_reach_the_accuracy_and_the_labels_themselves():
     """Against scikit-learn on the features: p is one plus the permutations that reach the accuracy, over all plus one."""
     values, table, y = made(n=18, classes=2, steps=2, units=30, signal=0.15)
-    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=3, classifier="ridge", permutations=9, seed=5)
+    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=3, classifier="ridge", n_permutations=9, seed=5)
     split = stratified_folds(y, np.arange(18), 3, seed=5, names=["c0", "c1"])
     rng = np.random.default_rng(5)
     shuffles = [rng.permutation(y) for _ in range(9)]

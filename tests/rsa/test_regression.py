@@ -174,7 +174,7 @@ def test_commonality_errors_are_those_of_a_plain_bootstrap(over, dof):
     x, y = parts(n=6, noise=3.0)
     y += np.array([[0.0], [4], [8], [12]]) * x[4]  # subjects differ, so that both factors count in the combination
     groups = {"bu": labelled(x[:2]), "td": labelled(x[2:])}
-    found = commonality(groups, labelled(y), over=over, bootstrap=24, level=0.9, seed=5)
+    found = commonality(groups, labelled(y), over=over, bootstrap=24, confidence=0.9, seed=5)
     rng = np.random.default_rng(5)
     w, v = bootstrap_counts(N, 24, rng), bootstrap_counts(K, 24, rng)
     w = w[(w > 0).sum(axis=1) >= 9]
