@@ -17,10 +17,15 @@ from .errors import unknown
 
 STREAM_COLOURS = {"bu": "#0072B2", "td": "#D55E00", "bu+td": "#009E73"}
 """Okabe and Ito (2008)."""
+STREAM_NAMES = {"bu": "bottom-up", "td": "top-down", "bu+td": "both streams"}
+"""In figures; tables and code say bu and td."""
 STREAM_MARKERS = {"bu": "o", "td": "s", "bu+td": "^"}
 STREAM_LINES: dict[str, Any] = {"bu": "-", "td": (0, (3, 1.5)), "bu+td": ":"}
 """So that streams are told apart in grey as well."""
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+SCORE_NAMES = {
+    "r": "Pearson r", "r2": "$R^2$", "r_normalised": "Pearson r / ceiling", "r2_normalised": "$R^2$ / ceiling",
+}  # fmt: skip
 CEILING_COLOUR = "#BDBDBD"
 RDM_MAP, SCORE_MAP = "cividis", "viridis"
 FIGURE_ENDINGS = (".png", ".pdf", ".svg")
@@ -52,6 +57,17 @@ RC: dict[Any, Any] = {
 def new_figure(width: float, height: float) -> Figure:
     """Make a figure (inches) outside pyplot, so that nothing keeps it open."""
     return Figure(figsize=(width, height), layout="constrained")
+
+
+def make_panels(
+    rows: int, columns: int, *, width: float, height: float, sharey: bool = False
+) -> tuple[Figure, np.ndarray]:
+    """A figure and its axes, flat; sizes in inches per panel."""
+    figure = new_figure(max(3.2, width * columns + 0.8), height * rows + 0.3)
+    axes = figure.subplots(rows, columns, sharey=sharey, squeeze=False)
+    for axis in axes.ravel():
+        axis.spines[["top", "right"]].set_visible(False)
+    return figure, axes.ravel()
 
 
 def save_figure(

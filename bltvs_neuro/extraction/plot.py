@@ -10,12 +10,12 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
+from ..figures import STREAM_NAMES
 from ..schema import STREAMS, Site
 
 COLOURS = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255")
 """Colour-blind safe (Tol's muted scheme), one per area from the retina up."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
-STREAM_NAMES = {"bu": "bottom-up", "td": "top-down"}
 
 
 def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:

@@ -9,11 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import SpecError, unknown
-from ..figures import PAGE, RC, SCORE_MAP, STREAM_COLOURS, new_figure
+from ..figures import PAGE, RC, SCORE_MAP, STREAM_COLOURS, STREAM_NAMES, new_figure
 from ..schema import Site
 from .result import Decoding
-
-STREAM_NAMES = {"bu": "bottom-up", "td": "top-down"}
 
 
 def _stamp(figure: Figure, result: Decoding) -> None:

@@ -12,13 +12,13 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from ..figures import STREAM_NAMES
 from ..rsa.result import RsaResult
 
 COLOURS = ("#0072B2", "#B84C00", "#00704D", "#A0397A", "#5A5A00", "#000000", "#6B4FBB", "#8A1C1C")
 """Each at least 4.5:1 against white."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "x", "triangle-down")
-STREAM_NAMES = {"bu": "bottom-up", "td": "top-down"}
 
 
 @dataclass(frozen=True)

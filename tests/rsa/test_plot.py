@@ -85,7 +85,7 @@ def test_streams_and_targets_can_be_chosen(result):
 def test_matrix_has_one_cell_per_site_and_timestep(result, tmp_path):
     figure = plot_matrix(result)
     panels = [a for a in figure.axes if a.images]
-    assert [a.get_title() for a in panels] == ["EVC, bu", "IT, bu", "EVC, td", "IT, td"]
+    assert [a.get_title() for a in panels] == ["EVC, bottom-up", "IT, bottom-up", "EVC, top-down", "IT, top-down"]
     values = np.ma.filled(panels[2].images[0].get_array(), np.nan)
     assert values.shape == (3, 3)
     assert np.isnan(values[2]).all()

@@ -14,10 +14,10 @@ import numpy as np
 import xarray as xr
 
 from ...durable import check_outputs, earlier, whole_file
+from ...figures import SCORE_NAMES
 from ...schema import NEUROID
 from ..result import SPACE, EncodingResult, PartitionResult, save_array
 from ..scores.time import score_matrix
-from .canvas import SCORE_NAMES
 from .maps import draw_volume
 from .partition import plot_partition
 from .scores import plot_best, plot_best_timestep, plot_scores, plot_time_matrix

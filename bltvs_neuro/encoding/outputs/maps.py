@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import SpecError
-from .canvas import make_figure
+from ...figures import make_panels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -49,7 +49,7 @@ def draw_volume(image: Any, label: str, *, title: str = "", names: Sequence[str]
     # scores run from 0 up; colours of both signs only where a value is far below
     signed = low < -0.1 * max(high, 0.0)
     limit = max(abs(low), abs(high))
-    figure, axes = make_figure(1, 1, width=9, height=3)
+    figure, axes = make_panels(1, 1, width=9, height=3)
     axes[0].axis("off")
     display = plot_glass_brain(
         nibabel.Nifti1Image(np.nan_to_num(values).astype(np.float32), image.affine),
@@ -73,7 +73,7 @@ def _slices(values: np.ndarray, label: str, title: str, names: Sequence[str] | N
     filled = np.flatnonzero(np.isfinite(values).any(axis=(0, 1)))
     some = filled[np.unique(np.linspace(0, len(filled) - 1, 8).astype(int))]
     columns = min(4, len(some))
-    figure, axes = make_figure(-(-len(some) // columns), columns, width=1.8, height=1.9)
+    figure, axes = make_panels(-(-len(some) // columns), columns, width=1.8, height=1.9)
     finite = values[np.isfinite(values)]
     low, high = min(0.0, float(finite.min())), float(finite.max())
     colours: Any = "viridis"

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from ...figures import STREAM_COLOURS, make_panels
 from ...schema import TIMESTEP
 from ..result import PartitionResult
-from .canvas import COLOURS, make_figure
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -53,7 +53,7 @@ def plot_partition(result: PartitionResult, *, neuroids: np.ndarray | None = Non
         ]
     )
     panels = list(dict.fromkeys(names.tolist()))
-    figure, axes = make_figure(1, len(panels), width=2.2, height=2.7, sharey=True)
+    figure, axes = make_panels(1, len(panels), width=2.2, height=2.7, sharey=True)
     for axis, panel in zip(axes, panels, strict=True):
         at = np.flatnonzero(names == panel)
         for k, (label, every) in enumerate(lines.items()):
@@ -109,5 +109,5 @@ def _colour(label: str, k: int, n: int) -> str:
     from matplotlib import colormaps
     from matplotlib.colors import to_hex
 
-    known = COLOURS.get(label.removeprefix("unique "))
+    known = STREAM_COLOURS.get(label.removeprefix("unique "))
     return known if known is not None else to_hex(colormaps["viridis"](k / max(1, n - 2)))

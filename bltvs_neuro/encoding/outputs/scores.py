@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ...errors import SpecError
+from ...figures import SCORE_NAMES, STREAM_COLOURS, STREAM_NAMES, make_panels
 from ..result import EncodingResult
-from .canvas import COLOURS, SCORE_NAMES, make_figure, mean_of_finite
+from ..scores.score import mean_of_finite
 from .maps import draw_volume
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def plot_scores(result: EncodingResult, score: str = "r", *, neuroids: np.ndarra
     values = _per_space(result, score, neuroids)
     area, stream, step = (_labels(result, key) for key in ("area", "stream", "timestep"))
     areas = list(dict.fromkeys(area))
-    figure, axes = make_figure(1, len(areas), width=2.1, height=2.6, sharey=True)
+    figure, axes = make_panels(1, len(areas), width=2.1, height=2.6, sharey=True)
     for axis, name in zip(axes, areas, strict=True):
         for which in dict.fromkeys(stream):
             at = np.flatnonzero((area == name) & (stream == which))
@@ -45,9 +46,9 @@ def plot_scores(result: EncodingResult, score: str = "r", *, neuroids: np.ndarra
             at = at[np.argsort(step[at])]
             low, high = np.array([_quartiles(values[i]) for i in at]).T
             mean = [np.mean(values[i][np.isfinite(values[i])]) for i in at]
-            colour = COLOURS.get(which)
+            colour = STREAM_COLOURS.get(which)
             axis.fill_between(step[at], low, high, color=colour, alpha=0.15, linewidth=0)
-            axis.plot(step[at], mean, "o-", color=colour, markersize=4, label=which)
+            axis.plot(step[at], mean, "o-", color=colour, markersize=4, label=STREAM_NAMES.get(which, which))
         axis.axhline(0, color="0.6", linewidth=0.8, zorder=0)
         axis.set(title=name, xlabel="timestep", xticks=sorted(set(step.tolist())))
         axis.margins(x=0.1)
@@ -79,7 +80,7 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
     names = list(dict.fromkeys(panels))
     steps = np.unique(_labels(result, "timestep"))
     streams = list(dict.fromkeys(_labels(result, "stream")))
-    figure, axes = make_figure(1, len(names), width=2.6, height=2.6)
+    figure, axes = make_panels(1, len(names), width=2.6, height=2.6)
     width = 0.8 / len(streams)
     for axis, name in zip(axes, names, strict=True):
         here = panels == name
@@ -88,8 +89,8 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
             every = np.array([((step == s) & (stream == which)).sum() for s in steps])
             sure = np.array([((step == s) & (stream == which) & (margin > 0)).sum() for s in steps])
             x = steps + (i - (len(streams) - 1) / 2) * width
-            colour = COLOURS.get(which, "0.4")
-            axis.bar(x, sure, width, color=colour, label=which)
+            colour = STREAM_COLOURS.get(which, "0.4")
+            axis.bar(x, sure, width, color=colour, label=STREAM_NAMES.get(which, which))
             axis.bar(x, every, width, facecolor="none", edgecolor=colour, linewidth=1)
         axis.set(title=f"{name} (n = {here.sum()})" if by else "", xlabel="best timestep", xticks=steps)
     axes[0].set_ylabel("targets (filled: margin > 0)")
@@ -129,7 +130,7 @@ def plot_best(result: EncodingResult, score: str = "r2", *, neuroids: np.ndarray
         table[streams.index(stream[i]), areas.index(area[i]), np.searchsorted(steps, step[i])] = (
             100 * count / len(winner)
         )
-    figure, axes = make_figure(
+    figure, axes = make_panels(
         1, len(streams), width=0.45 * len(steps) + 0.8, height=0.35 * len(areas) + 0.9, sharey=True
     )
     mesh = None
@@ -208,7 +209,7 @@ def plot_time_matrix(matrix: xr.DataArray) -> Figure:
             f"a time matrix has dims (site, timestep, time) or (time_train, time_test); got {matrix.dims}: average neuroids"
         )
     columns = min(4, len(panels))
-    figure, axes = make_figure(-(-len(panels) // columns), columns, width=2.6, height=2.3, sharey=True)
+    figure, axes = make_panels(-(-len(panels) // columns), columns, width=2.6, height=2.3, sharey=True)
     values = matrix.values[np.isfinite(matrix.values)]
     limit = float(np.abs(values).max()) if len(values) else 1.0
     mesh = None

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import numpy as np
 
 from ...errors import DataError, SpecError
-from ..outputs.canvas import mean_of_finite
 
 
 def pearson(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -275,3 +274,10 @@ def _same_shape(truth: np.ndarray, prediction: np.ndarray) -> None:
         raise SpecError(
             f"responses and predictions have one shape (rows, targets); got {truth.shape}, {prediction.shape}"
         )
+
+
+def mean_of_finite(values: np.ndarray) -> np.ndarray:
+    """Mean over the last axis of what is finite; NaN where nothing is."""
+    good = np.isfinite(values)
+    count = good.sum(axis=-1)
+    return np.where(count > 0, np.where(good, values, 0).sum(axis=-1) / np.maximum(count, 1), np.nan)

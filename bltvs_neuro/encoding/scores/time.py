@@ -13,11 +13,11 @@ from ...features.folds import Folds
 from ...options import Run
 from ...schema import NEUROID, TIMESTEP
 from ..fit import prepare
-from ..outputs.canvas import mean_of_finite
 from ..result import SPACE, EncodingResult, spread
 from ..solvers.estimators import BandedRidge, Ridge, Solver
 from ..sweep.run import predict_folds
 from ..sweep.spaces import Member, choose_members, single_spaces
+from .score import mean_of_finite
 
 
 def score_matrix(result: EncodingResult, score: str = "r", *, per_neuroid: bool = False) -> xr.DataArray:

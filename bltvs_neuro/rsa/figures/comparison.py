@@ -12,7 +12,17 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ...errors import DataError, SpecError, unknown
-from ...figures import CEILING_COLOUR, PAGE, RC, SCORE_MAP, STREAM_COLOURS, STREAM_LINES, STREAM_MARKERS, new_figure
+from ...figures import (
+    CEILING_COLOUR,
+    PAGE,
+    RC,
+    SCORE_MAP,
+    STREAM_COLOURS,
+    STREAM_LINES,
+    STREAM_MARKERS,
+    STREAM_NAMES,
+    new_figure,
+)
 
 if TYPE_CHECKING:
     from ..result import RsaResult
@@ -80,7 +90,7 @@ def plot_time_course(
                 color=STREAM_COLOURS.get(s, "black"),
                 marker=STREAM_MARKERS.get(s, "o"),
                 linestyle=STREAM_LINES.get(s, "-"),
-                label=s,
+                label=STREAM_NAMES.get(s, s),
             )
             for s in streams
         ]
@@ -176,7 +186,7 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
                             (x - 0.5, y - 0.5), 1, 1, fill=False, clip_on=False, edgecolor="#D55E00", linewidth=1.4
                         )
                     )
-                axis.set_title(", ".join(p for p in (_target_title(result, int(t)), name) if p))
+                axis.set_title(", ".join(p for p in (_target_title(result, int(t)), STREAM_NAMES.get(name, name)) if p))
                 if column == 0:
                     axis.set_ylabel("area")
                 if row == len(streams) - 1:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 
 from ...errors import DataError, SpecError, difference
-from ...figures import PALETTE, RC, RDM_MAP, STREAM_COLOURS, area_colours, new_figure
+from ...figures import PALETTE, RC, RDM_MAP, STREAM_COLOURS, STREAM_NAMES, area_colours, new_figure
 from ...neural.condensed import condensed_to_square
 from ...neural.labelled import align_rdms, check_rdms, rdm_stimulus_ids, select_stimuli
 from ...schema import RDM
@@ -156,7 +156,9 @@ def plot_trajectories(
                 )
         handles = [mpl.lines.Line2D([], [], color=colours[a], marker="o", linestyle="", label=a) for a in areas]
         handles += [
-            mpl.lines.Line2D([], [], color="#555555", marker=m, linestyle="-" if k == "bu" else "--", label=k)
+            mpl.lines.Line2D(
+                [], [], color="#555555", marker=m, linestyle="-" if k == "bu" else "--", label=STREAM_NAMES.get(k, k)
+            )
             for k, m in markers.items()
         ]
         if n_brain:
