@@ -326,3 +326,12 @@ def test_missing_ids_never_make_a_stimulus(missing):
 def test_numbers_as_ids():
     responses = make_responses(np.ones((4, 1)), [11.0, 7, np.int64(3), "nan"], neuroid_coords={})
     assert responses.stimulus_id.values.tolist() == ["11", "7", "3", "nan"]
+
+
+def test_missing_values_in_arrays_of_text_are_no_ids():
+    from bltvs_neuro.neural.reading.ids import as_text
+
+    cells = np.array(["a ", None, float("nan"), 3.0, b"b", np.array(["c"], dtype=object)], dtype=object)
+    assert as_text(cells) == ["a", "", "", "3", "b", "c"]
+    with pytest.raises(DataError, match="2 of 6 stimulus ids are missing"):
+        make_responses(np.ones((6, 2)), as_text(cells), neuroid_coords={})

@@ -263,6 +263,10 @@ def test_wrong_requests_say_what_to_do():
     x = patterns()
     with pytest.raises(SpecError, match=r"unknown metric 'corelation' \(did you mean 'correlation'\?\)"):
         compute_rdms(x, stimulus_ids=IDS, metric="corelation")
+    with pytest.raises(
+        SpecError, match=r"folds= is for cross-validated metrics \(cv_euclidean, .*\); 'correlation' is none"
+    ):
+        compute_rdms(x, stimulus_ids=IDS, folds=[0] * N)
     with pytest.raises(SpecError, match="pass stimulus_ids="):
         compute_rdms(x)
     with pytest.raises(SpecError, match="cross-validated: pass folds="):

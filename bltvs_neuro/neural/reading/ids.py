@@ -14,6 +14,7 @@ from ...foreign.text import read_lines
 from ...tables import SEPARATORS, read_cells
 from .columns import ID, choose_ids, is_id
 from .files import load_json
+from .labels import id_text
 from .options import Kind, Misfit, as_path, fit, read_json
 from .tables import checked_ids, has_header, is_counting
 
@@ -200,18 +201,17 @@ def find_ids(
 
 
 def as_text(values: Any) -> list[str]:
-    """Flatten an array of text, of MATLAB cells or of numbers into a list of str, without trailing blanks."""
+    """Flatten an array of text, of MATLAB cells or of numbers into a list of str, without trailing blanks.
+
+    What stands for a missing value (None, NaN) is an empty text, which is no id.
+    """
     out = []
     for item in np.asarray(values).ravel():
         while isinstance(item, np.ndarray) and item.size == 1:
             item = item.ravel()[0]
         if isinstance(item, np.ndarray):
             item = "".join(str(part) for part in item.ravel())
-        if isinstance(item, bytes):
-            item = item.decode()
-        if isinstance(item, float | np.floating) and float(item).is_integer():
-            item = int(item)
-        out.append(str(item).rstrip())
+        out.append((id_text(item) or "").rstrip())
     return out
 
 

@@ -100,13 +100,14 @@ def compute_rdms(
             f"metric {metric!r} is cross-validated: pass {argument('folds')}, the name of a presentation coordinate "
             "('run', 'session', 'repetition') or one label per row"
         )
+    if METRICS[metric].crossvalidated == "no" and folds is not None:
+        crossed = listed(name for name, one in METRICS.items() if one.crossvalidated != "no")
+        raise SpecError(f"{argument('folds')} is for cross-validated metrics ({crossed}); {metric!r} is none")
     if run.cluster is None:
         pick_float64_device(run.device)  # refused before anything is computed
     tasks, ids = [], None
     for job in jobs:
-        grouping = Folds(
-            job.stimulus_ids, _fold_labels(job, folds) if METRICS[metric].crossvalidated == "yes" else None
-        )
+        grouping = Folds(job.stimulus_ids, None if folds is None else _fold_labels(job, folds))
         if len(grouping.stimulus_ids) < 2:
             raise DataError(f"{job.name}: an RDM needs at least 2 stimuli")
         if ids is None:

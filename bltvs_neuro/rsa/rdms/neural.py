@@ -12,7 +12,7 @@ from ...errors import SpecError, argument
 from ...neural import align_rdms, kind_of, load_rdms, load_responses
 from ...schema import NEUROID, PRESENTATION, RDM
 from .compute import compute_rdms
-from .metrics import METRICS, MetricName
+from .metrics import MetricName
 
 
 def brain_rdms(
@@ -59,11 +59,10 @@ def brain_rdms(
         return load_rdms(path_or_name, **{"missing": "keep", **given})
     given.pop("missing", None)
     responses = load_responses(path_or_name, **given)
-    crossed = METRICS[metric].crossvalidated == "yes"
     parts = []
     for subject, part in _by_subject(responses):
         by = [name for name in ("subject", "roi") if name in part.coords and part[name].dims == (NEUROID,)]
-        made = compute_rdms(part, metric=metric, by=by, folds=folds if crossed else None).drop_vars("name")
+        made = compute_rdms(part, metric=metric, by=by, folds=folds).drop_vars("name")
         parts.append(made if "subject" in by else made.assign_coords(subject=(RDM, [subject] * len(made))))
     if len(parts) > 1:  # the order of stimuli is that of each subject's presentations
         parts = list(align_rdms(*parts, names=[str(part["subject"].values[0]) for part in parts]))
