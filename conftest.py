@@ -27,7 +27,7 @@ def example_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
         torch.manual_seed(0)
         model = bn.BLT_VS(timesteps=2, num_classes=3, bio_unroll=False, image_size=128, width=0.0625).eval()
     path = tmp_path_factory.mktemp("example") / "acts.h5"
-    return bn.extract(model, bn.StimulusSet.shapes(30), path, areas="V1", reduce="mean", workers=0)
+    return bn.extract(model, bn.StimulusSet.shapes(30), path, "V1", reduce="mean", run=bn.ExtractRun(workers=0))
 
 
 @pytest.fixture(autouse=True)
