@@ -362,3 +362,13 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_numbers(store, b
     a, b = (EncodingResult.load(tmp_path / name / "result.h5").dataset for name in ("killed", "plain"))
     xr.testing.assert_equal(a, b)
     assert (tmp_path / "killed" / "scores.csv").read_bytes() == (tmp_path / "plain" / "scores.csv").read_bytes()
+
+
+def test_titles_say_solver_criterion_and_folds(store, betas, tmp_path) -> None:
+    from bltvs_neuro.encoding.outputs.files import describe_result
+
+    for solver, said in (("ridge", "Ridge, alpha by kfold, 3 folds"), ("ols", "OLS, 3 folds")):
+        reduced = ("--transform", "pca:3") if solver == "ols" else ()
+        options = ("--solver", solver, *reduced, "--areas", "V1@0", "--folds", 3, "--repetitions", "single", QUICK)
+        bltvs(store, "--neural", betas, "-o", tmp_path / solver, *options)
+        assert describe_result(EncodingResult.load(tmp_path / solver / "result.h5")).endswith(said)

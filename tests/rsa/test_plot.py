@@ -155,3 +155,10 @@ def test_models_without_timesteps_have_no_time_course(models92, human_it):
     ):
         result.plot_time_course()
     assert len(result.plot_models().axes[0].get_yticklabels()) == 8
+
+
+def test_the_legend_of_a_narrow_figure_stays_within_it(result):
+    figure = plot_time_course(result)
+    figure.draw_without_rendering()
+    box = figure.legends[0].get_window_extent()
+    assert box.x0 >= 0 and box.x1 <= figure.bbox.x1

@@ -38,7 +38,9 @@ def describe_result(result: EncodingResult | PartitionResult) -> str:
     model = f"{features['model']} ({features['weights']} weights)" if "model" in features else "features"
     source = Path(str(responses.get("source", ""))).name or "responses"
     simulated = "SIMULATED responses, " if responses.get("simulated") else ""
-    return f"{model}; {simulated}{source}; {spec.get('solver')}, alpha by {spec.get('by')}, {spec.get('cv')} folds"
+    solver = str(spec.get("solver"))
+    chosen = f", alpha by {spec.get('by')}" if "alphas" in spec.get("options", {}) else ""
+    return f"{model}; {simulated}{source}; {solver}{chosen}, {spec.get('cv', {}).get('folds')} folds"
 
 
 def write_encoding(

@@ -7,8 +7,10 @@ Gramfort et al. 2013, Frontiers in Neuroscience 7:267, doi:10.3389/fnins.2013.00
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -114,7 +116,8 @@ def read(
     if not len(rows):
         raise DataError(f"{path} has no epochs with a stimulus")
     try:
-        values, first = _read(epochs, picks, rows)
+        with _quiet():
+            values, first = _read(epochs, picks, rows)
     except Exception as error:  # unknown picks, truncated files
         raise DataError(f"{path}: picks {picks!r} cannot be read: {error}") from error
     types = list(first.get_channel_types())
@@ -130,6 +133,18 @@ def read(
     time = np.asarray(epochs.times, dtype=float)
     named = [str(ids[row]) for row in rows]
     return make_responses(values, named, neuroid_coords=neuroid, time=time, attrs=attrs, **labels)
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep MNE from saying on standard output that it loads."""
+    logger = logging.getLogger("mne")
+    before = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 def _read(epochs: Any, picks: str | Sequence[str] | None, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Any]:

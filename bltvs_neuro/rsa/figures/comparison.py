@@ -108,7 +108,10 @@ def plot_time_course(
         if shown:
             handles.append(mpl.patches.Patch(color=CEILING_COLOUR, alpha=0.6, label="noise ceiling"))
         figure.legend(
-            handles=handles, loc="outside upper center", ncols=len(handles), title=_target_title(result, target)
+            handles=handles,
+            loc="outside upper center",
+            title=_target_title(result, target),
+            ncols=len(handles) if figure.get_figwidth() > 5 else 2,
         )
     return figure
 
