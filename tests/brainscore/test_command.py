@@ -84,10 +84,6 @@ def test_score_of_an_assembly(files, tmp_path):
         (["score", "MajajHong2015public.IT-plz"], "did you mean 'MajajHong2015public.IT-pls'"),
         (["score", "{files}/no.nc", "--stimuli", "synthetic", "--degrees", "8"], "no.nc does not exist"),
         (["score", "{files}/it.nc", "--stimuli", "synthetic", "--degrees", "8"], "16 stimuli are in the neural data"),
-        (
-            ["score", "{files}/it.nc", "--stimuli", "{files}/pictures.csv", "--degrees", "8", "--time", "70"],
-            "a time bin",
-        ),
         (["package", "-o", "{files}/x.zip", "--timeline", "ten"], "a timeline is written START:STEP"),
         (["package", "-o", "{files}/x.zip", "--weights", "no.pth"], "no.pth"),
         (["check", "{files}/no.zip"], "there is no file"),
