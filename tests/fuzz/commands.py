@@ -122,7 +122,8 @@ def arguments(command: str, rng: np.random.Generator) -> list[str]:
     if one.flag is None:
         names = [p.name for p in chosen if p.flag is None]
         given, options = base[: len(names)], base[len(names) :]
-        given[names.index(one.name)] = value
+        at = names.index(one.name)
+        given[at : at + 1] = [value]
         return [*command.split(), *options, "--", *given]
     return [*command.split(), *base, f"{one.flag}={value}" if one.takes_value else one.flag]
 

@@ -91,7 +91,7 @@ def load_estimator(path: str | os.PathLike[str]) -> Any:
         arrays: dict[str, Any] = load_npz(Path(path), list(npz_headers(Path(path))))
         meta = json.loads(str(arrays.pop(_META, "{}")))
     except (OSError, ValueError, KeyError, RuntimeError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path} cannot be read as a saved estimator: {error}") from error
+        raise DataError(f"{path} cannot be read as a saved estimator: it is damaged or something else") from error
     kind = ESTIMATORS.get(meta.get("class", "")) if isinstance(meta, dict) else None
     if kind is None or meta.get("format") != 1:
         raise DataError(f"{path} holds no estimator of this package ({listed(ESTIMATORS)}, format 1)")
