@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from ..errors import SpecError, listed, unknown
+from ..errors import SpecError, argument, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
@@ -162,6 +162,7 @@ def rsa(
             raise SpecError(
                 f"neural data over time are compared with timesteps: --combine {models.combine} leaves none"
             )
+        _check_unused(inference, on_mismatch, missing)
         written = _over_time(
             rdms, brain, prefix, similarity, inference, run, figures.formats, overwrite=output.overwrite
         )
@@ -205,6 +206,17 @@ def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
     )
 
 
+def _check_unused(inference: Inference, on_mismatch: str, missing: str) -> None:
+    """Refuse what a comparison over time does not take: cluster tests over subjects, intervals of latencies."""
+    usual = Inference()
+    given = [
+        name for name in ("variance", "over", "test", "correction") if getattr(inference, name) != getattr(usual, name)
+    ]
+    given += [name for name, value in (("on_mismatch", on_mismatch), ("missing", missing)) if value != "raise"]
+    if given:
+        raise SpecError(f"{listed(map(argument, given))} have no meaning for neural data over time; leave them out")
+
+
 def _over_time(
     models: xr.DataArray, brain: xr.DataArray, prefix: Path, similarity: str, inference: Inference, run: Run,
     formats: tuple[str, ...], *, overwrite: bool,
@@ -242,12 +254,12 @@ def _over_time(
                 if several
                 else {}
             )
-            peaks = peak_latency(matrix, n_samples=max(inference.bootstrap, 1), seed=run.seed)
+            peaks = peak_latency(matrix, n_samples=inference.bootstrap, confidence=inference.confidence, seed=run.seed)
         if not several:
             err.print(f"[yellow]{label}one subject: no cluster test, no intervals of latencies[/]")
         options = {
             "similarity": similarity, "permutations": inference.n_permutations, "bootstrap": inference.bootstrap,
-            "seed": run.seed,
+            "confidence": inference.confidence, "seed": run.seed,
         }  # fmt: skip
         written += save_time_matrix(
             matrix, tests, peaks, prefixes[name], formats=formats, overwrite=overwrite,

@@ -160,11 +160,12 @@ def peak_latency(
     -------
     pandas.DataFrame
         One row per site: ``site``, ``latency``, ``ci_low``, ``ci_high`` (seconds), ``peak`` (similarity), and
-        ``samples`` (array). With one subject the interval is NaN.
+        ``samples`` (array). With one subject, or without samples, the interval is NaN.
     """
     subjects = matrix.values.sizes["subject"]
     times = matrix.values["time"].values
-    counts = bootstrap_counts(subjects, n_samples, np.random.default_rng(seed)) / subjects
+    drawn = n_samples if subjects > 1 else 0
+    counts = bootstrap_counts(subjects, drawn, np.random.default_rng(seed)) / subjects if drawn else None
     rows: list[tuple[Any, ...]] = []
     for site in matrix.values["site"].values:
         x = matrix.site(str(site)).transpose("subject", "timestep", "time").values
@@ -172,8 +173,10 @@ def peak_latency(
         if not np.isfinite(curve).any():  # RDMs that do not vary have no similarity
             rows.append((str(site), np.nan, np.nan, np.nan, np.nan, np.full(n_samples, np.nan)))
             continue
-        samples = times[_peak(_curve(counts, x, reduce))] if subjects > 1 else np.full(n_samples, np.nan)
-        low, high = np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
+        samples = np.full(n_samples, np.nan) if counts is None else times[_peak(_curve(counts, x, reduce))]
+        low, high = (
+            (np.nan, np.nan) if counts is None else np.quantile(samples, [(1 - confidence) / 2, (1 + confidence) / 2])
+        )
         rows.append((str(site), times[_peak(curve)], low, high, np.nanmax(curve), samples))
     return pd.DataFrame(rows, columns=["site", "latency", "ci_low", "ci_high", "peak", "samples"])
 

@@ -145,6 +145,14 @@ def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
     assert json.loads(data.attrs["provenance"])["options"]["seed"] == 0
     assert (tmp_path / "m_time_matrix.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "m_clusters.csv"))
+    plain = bltvs("rsa", store, "--neural", file, "--bootstrap", 0, "--confidence", 0.5, "-o", tmp_path / "p")
+    assert plain.exit_code == 0, plain.stderr
+    assert pd.read_csv(tmp_path / "p_peaks.csv")[["ci_low", "ci_high"]].isna().all(axis=None)
+    about = xr.open_dataset(tmp_path / "p_time.nc", engine="h5netcdf").attrs["provenance"]
+    assert json.loads(about)["options"]["confidence"] == 0.5
+    unused = bltvs("rsa", store, "--neural", file, "--over", "subjects", "--missing", "drop", "-o", tmp_path / "u")
+    assert unused.exit_code == 1
+    assert "--over, --missing have no meaning for neural data over time" in unused.stderr
     early = bltvs("rsa", store, "--neural", file, "--time", "400:500ms", "-o", tmp_path / "w")
     assert (
         early.exit_code == 1 and "no time of the neural data lies in 0.4 to 0.5 s; theirs: 0 to 0.25 s" in early.stderr

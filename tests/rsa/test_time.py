@@ -91,3 +91,15 @@ def test_gaps_and_missing_labels_raise():
         time_matrix(models, xr.concat([brain, brain[:1]], dim="rdm"))
     with pytest.raises(DataError, match="missing: time"):
         time_matrix(models, brain.drop_vars("time"))
+
+
+def test_latencies_without_samples_have_no_interval_and_confidence_sets_its_width():
+    models, brain = movie()
+    noisy = brain.copy(data=brain.values + np.random.default_rng(0).normal(0, 3 * brain.values.std(), brain.shape))
+    found = time_matrix(models, noisy)
+    none = peak_latency(found, n_samples=0)
+    assert none[["ci_low", "ci_high"]].isna().all(axis=None)
+    for confidence in (0.5, 0.95):
+        row = peak_latency(found, n_samples=200, confidence=confidence).iloc[0]
+        ends = np.quantile(row["samples"], [(1 - confidence) / 2, (1 + confidence) / 2])
+        np.testing.assert_allclose([row["ci_low"], row["ci_high"]], ends)
