@@ -34,7 +34,10 @@ err = Console(stderr=True)
 
 
 def _split(_: object, tokens: Sequence[Any]) -> tuple[str, ...]:
-    return tuple(part.strip() for token in tokens for part in token.value.split(",") if part.strip())
+    parts = tuple(part.strip() for token in tokens for part in token.value.split(","))
+    if not all(parts):  # such as an empty variable of the shell: never everything instead
+        raise SpecError(f"a name is missing in {', '.join(repr(token.value) for token in tokens)}")
+    return parts
 
 
 Names = Annotated[tuple[str, ...], Parameter(converter=_split, n_tokens=1, consume_multiple=False)]
@@ -142,7 +145,8 @@ def flags_of(tokens: Sequence[str]) -> dict[str, str]:
         return flags
     for argument in apps[-1].assemble_argument_collection():
         name = argument.keys[-1] if argument.keys else argument.field_info.name
-        long = next((option for option in argument.names if option.startswith("--")), None)
+        own = [option for option in argument.names if option.startswith("-") and option not in argument.negatives]
+        long = next((option for option in own if option.startswith("--")), own[0] if own else None)
         if long is not None:
             flags[str(name)] = long
         for no in argument.negatives:

@@ -68,9 +68,14 @@ def evaluate(
     where = str(pick_device(device))
     if output.output is not None:
         check_evaluation(output.output, overwrite=output.overwrite)
-    for name, count in (("n", n), ("batch_size", batch_size), ("bootstrap", bootstrap)):
-        if count < 1:
-            raise SpecError(f"{argument(name)} is at least 1; got {count}")
+    for name, count, least in (
+        ("n", n, 1),
+        ("batch_size", batch_size, 1),
+        ("bootstrap", bootstrap, 1),
+        ("workers", workers, 0),
+    ):
+        if count < least:
+            raise SpecError(f"{argument(name)} is at least {least}; got {count}")
     check_source(data)
     network = model.load(where)
     name = str(network.provenance["model"])

@@ -18,6 +18,7 @@ from ..errors import DataError, SpecError, argument, listed, unknown
 from ..features.folds import Fold, join_groups
 from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..features.select import Selection, by_site, select, statuses_of
+from ..options import check_seed
 from ..schema import TIMESTEP
 from .result import Decoding, versions
 
@@ -116,6 +117,7 @@ def decode(
         raise unknown("classifier", classifier, list(CLASSIFIERS))
     if not strength > 0:
         raise SpecError(f"strength must be above 0; got {strength}")
+    check_seed(seed)
     if n_permutations < 0:
         raise SpecError(f"{argument('n_permutations')} is a count from 0; got {n_permutations}")
     chosen = by_site(select(sites, statuses_of(store), constant=False).moments)

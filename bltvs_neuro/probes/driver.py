@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
@@ -14,6 +15,7 @@ from torch import Tensor
 
 from ..errors import SpecError, listed
 from ..model import Network, State
+from ..options import check_seed
 from ..schema import Site
 from .driven import Driven
 
@@ -94,7 +96,8 @@ def drive(
     state, shape = State(site.area, site.stream, timestep), model.shape(site)
     if steps > MOST_STEPS:
         raise SpecError(f"at most {MOST_STEPS} steps; got {steps}")
-    if steps < 1 or rate <= 0 or smoothness < 0 or jitter < 0:
+    check_seed(seed)
+    if steps < 1 or not 0 < rate < math.inf or not 0 <= smoothness < math.inf or jitter < 0:
         raise SpecError(
             f"steps and rate must be above 0, smoothness and jitter not below; got {steps}, {rate}, {smoothness}, {jitter}"
         )

@@ -1,0 +1,35 @@
+"""What is asked wrongly of commands: one sentence, before any work."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.running import bltvs
+
+DRIVE = ("drive", "V4/bu", "-o", "never", "--timesteps", "1", "--channels", "0", "--model", "shapes")
+
+
+@pytest.mark.parametrize("value", ["", ",", "V1,", " "])
+@pytest.mark.parametrize("option", ["--roi", "--subject", "--session"])
+@pytest.mark.parametrize("command", ["rsa", "encode"])
+def test_an_empty_name_is_never_everything(command, option, value):
+    done = bltvs(command, "none.h5", "--neural", "none.nc", f"{option}={value}")
+    assert done.exit_code == 2
+    assert f"a name is missing in {value!r}" in done.stderr and option in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        ((*DRIVE, "--seed", "-1"), "--seed is an integer from 0 to 4294967295; got -1"),
+        ((*DRIVE, "--smoothness", "nan"), "smoothness and jitter not below"),
+        ((*DRIVE, "--smoothness", "inf"), "smoothness and jitter not below"),
+        (("evaluate", "shapes", "--model", "shapes", "--workers", "-1"), "--workers is at least 0; got -1"),
+        (("evaluate", "shapes", "--model", "shapes", "-n", "0"), "-n is at least 1; got 0"),
+    ],
+)
+def test_numbers_out_of_range(command, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = bltvs(*command)
+    assert done.exit_code == 1
+    assert said in " ".join(done.stderr.split())
