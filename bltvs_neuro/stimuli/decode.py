@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import logging
 import re
 import warnings
@@ -28,6 +29,9 @@ ORIENTATION = 0x0112
 
 MAX_PIXELS = 80_000_000
 """Larger pictures are refused before anything is allocated (a file of kilobytes can unfold to gigabytes)."""
+
+MAX_BYTES = 8 * MAX_PIXELS + 2**20
+"""Larger files of pictures are refused: four channels of 16 bits, and headers."""
 
 _ENDINGS = {
     "PNG": ".png .apng",
@@ -176,15 +180,23 @@ def _decode(path: Path, background: Background) -> Pixels:
     formats = set(_ENDINGS)
     if IMAGE_FORMATS.get(path.suffix.lower()) != "TGA":
         formats.remove("TGA")  # has no signature: almost anything could be taken for one
-    with path.open("rb") as stream, Image.open(stream, formats=sorted(formats)) as image:
+    data = _whole(path)
+    with Image.open(io.BytesIO(data), formats=sorted(formats)) as image:
         width, height = image.size
         if width * height > MAX_PIXELS:
             raise StimulusError(f"{width} x {height} is more than the {MAX_PIXELS:,} pixels that are read")
         frames = getattr(image, "n_frames", 1)
         if frames > 1 and image.format != "MPO":
             raise StimulusError(f"it has {frames} frames and a stimulus is one; save the frame as a file of its own")
-        pixels = _to_rgb(read_samples(image, path), background)
+        pixels = _to_rgb(read_samples(image, data), background)
         return _upright(pixels, image.getexif().get(ORIENTATION, 1))
+
+
+def _whole(path: Path) -> bytes:
+    """All of a file: what its headers declare is then bounded by what there is, also for Pillow's parsers."""
+    if (size := path.stat().st_size) > MAX_BYTES:
+        raise StimulusError(f"its file has {size:,} bytes, more than the {MAX_BYTES:,} that are read")
+    return path.read_bytes()
 
 
 def _to_rgb(samples: Samples, background: Background) -> Pixels:

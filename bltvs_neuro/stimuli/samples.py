@@ -6,13 +6,13 @@ these are asked for in another layout here, or refused: none is shown as somethi
 
 from __future__ import annotations
 
+import io
 import re
 import struct
 import sys
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -54,25 +54,25 @@ def refused(what: str) -> StimulusError:
     return StimulusError(f"{what}; save it as a PNG with 8 bits a channel")
 
 
-def read_samples(image: ImageFile.ImageFile, path: Path) -> Samples:
+def read_samples(image: ImageFile.ImageFile, data: bytes) -> Samples:
     """Read an opened picture.
 
     Parameters
     ----------
     image : ImageFile
         As Pillow opens it, not loaded yet.
-    path : Path
-        Its file.
+    data : bytes
+        Its file, whole.
 
     Raises
     ------
     StimulusError
         What is stored has no defined white, or Pillow cannot be trusted with it.
     """
-    return _READERS.get(image.format or "", _usual)(image, path)
+    return _READERS.get(image.format or "", _usual)(image, data)
 
 
-def _usual(image: ImageFile.ImageFile, path: Path) -> Samples:
+def _usual(image: ImageFile.ImageFile, data: bytes) -> Samples:
     """Eight bits a channel or fewer."""
     if re.search(";1[56]|;4B", _layout(image)):
         raise refused("it has 4 to 6 bits a colour, whose scaling differs between programs")
@@ -101,10 +101,10 @@ def _layout(image: ImageFile.ImageFile) -> str:
     return first if isinstance(first, str) else ""
 
 
-def _reread(image: ImageFile.ImageFile, path: Path, layout: str) -> np.ndarray:
+def _reread(image: ImageFile.ImageFile, data: bytes, layout: str) -> np.ndarray:
     """The same file with its values taken in another layout."""
     image.load()  # Pillow turns a TIFF upright while it loads; what is left to turn is asked of this image
-    with Image.open(path, formats=[str(image.format)]) as again:
+    with Image.open(io.BytesIO(data), formats=[str(image.format)]) as again:
         tiles: list[Any] = []
         for tile in again.tile:
             args = (layout, *tile[3][1:]) if isinstance(tile[3], tuple) else layout
@@ -115,18 +115,17 @@ def _reread(image: ImageFile.ImageFile, path: Path, layout: str) -> np.ndarray:
         return np.asarray(again)
 
 
-def _deep_colour(image: ImageFile.ImageFile, path: Path) -> np.ndarray:
+def _deep_colour(image: ImageFile.ImageFile, data: bytes) -> np.ndarray:
     """16-bit colour, uint16 (H, W, 3 or 4): upper bytes and lower bytes in two readings."""
     layout = _layout(image)
     plain = layout.replace("a", "A")  # else Pillow would divide by the opacity
-    lower = _reread(image, path, plain[:-3] + LAYOUTS[plain[-3:]])
-    upper = np.asarray(image) if layout == plain else _reread(image, path, plain)
+    lower = _reread(image, data, plain[:-3] + LAYOUTS[plain[-3:]])
+    upper = np.asarray(image) if layout == plain else _reread(image, data, plain)
     return (upper.astype(np.uint16) << 8) | lower
 
 
-def _check_png(path: Path) -> None:
+def _check_png(data: bytes) -> None:
     """Compare every chunk with its CRC-32: Pillow looks at those of the pictures' own data no more than it has to."""
-    data = path.read_bytes()
     at = 8
     while at + 8 <= len(data):
         (length,), kind = struct.unpack_from(">I", data, at), data[at + 4 : at + 8]
@@ -143,18 +142,18 @@ def _check_png(path: Path) -> None:
     raise StimulusError("the file is damaged or cut off: it has no end")
 
 
-def _png(image: ImageFile.ImageFile, path: Path) -> Samples:
-    _check_png(path)
+def _png(image: ImageFile.ImageFile, data: bytes) -> Samples:
+    _check_png(data)
     layout, see_through = _layout(image), image.info.get("transparency")
     if layout.startswith("I;16"):
         image.load()
         grey = np.asarray(image).astype(np.uint16)
         return Samples(grey, 65535, _keyed(grey == see_through) if see_through is not None else None)
     if layout == "LA;16B":
-        both = _reread(image, path, "RGBA").view(">u2").astype(np.uint16)  # (H, W, 4) bytes -> (H, W, 2)
+        both = _reread(image, data, "RGBA").view(">u2").astype(np.uint16)  # (H, W, 4) bytes -> (H, W, 2)
         return Samples(both[:, :, 0], 65535, both[:, :, 1])
     if layout.endswith(";16B"):
-        values = _deep_colour(image, path)
+        values = _deep_colour(image, data)
         if see_through is None:
             return _with_alpha(Samples(values, 65535))
         return Samples(values, 65535, _keyed((values == np.array(see_through)).all(axis=2)))
@@ -177,7 +176,7 @@ def _with_alpha(samples: Samples) -> Samples:
     return replace(samples, colour=colour[:, :, :3], alpha=colour[:, :, 3])
 
 
-def _tiff(image: ImageFile.ImageFile, path: Path) -> Samples:
+def _tiff(image: ImageFile.ImageFile, data: bytes) -> Samples:
     tags, layout = image.tag_v2, _layout(image)  # type: ignore[attr-defined]
     photometric, deep = tags.get(PHOTOMETRIC), max(tags.get(BITS, (1,))) > 8
     if photometric is None:
@@ -197,11 +196,11 @@ def _tiff(image: ImageFile.ImageFile, path: Path) -> Samples:
         grey = np.asarray(image).astype(np.uint16)
         return Samples(white - grey if photometric == 0 else grey, white)
     if deep and layout.startswith("RGB"):
-        return _with_alpha(Samples(_deep_colour(image, path), 65535, premultiplied=premultiplied))
+        return _with_alpha(Samples(_deep_colour(image, data), 65535, premultiplied=premultiplied))
     if deep:
         raise refused(f"it has {max(tags[BITS])} bits a channel and is neither grey nor RGB")
     if premultiplied and layout.startswith("RGBa"):
-        return _with_alpha(Samples(_reread(image, path, layout.replace("a", "A")), premultiplied=True))
+        return _with_alpha(Samples(_reread(image, data, layout.replace("a", "A")), premultiplied=True))
     return _eight_bits(image)
 
 
@@ -219,19 +218,17 @@ def _tiff_palette(image: ImageFile.ImageFile) -> Samples:
     return Samples(colours[index])
 
 
-def _jpeg(image: ImageFile.ImageFile, path: Path) -> Samples:
+def _jpeg(image: ImageFile.ImageFile, data: bytes) -> Samples:
     if image.mode == "CMYK" and "adobe" not in image.info:
         raise refused("it is a CMYK JPEG that does not say whether its inks are inverted")
     return _eight_bits(image)
 
 
-def _jpeg2000(image: ImageFile.ImageFile, path: Path) -> Samples:
-    with path.open("rb") as stream:
-        head = stream.read(2**22)
-    at = head.find(b"\xff\x4f\xff\x51")  # the code stream with its marker SIZ: 40 bytes, then three for each channel
-    channels = int.from_bytes(head[at + 40 : at + 42], "big")
-    depths = set(head[at + 42 : at + 42 + 3 * channels : 3])
-    if at < 0 or b"pclr" in head[:at] or not (depths == {7} or (depths == {15} and channels == 1)):
+def _jpeg2000(image: ImageFile.ImageFile, data: bytes) -> Samples:
+    at = data.find(b"\xff\x4f\xff\x51")  # the code stream with its marker SIZ: 40 bytes, then three for each channel
+    channels = int.from_bytes(data[at + 40 : at + 42], "big")
+    depths = set(data[at + 42 : at + 42 + 3 * channels : 3])
+    if at < 0 or b"pclr" in data[:at] or not (depths == {7} or (depths == {15} and channels == 1)):
         raise refused("it is a JPEG 2000 with a palette, or with other than 8 bits a channel or 16-bit grey")
     if depths == {15}:
         image.load()
@@ -239,16 +236,13 @@ def _jpeg2000(image: ImageFile.ImageFile, path: Path) -> Samples:
     return _eight_bits(image)
 
 
-def _ppm(image: ImageFile.ImageFile, path: Path) -> Samples:
+def _ppm(image: ImageFile.ImageFile, data: bytes) -> Samples:
     """Grey and colours of any white; Pillow rounds some twice."""
     width, height = image.size
     _, _, offset, args = image.tile[0]
-    with path.open("rb") as stream:
-        magic = stream.read(2)
-        if magic not in (b"P2", b"P3", b"P5", b"P6"):
-            return _eight_bits(image)
-        stream.seek(offset)
-        body = stream.read() if magic in (b"P2", b"P3") else stream.read(6 * width * height)
+    magic, body = data[:2], data[offset:]
+    if magic not in (b"P2", b"P3", b"P5", b"P6"):
+        return _eight_bits(image)
     white = args[1] if isinstance(args, tuple) else 65535 if image.mode == "I" else 255
     bands = 3 if magic in (b"P3", b"P6") else 1
     count = width * height * bands
@@ -264,31 +258,27 @@ def _ppm(image: ImageFile.ImageFile, path: Path) -> Samples:
     return Samples(values.reshape((height, width, 3) if bands == 3 else (height, width)), white)
 
 
-def _gif(image: ImageFile.ImageFile, path: Path) -> Samples:
+def _gif(image: ImageFile.ImageFile, data: bytes) -> Samples:
     if image.tile[0][1] != (0, 0, *image.size):
         raise refused("its frame does not cover the whole picture, and programs fill the rest differently")
     return _eight_bits(image)
 
 
-def _tga(image: ImageFile.ImageFile, path: Path) -> Samples:
-    with path.open("rb") as stream:
-        head = stream.read(18)
-    if head[1] and head[7] != 24:
-        raise refused(f"the colours of its palette have {head[7]} bits in place of 24")
-    if head[16] in (16, 32) and not head[17] & 15:
+def _tga(image: ImageFile.ImageFile, data: bytes) -> Samples:
+    if data[1] and data[7] != 24:
+        raise refused(f"the colours of its palette have {data[7]} bits in place of 24")
+    if data[16] in (16, 32) and not data[17] & 15:
         raise refused("it does not say whether its last channel is transparency")
-    return _usual(image, path)
+    return _usual(image, data)
 
 
-def _avif(image: ImageFile.ImageFile, path: Path) -> Samples:
-    with path.open("rb") as stream:
-        head = stream.read(2**20)
-    if any(head[at.end() + 2] & 0x40 for at in re.finditer(b"av1C", head[:-3])):
+def _avif(image: ImageFile.ImageFile, data: bytes) -> Samples:
+    if any(data[at.end() + 2] & 0x40 for at in re.finditer(b"av1C", data[:-3])):
         raise refused("it is an AVIF of more than 8 bits a channel")
     return _eight_bits(image)
 
 
-_READERS: dict[str, Callable[[ImageFile.ImageFile, Path], Samples]] = {
+_READERS: dict[str, Callable[[ImageFile.ImageFile, bytes], Samples]] = {
     "PNG": _png,
     "TIFF": _tiff,
     "JPEG": _jpeg,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import struct
+import tracemalloc
 import warnings
 import zlib
 from pathlib import Path
@@ -297,3 +298,25 @@ def test_pixel_sha256_is_what_its_docstring_says():
 def test_the_same_pixels_in_two_formats_have_one_digest(tmp_path):
     image = Image.fromarray(picture())
     assert pixel_sha256(saved(tmp_path / "a.png", image)) == pixel_sha256(saved(tmp_path / "a.bmp", image))
+
+
+def test_a_damaged_length_takes_no_memory(tmp_path):
+    """A box of a JPEG 2000 that declares 2 GiB: no more than the file is read."""
+    Image.fromarray(np.zeros((20, 24, 3), np.uint8)).save(tmp_path / "a.jp2")
+    data = bytearray((tmp_path / "a.jp2").read_bytes())
+    data[data.index(b"jp2h") - 4] = 0x80
+    (tmp_path / "a.jp2").write_bytes(data)
+    tracemalloc.start()
+    try:
+        with pytest.raises(StimulusError, match=r"a\.jp2.*damaged"):
+            decode_image(tmp_path / "a.jp2")
+        assert tracemalloc.get_traced_memory()[1] < 2**24
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_file_beyond_all_pictures_is_refused(tmp_path):
+    with (tmp_path / "a.tif").open("wb") as file:
+        file.truncate(decode.MAX_BYTES + 1)
+    with pytest.raises(StimulusError, match="more than the 641,048,576 that are read"):
+        decode_image(tmp_path / "a.tif")
