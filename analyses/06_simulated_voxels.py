@@ -55,7 +55,7 @@ def main() -> None:
     figure = draw(winners, table, known, unique, f"SIMULATED voxels; {about}")
     figure.savefig(options.output / "simulated_recovery.png", dpi=200)
     keys = ["voxels follow", "part", "adds nothing"]
-    numbers = ["unique", "useless", "beyond", "low", "high", "zero inside"]
+    numbers = ["unique", "useless", "beyond", "ci_low", "ci_high", "zero inside"]
     summary = unique.groupby(keys, sort=False)[numbers].mean().reset_index()
     for frame in (table, known, summary):
         print(frame.round(4).to_string(index=False), end="\n\n")
@@ -144,7 +144,7 @@ def known_r2(acts: bn.store.Store) -> pd.DataFrame:
         low, high = interval(fit["r2_fold"].values[0].mean(axis=1))
         draws = [oracle(components, level, np.random.default_rng(100 + i)) for i in range(20)]
         rows.append(
-            {"simulated R2": level, "found": float(fit["r2"].values.mean()), "low": low, "high": high,
+            {"simulated R2": level, "found": float(fit["r2"].values.mean()), "ci_low": low, "ci_high": high,
              "oracle": float(np.mean(draws)), "oracle inside": bool(low <= np.mean(draws) <= high)}
         )  # fmt: skip
     return pd.DataFrame(rows)
@@ -181,7 +181,7 @@ def unique_variance(acts: bn.store.Store) -> pd.DataFrame:
             table.insert(0, "voxels follow", f"V4/{stream}@1")
             table.insert(1, "draw", seed)
             table["adds nothing"] = table["part"] != stream
-            table["zero inside"] = (table["low"] <= 0) & (table["high"] >= 0)
+            table["zero inside"] = (table["ci_low"] <= 0) & (table["ci_high"] >= 0)
             rows.append(table.drop(columns=["area", "timestep"]))
     return pd.concat(rows, ignore_index=True)
 
@@ -219,7 +219,7 @@ def draw(best: xr.Dataset, table: pd.DataFrame, known: pd.DataFrame, unique: pd.
     figure.colorbar(mesh, ax=axes[0], label="% of voxels")
     axes[1].plot([0, 1], [0, 1], color="0.7", linewidth=1, label="simulated")
     axes[1].plot(known["simulated R2"], known["oracle"], "s", color="0.4", fillstyle="none", label="oracle")
-    error = [known["found"] - known["low"], known["high"] - known["found"]]
+    error = [known["found"] - known["ci_low"], known["ci_high"] - known["found"]]
     axes[1].errorbar(
         known["simulated R2"], known["found"], error, fmt="o", color="#0072B2", capsize=2, markersize=4, label="found"
     )
@@ -229,7 +229,7 @@ def draw(best: xr.Dataset, table: pd.DataFrame, known: pd.DataFrame, unique: pd.
     for place, (nothing, source) in enumerate((n, s) for n in (False, True) for s in sources):
         part = unique[(unique["voxels follow"] == source) & (unique["adds nothing"] == nothing)]
         x = place + np.linspace(-0.32, 0.32, len(part))
-        error = [part["beyond"] - part["low"], part["high"] - part["beyond"]]
+        error = [part["beyond"] - part["ci_low"], part["ci_high"] - part["beyond"]]
         colour = "0.45" if nothing else "#0072B2"
         axes[2].errorbar(x, part["beyond"], error, fmt="o", markersize=2.5, linewidth=0.8, color=colour)
         inside = f"zero inside:\n{part['zero inside'].sum()} of {len(part)}"

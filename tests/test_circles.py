@@ -6,6 +6,7 @@ import pytest
 
 RESULT_AND_PLOT = [
     {"bltvs_neuro.probes.figures", "bltvs_neuro.probes.result"},
+    {"bltvs_neuro.encoding.outputs.partition", "bltvs_neuro.encoding.outputs.scores", "bltvs_neuro.encoding.result"},
 ]
 """Circles that may be: ``result.plot_...()`` imports its figure when it is called."""
 

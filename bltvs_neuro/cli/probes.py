@@ -75,7 +75,7 @@ def decode(
             n_permutations=n_permutations, seed=seed,
         )  # fmt: skip
     if path is not None:
-        write = result.to_csv if path.suffix == ".csv" else result.to_netcdf
+        write = result.to_csv if path.suffix == ".csv" else result.save
         write(path, overwrite=output.overwrite)
     if figure is not None:
         save_figure(result.plot_time_course(), figure, overwrite=output.overwrite)
@@ -185,7 +185,7 @@ def drive(
                     smoothness=smoothness, seed=seed,
                 )
             )  # fmt: skip
-        results[-1].save(output, overwrite=overwrite)
+        results[-1].save_images(output, overwrite=overwrite)
     save_figure(plot_driven(results), output / "figure.png", overwrite=overwrite)
     for result in results:
         gained = ", ".join(

@@ -224,7 +224,6 @@ def _over_time(
     import numpy as np
 
     from ..rsa import average_rdms, peak_latency, time_matrix
-    from ..rsa.provenance import describe
     from ..rsa.save import check_time_matrix, save_time_matrix
 
     rois = [str(r) for r in brain["roi"].values] if "roi" in brain.coords else [""] * len(brain)
@@ -258,13 +257,12 @@ def _over_time(
         if not several:
             err.print(f"[yellow]{label}one subject: no cluster test, no intervals of latencies[/]")
         options = {
-            "similarity": similarity, "permutations": inference.n_permutations, "bootstrap": inference.bootstrap,
+            "permutations": inference.n_permutations, "bootstrap": inference.bootstrap,
             "confidence": inference.confidence, "seed": run.seed,
         }  # fmt: skip
         written += save_time_matrix(
-            matrix, tests, peaks, prefixes[name], formats=formats, overwrite=overwrite,
-            provenance={"options": options, "inputs": {"models": describe(models), "brain": describe(part)}},
-        )  # fmt: skip
+            matrix, tests, peaks, prefixes[name], options=options, formats=formats, overwrite=overwrite
+        )
         table = Table(title=f"{label}{similarity}, {matrix.values.sizes['subject']} subjects")
         for column in ("site", "peak (ms)", "interval (ms)", "similarity", "smallest cluster p"):
             table.add_column(column, justify="left" if column == "site" else "right")

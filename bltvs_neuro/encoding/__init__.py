@@ -7,7 +7,7 @@ from ..features.grams import gram
 from .fit import fit_encoding, partition_encoding
 from .outputs.partition import plot_partition
 from .outputs.scores import plot_best, plot_best_timestep, plot_map, plot_scores, plot_time_matrix
-from .result import EncodingResult, PartitionResult
+from .result import EncodingResult, Generalisation, PartitionResult
 from .scores.ceiling import (
     CEILINGS,
     ceiling_from_ncsnr,
@@ -32,6 +32,7 @@ __all__ = [
     "BandedRidge",
     "EncodingResult",
     "Folds",
+    "Generalisation",
     "GridEdgeWarning",
     "PartitionResult",
     "PrecisionWarning",

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,6 +15,7 @@ from ..features.folds import Folds
 from ..features.select import Selection
 from ..options import Run
 from ..schema import STIMULUS_ID
+from ..versions import versions
 from .result import EncodingResult, PartitionResult, build_partition, build_result
 from .scores.ceiling import CeilingMethod, noise_ceiling
 from .solvers.estimators import BandedRidge, Over, Ridge, Solver
@@ -236,20 +236,16 @@ def _ceiling(
 
 
 def _attrs(responses: Any, spec: dict[str, Any], targets: Targets, left_out: Sequence[str]) -> dict[str, Any]:
-    """Provenance of a result, as text."""
-    try:
-        ours = version("bltvs_neuro")
-    except PackageNotFoundError:
-        ours = "unknown"
-    about = {key: value for key, value in responses.attrs.items() if key not in ("volume_shape", "affine")}
-    attrs: dict[str, Any] = {
-        "package": f"bltvs_neuro {ours}",
-        "spec": json.dumps(spec, default=str, sort_keys=True),
-        "responses": json.dumps(about, default=str, sort_keys=True),
-        "left_out": json.dumps(list(left_out)),
-        "stimuli_not_shared": json.dumps(targets.left_out),
+    """Provenance of a result, and the volume of its neuroids, as text."""
+    volume = {key: np.asarray(v).tolist() for key, v in responses.attrs.items() if key in ("volume_shape", "affine")}
+    provenance = {
+        "spec": spec,
+        "responses": {key: value for key, value in responses.attrs.items() if key not in volume},
+        "left_out": list(left_out),
+        "stimuli_not_shared": targets.left_out,
+        "versions": versions(),
     }
-    for key in ("volume_shape", "affine"):
-        if key in responses.attrs:
-            attrs[key] = json.dumps(np.asarray(responses.attrs[key]).tolist())
-    return attrs
+    return {
+        "provenance": json.dumps(provenance, default=str, sort_keys=True),
+        **{key: json.dumps(value) for key, value in volume.items()},
+    }

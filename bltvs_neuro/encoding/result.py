@@ -5,17 +5,16 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
 from ..durable import whole_file
-from ..errors import DataError, SpecError, unknown
-from ..foreign.netcdf import load_netcdf
+from ..errors import DataError, SpecError
+from ..results import Result
 from ..schema import NEUROID
 from ..stats import adjust_p_values
 from .scores.ceiling import normalise_r, normalise_r2
@@ -25,56 +24,14 @@ from .sweep.plan import Plan
 from .sweep.spaces import Space
 from .sweep.targets import Targets
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 SPACE, FOLD, BAND, PART = "space", "fold", "band", "part"
 
 
-class _Saved:
-    """A dataset with a kind, kept as netCDF-4 (HDF5)."""
-
-    kind = ""
-
-    def __init__(self, dataset: xr.Dataset) -> None:
-        self.dataset = dataset
-
-    def __getitem__(self, name: str) -> xr.DataArray:
-        """A variable or coordinate by name."""
-        if name not in self.dataset.variables:
-            raise unknown("quantity", name, [str(key) for key in self.dataset.data_vars])
-        return self.dataset[name]
-
-    def __repr__(self) -> str:
-        return f"{type(self).__name__}\n{self.dataset!r}"
-
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write as netCDF-4, which HDF5 tools read too, in place of a file that is there if ``overwrite``."""
-        dataset = self.dataset.copy()
-        dataset.attrs["kind"] = self.kind
-        return _write(dataset, Path(path), overwrite=overwrite)
-
-    @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Any:
-        """Read what :meth:`save` wrote.
-
-        Raises
-        ------
-        DataError
-            The file cannot be read or holds something else.
-        """
-        dataset = load_netcdf(Path(path), what="a result")
-        if dataset.attrs.pop("kind", None) != cls.kind:
-            raise DataError(f"{path} holds no {cls.__name__}")
-        for name in dataset.variables:
-            dataset[name].encoding = {}
-            if dataset[name].dtype.kind == "S":
-                dataset[name] = dataset[name].astype(str)
-        dataset.encoding = {}
-        return cls(dataset)
-
-    def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write :meth:`to_frame` as a table: one row per space and target."""
-        with whole_file(path, overwrite=overwrite) as part:
-            self.to_frame().to_csv(part, index=False)
-        return Path(path)
+class _OfNeuroids(Result):
+    """Numbers per neuroid, which may have places in a volume."""
 
     def to_frame(self) -> pd.DataFrame:
         """A tidy table: one row per space (or part) and target, one column per quantity."""
@@ -82,11 +39,6 @@ class _Saved:
         keep = [str(n) for n in self.dataset.data_vars if set(self.dataset[n].dims) <= dims]
         frame = self.dataset[keep].reset_coords().to_dataframe().reset_index()
         return frame.drop(columns=[c for c in (SPACE, NEUROID) if c in frame and c not in self.dataset.coords])
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Where features and responses come from, and how they were fitted."""
-        return {k: json.loads(v) for k, v in self.dataset.attrs.items() if k in ("spec", "responses", "left_out")}
 
     def to_volume(self, name: str, **choice: Any) -> Any:
         """One quantity as a nibabel image in the space of the responses' volume.
@@ -126,32 +78,7 @@ class _Saved:
         return Path(path)
 
 
-def save_array(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write a labelled matrix of scores as netCDF-4 (HDF5); :func:`xarray.open_dataarray` reads it."""
-    dataset = array.to_dataset(name=str(array.name or "values"))
-    dataset.attrs = {key: str(value) for key, value in array.attrs.items()}
-    dataset[str(array.name or "values")].attrs = {}
-    return _write(dataset, Path(path), overwrite=overwrite)
-
-
-def _write(dataset: xr.Dataset, target: Path, *, overwrite: bool) -> Path:
-    dataset = dataset.copy()
-    dataset.attrs |= {"created": datetime.now(UTC).isoformat(timespec="seconds"), "versions": json.dumps(_versions())}
-    for name in dataset.variables:
-        if dataset[name].dtype.kind == "O":
-            dataset[name] = dataset[name].astype(str)
-    with whole_file(target, overwrite=overwrite) as part:
-        dataset.to_netcdf(part, engine="h5netcdf", encoding={n: {"zlib": True} for n in dataset.data_vars})
-    return target
-
-
-def _versions() -> dict[str, str]:
-    from importlib.metadata import version
-
-    return {name: version(name) for name in ("numpy", "scipy", "scikit-learn", "xarray", "h5netcdf")}
-
-
-class EncodingResult(_Saved):
+class EncodingResult(_OfNeuroids):
     """Scores of feature spaces, per target.
 
     Attributes
@@ -166,6 +93,24 @@ class EncodingResult(_Saved):
     """
 
     kind = "encoding"
+
+    def plot_scores(self, score: str = "r2", **options: Any) -> Figure:
+        """See :func:`bltvs_neuro.encoding.outputs.scores.plot_scores`."""
+        from .outputs.scores import plot_scores
+
+        return plot_scores(self, score, **options)
+
+    def plot_best(self, score: str = "r2", **options: Any) -> Figure:
+        """See :func:`bltvs_neuro.encoding.outputs.scores.plot_best`."""
+        from .outputs.scores import plot_best
+
+        return plot_best(self, score, **options)
+
+    def plot_best_timestep(self, score: str = "r2", **options: Any) -> Figure:
+        """See :func:`bltvs_neuro.encoding.outputs.scores.plot_best_timestep`."""
+        from .outputs.scores import plot_best_timestep
+
+        return plot_best_timestep(self, score, **options)
 
     def above_chance(self, alpha: float = 0.05) -> xr.DataArray:
         """Targets predicted above chance, false discovery rate ``alpha`` over all spaces and targets; bool (space, ...)."""
@@ -204,7 +149,29 @@ class EncodingResult(_Saved):
         return out
 
 
-class PartitionResult(_Saved):
+class Generalisation(_OfNeuroids):
+    """How far mappings generalise over time.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        ``r`` (neuroid, time_train, time_test), times in seconds; NaN where nothing was fitted.
+    """
+
+    kind = "generalisation"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per neuroid and pair of times."""
+        return self["r"].reset_coords(drop=True).to_dataframe().reset_index()
+
+    def plot(self) -> Figure:
+        """Draw the mean over neuroids; see :func:`bltvs_neuro.encoding.outputs.scores.plot_time_matrix`."""
+        from .outputs.scores import plot_time_matrix
+
+        return plot_time_matrix(self["r"].mean(NEUROID))
+
+
+class PartitionResult(_OfNeuroids):
     """Unique and shared variance.
 
     Attributes
@@ -216,6 +183,12 @@ class PartitionResult(_Saved):
     """
 
     kind = "partition"
+
+    def plot(self, **options: Any) -> Figure:
+        """See :func:`bltvs_neuro.encoding.outputs.partition.plot_partition`."""
+        from .outputs.partition import plot_partition
+
+        return plot_partition(self, **options)
 
     def unique(self, neuroids: np.ndarray | None = None, *, confidence: float = 0.95) -> pd.DataFrame:
         """Mean unique variance over neuroids, beyond that of a useless band, with an interval.
@@ -231,7 +204,7 @@ class PartitionResult(_Saved):
         -------
         DataFrame
             One row per partition, band (and time): ``unique`` (as cross-validated), ``useless`` (what a band that adds
-            nothing shows), ``beyond`` (their difference), ``low`` and ``high``: the interval of ``beyond``, from its
+            nothing shows), ``beyond`` (their difference), ``ci_low`` and ``ci_high``: the interval of ``beyond``, from its
             means over neuroids in each fold (:func:`bltvs_neuro.encoding.sweep.partition.corrected_interval`).
 
         Raises
@@ -270,7 +243,7 @@ class PartitionResult(_Saved):
                 )
                 means = {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
                 time = raw["time"].values[at] if "time" in raw.dims else None
-                yield i, name, time, {**means, "low": low, "high": high}
+                yield i, name, time, {**means, "ci_low": low, "ci_high": high}
 
 
 def build_result(

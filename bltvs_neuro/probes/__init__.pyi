@@ -2,7 +2,7 @@ from .decoder import CLASSIFIERS, decode
 from .driven import Driven, plot_driven
 from .driver import drive
 from .figures import plot_decoding, plot_generalisation
-from .result import Decoding, load_decoding
+from .result import Decoding
 
 __all__ = [
     "CLASSIFIERS",
@@ -10,7 +10,6 @@ __all__ = [
     "Driven",
     "decode",
     "drive",
-    "load_decoding",
     "plot_decoding",
     "plot_driven",
     "plot_generalisation",

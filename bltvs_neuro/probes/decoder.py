@@ -20,7 +20,8 @@ from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..features.select import Selection, by_site, select, statuses_of
 from ..options import check_seed
 from ..schema import TIMESTEP
-from .result import Decoding, versions
+from ..versions import versions
+from .result import Decoding
 
 if TYPE_CHECKING:
     from ..store import Store
@@ -174,6 +175,7 @@ def decode(
             "accuracy": (("site", "train_timestep", "test_timestep"), accuracy),
             "fold_accuracy": (("site", "train_timestep", "test_timestep", "fold"), spread),
             "p": (("site", "train_timestep"), p),
+            "chance": ((), 1 / len(classes)),
         },
         coords=coords,
     )
@@ -184,7 +186,7 @@ def decode(
         "permutations": n_permutations, "seed": seed, "score": "balanced accuracy", "versions": versions(),
         "store": {"path": store.path.name, **store.provenance},
     }  # fmt: skip
-    return Decoding(table, 1 / len(classes), provenance)
+    return Decoding(table, provenance)
 
 
 def balanced(hits: np.ndarray, y: np.ndarray) -> np.ndarray:

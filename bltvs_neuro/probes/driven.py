@@ -5,38 +5,47 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+import pandas as pd
 
 from ..durable import whole_file
 from ..errors import SpecError
+from ..results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
-@dataclass(frozen=True)
-class Driven:
+class Driven(Result):
     """What :func:`bltvs_neuro.probes.drive` found.
 
     Attributes
     ----------
-    images : array of float, (n, size, size, 3)
-        Red, green and blue in [0, 1], one image for each channel.
-    activations : array of float, (n, steps + 1)
-        Before every step, of the jittered image; last, of the image as it is.
-    provenance : dict
-        Model, weights, lesions, site, timestep, options, versions; JSON-safe.
+    dataset : xarray.Dataset
+        ``image`` (channel, y, x, colour): red, green and blue in [0, 1]. ``activation`` (channel, step): before every step,
+        of the jittered image; last, of the image as it is.
     """
 
-    images: np.ndarray
-    activations: np.ndarray
-    provenance: dict[str, Any]
+    kind = "driven"
 
-    def save(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
+    @property
+    def images(self) -> np.ndarray:
+        """(n, size, size, 3)."""
+        return np.asarray(self.dataset["image"].values)
+
+    @property
+    def activations(self) -> np.ndarray:
+        """(n, steps + 1)."""
+        return np.asarray(self.dataset["activation"].values)
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per channel and step."""
+        return self.dataset["activation"].to_dataframe().reset_index()
+
+    def save_images(self, folder: str | os.PathLike[str], *, overwrite: bool = False) -> list[Path]:
         """Write one PNG for each channel, its provenance in the PNG's text; returns the paths.
 
         Images that are there are replaced if ``overwrite``.
@@ -46,9 +55,8 @@ class Driven:
         from PIL import Image
         from PIL.PngImagePlugin import PngInfo
 
-        info = PngInfo()
-        info.add_text("provenance", json.dumps(self.provenance, sort_keys=True))
-        about = self.provenance
+        info, about = PngInfo(), self.provenance
+        info.add_text("provenance", json.dumps(about, sort_keys=True))
         paths = image_paths(folder, about["site"], about["timestep"], about["channels"])
         for image, path in zip(self.images, paths, strict=True):
             with whole_file(path, overwrite=overwrite) as part:
@@ -61,7 +69,7 @@ class Driven:
 
 
 def image_paths(folder: str | os.PathLike[str], site: str, timestep: int, channels: Sequence[int]) -> list[Path]:
-    """Where :meth:`Driven.save` writes the images of channels."""
+    """Where :meth:`Driven.save_images` writes the images of channels."""
     return [Path(folder) / f"{site.replace('/', '_')}_t{timestep}_c{channel}.png" for channel in channels]
 
 

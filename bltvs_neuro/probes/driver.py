@@ -4,22 +4,21 @@ from __future__ import annotations
 
 import copy
 import math
-import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from typing import Any, Literal
 
 import numpy as np
 import torch
+import xarray as xr
 from torch import Tensor
 
 from ..errors import SpecError, listed
 from ..model import Network, State
 from ..options import check_seed
 from ..schema import Site
+from ..versions import versions
 from .driven import Driven
 
-PACKAGES = ("bltvs_neuro", "torch", "numpy")
 Where = Literal["centre", "everywhere"] | tuple[int, int]
 
 
@@ -139,10 +138,17 @@ def drive(
         "site": str(site), "timestep": timestep, "channels": channels,
         "where": list(where) if isinstance(where, tuple) else where,
         "steps": steps, "rate": rate, "smoothness": smoothness, "jitter": jitter, "seed": seed,
-        "versions": {name: version(name) for name in PACKAGES} | {"python": platform.python_version()},
+        "versions": versions(),
     }  # fmt: skip
     images = pixels.detach().permute(0, 2, 3, 1).cpu().numpy()  # (N, 3, H, W) -> (N, H, W, 3)
-    return Driven(images, np.stack(trace, axis=1), provenance)
+    dataset = xr.Dataset(
+        {
+            "image": (("channel", "y", "x", "colour"), images),
+            "activation": (("channel", "step"), np.stack(trace, axis=1)),
+        },
+        coords={"channel": channels, "colour": ["red", "green", "blue"]},
+    )
+    return Driven(dataset, provenance)
 
 
 def _activity(maps: Tensor, position: tuple[int, ...] | None) -> Tensor:

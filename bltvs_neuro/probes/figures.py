@@ -82,7 +82,7 @@ def plot_generalisation(result: Decoding, sites: Iterable[str] | None = None) ->
     """
     import matplotlib as mpl
 
-    table = result.table["accuracy"]
+    table = result.dataset["accuracy"]
     names = [str(s) for s in (table["site"].values if sites is None else sites)]
     for name in names:
         if name not in table["site"].values:

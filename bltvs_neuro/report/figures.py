@@ -108,7 +108,7 @@ def line(
 
 def rsa_options(result: RsaResult) -> list[Option]:
     """A choice for each target and stream: scores over timesteps, with ceilings; bars where models have no timesteps."""
-    data = result.data
+    data = result.dataset
     options = []
     for t in range(data.sizes["target"]):
         target = data.isel(target=t)
@@ -146,7 +146,7 @@ def _rsa_course(target: xr.Dataset, label: str, ceilings: tuple[float, float], r
     )
     laid_out = layout("timestep", safe(result.label), shapes=shapes, annotations=notes)
     laid_out["xaxis"] |= {"tickvals": steps}
-    return Option(label, as_json(traces, laid_out), alt, ("area", "timestep", "score", "low", "high"), rows)
+    return Option(label, as_json(traces, laid_out), alt, ("area", "timestep", "score", "ci_low", "ci_high"), rows)
 
 
 def _rsa_bars(target: xr.Dataset, label: str, ceilings: tuple[float, float], result: RsaResult) -> Option:
@@ -167,7 +167,7 @@ def _rsa_bars(target: xr.Dataset, label: str, ceilings: tuple[float, float], res
     )
     figure = as_json([bars], layout("model", safe(result.label), showlegend=False, shapes=shapes, annotations=notes))
     return Option(
-        label, figure, alt, ("model", "score", "low", "high"), list(zip(names, score, low, high, strict=True))
+        label, figure, alt, ("model", "score", "ci_low", "ci_high"), list(zip(names, score, low, high, strict=True))
     )
 
 

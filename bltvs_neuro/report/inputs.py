@@ -12,7 +12,7 @@ from typing import Any
 from ..encoding.result import EncodingResult, PartitionResult
 from ..errors import DataError
 from ..foreign.hdf5 import open_hdf5
-from ..rsa.result import load_result
+from ..rsa.result import RsaResult
 from ..store import open_store
 from ..store.seal import is_ours
 
@@ -27,28 +27,8 @@ class Input:
     provenance: dict[str, Any] = field(default_factory=dict)
 
 
-def _store(path: Path) -> Input:
-    store = open_store(path)
-    return Input("store", path.name, store, store.provenance)
-
-
-def _rsa(path: Path) -> Input:
-    result = load_result(path)
-    return Input("rsa", path.name, result, result.provenance)
-
-
-def _encoding(path: Path) -> Input:
-    result = EncodingResult.load(path)
-    return Input("encoding", path.name, result, result.provenance)
-
-
-def _partition(path: Path) -> Input:
-    result = PartitionResult.load(path)
-    return Input("partition", path.name, result, result.provenance)
-
-
-READERS: dict[str, Callable[[Path], Input]] = {
-    "store": _store, "rsa": _rsa, "encoding": _encoding, "partition": _partition
+KINDS: dict[str, Callable[[Path], Any]] = {
+    "store": open_store, "rsa": RsaResult.load, "encoding": EncodingResult.load, "partition": PartitionResult.load
 }  # fmt: skip
 """Kind of file -> how it is opened."""
 
@@ -65,12 +45,13 @@ def read_inputs(paths: Sequence[str | os.PathLike[str]]) -> list[Input]:
     """
     if not paths:
         raise DataError("a report needs at least one store or result")
-    found = [READERS[kind_of(Path(path))](Path(path)) for path in paths]
-    names = [one.name for one in found]
-    return [
-        one if names.count(one.name) == 1 else Input(one.kind, str(path), one.value, one.provenance)
-        for one, path in zip(found, paths, strict=True)
-    ]
+    names = [Path(path).name for path in paths]
+    found = []
+    for path, name in zip(paths, names, strict=True):
+        kind = kind_of(Path(path))
+        value = KINDS[kind](Path(path))
+        found.append(Input(kind, name if names.count(name) == 1 else str(path), value, value.provenance))
+    return found
 
 
 def kind_of(path: Path) -> str:
@@ -84,23 +65,14 @@ def kind_of(path: Path) -> str:
         return "store"  # opening it says what is wrong, an unfinished extraction included
     if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
         return "store"
-    try:
-        with open_hdf5(path) as file:
-            kind = _text(file.attrs.get("kind", ""))
-            if kind in READERS:
-                return kind
-            about = json.loads(_text(file.attrs.get("provenance", "{}")) or "{}")
-    except (DataError, ValueError, RecursionError) as error:
-        raise DataError(f"{path} cannot be read: {str(error).removeprefix(f'{path} ')}") from None
-    if isinstance(about, dict) and str(about.get("format", "")).startswith("bltvs_neuro.rsa.result/"):
-        return "rsa"
-    raise DataError(
-        f"{path} is neither an activation store nor a result of `bltvs rsa` or `bltvs encode`; a report shows those"
-    )
-
-
-def _text(value: Any) -> str:
-    return value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+    with open_hdf5(path) as file:
+        kind = file.attrs.get("kind", "")
+    kind = kind.decode(errors="replace") if isinstance(kind, bytes) else str(kind)
+    if kind not in KINDS:
+        raise DataError(
+            f"{path} is neither an activation store nor a result of `bltvs rsa` or `bltvs encode`; a report shows those"
+        )
+    return kind
 
 
 def untrained(inputs: Sequence[Input]) -> list[str]:

@@ -14,7 +14,7 @@ from .rdms.compute import compute_rdms
 from .rdms.convert import from_rsatoolbox, to_rsatoolbox
 from .rdms.metrics import METRICS
 from .rdms.neural import brain_rdms
-from .result import RsaResult, compare_rdms, load_result
+from .result import RsaResult, compare_rdms
 from .save import save_comparison, save_time_matrix
 from .time import TimeMatrix, peak_latency, time_matrix
 
@@ -41,7 +41,6 @@ __all__ = [
     "from_rsatoolbox",
     "jackknife_rsa",
     "label_permutation_test",
-    "load_result",
     "model_tests",
     "noise_ceiling",
     "partial_correlation",

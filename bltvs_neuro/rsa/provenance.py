@@ -3,27 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-import platform
-from importlib import metadata
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
 from ..neural.labelled import rdm_stimulus_ids
-
-PACKAGES = ("bltvs_neuro", "numpy", "scipy", "xarray", "pandas")
-
-
-def versions() -> dict[str, str]:
-    """Versions of Python and of the packages that numbers depend on."""
-    found = {"python": platform.python_version()}
-    for name in PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            found[name] = "not installed"
-    return found
 
 
 def describe(rdms: xr.DataArray) -> dict[str, Any]:

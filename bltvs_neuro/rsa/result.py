@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,15 +12,15 @@ import pandas as pd
 import xarray as xr
 
 from ..cluster import map_tasks
-from ..durable import whole_file
 from ..errors import DataError, listed
 from ..features.folds import OnMismatch
-from ..foreign.netcdf import load_netcdf
 from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..options import Run
+from ..results import Result
 from ..schema import RDM
 from ..stats import LEAST_DOF, adjust_p_values
 from ..stats.multiple import Correction
+from ..versions import versions
 from .comparing.missing import Missing, drop_missing
 from .comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
 from .inference.bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
@@ -33,7 +30,7 @@ from .inference.limits import bounded_interval, reasons
 from .inference.options import Inference
 from .inference.tests import model_tests
 from .inference.variance import Over, Spread
-from .provenance import describe, versions
+from .provenance import describe
 from .rdms.convert import as_rdms
 
 if TYPE_CHECKING:
@@ -43,7 +40,6 @@ log = logging.getLogger(__name__)
 
 TARGET_COORDS = ("roi", "time")
 MODEL_COORDS = ("area", "stream", "timestep")
-FORMAT = "bltvs_neuro.rsa.result/3"
 
 
 def compare_rdms(
@@ -128,7 +124,6 @@ def compare_rdms(
         "similarity": kind, **asdict(inference), "missing": missing, "on_mismatch": on_mismatch, "seed": run.seed,
     }  # fmt: skip
     provenance = {
-        "format": FORMAT,
         "options": options,
         "inputs": inputs,
         "n_stimuli": len(rdm_stimulus_ids(models)),
@@ -136,8 +131,8 @@ def compare_rdms(
         "within -1 to 1; none for dof below 1",
         "versions": versions(),
     }
-    data.attrs = {"provenance": json.dumps(provenance, default=str)}
-    return RsaResult(data)
+    data.attrs = {}
+    return RsaResult(data, provenance)
 
 
 def _compare(
@@ -260,13 +255,12 @@ def _correct(data: xr.Dataset, method: Correction) -> xr.Dataset:
     return data
 
 
-@dataclass(frozen=True)
-class RsaResult:
+class RsaResult(Result):
     """Scores of models against brains.
 
     Attributes
     ----------
-    data : xarray.Dataset
+    dataset : xarray.Dataset
         Dimensions ``target`` (coordinates roi, time), ``model`` (area, stream, timestep), ``subject``. ``score`` is the mean over
         subjects of the raw similarity on the data itself; ``se``, ``dof``, ``ci_low`` and ``ci_high`` say how it would vary
         over new stimuli and subjects. Intervals end at the range of similarities, -1 to 1 (``ci_cut`` says where they would
@@ -275,12 +269,7 @@ class RsaResult:
         ``best_share`` is how often a model was the best in bootstrap samples.
     """
 
-    data: xr.Dataset
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """Options, inputs with their sha256, and versions."""
-        return dict(json.loads(self.data.attrs["provenance"]))
+    kind = "rsa"
 
     @property
     def similarity(self) -> str:
@@ -300,7 +289,7 @@ class RsaResult:
 
     def to_frame(self) -> pd.DataFrame:
         """One row per target and model, without the tests of pairs."""
-        narrow = self.data.drop_vars(["p_pairwise", "p_pairwise_corrected", "dof_pairwise", "score_subject"])
+        narrow = self.dataset.drop_vars(["p_pairwise", "p_pairwise_corrected", "dof_pairwise", "score_subject"])
         narrow = narrow.drop_vars([d for d in ("model_b", "subject") if d in narrow.coords])
         frame = narrow.assign_coords(target=np.arange(narrow.sizes["target"])).to_dataframe().reset_index()
         first = [c for c in ("target", *TARGET_COORDS, "model", *MODEL_COORDS) if c in frame]
@@ -309,33 +298,14 @@ class RsaResult:
     def pairs_frame(self) -> pd.DataFrame:
         """One row per target and pair of models: difference of scores and p values."""
         rows = []
-        names = [str(n) for n in self.data["model"].values]
-        score = self.data["score"].transpose("target", "model").values
-        raw = self.data["p_pairwise"].transpose("target", "model", "model_b").values
-        corrected = self.data["p_pairwise_corrected"].transpose("target", "model", "model_b").values
+        names = [str(n) for n in self.dataset["model"].values]
+        score = self.dataset["score"].transpose("target", "model").values
+        raw = self.dataset["p_pairwise"].transpose("target", "model", "model_b").values
+        corrected = self.dataset["p_pairwise_corrected"].transpose("target", "model", "model_b").values
         for t in range(len(score)):
             for a, b in zip(*np.triu_indices(len(names), 1), strict=True):
                 rows.append((t, names[a], names[b], score[t, a] - score[t, b], raw[t, a, b], corrected[t, a, b]))
         return pd.DataFrame(rows, columns=["target", "model", "model_b", "difference", "p", "p_corrected"])
-
-    def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write :meth:`to_frame` as CSV, in place of a file that is there if ``overwrite``."""
-        target = Path(path)
-        with whole_file(target, overwrite=overwrite) as part:
-            self.to_frame().to_csv(part, index=False)
-        return target
-
-    def to_netcdf(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-        """Write everything, with provenance, as netCDF-4 (HDF5), in place of a file that is there if ``overwrite``."""
-        target = Path(path)
-        data = self.data.copy()
-        for name in list(data.variables):
-            if data[name].dtype.kind in "OUT":
-                data[name] = data[name].astype(str)
-        with whole_file(target, overwrite=overwrite) as part:
-            # h5netcdf by name: the default engine differs between installations
-            data.to_netcdf(part, engine="h5netcdf")
-        return target
 
     def plot_time_course(self, **options: Any) -> Figure:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_time_course`."""
@@ -354,25 +324,3 @@ class RsaResult:
         from .figures.comparison import plot_models
 
         return plot_models(self, **options)
-
-
-def load_result(path: str | os.PathLike[str]) -> RsaResult:
-    """Read a file that :meth:`RsaResult.to_netcdf` wrote.
-
-    Raises
-    ------
-    DataError
-        The file is not netCDF, or holds something else.
-    """
-    data = load_netcdf(Path(path))
-    try:
-        found = json.loads(str(data.attrs.get("provenance", "{}"))).get("format")
-    except json.JSONDecodeError:
-        found = None
-    if found != FORMAT or "score" not in data:
-        raise DataError(f"{path} holds no RSA result of format {FORMAT!r}; its format is {found!r}")
-    for name in list(data.variables):
-        if data[name].dtype.kind == "O":
-            data[name] = data[name].astype(str)
-        data[name].encoding = {}
-    return RsaResult(data)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import glob
-import json
 import logging
 import os
 from collections.abc import Mapping, Sequence
@@ -17,8 +16,8 @@ import xarray as xr
 from ..durable import check_outputs, earlier, remove_stale, whole_file
 from ..errors import SpecError, unknown
 from ..neural import to_netcdf
+from ..versions import versions
 from .inference.ceiling import average_rdms
-from .provenance import versions
 from .rdms.convert import as_rdms
 from .result import RsaResult
 from .time import TimeMatrix
@@ -79,7 +78,7 @@ def save_comparison(
     check_formats(formats)
     before = check_comparison(prefix, overwrite=overwrite)
     written = [
-        result.to_netcdf(_path(prefix, ".nc"), overwrite=overwrite),
+        result.save(_path(prefix, ".nc"), overwrite=overwrite),
         result.to_csv(_path(prefix, ".csv"), overwrite=overwrite),
         _table(result.pairs_frame(), _path(prefix, "_pairs.csv"), overwrite=overwrite),
         to_netcdf(models, _path(prefix, "_rdms.nc"), overwrite=overwrite),
@@ -121,8 +120,8 @@ def _figures(
     """The figures of a comparison, by the end of their names."""
     from .figures.rdm import plot_rdms, plot_trajectories
 
-    timed = {"area", "stream", "timestep"} <= set(result.data.coords)
-    targets = result.data.sizes["target"]
+    timed = {"area", "stream", "timestep"} <= set(result.dataset.coords)
+    targets = result.dataset.sizes["target"]
     figures: dict[str, Figure] = {}
     for t in range(targets):
         end = _target_name(result, t) if targets > 1 else ""
@@ -145,70 +144,28 @@ def save_time_matrix(
     peaks: pd.DataFrame,
     prefix: str | os.PathLike[str],
     *,
-    provenance: Mapping[str, Any],
+    options: Mapping[str, Any],
     formats: Sequence[str] = ("png",),
     overwrite: bool = False,
 ) -> list[Path]:
     """Write the similarity of model timesteps with neural time, its clusters and peaks, and a figure.
 
     ``*_time.nc`` holds the values per subject, t values, cluster labels and p values; ``*_clusters.csv`` a row per cluster;
-    ``*_peaks.csv`` a row per site. Files that are there are replaced if ``overwrite``.
+    ``*_peaks.csv`` a row per site. ``options`` say how tests and peaks were made. Files that are there
+    are replaced if ``overwrite``.
     """
     check_formats(formats)
     before = check_time_matrix(prefix, overwrite=overwrite)
-    rows, t_map = [], np.full(matrix.mean.shape, np.nan)
-    p_map = np.full(matrix.mean.shape, np.nan)
-    sites = [str(s) for s in matrix.values["site"].values]
-    steps, times = matrix.values["timestep"].values, matrix.values["time"].values
-    for i, site in enumerate(sites):
-        if site not in tests:
-            continue
-        test, active = tests[site], matrix.site(site)["timestep"].values
-        where = np.searchsorted(steps, active)
-        t_map[i, where], p_map[i, where] = test.statistic, 1.0
-        for c, (mass, p) in enumerate(zip(test.mass, test.p_values, strict=True), 1):
-            row, column = np.nonzero(test.labels == c)
-            p_map[i, where[row], column] = p
-            rows.append(
-                (
-                    site,
-                    c,
-                    len(row),
-                    mass,
-                    p,
-                    active[row.min()],
-                    active[row.max()],
-                    times[column.min()],
-                    times[column.max()],
-                )
-            )
-    clusters = pd.DataFrame(
-        rows, columns=["site", "cluster", "points", "mass", "p", "timestep_from", "timestep_to", "time_from", "time_to"]
-    )
-    data = xr.Dataset(
-        {
-            "similarity": matrix.values.reset_coords(drop=True),
-            "ceiling": matrix.ceiling,
-            "t": (("site", "timestep", "time"), t_map),
-            "p_cluster": (("site", "timestep", "time"), p_map),
-        },
-        attrs={"provenance": json.dumps({**provenance, "versions": versions()}, default=str)},
-    )
-    for name in list(data.variables):
-        if data[name].dtype.kind in "OUT":
-            data[name] = data[name].astype(str)
     written = [
-        _path(prefix, "_time.nc"),
-        _table(clusters, _path(prefix, "_clusters.csv"), overwrite=overwrite),
+        matrix.with_tests(tests, **options).save(_path(prefix, "_time.nc"), overwrite=overwrite),
+        _table(matrix.clusters(tests), _path(prefix, "_clusters.csv"), overwrite=overwrite),
         _table(peaks.drop(columns="samples"), _path(prefix, "_peaks.csv"), overwrite=overwrite),
     ]
-    with whole_file(written[0], overwrite=overwrite) as part:
-        data.to_netcdf(part, engine="h5netcdf")
     if check_formats(formats):
         from .figures.time import plot_time_matrix
 
         figure = plot_time_matrix(matrix, clusters=tests, peaks=peaks)
-        about = _about(provenance["inputs"]["models"]["attrs"])
+        about = _about(matrix.provenance["inputs"]["models"]["attrs"])
         written += _save({"_time_matrix": figure}, prefix, formats, about, overwrite=overwrite)
     remove_stale(before, written)
     return written
@@ -251,7 +208,7 @@ def _brain_means(brain: xr.DataArray) -> xr.DataArray:
 
 
 def _target_name(result: RsaResult, target: int) -> str:
-    parts = [str(result.data[key].values[target]) for key in ("roi", "time") if key in result.data.coords]
+    parts = [str(result.dataset[key].values[target]) for key in ("roi", "time") if key in result.dataset.coords]
     safe = "_".join(parts) or str(target)
     return "_" + "".join(c if c.isalnum() or c in "-._" else "-" for c in safe)
 

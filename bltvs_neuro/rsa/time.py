@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
@@ -12,23 +12,73 @@ from numpy.typing import NDArray
 
 from ..errors import DataError, SpecError
 from ..neural.labelled import align_rdms, check_rdms
+from ..results import Result
 from ..schema import RDM
 from ..stats import ClusterTest, bootstrap_counts, cluster_sign_flip_test
 from ..stats.permutation import Tail
-from .comparing.similarity import compare_vectors, similarity_name
+from ..versions import versions
+from .comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
 from .inference.ceiling import ceiling_of_vectors
+from .provenance import describe
 
 Array = NDArray[np.float64]
 
 
-@dataclass(frozen=True)
-class TimeMatrix:
-    """Similarities of model timesteps with neural times, per site."""
+class TimeMatrix(Result):
+    """Similarities of model timesteps with neural times, per site.
 
-    values: xr.DataArray
-    """(site, timestep, time, subject); NaN where a site is not active at a timestep."""
-    ceiling: xr.DataArray
-    """(bound, time): lower and upper noise ceiling."""
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        ``similarity`` (site, timestep, time, subject), NaN where a site is not active at a timestep; ``ceiling`` (bound,
+        time): lower and upper noise ceiling; after :meth:`with_tests` also ``t`` and ``p_cluster`` (site, timestep, time).
+    """
+
+    kind = "rsa_time"
+
+    @property
+    def values(self) -> xr.DataArray:
+        """``similarity``."""
+        return self.dataset["similarity"]
+
+    @property
+    def ceiling(self) -> xr.DataArray:
+        """``ceiling``."""
+        return self.dataset["ceiling"]
+
+    @property
+    def label(self) -> str:
+        """The similarity, for axes."""
+        return SIMILARITIES[self.provenance["options"]["similarity"]].label
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per site, active timestep, time and subject."""
+        return self.values.to_dataframe().dropna().reset_index()
+
+    def with_tests(self, tests: Mapping[str, ClusterTest], **options: Any) -> TimeMatrix:
+        """The same with the t values and cluster p values of sites; ``options`` join those of the provenance."""
+        shape = self.mean.transpose("site", "timestep", "time").shape
+        t, p = np.full(shape, np.nan), np.full(shape, np.nan)
+        for i, site in enumerate(self.values["site"].values.tolist()):
+            if site in tests:
+                active = np.isin(self.values["timestep"].values, self.site(site)["timestep"].values)
+                t[i, active] = tests[site].statistic
+                p[i, active] = np.array([1.0, *tests[site].p_values])[tests[site].labels]
+        dims, about = ("site", "timestep", "time"), self.provenance
+        about["options"] |= options
+        return TimeMatrix(self.dataset.assign(t=(dims, t), p_cluster=(dims, p)), about)
+
+    def clusters(self, tests: Mapping[str, ClusterTest]) -> pd.DataFrame:
+        """One row per cluster: site, number of points, mass, p, and the timesteps and times (seconds) that it spans."""
+        rows = []
+        for site, test in tests.items():
+            steps, times = self.site(site)["timestep"].values, self.values["time"].values
+            for number, (mass, p) in enumerate(zip(test.mass, test.p_values, strict=True), 1):
+                row, column = np.nonzero(test.labels == number)
+                span = (steps[row.min()], steps[row.max()], times[column.min()], times[column.max()])
+                rows.append((site, number, len(row), mass, p, *span))
+        names = ["site", "cluster", "points", "mass", "p", "timestep_from", "timestep_to", "time_from", "time_to"]
+        return pd.DataFrame(rows, columns=names)
 
     @property
     def mean(self) -> xr.DataArray:
@@ -93,6 +143,7 @@ def time_matrix(models: xr.DataArray, brain: xr.DataArray, *, similarity: str = 
         absent = [c for c in needed if c not in rdms.coords or rdms[c].dims != (RDM,)]
         if absent:
             raise DataError(f"the {what} need the coordinates {', '.join(needed)}; missing: {', '.join(absent)}")
+    inputs = {"models": describe(models), "brain": describe(brain)}
     models, brain = align_rdms(models, brain, names=("the models", "the neural data"))
     site_of = [f"{a}/{s}" for a, s in zip(models["area"].values, models["stream"].values, strict=True)]
     sites = list(dict.fromkeys(site_of))
@@ -118,20 +169,14 @@ def time_matrix(models: xr.DataArray, brain: xr.DataArray, *, similarity: str = 
     for i, (site, step) in enumerate(zip(site_of, models["timestep"].values, strict=True)):
         values[sites.index(site), steps.index(int(step))] = scores[i][place]
     bounds = [ceiling_of_vectors(brain.values[row], kind, np.arange(len(subjects)), tuple(subjects)) for row in place]
-    return TimeMatrix(
-        xr.DataArray(
-            values,
-            dims=("site", "timestep", "time", "subject"),
-            coords={"site": sites, "timestep": steps, "time": times, "subject": subjects},
-            name="similarity",
-            attrs={"similarity": kind},
-        ),
-        xr.DataArray(
-            np.array([[b.lower for b in bounds], [b.upper for b in bounds]]),
-            dims=("bound", "time"),
-            coords={"bound": ["lower", "upper"], "time": times},
-        ),
+    dataset = xr.Dataset(
+        {
+            "similarity": (("site", "timestep", "time", "subject"), values),
+            "ceiling": (("bound", "time"), np.array([[b.lower for b in bounds], [b.upper for b in bounds]])),
+        },
+        coords={"site": sites, "timestep": steps, "time": times, "subject": subjects, "bound": ["lower", "upper"]},
     )
+    return TimeMatrix(dataset, {"options": {"similarity": kind}, "inputs": inputs, "versions": versions()})
 
 
 def peak_latency(

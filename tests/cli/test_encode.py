@@ -128,7 +128,7 @@ def test_files_carry_scores_ceilings_p_values_and_provenance(store, betas, tmp_p
     assert result["ceiling"].values.mean() == pytest.approx(3 * 0.7 / (1 + 2 * 0.7), abs=0.03)  # Spearman-Brown
     assert result.provenance["spec"]["features"]["weights_sha256"] == "0" * 64
     assert result.provenance["left_out"] == ["LGN/bu@0", "LGN/bu@1"]
-    assert "scikit-learn" in result.dataset.attrs["versions"]
+    assert "scikit-learn" in result.provenance["versions"]
     table = pd.read_csv(folder / "scores.csv")
     assert len(table) == 7 * 2 * PER_SOURCE
     row = table[(table["name"] == "V4/td@2") & (table["voxel"] == 30)].iloc[0]
@@ -211,8 +211,8 @@ def test_nsd_layout_with_the_ceiling_it_brings_and_maps(store, signal_of, tmp_pa
     unique = pd.read_csv(folder / "unique.csv")
     assert set(unique["roi"]) == {"all", "V1", "hV4"}
     here = unique[(unique["roi"] == "hV4") & (unique["area"] == "V4") & (unique["timestep"] == 2)].set_index("part")
-    assert here.loc["td", "low"] > 0.3
-    assert here.loc["bu", "low"] <= 0 <= here.loc["bu", "high"]
+    assert here.loc["td", "ci_low"] > 0.3
+    assert here.loc["bu", "ci_low"] <= 0 <= here.loc["bu", "ci_high"]
 
 
 def test_bids_layout_with_labels_as_an_option_of_the_reader(store, ids, signal_of, tmp_path) -> None:

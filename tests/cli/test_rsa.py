@@ -14,7 +14,7 @@ from PIL import Image
 from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural import make_rdms, make_responses, rdm_stimulus_ids, to_netcdf
-from bltvs_neuro.rsa import compute_rdms, load_result
+from bltvs_neuro.rsa import RsaResult, compute_rdms
 from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.store import open_store
 
@@ -69,7 +69,7 @@ def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, 
     assert done.exit_code == 0, done.stderr
     assert "the store's weights are untrained" in done.stderr
     assert "V4/bu@2" in done.stdout
-    result = load_result(tmp_path / "rsa.nc")
+    result = RsaResult.load(tmp_path / "rsa.nc")
     assert result.best()["model"].tolist() == ["V4/bu@2"]
     from bltvs_neuro.rsa import compare_rdms
     from bltvs_neuro.rsa.rdms.neural import brain_rdms
@@ -78,8 +78,8 @@ def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, 
         again = compare_rdms(
             compute_rdms(acts), brain_rdms(brain, roi="IT"), similarity="pearson", inference=Inference(bootstrap=20)
         )
-    np.testing.assert_allclose(result.data["score"], again.data["score"], rtol=1e-12)
-    np.testing.assert_allclose(result.data["ci_low"], again.data["ci_low"], rtol=1e-12)
+    np.testing.assert_allclose(result.dataset["score"], again.dataset["score"], rtol=1e-12)
+    np.testing.assert_allclose(result.dataset["ci_low"], again.dataset["ci_low"], rtol=1e-12)
     of_models = result.provenance["inputs"]["models"]["attrs"]
     assert of_models["weights"] == "untrained" and len(of_models["weights_sha256"]) == 64
     frame = pd.read_csv(tmp_path / "rsa.csv")
@@ -119,8 +119,8 @@ def test_responses_become_rdms_per_subject_and_roi(store, tmp_path):
         "--figures", "none", "-o", tmp_path / "r",
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    result = load_result(tmp_path / "r.nc")
-    assert result.data.sizes["subject"] == 2
+    result = RsaResult.load(tmp_path / "r.nc")
+    assert result.dataset.sizes["subject"] == 2
     assert result.provenance["inputs"]["brain"]["attrs"]["metric"] == "crossnobis"
 
 

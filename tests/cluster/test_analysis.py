@@ -60,8 +60,8 @@ def test_comparisons(client, acts, variance):
     with bn.open_store(acts) as store:
         rdms = bn.compute_rdms(store)
     options = dict(similarity="corr_cov", inference=bn.Inference(bootstrap=50, variance=variance))
-    here = bn.compare_rdms(rdms, brain, run=bn.Run(seed=3), **options).data
-    there = bn.compare_rdms(rdms, brain, run=bn.Run(seed=3, cluster=client), **options).data
+    here = bn.compare_rdms(rdms, brain, run=bn.Run(seed=3), **options).dataset
+    there = bn.compare_rdms(rdms, brain, run=bn.Run(seed=3, cluster=client), **options).dataset
     assert here.identical(there)
     assert here["roi"].values.tolist() == ["V1", "IT"]
 
@@ -69,7 +69,7 @@ def test_comparisons(client, acts, variance):
 def test_encoding(client, acts, responses, tmp_path):
     with bn.open_store(acts) as store:
         options = dict(cv=Folds(3), solver=Ridge(on_edge="ignore"), n_permutations=20)
-        here = fit_encoding(store, responses, **options).dataset
+        here = fit_encoding(store, responses, **options).datasetset
         seen = []
         with show_progress(seen.append):
             there = fit_encoding(

@@ -256,9 +256,9 @@ def test_unique_variance_of_a_useless_stream_is_zero_within_its_interval_and_of_
     repeated_partitions,
 ) -> None:
     useless, useful = (pd.DataFrame(rows) for rows in zip(*repeated_partitions, strict=True))
-    covered = ((useless["low"] <= 0) & (useless["high"] >= 0)).sum()
+    covered = ((useless["ci_low"] <= 0) & (useless["ci_high"] >= 0)).sum()
     assert covered >= 17  # 19 of 20 are expected; 16 or fewer have probability 0.016
-    assert (useful["low"] > 0.1).all()
+    assert (useful["ci_low"] > 0.1).all()
     error = useless["beyond"].std() / np.sqrt(20)
     assert abs(useless["beyond"].mean()) < 3 * error
     # as cross-validated it is below zero, by many standard errors: the test above can tell
@@ -326,7 +326,9 @@ def test_the_figure_of_a_partition_shows_what_the_table_says() -> None:
             if step in rows.index:
                 assert value == pytest.approx(rows.loc[step, "beyond"])
                 edges = corners[np.isclose(corners[:, 0], step), 1]
-                assert (edges.min(), edges.max()) == pytest.approx((rows.loc[step, "low"], rows.loc[step, "high"]))
+                assert (edges.min(), edges.max()) == pytest.approx(
+                    (rows.loc[step, "ci_low"], rows.loc[step, "ci_high"])
+                )
                 drawn += 1
     assert drawn == len(table) > 2
 
@@ -391,7 +393,7 @@ def test_stimuli_are_matched_by_id_and_differences_are_named(acts, responses) ->
     with pytest.raises(DataError, match=rf"3 stimuli are in the store but not in the neural data: {', '.join(gone)}"):
         fit_encoding(acts, fewer)
     found = fit_encoding(acts, fewer, sites="V4/td", solver=Ridge(on_edge="ignore"), cv=Folds(on_mismatch="intersect"))
-    assert found.dataset.attrs["stimuli_not_shared"] == '{"store": 3, "neural": 0}'
+    assert found.provenance["stimuli_not_shared"] == {"store": 3, "neural": 0}
     same = {k: v.isel(stimulus=np.isin(v["stimulus_id"], fewer["stimulus_id"])) for k, v in acts.items()}
     np.testing.assert_allclose(
         found["r2"], fit_encoding(same, fewer, sites="V4/td", solver=Ridge(on_edge="ignore"))["r2"], atol=1e-6
@@ -558,7 +560,7 @@ def test_results_survive_saving(kind: str, acts, responses, result, tmp_path) ->
     xr.testing.assert_equal(loaded.dataset, made.dataset)
     assert loaded.provenance == made.provenance
     assert [f.name for f in tmp_path.iterdir()] == ["result.h5"]
-    with pytest.raises(DataError, match="holds no"):
+    with pytest.raises(DataError, match="holds a result of kind"):
         (PartitionResult if kind == "encoding" else EncodingResult).load(path)
     frame = made.to_frame()
     rows = made.dataset.sizes["space"] * 60 * (1 if kind == "encoding" else made.dataset.sizes["part"])

@@ -62,7 +62,9 @@ def test_the_score_matrix_peaks_where_timestep_and_time_belong_together(fitted: 
 
 
 def test_the_generalisation_matrix_has_fit_encodings_scores_on_its_diagonal(acts, timed, fitted) -> None:
-    matrix = temporal_generalisation(acts, timed, "V4/td@2")
+    result = temporal_generalisation(acts, timed, "V4/td@2")
+    assert len(result.to_frame()) == result["r"].size
+    matrix = result["r"]
     assert matrix.dims == ("neuroid", "time_train", "time_test")
     at = fitted["name"].values.tolist().index("V4/td@2")
     np.testing.assert_allclose(np.diagonal(matrix.values, axis1=1, axis2=2), fitted["r"].values[at], atol=1e-5)
@@ -77,7 +79,7 @@ def test_the_generalisation_matrix_has_fit_encodings_scores_on_its_diagonal(acts
 def test_missing_samples_stay_missing(acts, timed) -> None:
     values = timed.values.copy()
     values[3, 4, 1] = np.nan
-    matrix = temporal_generalisation(acts, timed.copy(data=values), "V4/td@2")
+    matrix = temporal_generalisation(acts, timed.copy(data=values), "V4/td@2")["r"]
     assert np.isnan(matrix.values[4, 1]).all()
     assert np.isnan(matrix.values[4, :, 1]).all()
     assert np.isfinite(np.delete(np.delete(matrix.values[4], 1, 0), 1, 1)).all()
@@ -114,9 +116,7 @@ def test_best_timesteps_are_counted(voxels: EncodingResult, tmp_path) -> None:
 def test_a_map_is_drawn_without_nilearn_and_matrices_with_gaps(voxels, fitted, acts, timed, tmp_path) -> None:
     plot_map(voxels, "r2", space=0).savefig(tmp_path / "map.png")
     plot_time_matrix(score_matrix(fitted)).savefig(tmp_path / "matrix.png")
-    plot_time_matrix(temporal_generalisation(acts, timed, "V4/td@2").mean("neuroid")).savefig(
-        tmp_path / "generalise.png"
-    )
+    temporal_generalisation(acts, timed, "V4/td@2").plot().savefig(tmp_path / "generalise.png")
     assert all((tmp_path / f"{name}.png").stat().st_size > 4000 for name in ("map", "matrix", "generalise"))
 
 

@@ -88,7 +88,7 @@ def test_a_partition_has_a_mean_for_a_target_that_a_fold_leaves_undefined(acts, 
     assert np.isfinite(found["variance"].values[:, :, :2]).all()
     np.testing.assert_allclose(found["total"].values[:, :2], found["variance"].values[:, :, :2].sum(axis=1))
     only = found.unique(np.array([1]))  # the target alone: one fold without a score
-    assert np.isfinite(only[["unique", "beyond", "low", "high"]]).all(axis=None)
+    assert np.isfinite(only[["unique", "beyond", "ci_low", "ci_high"]]).all(axis=None)
     assert len(found.unique(np.array([2]))) == 0  # no fold at all
     assert write_partition(found, tmp_path)
 
@@ -109,7 +109,7 @@ def test_responses_in_time_with_one_time_and_an_undefined_fold(acts, odd, ids, t
     movie = make_responses(odd.values[:, :3, None], ids, neuroid_coords={}, time=[0.1])
     found = fit(acts, movie, sites=Select("V1/bu", timesteps=1))
     assert write_encoding(found, tmp_path)
-    matrix = temporal_generalisation(acts, movie, "V1/bu@1", cv=Folds(CV))
+    matrix = temporal_generalisation(acts, movie, "V1/bu@1", cv=Folds(CV))["r"]
     np.testing.assert_allclose(matrix.values[:, 0, 0], found["r"].values[0, :, 0], atol=1e-6)
 
 

@@ -80,7 +80,7 @@ def _results(root: Path) -> dict[str, Path]:
         ids = list(acts.stimulus_ids)
         brain = make_rdms(rng.random((3, 276)), ids, metric="correlation", subject=list("abc"))
         responses = make_responses(rng.standard_normal((24, 3)), ids, neuroid_coords={"roi": list("xyy")})
-        compare_rdms(compute_rdms(acts), brain, similarity="correlation", inference=Inference(bootstrap=20)).to_netcdf(
+        compare_rdms(compute_rdms(acts), brain, similarity="correlation", inference=Inference(bootstrap=20)).save(
             root / "rsa.nc"
         )
         fit_encoding(acts, responses, solver=Ridge(on_edge="ignore"), cv=Folds(3)).save(root / "encoding.nc")
@@ -111,7 +111,7 @@ def _shown(path: Path) -> Any:
     (one,) = read_inputs([path])
     if one.kind == "store":
         return _open(path)
-    data: xr.Dataset = one.value.data if hasattr(one.value, "data") else one.value.dataset
+    data: xr.Dataset = one.value.dataset
     return data.load()
 
 
@@ -121,15 +121,15 @@ def _decoding(root: Path) -> Path:
 
     store = write_store(root)
     with open_store(store) as acts:
-        path = decode(acts, "category", folds=3, classifier="ridge").to_netcdf(root / "decoding.nc")
+        path = decode(acts, "category", folds=3, classifier="ridge").save(root / "decoding.nc")
     store.unlink()
     return path
 
 
 def _read_decoding(path: Path) -> Any:
-    from bltvs_neuro.probes import load_decoding
+    from bltvs_neuro.probes import Decoding
 
-    return load_decoding(path).table
+    return Decoding.load(path).dataset
 
 
 def _estimator(root: Path) -> Path:

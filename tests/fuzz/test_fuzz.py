@@ -51,14 +51,14 @@ def registered() -> dict[str, set[str]]:
     """What has to have a target, from the package's own tables."""
     from bltvs_neuro.model.released.weights import SUFFIXES
     from bltvs_neuro.neural import RDM_READERS, RESPONSE_READERS
-    from bltvs_neuro.report.inputs import READERS
+    from bltvs_neuro.report.inputs import KINDS
     from bltvs_neuro.stimuli.decode import IMAGE_FORMATS
     from bltvs_neuro.stimuli.stimulus_set import _HDF5, _TABLES
     from bltvs_neuro.training.pictures.data import SOURCES
 
     return {
         "rdms": set(RDM_READERS), "responses": set(RESPONSE_READERS), "stimuli": {*IMAGE_FORMATS, *_TABLES, *_HDF5},
-        "weights": set(SUFFIXES), "report": set(READERS), "data": set(SOURCES) - {"shapes"},
+        "weights": set(SUFFIXES), "report": set(KINDS), "data": set(SOURCES) - {"shapes"},
     }  # fmt: skip
 
 

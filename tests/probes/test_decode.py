@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression, RidgeClassifier
 import bltvs_neuro as bn
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.features.folds import Fold
-from bltvs_neuro.probes import decoder, load_decoding
+from bltvs_neuro.probes import Decoding, decoder
 from bltvs_neuro.probes.decoder import balanced, decode, stratified_folds
 
 
@@ -65,8 +65,8 @@ def test_equals_scikit_learn_on_the_features_themselves():
             fitted = LogisticRegression(C=1.0, max_iter=5000, tol=1e-6).fit(centred / scale, y[fold.train])
             for k in range(3):
                 expected[i, k, fold.test] = fitted.predict((values[fold.test, k] - mean) / scale) == y[fold.test]
-    np.testing.assert_allclose(result.table["accuracy"].values[0], balanced(expected, y), atol=1e-12)
-    assert 0.4 < result.table["accuracy"].values.mean() < 0.95
+    np.testing.assert_allclose(result.dataset["accuracy"].values[0], balanced(expected, y), atol=1e-12)
+    assert 0.4 < result.dataset["accuracy"].values.mean() < 0.95
 
 
 def test_noise_is_at_chance_and_a_signal_is_found_when_it_is_there():
@@ -79,7 +79,7 @@ def test_noise_is_at_chance_and_a_signal_is_found_when_it_is_there():
     assert course.loc[1, "p"] == pytest.approx(1 / 20)
     assert abs(course.loc[[0, 2], "accuracy"] - 1 / 3).max() < 0.15
     # a classifier trained on the signal does not find it where it is not
-    assert abs(result.table["accuracy"].sel(train_timestep=1, test_timestep=2).item() - 1 / 3) < 0.15
+    assert abs(result.dataset["accuracy"].sel(train_timestep=1, test_timestep=2).item() - 1 / 3) < 0.15
 
 
 def test_groups_and_equal_pixels_are_never_split():
@@ -110,7 +110,7 @@ def test_constant_timesteps_are_left_out():
     values[:, 0] = 0
     result = decode(FakeStore({"V1/td": values}, table, constant=(0,)), "label")
     assert result.time_course()["timestep"].tolist() == [1, 2]
-    assert np.isnan(result.table["accuracy"].sel(train_timestep=0)).all()
+    assert np.isnan(result.dataset["accuracy"].sel(train_timestep=0)).all()
 
 
 def test_a_real_store_files_and_figures(tmp_path):
@@ -122,21 +122,21 @@ def test_a_real_store_files_and_figures(tmp_path):
         folds = int(min(3, column.min()))
         result = bn.decode(store, "category", folds=folds, classifier="ridge")
         again = bn.decode(store, stimuli.metadata["category"].tolist(), folds=folds, classifier="ridge")
-    xr.testing.assert_identical(result.table, again.table)
+    xr.testing.assert_equal(result.dataset, again.dataset)
     frame = pd.read_csv(result.to_csv(tmp_path / "d.csv"), comment="#")
     assert len(frame) == 4 * 4
     assert set(frame["site"]) == {"V1/bu", "V1/td", "V2/bu", "V2/td"}
     head = json.loads((tmp_path / "d.csv").read_text().splitlines()[0][2:])
     assert len(head["store"]["weights_sha256"]) == 64 and head["labels"] == "category" and head["seed"] == 0
-    loaded = load_decoding(result.to_netcdf(tmp_path / "d.nc"))
-    xr.testing.assert_allclose(loaded.table, result.table)
+    loaded = Decoding.load(result.save(tmp_path / "d.nc"))
+    xr.testing.assert_identical(loaded.dataset, result.dataset)
     assert loaded.provenance == result.provenance and loaded.chance == result.chance
     course, matrices = result.plot_time_course(), result.plot_generalisation()
     assert [axis.get_title() for axis in course.axes] == ["V1", "V2"]
     assert len(course.axes[0].lines) == 3  # two streams and chance
     assert len(matrices.axes) == 5  # four sites and a scale
-    with pytest.raises(DataError, match="cannot be read as a decoding"):
-        load_decoding(path)
+    with pytest.raises(DataError, match="no result"):
+        Decoding.load(path)
 
 
 def test_a_fold_without_a_label_has_no_accuracy_of_its_own(caplog, monkeypatch):
@@ -146,7 +146,7 @@ def test_a_fold_without_a_label_has_no_accuracy_of_its_own(caplog, monkeypatch):
     split[0] = Fold(rows[8:], rows[:8:2])  # tests one label only
     monkeypatch.setattr(decoder, "stratified_folds", lambda *args, **options: split)
     result = decode(FakeStore({"V1/bu": values}, table), "label", folds=4)
-    of_folds, row = result.table["fold_accuracy"].values[0, 0, 0], result.time_course().iloc[0]
+    of_folds, row = result.dataset["fold_accuracy"].values[0, 0, 0], result.time_course().iloc[0]
     assert np.isnan(of_folds[0]) and "folds test no stimulus of some label" in caplog.text
     there = of_folds[np.isfinite(of_folds)]
     np.testing.assert_allclose(row["sem"], there.std(ddof=1) / np.sqrt(len(there)) if len(there) > 1 else np.nan)
@@ -155,7 +155,7 @@ def test_a_fold_without_a_label_has_no_accuracy_of_its_own(caplog, monkeypatch):
 def test_one_site_one_timestep_is_drawn_and_a_name_twice_counts_once():
     values, table, _ = made(n=12, steps=1)
     result = decode(FakeStore({"V1/bu": values}, table), "label", sites="V1/bu,V1/bu", folds=3)
-    assert result.table.sizes["site"] == 1
+    assert result.dataset.sizes["site"] == 1
     assert result.plot_time_course().axes and result.plot_generalisation().axes
 
 
@@ -217,7 +217,7 @@ def test_p_counts_permutations_that_reach_the_accuracy_and_the_labels_themselves
             return float(np.mean([hits[labels == label].mean() for label in (0, 1)]))
 
         own, null = accuracy(y), np.array([accuracy(labels) for labels in shuffles])
-        assert result.table["accuracy"].values[0, step, step] == pytest.approx(own)
+        assert result.dataset["accuracy"].values[0, step, step] == pytest.approx(own)
         reached = int((null > own - 1e-9).sum())
         assert 0 < reached < 9 and np.isclose(null, own).any()  # ties count, whatever their last digits
-        assert result.table["p"].values[0, step] == pytest.approx((reached + 1) / 10)
+        assert result.dataset["p"].values[0, step] == pytest.approx((reached + 1) / 10)

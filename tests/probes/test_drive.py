@@ -11,7 +11,7 @@ from PIL import Image
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError
-from bltvs_neuro.probes import drive, plot_driven
+from bltvs_neuro.probes import Driven, drive, plot_driven
 
 SITE, STEP = "V2/td", 1
 
@@ -80,7 +80,8 @@ def test_other_places_and_classes(model, where):
 
 
 def test_files_and_figure(driven, tmp_path):
-    paths = driven.save(tmp_path / "driven")
+    paths = driven.save_images(tmp_path / "driven")
+    assert Driven.load(driven.save(tmp_path / "driven.nc")).provenance == driven.provenance
     assert [path.name for path in paths] == ["V2_td_t1_c1.png", "V2_td_t1_c5.png"]
     with Image.open(paths[0]) as image:
         about = json.loads(image.text["provenance"])

@@ -67,9 +67,7 @@ def files(tmp_path_factory) -> Files:
             rng.random((6, n * (n - 1) // 2)), list(ids), metric="correlation", subject=["a", "b", "c"] * 2,
             roi=["IT<script>"] * 3 + ["V1"] * 3,
         )  # fmt: skip
-        compare_rdms(rdms, brain, similarity="correlation", inference=Inference(bootstrap=20)).to_netcdf(
-            folder / "rsa.nc"
-        )
+        compare_rdms(rdms, brain, similarity="correlation", inference=Inference(bootstrap=20)).save(folder / "rsa.nc")
         responses = xr.DataArray(
             rng.standard_normal((n, 6)),
             dims=("presentation", "neuroid"),

@@ -112,7 +112,7 @@ def test_a_reader_picks_hovers_and_reads(page):
     assert "with roi V1, top-down" in get("figure-1-text").text
     get("figure-1-table").find_element(By.XPATH, "ancestor::details").click()
     heads = [cell.text for cell in get("figure-1-table").find_elements(By.TAG_NAME, "th")]
-    assert heads == ["area", "timestep", "score", "low", "high"]
+    assert heads == ["area", "timestep", "score", "ci_low", "ci_high"]
     assert page.get_log("browser") == []
     page.set_window_size(1280, page.execute_script("return document.documentElement.scrollHeight") + 160)
     BUILD.mkdir(exist_ok=True)

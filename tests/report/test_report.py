@@ -17,7 +17,7 @@ from bltvs_neuro.errors import DataError, OutputError, SpecError, StoreError
 from bltvs_neuro.report import write_report
 from bltvs_neuro.report.figures import COLOURS, DASHES, SYMBOLS
 from bltvs_neuro.report.geometry import arrangement, chosen_rows
-from bltvs_neuro.rsa import load_result
+from bltvs_neuro.rsa import RsaResult
 from tests.running import bltvs as run_bltvs
 
 from .conftest import HOSTILE
@@ -60,8 +60,8 @@ def test_the_page_holds_the_store_s_rdms_and_results(files, tmp_path):
     assert [o["label"] for o in rsa["options"]][:2] == ["roi IT<script>, bottom-up", "roi IT<script>, top-down"]
     assert [o["label"] for o in partition["options"]] and len(encoding["options"]) == 12
     option = rsa["options"][0]
-    assert option["columns"] == ["area", "timestep", "score", "low", "high"]
-    first = load_result(files.rsa).data.isel(target=0).sel(model="V1/bu@0")["score"].item()
+    assert option["columns"] == ["area", "timestep", "score", "ci_low", "ci_high"]
+    first = RsaResult.load(files.rsa).dataset.isel(target=0).sel(model="V1/bu@0")["score"].item()
     assert option["rows"][0][:3] == ["V1", "0", f"{first:.3g}"]
 
 
@@ -109,7 +109,7 @@ def test_what_does_not_fit_is_refused(files, tmp_path):
     with pytest.raises(DataError, match="none of the 24 stimuli is among the pictures"):
         write_report([files.store], tmp_path / "r.html", stimuli=strange)
     (tmp_path / "notes.txt").write_text("no HDF5")
-    with pytest.raises(DataError, match=r"notes\.txt cannot be read"):
+    with pytest.raises(DataError, match=r"notes\.txt cannot be opened as HDF5"):
         write_report([tmp_path / "notes.txt"], tmp_path / "r.html")
     with pytest.raises(StoreError, match=r"there is no store .*none\.h5"):
         write_report([tmp_path / "none.h5"], tmp_path / "r.html")

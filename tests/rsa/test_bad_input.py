@@ -40,15 +40,15 @@ def test_a_permuted_order_changes_nothing():
         compare_rdms(models(), b, inference=Inference(bootstrap=0)) for b in (brain(), select_stimuli(brain(), order))
     )
     for name in ("score", "se", "p_pairwise", "ceiling_lower"):
-        np.testing.assert_allclose(moved.data[name], plain.data[name], rtol=1e-9, atol=1e-12)
+        np.testing.assert_allclose(moved.dataset[name], plain.dataset[name], rtol=1e-9, atol=1e-12)
 
 
 def test_one_subject_has_no_ceiling_and_generalises_to_stimuli(caplog):
     with caplog.at_level(logging.WARNING):
         result = compare_rdms(models(), brain(subjects=("a",)), inference=Inference(bootstrap=0))
     assert "inference is over stimuli only and there is no noise ceiling" in caplog.text
-    assert np.isfinite(result.data["se"]).all() and np.isnan(result.data["ceiling_lower"]).all()
-    assert np.isnan(result.data["p_ceiling"]).all()
+    assert np.isfinite(result.dataset["se"]).all() and np.isnan(result.dataset["ceiling_lower"]).all()
+    assert np.isnan(result.dataset["p_ceiling"]).all()
 
 
 def test_constant_features_are_undefined_named_and_not_compared(caplog):
@@ -68,7 +68,7 @@ def test_a_constant_rdm_is_undefined_named_and_leaves_the_family_of_tests(caplog
     with caplog.at_level(logging.WARNING):
         result = compare_rdms(constant, brain(), similarity="pearson", inference=Inference(bootstrap=20))
     assert "pearson is undefined (NaN) for RDMs without variance: V1/bu@1" in caplog.text
-    data = result.data.isel(target=0)
+    data = result.dataset.isel(target=0)
     np.testing.assert_array_equal(np.isnan(data["score"]), [False, True, False, False])
     np.testing.assert_array_equal(np.isnan(data["p_zero_corrected"]), [False, True, False, False])
     assert float(data["best_share"][1]) == 0

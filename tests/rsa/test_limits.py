@@ -11,7 +11,7 @@ from scipy import stats as sps
 
 from bltvs_neuro.errors import DataError
 from bltvs_neuro.neural.labelled import make_rdms
-from bltvs_neuro.rsa import compare_rdms, load_result, peak_latency, time_matrix
+from bltvs_neuro.rsa import RsaResult, compare_rdms, peak_latency, time_matrix
 from bltvs_neuro.rsa.comparing.commonality import commonality
 from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES
 from bltvs_neuro.rsa.inference.ceiling import noise_ceiling
@@ -37,7 +37,7 @@ def design(seed: int, subjects: int, stimuli: int, models: int = 3, *, tied: boo
 
 
 def check(result) -> None:
-    frame, data = result.to_frame(), result.data
+    frame, data = result.to_frame(), result.dataset
     for name in ("score", "ci_low", "ci_high", "ceiling_lower", "ceiling_upper"):
         values = frame[name].to_numpy()
         assert ((np.abs(values) <= 1 + 1e-9) | np.isnan(values)).all(), name
@@ -112,8 +112,8 @@ def test_a_model_that_does_not_vary_has_a_reason_and_no_numbers(tmp_path) -> Non
     values[1] = 0.5
     result = compare_rdms(models.copy(data=values), brain, similarity="corr_cov", inference=Inference(bootstrap=10))
     check(result)
-    result.to_netcdf(tmp_path / "r.nc")
-    frame = load_result(tmp_path / "r.nc").to_frame().set_index("model")
+    result.save(tmp_path / "r.nc")
+    frame = RsaResult.load(tmp_path / "r.nc").to_frame().set_index("model")
     assert frame.loc["b", "reason"] == "its similarity is undefined: the RDM does not vary"
     assert np.isnan(frame.loc["b", ["score", "p_zero", "p_ceiling"]].astype(float)).all()
     assert frame.loc[["a", "c"], "reason"].tolist() == ["", ""]
@@ -188,5 +188,5 @@ def test_one_model_one_subject_one_roi() -> None:
     brain = brain.assign_coords(roi=("rdm", ["V1"]))
     result = compare_rdms(models, brain, similarity="spearman", inference=Inference(bootstrap=10))
     check(result)
-    assert isinstance(result.data, xr.Dataset) and result.plot_models() and len(result.best()) == 1
+    assert isinstance(result.dataset, xr.Dataset) and result.plot_models() and len(result.best()) == 1
     assert np.isnan(result.to_frame()["p_ceiling"]).all() and len(result.pairs_frame()) == 0

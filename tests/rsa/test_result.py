@@ -14,7 +14,7 @@ from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
 from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.rsa.inference.tests import model_tests
 from bltvs_neuro.rsa.rdms.convert import to_rsatoolbox
-from bltvs_neuro.rsa.result import compare_rdms, load_result
+from bltvs_neuro.rsa.result import RsaResult, compare_rdms
 from bltvs_neuro.stats import adjust_p_values
 
 N = 12
@@ -60,7 +60,7 @@ def test_scores_are_those_of_subject_means_per_roi(variance):
         data = np.stack([b.values[(b["roi"].values == roi) & (b["subject"].values == s)].mean(axis=0) for s in "abcd"])
         boot = bootstrap_rsa(models().values, data, "corr_cov", n_samples=60, seed=2)
         found = boot if variance == "bootstrap" else jackknife_rsa(models().values, data, "corr_cov")
-        row = result.data.isel(target=t)
+        row = result.dataset.isel(target=t)
         np.testing.assert_allclose(row["score"], found.mean, rtol=1e-12)
         np.testing.assert_allclose(row["se"], np.sqrt(found.variance), rtol=1e-12)
         np.testing.assert_allclose(row["p_zero"], model_tests(found).zero, rtol=1e-12)
@@ -69,13 +69,14 @@ def test_scores_are_those_of_subject_means_per_roi(variance):
         np.testing.assert_allclose(row["dof"], found.dof)
         wins = np.bincount(boot.samples["both"][:, :4].argmax(axis=1), minlength=4) / 60
         np.testing.assert_allclose(row["best_share"], wins)
-    assert result.data["roi"].values.tolist() == ["EVC", "IT"]
+    assert result.dataset["roi"].values.tolist() == ["EVC", "IT"]
     assert result.best()["model"].tolist() == ["V1/bu@1", "IT/bu@1"]
 
 
 def test_correction_is_over_all_models_and_targets(result):
     np.testing.assert_allclose(
-        result.data["p_zero_corrected"].values.ravel(), adjust_p_values(result.data["p_zero"].values.ravel(), "fdr")
+        result.dataset["p_zero_corrected"].values.ravel(),
+        adjust_p_values(result.dataset["p_zero"].values.ravel(), "fdr"),
     )
     frame = result.pairs_frame()
     assert len(frame) == 2 * 6
@@ -91,15 +92,15 @@ def test_order_of_stimuli_does_not_matter(result):
         inference=Inference(bootstrap=60),
         run=Run(seed=2),
     )
-    np.testing.assert_allclose(again.data["se"], result.data["se"], rtol=1e-10)
+    np.testing.assert_allclose(again.dataset["se"], result.dataset["se"], rtol=1e-10)
 
 
 def test_file_keeps_everything(result, tmp_path):
-    path = result.to_netcdf(tmp_path / "r.nc")
-    again = load_result(path)
+    path = result.save(tmp_path / "r.nc")
+    again = RsaResult.load(path)
     assert again.provenance == result.provenance
-    for name in result.data.variables:
-        np.testing.assert_array_equal(again.data[name].values, result.data[name].values, err_msg=name)
+    for name in result.dataset.variables:
+        np.testing.assert_array_equal(again.dataset[name].values, result.dataset[name].values, err_msg=name)
     assert again.provenance["inputs"]["models"]["attrs"]["sha256"] == "abc"
     assert again.provenance["options"]["seed"] == 2
     assert {"numpy", "python", "bltvs_neuro"} <= set(again.provenance["versions"])
@@ -118,20 +119,20 @@ def test_csv_is_tidy(result, tmp_path):
 
 def test_other_files_are_refused(tmp_path):
     xr.Dataset({"x": ("y", [1.0])}).to_netcdf(tmp_path / "x.nc", engine="h5netcdf")
-    with pytest.raises(DataError, match="holds no RSA result"):
-        load_result(tmp_path / "x.nc")
+    with pytest.raises(DataError, match="holds no result, or one of an older version"):
+        RsaResult.load(tmp_path / "x.nc")
     (tmp_path / "t.nc").write_text("text")
     with pytest.raises(DataError, match="cannot be opened as HDF5"):
-        load_result(tmp_path / "t.nc")
+        RsaResult.load(tmp_path / "t.nc")
 
 
 def test_one_subject_is_bootstrapped_over_stimuli(caplog):
     with caplog.at_level(logging.WARNING):
         result = compare_rdms(models(), brain(subjects=("a",)), inference=Inference(bootstrap=20))
     assert "one subject; inference is over stimuli only" in caplog.text
-    assert np.isnan(result.data["ceiling_lower"]).all()
-    assert (result.data["dof"] <= 2 * (N - 1)).all()
-    assert np.isfinite(result.data["ci_low"]).all()
+    assert np.isnan(result.dataset["ceiling_lower"]).all()
+    assert (result.dataset["dof"] <= 2 * (N - 1)).all()
+    assert np.isfinite(result.dataset["ci_low"]).all()
     for variance, text in (("bootstrap", "one subject cannot be resampled"), ("jackknife", "one subject says nothing")):
         with pytest.raises(SpecError, match=text):
             compare_rdms(
@@ -153,7 +154,7 @@ def test_nan_rows_raise_or_are_dropped(caplog):
     expected = compare_rdms(
         select_stimuli(models(), rest), select_stimuli(brain(), rest), inference=Inference(bootstrap=5)
     )
-    np.testing.assert_allclose(dropped.data["se"], expected.data["se"])
+    np.testing.assert_allclose(dropped.dataset["se"], expected.dataset["se"])
     assert dropped.provenance["n_stimuli"] == 11
 
 
@@ -183,20 +184,20 @@ def test_unequal_sets_and_wrong_choices_raise():
 def test_rsatoolbox_objects_are_accepted():
     a = compare_rdms(models(), brain(), inference=Inference(bootstrap=5))
     b = compare_rdms(to_rsatoolbox(models()), to_rsatoolbox(brain()), inference=Inference(bootstrap=5))
-    np.testing.assert_array_equal(a.data["se"].values, b.data["se"].values)
+    np.testing.assert_array_equal(a.dataset["se"].values, b.dataset["se"].values)
 
 
 def test_subjects_that_lack_a_roi_are_nan_there():
     b = brain()
     part = b[~((b["roi"].values == "IT") & (b["subject"].values == "d"))]
     result = compare_rdms(models(), part, inference=Inference(bootstrap=5))
-    assert result.data["n_subjects"].values.tolist() == [4, 3]
-    missing = np.isnan(result.data["score_subject"].sel(subject="d").transpose("target", "model").values)
+    assert result.dataset["n_subjects"].values.tolist() == [4, 3]
+    missing = np.isnan(result.dataset["score_subject"].sel(subject="d").transpose("target", "model").values)
     np.testing.assert_array_equal(missing.all(axis=1), [False, True])
 
 
 def test_the_92_objects_compared_with_their_models(human_it, models92):
     result = compare_rdms(models92, human_it, similarity="corr_cov", inference=Inference(bootstrap=200))
-    np.testing.assert_allclose(result.data["ceiling_lower"], 0.4298, atol=5e-5)
-    np.testing.assert_allclose(result.data["ceiling_upper"], 0.6958, atol=5e-5)
-    assert len(result.data["subject"]) == 4
+    np.testing.assert_allclose(result.dataset["ceiling_lower"], 0.4298, atol=5e-5)
+    np.testing.assert_allclose(result.dataset["ceiling_upper"], 0.6958, atol=5e-5)
+    assert len(result.dataset["subject"]) == 4

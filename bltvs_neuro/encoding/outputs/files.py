@@ -15,8 +15,9 @@ import xarray as xr
 
 from ...durable import check_outputs, earlier, whole_file
 from ...figures import SCORE_NAMES
+from ...results import Result
 from ...schema import NEUROID
-from ..result import SPACE, EncodingResult, PartitionResult, save_array
+from ..result import SPACE, EncodingResult, Generalisation, PartitionResult
 from ..scores.time import score_matrix
 from .maps import draw_volume
 from .partition import plot_partition
@@ -30,7 +31,7 @@ MOST_ROIS = 12
 """Figures per region are drawn for at most so many."""
 
 
-def describe_result(result: EncodingResult | PartitionResult) -> str:
+def describe_result(result: Result) -> str:
     """One line on where the numbers come from, for titles: model, weights, responses, solver and folds."""
     about = result.provenance
     spec, responses = about.get("spec", {}), about.get("responses", {})
@@ -77,7 +78,7 @@ def write_encoding(
         result.to_csv(out.folder / "scores.csv", overwrite=overwrite),
     ]
     out.table("best.csv", best.reset_coords().to_dataframe().reset_index(drop=True))
-    out.text("provenance.json", _provenance(result))
+    out.text("provenance.json", result.provenance)
     shown = f"{score}_normalised" if "ceiling" in result.dataset else score
     for name, figure in _figures(result, score, shown) if figures else ():
         out.figure(name, figure)
@@ -110,14 +111,13 @@ def write_partition(result: PartitionResult, folder: str | os.PathLike[str], *, 
 
 
 def write_generalisation(
-    matrix: xr.DataArray, folder: str | os.PathLike[str], name: str, *, overwrite: bool = False
+    result: Generalisation, folder: str | os.PathLike[str], name: str, *, overwrite: bool = False
 ) -> list[Path]:
-    """Write a matrix of :func:`bltvs_neuro.encoding.temporal_generalisation` and the figure of its mean over neuroids."""
-    out = _Outputs(Path(folder), EncodingResult(xr.Dataset(attrs=matrix.attrs)), overwrite=overwrite)
+    """Write what :func:`bltvs_neuro.encoding.temporal_generalisation` gave and the figure of its mean over neuroids."""
+    out = _Outputs(Path(folder), result, overwrite=overwrite)
     label = name.replace("/", "_").replace(" ", "_")
-    out.written.append(save_array(matrix, out.folder / f"generalisation_{label}.h5", overwrite=overwrite))
-    figure = plot_time_matrix(matrix.mean(NEUROID).rename(matrix.name))
-    out.figure(f"generalisation_{label}", figure, region=f" {name}")
+    out.written.append(result.save(out.folder / f"generalisation_{label}.h5", overwrite=overwrite))
+    out.figure(f"generalisation_{label}", result.plot(), region=f" {name}")
     return out.written
 
 
@@ -147,7 +147,7 @@ def check_encoding(folder: str | os.PathLike[str], *, overwrite: bool = False) -
 class _Outputs:
     """A folder that receives what is made of one result, and what was written so far."""
 
-    def __init__(self, folder: Path, result: EncodingResult | PartitionResult, *, overwrite: bool) -> None:
+    def __init__(self, folder: Path, result: Result, *, overwrite: bool) -> None:
         self.folder, self.result, self.overwrite = folder, result, overwrite
         self.written: list[Path] = []
 
@@ -240,9 +240,3 @@ def _write_maps(out: _Outputs, result: EncodingResult, layers: list[Layer], show
         out.volume(f"maps/{name}.nii.gz", result.place(values), f"{name}; see provenance.json")
         if labels is not None:
             out.text(f"maps/{name}.json", dict(enumerate(labels)))
-
-
-def _provenance(result: EncodingResult) -> dict[str, Any]:
-    attrs = {key: value for key, value in result.dataset.attrs.items() if key not in ("volume_shape", "affine")}
-    plain = {key: json.loads(v) if str(v)[:1] in "{[" else v for key, v in attrs.items()}
-    return {**plain, **result.provenance}

@@ -88,7 +88,7 @@ def _beyond_useless(
     if "useless_fold" not in result.dataset or "time" in result["variance_fold"].dims:
         return {}
     return {
-        (space, f"unique {band}"): (values["beyond"], values["low"], values["high"])
+        (space, f"unique {band}"): (values["beyond"], values["ci_low"], values["ci_high"])
         for space, band, _, values in result.unique_by_space(neuroids)
     }
 

@@ -13,7 +13,7 @@ from ...features.folds import Folds
 from ...options import Run
 from ...schema import NEUROID, TIMESTEP
 from ..fit import prepare
-from ..result import SPACE, EncodingResult, spread
+from ..result import SPACE, EncodingResult, Generalisation, spread
 from ..solvers.estimators import BandedRidge, Ridge, Solver
 from ..sweep.run import predict_folds
 from ..sweep.spaces import Member, choose_members, single_spaces
@@ -64,7 +64,7 @@ def temporal_generalisation(
     solver: Solver = Ridge(on_edge="ignore"),
     cv: Folds = Folds(),
     run: Run = Run(),
-) -> xr.DataArray:
+) -> Generalisation:
     """Train a mapping at one neural time and test it at all others.
 
     Parameters
@@ -76,9 +76,9 @@ def temporal_generalisation(
 
     Returns
     -------
-    DataArray with dims (neuroid, time_train, time_test)
-        Pearson r, mean over folds, between the prediction of the mapping fitted at ``time_train`` and the responses at
-        ``time_test`` (seconds). The diagonal equals ``fit_encoding``'s r.
+    Generalisation
+        ``r`` (neuroid, time_train, time_test): Pearson r, mean over folds, between the prediction of the mapping fitted at
+        ``time_train`` and the responses at ``time_test`` (seconds). The diagonal equals ``fit_encoding``'s r.
 
     References
     ----------
@@ -104,12 +104,13 @@ def temporal_generalisation(
         )
     coords = {str(k): v for k, v in targets.template.coords.items() if v.dims == (NEUROID,)}
     seconds = responses["time"].values
-    return xr.DataArray(
-        np.where(count > 0, total / np.maximum(count, 1), np.nan),
-        dims=(NEUROID, "time_train", "time_test"),
-        coords={**coords, "time_train": seconds, "time_test": seconds},
-        name="r",
-        attrs=sweep.attrs,
+    r = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return Generalisation(
+        xr.Dataset(
+            {"r": ((NEUROID, "time_train", "time_test"), r)},
+            coords={**coords, "time_train": seconds, "time_test": seconds},
+            attrs=sweep.attrs,
+        )
     )
 
 

@@ -128,8 +128,8 @@ def plot_models(result: RsaResult, *, target: int = 0, alpha: float = 0.05) -> F
         Filled points: corrected p against zero at most this.
     """
     frame = _of_target(result, target, ()).sort_values("score", ascending=False)
-    subjects = result.data["score_subject"].isel(target=target).transpose("model", "subject")
-    names = [str(n) for n in result.data["model"].values]
+    subjects = result.dataset["score_subject"].isel(target=target).transpose("model", "subject")
+    names = [str(n) for n in result.dataset["model"].values]
     with mpl.rc_context(RC):
         figure = new_figure(4.2, 0.9 + 0.2 * len(frame))
         axis = figure.subplots()
@@ -165,7 +165,7 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
         active at this timestep.
     """
     frame = pd.concat(
-        [_of_target(result, t, ("area", "stream", "timestep")) for t in range(result.data.sizes["target"])]
+        [_of_target(result, t, ("area", "stream", "timestep")) for t in range(result.dataset.sizes["target"])]
     )
     streams = _chosen(stream, list(dict.fromkeys(frame["stream"])))
     frame = frame[frame["stream"].isin(streams)]
@@ -255,7 +255,7 @@ def _ceiling(axis: Axes, frame: pd.DataFrame, across: str = "y") -> bool:
 
 
 def _of_target(result: RsaResult, target: int, needed: tuple[str, ...]) -> pd.DataFrame:
-    n = result.data.sizes["target"]
+    n = result.dataset.sizes["target"]
     if not 0 <= target < n:
         raise SpecError(f"there are targets 0 to {n - 1}; got {target}")
     frame = result.to_frame()
@@ -263,7 +263,7 @@ def _of_target(result: RsaResult, target: int, needed: tuple[str, ...]) -> pd.Da
     if absent:
         raise DataError(f"this figure needs models with {', '.join(needed)}; they have no {', '.join(absent)}")
     frame = frame[frame["target"] == target]
-    order = {str(name): i for i, name in enumerate(result.data["model"].values)}
+    order = {str(name): i for i, name in enumerate(result.dataset["model"].values)}
     return frame.sort_values("model", key=lambda names: names.map(order), kind="stable")
 
 
@@ -279,8 +279,8 @@ def _chosen(stream: str | Sequence[str] | None, there: list[str]) -> list[str]:
 
 def _target_title(result: RsaResult, target: int) -> str:
     parts = []
-    if "roi" in result.data.coords:
-        parts.append(str(result.data["roi"].values[target]))
-    if "time" in result.data.coords:
-        parts.append(f"{1000 * float(result.data['time'].values[target]):.0f} ms")
+    if "roi" in result.dataset.coords:
+        parts.append(str(result.dataset["roi"].values[target]))
+    if "time" in result.dataset.coords:
+        parts.append(f"{1000 * float(result.dataset['time'].values[target]):.0f} ms")
     return " ".join(parts)

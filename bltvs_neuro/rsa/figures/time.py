@@ -14,7 +14,6 @@ from matplotlib.figure import Figure
 
 from ...figures import RC, SCORE_MAP, new_figure
 from ...stats import ClusterTest
-from ..comparing.similarity import SIMILARITIES
 from ..time import TimeMatrix
 
 
@@ -81,7 +80,7 @@ def plot_time_matrix(
             axis.set_ylabel("model timestep")
         figure.supxlabel("time after stimulus onset (ms)", fontsize=8)
         bar = figure.colorbar(image, ax=axes, aspect=14 * rows)
-        bar.set_label(SIMILARITIES[str(matrix.values.attrs["similarity"])].label)
+        bar.set_label(matrix.label)
         bar.outline.set_linewidth(0.5)
     return figure
 
