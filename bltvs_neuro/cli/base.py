@@ -10,12 +10,14 @@ import itertools
 import logging
 import math
 import os
+import re
 import sys
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, CycloptsError, Group, Parameter
 from rich.console import Console
@@ -28,6 +30,8 @@ from ..durable import reason
 from ..errors import BltvsError, SpecError, spelled_as
 from ..progress import Progress, show_progress
 from . import signals
+
+F = TypeVar("F", bound=Callable[..., Any])
 
 out = Console(markup=False)  # names of files and labels may hold brackets
 err = Console(stderr=True)
@@ -50,6 +54,27 @@ _order = itertools.count(2)
 def flat(heading: str) -> Parameter:
     """Annotation of an option class whose fields are flags of the command, under a heading of the help."""
     return Parameter(name="*", group=Group(heading, sort_key=next(_order)))
+
+
+def told_in(place: str, *names: str) -> Callable[[F], F]:
+    """Decorator of a command: the help of these options is what the docstring of a function of the package says of them.
+
+    ``place`` is a file and a function, ``"probes/decoder.py:decode"``; it is read, not imported, which would take seconds.
+    """
+    file, _, function = place.partition(":")
+    text = Path(__file__).parents[1].joinpath(file).read_text("utf-8")
+    found = re.search(rf'^def {function}\(.*?"""(.*?)"""', text, re.MULTILINE | re.DOTALL)
+    assert found is not None, place
+    told = re.sub(r":\w+:`~?([^`]*)`", r"`\1`", found[1])  # roles are of the pages
+
+    def decorator(command: F) -> F:
+        head, line, tail = str(command.__doc__).partition("    ----------\n")
+        entries = [re.search(rf"^    {name} : .*\n(?:        .*\n)+", told, re.MULTILINE) for name in names]
+        assert line and all(entries), (place, names)
+        command.__doc__ = head + line + "".join(entry[0] for entry in entries if entry) + tail
+        return command
+
+    return decorator
 
 
 app = App(

@@ -15,8 +15,8 @@ from rich.text import Text
 from ..durable import check_outputs
 from ..errors import SpecError
 from ..tables import SEPARATORS, read_cells
-from .base import Names, err, flat, out
-from .choices import ModelChoice, Output, Seconds
+from .base import Names, err, flat, out, told_in
+from .choices import BatchSize, ModelChoice, Output, Overwrite, Seconds
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,8 +37,6 @@ class Subject:
         `pool:7`, `mean`, `project:2048`, `units:500`, or `full`.
     timeline : str, optional
         START:STEP in milliseconds, e.g. `10:20`: when timestep 0 begins, how long each lasts.
-    batch_size : int
-        Images per forward pass.
     """
 
     identifier: str | None = None
@@ -47,7 +45,7 @@ class Subject:
     timestep: int | None = None
     reduce: str = "pool:7"
     timeline: str | None = None
-    batch_size: int = 8
+    batch_size: BatchSize = 8
 
     def given(self) -> dict[str, Any]:
         """Arguments of :func:`bltvs_neuro.brainscore.brain_model`."""
@@ -75,8 +73,6 @@ class OwnData:
         Regions of interest to keep; repeat or use commas.
     degrees : float, optional
         How large the stimuli were shown, degrees of visual angle.
-    time : str, optional
-        Neural time to keep, with its unit: `70:250ms`.
     average : bool
         Average over time.
     ceiling : bool
@@ -207,6 +203,7 @@ def _show(result: Any, identifier: str) -> None:
     out.print(table)
 
 
+@told_in("brainscore/submission/package.py:package", "directory", "install", "metadata")
 def package(
     *,
     output: Annotated[Path, Parameter(alias="-o")],
@@ -216,7 +213,7 @@ def package(
     install: str | None = None,
     metadata: Annotated[bool, Parameter(negative="--no-metadata")] = True,
     subject: Annotated[Subject, flat("The model as a subject")] = Subject(),
-    overwrite: bool = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Write a submission for Brain-Score: a plugin that needs nothing but Brain-Score, in a zip.
 
@@ -226,14 +223,6 @@ def package(
         The zip to write.
     url : str, optional
         Where the plugin fetches your weights, if the zip cannot hold them.
-    directory : str, optional
-        Name of the plugin's folder.
-    install : str, optional
-        A requirement that installs bltvs_neuro, instead of carrying its files.
-    metadata : bool
-        Write metadata.yml; submissions with one are not merged automatically.
-    overwrite : bool
-        Replace an earlier zip.
 
     Examples
     --------

@@ -19,6 +19,13 @@ if TYPE_CHECKING:
     from ..model import Network
 
 
+Overwrite = Annotated[bool, Parameter(help="Replace earlier results.")]
+Device = Annotated[str, Parameter(help="`auto` is the first GPU, else the processor; `cpu`, `cuda`, `cuda:1`.")]
+
+BatchSize = Annotated[int, Parameter(help="Images per forward pass.")]
+WeightsSeed = Annotated[int, Parameter(help="Seed of untrained weights.")]
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelChoice:
     """A model and its weights.
@@ -33,15 +40,13 @@ class ModelChoice:
         128 for the small variant, with untrained or own weights.
     layers : str, optional
         Layers of a torchvision or timm model to call areas, such as ``layer1,layer4.0``.
-    weights_seed : int
-        Seed of untrained weights.
     """
 
     model: str = "ecoset"
     weights: str = "pretrained"
     image_size: int | None = None
     layers: Names | None = None
-    weights_seed: int = 0
+    weights_seed: WeightsSeed = 0
 
     def load(self, device: str = "cpu") -> Network:
         """The model on a device."""
@@ -134,12 +139,10 @@ class Output:
     ----------
     output : path, optional
         Folder or file to write; the command says its name if left out.
-    overwrite : bool
-        Replace earlier results.
     """
 
     output: Annotated[Path | None, Parameter(alias="-o")] = None
-    overwrite: bool = False
+    overwrite: Overwrite = False
 
 
 UNITS = {"ms": 1e-3, "s": 1.0}
@@ -149,7 +152,12 @@ def _read_seconds(_: object, tokens: Sequence[Any]) -> tuple[float, float]:
     return read_seconds(tokens[0].value)
 
 
-Seconds = Annotated[tuple[float, float] | None, Parameter(converter=_read_seconds, n_tokens=1)]
+Seconds = Annotated[
+    tuple[float, float] | None,
+    Parameter(
+        converter=_read_seconds, n_tokens=1, help="Neural time to keep, with its unit: `50:400ms` or `0.05:0.4s`."
+    ),
+]
 """A range of neural time in seconds, written with its unit."""
 
 

@@ -10,6 +10,7 @@ from cyclopts import Parameter
 from ..durable import check_outputs, whole_file
 from ..errors import DataError, WeightsError
 from .base import err, escape, goes_on, out, shown
+from .choices import Device, Overwrite
 
 if TYPE_CHECKING:
     from ..model import Network
@@ -20,8 +21,8 @@ def demo(
     *,
     output: Annotated[Path, Parameter(alias="-o")] = Path("bltvs-demo"),
     model: Literal["imagenet", "shapes"] = "imagenet",
-    device: str = "auto",
-    overwrite: bool = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Run the main job: V1 to LOC, both streams, all timesteps, into a store with a figure.
 
@@ -37,10 +38,6 @@ def demo(
         Folder for the store and the figure.
     model : {"imagenet", "shapes"}
         The model; `shapes` needs no network.
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:1`; `all` takes every GPU.
-    overwrite : bool
-        Replace earlier results.
     """
     from ..devices import pick_devices
     from ..extraction.options import ExtractRun

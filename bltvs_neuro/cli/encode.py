@@ -18,7 +18,7 @@ from ..errors import SpecError, argument
 from ..features.folds import Folds
 from ..features.select import Select
 from ..options import Run, inherited
-from .base import err, flat, goes_on, out, shown
+from .base import err, flat, goes_on, out, shown, told_in
 from .choices import DataChoice, Output, Seconds, within
 
 if TYPE_CHECKING:
@@ -65,13 +65,7 @@ class SolverOptions(BandedRidge, PLS):
 @inherited
 @dataclass(frozen=True, kw_only=True)
 class Responses(DataChoice):
-    """How responses are read.
-
-    Parameters
-    ----------
-    time : str, optional
-        Neural time to keep, with its unit: ``50:400ms`` or ``0.05:0.4s``.
-    """
+    """How responses are read."""
 
     time: Seconds = None
 
@@ -105,6 +99,7 @@ class Also:
     figures: Annotated[bool, Parameter(negative="--no-figures")] = True
 
 
+@told_in("encoding/fit.py:fit_encoding", "n_permutations")
 def encode(
     store: Path,
     /,
@@ -136,8 +131,6 @@ def encode(
         `zscore`, `pca:100` or `project:500`, fitted on the training rows of each fold.
     ceiling : {"split_half", "ncsnr", "repetition_variance", "given"}, optional
         Noise ceiling of R2, from the repetitions; `given` takes the ncsnr that came with the data.
-    n_permutations : int
-        Shuffles for p and q values.
 
     Examples
     --------

@@ -9,10 +9,11 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from ..errors import SpecError, argument
-from .base import err, flat, out
-from .choices import ModelChoice, Output, interval_text
+from .base import err, flat, out, told_in
+from .choices import BatchSize, Device, ModelChoice, Output, interval_text
 
 
+@told_in("training/evaluation/evaluate.py:evaluate", "bootstrap")
 def evaluate(
     data: str,
     /,
@@ -22,10 +23,10 @@ def evaluate(
     split: str = "test",
     classes: Path | None = None,
     n: Annotated[int, Parameter(name="-n")] = 2000,
-    batch_size: int = 32,
+    batch_size: BatchSize = 32,
     workers: int = 0,
     bootstrap: int = 1000,
-    device: str = "auto",
+    device: Device = "auto",
 ) -> None:
     """Score a model on labelled pictures: top-1 and top-5 at every timestep, with 95 % intervals and confusions.
 
@@ -41,14 +42,8 @@ def evaluate(
         Folder (or category) of every logit, in order: JSON list or one per line.
     n : int
         Pictures of shapes.
-    batch_size : int
-        Images per forward pass.
     workers : int
         Decoding processes.
-    bootstrap : int
-        Samples of the pictures, for the intervals.
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:1`.
 
     Examples
     --------

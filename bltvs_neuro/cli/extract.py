@@ -12,7 +12,7 @@ from rich.table import Table
 from ..extraction.options import ExtractRun, Join, KeepBits, OnError, check_choices
 from ..features.select import Select
 from ..options import inherited
-from .base import err, flat, goes_on, out, shown
+from .base import err, flat, goes_on, out, shown, told_in
 from .choices import ModelChoice
 
 
@@ -30,6 +30,7 @@ class Model(ModelChoice):
     compile: bool = False
 
 
+@told_in("extraction/run.py:extract", "keep_bits", "on_error", "join")
 def extract(
     images: Path,
     /,
@@ -64,12 +65,6 @@ def extract(
         `clamp(pattern.npy)`.
     reduce : str, optional
         `mean`, `pool:4`, `project:2048`, `units:500`, `channels:0,5` or `pca:100`; full maps unless given.
-    keep_bits : {10, 7}, optional
-        Round mantissas to float16's (10) or bfloat16's (7) precision and compress.
-    on_error : {"stop", "skip"}
-        Stop at an image that cannot be read, or leave it out and record it.
-    join : {"auto", "copy", "virtual"}
-        Copy the parts into one file, or refer to them; auto copies where the disk allows it.
     plan : bool
         Only say what it takes: bytes, hours, memory.
 

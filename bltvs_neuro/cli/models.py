@@ -9,18 +9,18 @@ from rich.table import Table
 
 from ..durable import check_outputs, whole_file
 from ..errors import DataError
-from .base import err, escape, flat, out
-from .choices import ModelChoice
+from .base import err, escape, flat, out, told_in
+from .choices import Device, ModelChoice, Overwrite, WeightsSeed
 
 
 def models(
     *names: str,
     measure: bool = False,
     weights: str = "untrained",
-    weights_seed: int = 0,
+    weights_seed: WeightsSeed = 0,
     csv: Path | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """List the models: parameters, multiply-accumulates, receptive fields.
 
@@ -34,14 +34,8 @@ def models(
         Count multiply-accumulates in three ways; measure receptive fields.
     weights : str
         For receptive fields: `untrained` (stamped as such), `pretrained` or a file.
-    weights_seed : int
-        Seed of untrained weights.
     csv : path, optional
         Folder for the measured tables as CSV.
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:1`.
-    overwrite : bool
-        Replace earlier tables.
 
     Examples
     --------
@@ -61,6 +55,7 @@ def models(
         areas_tables()
 
 
+@told_in("extraction/classify.py:classify", "top")
 def classify(
     images: Path,
     /,
@@ -68,8 +63,8 @@ def classify(
     model: Annotated[ModelChoice, flat("Model")] = ModelChoice(),
     top: int = 5,
     csv: Path | None = None,
-    device: str = "auto",
-    overwrite: bool = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Name what the model sees, timestep by timestep.
 
@@ -77,14 +72,8 @@ def classify(
     ----------
     images : path
         An image, a folder, a table, or another stimulus set.
-    top : int
-        Classes to list.
     csv : path, optional
         Also write the table here.
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:1`.
-    overwrite : bool
-        Replace an earlier table.
 
     Examples
     --------

@@ -10,10 +10,11 @@ from rich.table import Table
 
 from ..durable import check_outputs
 from ..features.select import Select
-from .base import err, flat, out
-from .choices import ModelChoice, Output
+from .base import err, flat, out, told_in
+from .choices import Device, ModelChoice, Output, Overwrite
 
 
+@told_in("probes/decoder.py:decode", "groups", "folds", "classifier", "n_permutations", "seed")
 def decode(
     store: Path,
     /,
@@ -41,16 +42,6 @@ def decode(
         Accuracy over timesteps: .png, .pdf or .svg.
     matrices : path, optional
         Temporal generalisation: .png, .pdf or .svg.
-    groups : str, optional
-        Column of what may not be split between training and test, such as `object`.
-    folds : int
-        Folds of the cross-validation.
-    classifier : {"logistic", "ridge"}
-        Linear classifier.
-    n_permutations : int
-        Shuffles of the labels, for p values; each takes as many fits.
-    seed : int
-        Seed of folds and shuffles.
 
     Examples
     --------
@@ -101,6 +92,7 @@ def decode(
         out.print(f"wrote {written}", highlight=False, soft_wrap=True)
 
 
+@told_in("probes/driver.py:drive", "steps", "smoothness", "seed")
 def drive(
     site: str,
     /,
@@ -114,8 +106,8 @@ def drive(
     smoothness: float = 0.05,
     lesion: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
     seed: int = 0,
-    device: str = "auto",
-    overwrite: bool = False,
+    device: Device = "auto",
+    overwrite: Overwrite = False,
 ) -> None:
     """Find images that drive channels of a site at chosen timesteps, by gradient ascent from seeded noise.
 
@@ -131,18 +123,8 @@ def drive(
         `0,7,20`: an image each.
     everywhere : bool
         Drive the whole map, not its central unit.
-    steps : int
-        Steps of gradient ascent.
-    smoothness : float
-        Weight of the penalty on rough images.
     lesion : str, optional
         As for `bltvs extract`.
-    seed : int
-        Seed of the noise.
-    device : str
-        `auto`, `cpu`, `cuda`, `cuda:1`.
-    overwrite : bool
-        Replace earlier images.
 
     Examples
     --------

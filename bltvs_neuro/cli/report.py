@@ -8,9 +8,11 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from ..errors import SpecError
-from .base import err, out
+from .base import err, out, told_in
+from .choices import Overwrite
 
 
+@told_in("report/page.py:write_report", "stimuli", "title", "metric", "max_stimuli")
 def report(
     *results: Path,
     output: Annotated[Path, Parameter(alias="-o")] = Path("report.html"),
@@ -18,7 +20,7 @@ def report(
     title: str = "Activations and brain comparisons",
     metric: str = "correlation",
     max_stimuli: int = 200,
-    overwrite: bool = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Show stores and results as one self-contained, interactive page.
 
@@ -28,16 +30,6 @@ def report(
         Stores, and results of `bltvs rsa` and `bltvs encode`.
     output : path
         The page to write.
-    stimuli : path, optional
-        Where the pictures are, as for `bltvs extract`: shows them in the page.
-    title : str
-        Heading of the page.
-    metric : str
-        Dissimilarity of the RDMs of stores.
-    max_stimuli : int
-        Stimuli shown of each store, evenly spread.
-    overwrite : bool
-        Replace an earlier page.
 
     Examples
     --------

@@ -15,7 +15,7 @@ from ..features.select import Select
 from ..options import Run, inherited
 from ..rsa.comparing.missing import Missing
 from ..rsa.inference.options import Inference
-from .base import err, escape, flat, out
+from .base import err, escape, flat, out, told_in
 from .choices import DataChoice, Output, Seconds, interval_text, within
 
 if TYPE_CHECKING:
@@ -35,8 +35,6 @@ class Neural(DataChoice):
 
     Parameters
     ----------
-    time : str, optional
-        Neural time to keep, with its unit: ``50:400ms`` or ``0.05:0.4s``.
     neural_metric : str
         Dissimilarity of neural patterns, for responses.
     folds : str, optional
@@ -88,6 +86,7 @@ class Figures:
         return () if self.figures == "none" else tuple(self.figures.split(","))
 
 
+@told_in("rsa/result.py:compare_rdms", "similarity", "on_mismatch", "missing")
 def rsa(
     store: Path,
     /,
@@ -116,12 +115,6 @@ def rsa(
         A finished store, see `bltvs extract`.
     neural : str
         A file, a folder, or `kriegeskorte92`: see `bltvs neural`.
-    similarity : str
-        cosine, pearson, spearman, rho-a, tau-a, cosine_cov or corr_cov.
-    on_mismatch : {"raise", "intersect"}
-        Where stimuli differ: refuse, or keep the common ones.
-    missing : {"raise", "drop"}
-        Where dissimilarities are missing: refuse, or drop their stimuli.
 
     Examples
     --------

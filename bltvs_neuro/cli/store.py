@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
+from cyclopts import Parameter
 from rich.table import Table
 
-from .base import out
+from .base import out, told_in
 
 
+@told_in("extraction/run.py:extract", "join")
 def join(store: Path, /, *, join: Literal["auto", "copy", "virtual"] = "auto") -> None:
     """Join the shards of an extraction into one store, naming those that are missing.
 
@@ -19,8 +21,6 @@ def join(store: Path, /, *, join: Literal["auto", "copy", "virtual"] = "auto") -
     ----------
     store : path
         The store that the shards belong to; its parts lie in STORE.parts.
-    join : {"auto", "copy", "virtual"}
-        Copy the parts into one file, or refer to them; auto copies where the disk allows it.
 
     Examples
     --------
@@ -32,27 +32,18 @@ def join(store: Path, /, *, join: Literal["auto", "copy", "virtual"] = "auto") -
     out.print(f"wrote {path}; `bltvs info {path}` describes it", highlight=False, soft_wrap=True)
 
 
-def info(store: Path, /) -> None:
-    """Describe a store in a screenful.
+AnyStore = Annotated[Path, Parameter(help="A store, finished or not.")]
 
-    Parameters
-    ----------
-    store : path
-        A store, finished or not.
-    """
+
+def info(store: AnyStore, /) -> None:
+    """Describe a store in a screenful."""
     from ..store import describe
 
     show_description(describe(store))
 
 
-def verify(store: Path, /) -> int:
-    """Read every byte of a store and check it against its checksums; exit code 1 if anything is damaged.
-
-    Parameters
-    ----------
-    store : path
-        A store, finished or not.
-    """
+def verify(store: AnyStore, /) -> int:
+    """Read every byte of a store and check it against its checksums; exit code 1 if anything is damaged."""
     from ..store import verify as run
 
     report = run(store)

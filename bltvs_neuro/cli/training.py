@@ -11,6 +11,7 @@ from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from .base import err, goes_on, out
+from .choices import Overwrite
 
 if TYPE_CHECKING:
     from ..training.running.loop import Progress as Done
@@ -74,7 +75,7 @@ def export(
     *,
     output: Annotated[Path, Parameter(alias="-o")],
     weights: Literal["best", "last"] = "best",
-    overwrite: bool = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Export the weights of a run as a folder that `load_model` and `--model` take.
 
@@ -86,8 +87,6 @@ def export(
         Folder for the model.
     weights : {"best", "last"}
         Those of the lowest validation loss, or the last.
-    overwrite : bool
-        Replace an earlier model.
 
     Examples
     --------

@@ -75,15 +75,16 @@ def decode(
         What must not be split between training and test, such as the object that several pictures show: a column or
         one label per stimulus. Stimuli with the same pixels are never split, whatever the groups.
     folds : int
-        Of the cross-validation, stratified by label.
+        Folds of the cross-validation, stratified by label.
     classifier : {"logistic", "ridge"}
+        Linear classifier: logistic regression or ridge.
     strength : float
         Inverse of the penalty, for features that are centred and scaled together (by one factor) over the training
         stimuli to a variance of 1 for each dimension that these span.
     n_permutations : int
         Shuffles of the labels among the groups, for p values of each site and timestep; 0 gives none. Costs as many fits.
     seed : int
-        Of folds and permutations.
+        Seed of folds and permutations.
 
     Returns
     -------
@@ -111,7 +112,7 @@ def decode(
     Examples
     --------
     >>> result = decode(bn.open_store("acts.h5"), "category", folds=3, classifier="ridge")
-    >>> result.chance, result.table["accuracy"].dims
+    >>> result.chance, result["accuracy"].dims
     (0.1, ('site', 'train_timestep', 'test_timestep'))
     """
     if classifier not in CLASSIFIERS:

@@ -53,16 +53,16 @@ def drive(
     where : "centre", "everywhere" or (y, x)
         The unit in the middle of the map, the mean over the map, or one unit.
     steps : int
-        Of gradient ascent, at most :data:`MOST_STEPS`.
+        Steps of gradient ascent, at most 100,000.
     rate : float
-        Of Adam, on the image's spectrum.
+        Learning rate of Adam, on the image's spectrum.
     smoothness : float
         Weight of the penalty on squared differences between neighbouring pixels (total variation), relative to the
         activation. 0 leaves high frequencies free.
     jitter : int
         The image is moved by up to as many pixels, another way at each step, so that it does not hang on single pixels.
     seed : int
-        Of the noise that the images begin as, and of the jitter.
+        Seed of the noise that the images begin as, and of the jitter.
 
     Returns
     -------

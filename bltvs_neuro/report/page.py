@@ -38,14 +38,15 @@ def write_report(
     Parameters
     ----------
     results : sequence of path
-        Stores, results of comparisons (:meth:`RsaResult.to_netcdf`) and of encoding models (:meth:`EncodingResult.save`).
+        Stores, results of comparisons (:meth:`RsaResult.save`) and of encoding models (:meth:`EncodingResult.save`).
     path : path
-        Of the page, ``report.html``.
+        The page to write, ``report.html``.
     stimuli : StimulusSet or path, optional
         Where the pictures are; they are matched by id and by the sha256 of their pixels.
     title : str
+        Heading of the page.
     metric : str
-        Of the RDMs of stores, a name in :data:`bltvs_neuro.rsa.METRICS` that needs no folds.
+        Dissimilarity of the RDMs of stores, a name in :data:`bltvs_neuro.rsa.METRICS` that needs no folds.
     max_stimuli : int
         A store's RDMs and arrangements show at most so many stimuli, evenly spread over its order; the page says so.
     overwrite : bool

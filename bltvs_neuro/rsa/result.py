@@ -63,13 +63,13 @@ def compare_rdms(
         own; sessions (and anything else that repeats within a subject) are averaged first. Without ``subject`` every
         RDM of a roi and time counts as a subject.
     similarity : str
-        A name in :data:`SIMILARITIES`.
+        ``cosine``, ``pearson``, ``spearman``, ``rho-a``, ``tau-a``, ``cosine_cov`` or ``corr_cov`` (:data:`SIMILARITIES`).
     inference : Inference
         Standard errors, intervals and tests.
     missing : {"raise", "drop"}
-        What to do about NaN: refuse, or drop the stimuli whose dissimilarities are missing and say which.
+        Where dissimilarities are NaN: refuse, or drop the stimuli that they belong to and say which.
     on_mismatch : {"raise", "intersect"}
-        What to do when the sets of stimuli differ.
+        Where the stimuli of models and brains differ: refuse, or keep the common ones.
     run : Run
         Seed (the same samples serve every target, so that targets can be compared) and cluster (whose workers compare a
         roi and time each).
