@@ -22,7 +22,13 @@ STREAM_NAMES = {"bu": "bottom-up", "td": "top-down", "bu+td": "both streams"}
 STREAM_MARKERS = {"bu": "o", "td": "s", "bu+td": "^"}
 STREAM_LINES: dict[str, Any] = {"bu": "-", "td": (0, (3, 1.5)), "bu+td": ":"}
 """So that streams are told apart in grey as well."""
-PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000", "#F0E442")
+PALETTE = ("#0072B2", "#B84C00", "#00704D", "#A0397A", "#5A5A00", "#000000", "#6B4FBB", "#8A1C1C")
+"""Whatever else is told apart: each has a contrast of 4.5 to white; markers or dashes come with them."""
+AREAS = ("Retina", "LGN", "V1", "V2", "V3", "V4", "LOC", "Readout")
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+ACCENT = STREAM_COLOURS["td"]
+"""What is picked out of a figure: clusters, peaks, the best."""
+GREY, WARNING = "#555555", "#B00020"
 SCORE_NAMES = {
     "r": "Pearson r", "r2": "$R^2$", "r_normalised": "Pearson r / ceiling", "r2_normalised": "$R^2$ / ceiling",
 }  # fmt: skip
@@ -91,7 +97,7 @@ def save_figure(
             engine = figure.get_layout_engine()
             figure.draw_without_rendering()
             figure.set_layout_engine("none")  # laid out as it is without the stamp, which a tight box then takes in
-            stamp = figure.text(0.01, -0.01, "untrained weights", ha="left", va="top", fontsize=8, color="#B00020")
+            stamp = figure.text(0.01, -0.01, "untrained weights", ha="left", va="top", fontsize=8, color=WARNING)
             figure.savefig(part, dpi=dpi, metadata=metadata, bbox_inches="tight")
             stamp.remove()
             figure.set_layout_engine(engine)
@@ -108,7 +114,10 @@ def check_figure(path: str | os.PathLike[str]) -> Path:
     return path
 
 
-def area_colours(areas: Sequence[str]) -> dict[str, str]:
-    """Give areas colours in the order of the hierarchy, dark to light."""
-    shades = mpl.colormaps["viridis"](np.linspace(0.0, 0.88, max(len(areas), 2)))
-    return {area: mpl.colors.to_hex(shade) for area, shade in zip(areas, shades, strict=False)}
+def area_styles(areas: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Colour and marker of areas: those of BLT_VS have theirs in every figure, others are counted."""
+    known = set(areas) <= set(AREAS)
+    return {
+        area: {"color": PALETTE[k % len(PALETTE)], "marker": MARKERS[k % len(MARKERS)]}
+        for area, k in ((area, AREAS.index(area) if known else i) for i, area in enumerate(areas))
+    }

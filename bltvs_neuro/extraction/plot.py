@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ..figures import STREAM_NAMES
+from ..figures import STREAM_NAMES, area_styles
 from ..schema import STREAMS, Site
-
-COLOURS = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255")
-"""Colour-blind safe (Tol's muted scheme), one per area from the retina up."""
-MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
 def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
@@ -60,7 +55,7 @@ def plot_activation(summary: pd.DataFrame, title: str = "", n_stimuli: int | Non
     areas = list(dict.fromkeys(summary["area"]))
     figure = Figure(figsize=(9.5, 0.9 + 3.0 * len(streams)), layout="constrained")
     axes = figure.subplots(len(streams), 2, sharex=True, sharey="col", squeeze=False)
-    style: dict[str, Any] = {area: dict(color=COLOURS[i % 8], marker=MARKERS[i % 8]) for i, area in enumerate(areas)}
+    style = area_styles(areas)
     for row, stream in enumerate(streams):
         left, right = axes[row]
         for area in areas:

@@ -88,7 +88,7 @@ def plot_driven(results: list[Driven]) -> Figure:
     """
     import matplotlib as mpl
 
-    from ..figures import PAGE, RC, new_figure
+    from ..figures import PAGE, RC, WARNING, new_figure
 
     counts = {len(result.images) for result in results}
     if len(counts) != 1:
@@ -112,5 +112,5 @@ def plot_driven(results: list[Driven]) -> Figure:
                     axis.set_title(f"channel {channel}")
             row[0].set_ylabel(f"{about['site']}\ntimestep {about['timestep']}")
         if untrained:
-            figure.suptitle("untrained weights", fontsize=8, color="#B00020")
+            figure.suptitle("untrained weights", fontsize=8, color=WARNING)
     return figure

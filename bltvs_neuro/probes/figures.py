@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from ..errors import SpecError, unknown
-from ..figures import PAGE, RC, SCORE_MAP, STREAM_COLOURS, STREAM_NAMES, new_figure
+from ..figures import PAGE, RC, SCORE_MAP, STREAM_COLOURS, STREAM_NAMES, WARNING, new_figure
 from ..schema import Site
 from .result import Decoding
 
@@ -17,7 +17,7 @@ from .result import Decoding
 def _stamp(figure: Figure, result: Decoding) -> None:
     """Say so where the weights are untrained."""
     if result.provenance["store"].get("weights") == "untrained":
-        figure.suptitle("untrained weights", x=0.01, ha="left", fontsize=8, color="#B00020")
+        figure.suptitle("untrained weights", x=0.01, ha="left", fontsize=8, color=WARNING)
 
 
 def plot_decoding(result: Decoding) -> Figure:

@@ -12,11 +12,9 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..figures import STREAM_NAMES
+from ..figures import AREAS, PALETTE, STREAM_NAMES
 from ..rsa.result import RsaResult
 
-COLOURS = ("#0072B2", "#B84C00", "#00704D", "#A0397A", "#5A5A00", "#000000", "#6B4FBB", "#8A1C1C")
-"""Each at least 4.5:1 against white."""
 DASHES = ("solid", "dash", "dot", "dashdot", "longdash", "longdashdot", "solid", "dash")
 SYMBOLS = ("circle", "square", "diamond", "cross", "triangle-up", "star", "x", "triangle-down")
 
@@ -88,19 +86,19 @@ def line(
     """A line over timesteps that differs from the ``count`` lines by colour, dash, symbol and a small shift."""
     import plotly.graph_objects as go
 
-    k = index % len(COLOURS)
+    k = AREAS.index(name) if name in AREAS else index % len(PALETTE)
     shift, bars = 0.0, {}
     if error is not None:
         shift = 0.3 * ((index + 0.5) / count - 0.5)
-        bars = {"error_y": {"array": error[1], "arrayminus": error[0], "thickness": 1, "width": 3, "color": COLOURS[k]}}
+        bars = {"error_y": {"array": error[1], "arrayminus": error[0], "thickness": 1, "width": 3, "color": PALETTE[k]}}
     return go.Scatter(
         x=[t + shift for t in x],
         y=[float(v) if math.isfinite(v) else None for v in y],
         customdata=list(x),
         name=safe(name),
         mode="lines+markers",
-        line={"color": COLOURS[k], "dash": DASHES[k], "width": 2},
-        marker={"symbol": SYMBOLS[k], "size": 8, "color": COLOURS[k]},
+        line={"color": PALETTE[k], "dash": DASHES[k], "width": 2},
+        marker={"symbol": SYMBOLS[k], "size": 8, "color": PALETTE[k]},
         hovertemplate="%{fullData.name}, timestep %{customdata}: %{y:.3f}<extra></extra>",
         **bars,
     )
@@ -155,7 +153,7 @@ def _rsa_bars(target: xr.Dataset, label: str, ceilings: tuple[float, float], res
     names = [str(n) for n in target["model"].values]
     score, low, high = (target[k].values for k in ("score", "ci_low", "ci_high"))
     bars = go.Bar(
-        x=[safe(n) for n in names], y=score, marker={"color": COLOURS[0]},
+        x=[safe(n) for n in names], y=score, marker={"color": PALETTE[0]},
         error_y={"array": np.nan_to_num(high - score), "arrayminus": np.nan_to_num(score - low), "color": "#111111"},
         hovertemplate="%{x}: %{y:.3f}<extra></extra>",
     )  # fmt: skip
@@ -248,7 +246,7 @@ def _encoding(dataset: xr.Dataset, some: xr.DataArray, score: str, label: str) -
         names = (
             [str(n) for n in dataset["name"].values] if "name" in dataset.coords else list(map(str, range(len(means))))
         )
-        traces = [go.Bar(x=[safe(n) for n in names], y=means, marker={"color": COLOURS[0]})]
+        traces = [go.Bar(x=[safe(n) for n in names], y=means, marker={"color": PALETTE[0]})]
         rows = list(zip(names, means, strict=True))
         columns, laid_out = ("features", score), layout("features", safe(title), showlegend=False)
     finite = [row for row in rows if math.isfinite(row[-1])]
@@ -285,7 +283,7 @@ def mds_template(ids: Sequence[str]) -> dict[str, Any]:
 
     points = go.Scatter(
         x=[], y=[], mode="markers", text=[safe(i) for i in ids], hovertemplate="%{text}<extra></extra>",
-        marker={"size": 9, "color": COLOURS[0], "line": {"width": 1, "color": "white"}},
+        marker={"size": 9, "color": PALETTE[0], "line": {"width": 1, "color": "white"}},
     )  # fmt: skip
     laid_out = layout("dimension 1", "dimension 2", showlegend=False)
     for axis in ("xaxis", "yaxis"):

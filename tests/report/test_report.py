@@ -14,8 +14,9 @@ from scipy.spatial.distance import pdist
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import DataError, OutputError, SpecError, StoreError
+from bltvs_neuro.figures import PALETTE
 from bltvs_neuro.report import write_report
-from bltvs_neuro.report.figures import COLOURS, DASHES, SYMBOLS
+from bltvs_neuro.report.figures import DASHES, SYMBOLS
 from bltvs_neuro.report.geometry import arrangement, chosen_rows
 from bltvs_neuro.rsa import RsaResult
 from tests.running import bltvs as run_bltvs
@@ -123,14 +124,14 @@ def test_what_does_not_fit_is_refused(files, tmp_path):
 
 
 def test_lines_differ_without_colour_and_colours_have_contrast():
-    assert len(set(zip(DASHES, SYMBOLS, strict=True))) == len(COLOURS)
+    assert len(set(zip(DASHES, SYMBOLS, strict=True))) == len(PALETTE)
 
     def luminance(colour: str) -> float:
         parts = [int(colour[i : i + 2], 16) / 255 for i in (1, 3, 5)]
         linear = [c / 12.92 if c <= 0.03928 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
         return 0.2126 * linear[0] + 0.7152 * linear[1] + 0.0722 * linear[2]
 
-    assert min(1.05 / (luminance(c) + 0.05) for c in COLOURS) >= 4.5
+    assert min(1.05 / (luminance(c) + 0.05) for c in PALETTE) >= 4.5
 
 
 def test_the_command(files, tmp_path):

@@ -13,7 +13,9 @@ from matplotlib.figure import Figure
 
 from ...errors import DataError, SpecError, unknown
 from ...figures import (
+    ACCENT,
     CEILING_COLOUR,
+    GREY,
     PAGE,
     RC,
     SCORE_MAP,
@@ -138,7 +140,7 @@ def plot_models(result: RsaResult, *, target: int = 0, alpha: float = 0.05) -> F
         listed_rows: Any = frame.itertuples()
         for y, row in enumerate(listed_rows):
             own = subjects.values[names.index(str(row.model))]
-            axis.plot(own, np.full(len(own), y), "|", color="#888888", markersize=5, zorder=2)
+            axis.plot(own, np.full(len(own), y), "|", color=GREY, markersize=5, zorder=2)
             axis.hlines(y, row.ci_low, row.ci_high, color=STREAM_COLOURS["bu"], zorder=3)
             full = row.p_zero_corrected <= alpha
             axis.plot(
@@ -186,7 +188,7 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
                     x, y = np.searchsorted(steps, int(best["timestep"])), areas.index(best["area"])
                     axis.add_patch(
                         mpl.patches.Rectangle(
-                            (x - 0.5, y - 0.5), 1, 1, fill=False, clip_on=False, edgecolor="#D55E00", linewidth=1.4
+                            (x - 0.5, y - 0.5), 1, 1, fill=False, clip_on=False, edgecolor=ACCENT, linewidth=1.4
                         )
                     )
                 axis.set_title(", ".join(p for p in (_target_title(result, int(t)), STREAM_NAMES.get(name, name)) if p))

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 
 from ...errors import DataError, SpecError, difference
-from ...figures import PALETTE, RC, RDM_MAP, STREAM_COLOURS, STREAM_NAMES, area_colours, new_figure
+from ...figures import ACCENT, GREY, PALETTE, RC, RDM_MAP, STREAM_NAMES, area_styles, new_figure
 from ...neural.condensed import condensed_to_square
 from ...neural.labelled import align_rdms, check_rdms, rdm_stimulus_ids, select_stimuli
 from ...schema import RDM
@@ -130,7 +130,7 @@ def plot_trajectories(
     area, stream = rdms["area"].values.astype(str), rdms["stream"].values.astype(str)
     step = rdms["timestep"].values.astype(int)
     areas = list(dict.fromkeys(area))
-    colours = area_colours(areas)
+    colours = {area: style["color"] for area, style in area_styles(areas).items()}
     markers = dict(zip(dict.fromkeys(stream), ("o", "s", "^"), strict=False))
     with mpl.rc_context(RC):
         figure = new_figure(4.6, 3.5)
@@ -157,7 +157,7 @@ def plot_trajectories(
         handles = [mpl.lines.Line2D([], [], color=colours[a], marker="o", linestyle="", label=a) for a in areas]
         handles += [
             mpl.lines.Line2D(
-                [], [], color="#555555", marker=m, linestyle="-" if k == "bu" else "--", label=STREAM_NAMES.get(k, k)
+                [], [], color=GREY, marker=m, linestyle="-" if k == "bu" else "--", label=STREAM_NAMES.get(k, k)
             )
             for k, m in markers.items()
         ]
@@ -166,17 +166,13 @@ def plot_trajectories(
                 points[len(rdms) :, 0],
                 points[len(rdms) :, 1],
                 s=42,
-                color=STREAM_COLOURS["td"],
+                color=ACCENT,
                 marker="*",
                 zorder=4,
                 edgecolors="black",
                 linewidths=0.3,
             )
-            handles.append(
-                mpl.lines.Line2D(
-                    [], [], color=STREAM_COLOURS["td"], marker="*", markersize=7, linestyle="", label=label
-                )
-            )
+            handles.append(mpl.lines.Line2D([], [], color=ACCENT, marker="*", markersize=7, linestyle="", label=label))
         figure.legend(handles=handles, loc="outside right center", title="area, stream\n(small → large:\nearly → late)")
         axis.set_xlabel(f"dimension 1 ({100 * share[0]:.0f} % of squared distance)")
         axis.set_ylabel(f"dimension 2 ({100 * share[1]:.0f} %)")

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
-from ...figures import RC, SCORE_MAP, new_figure
+from ...figures import ACCENT, RC, SCORE_MAP, new_figure
 from ...stats import ClusterTest
 from ..time import TimeMatrix
 
@@ -71,8 +71,8 @@ def plot_time_matrix(
                     _outline(axis, mask, (time[0] - half, 2 * half))
             if peaks is not None and site in set(peaks["site"]):
                 row = peaks[peaks["site"] == site].iloc[0]
-                axis.hlines(-0.35, 1000 * row["ci_low"], 1000 * row["ci_high"], color="#D55E00", linewidth=1.5)
-                axis.plot(1000 * row["latency"], -0.35, "o", color="#D55E00", markersize=3)
+                axis.hlines(-0.35, 1000 * row["ci_low"], 1000 * row["ci_high"], color=ACCENT, linewidth=1.5)
+                axis.plot(1000 * row["latency"], -0.35, "o", color=ACCENT, markersize=3)
             axis.set_title(site, fontweight="bold")
             axis.set_yticks(range(len(steps)), [str(int(s)) for s in steps])
             axis.tick_params(labelbottom=True)
@@ -92,6 +92,4 @@ def _outline(axis: Axes, mask: np.ndarray[Any, Any], columns: tuple[float, float
     down, right = np.diff(padded.astype(int), axis=0)[:, 1:-1], np.diff(padded.astype(int), axis=1)[1:-1]
     segments = [[(left + c * width, r - 0.5), (left + (c + 1) * width, r - 0.5)] for r, c in np.argwhere(down)]
     segments += [[(left + c * width, r - 0.5), (left + c * width, r + 0.5)] for r, c in np.argwhere(right)]
-    axis.add_collection(
-        LineCollection(segments, colors="#D55E00", linewidths=1.0, clip_on=False, capstyle="projecting")
-    )
+    axis.add_collection(LineCollection(segments, colors=ACCENT, linewidths=1.0, clip_on=False, capstyle="projecting"))

@@ -8,6 +8,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from ...figures import PALETTE
+
 if TYPE_CHECKING:
     from .evaluate import Evaluation
 
@@ -25,7 +27,7 @@ def plot_evaluation(result: Evaluation, title: str = "") -> Figure:
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     over_time, confused = figure.subplots(1, 2, width_ratios=(1, 1.15))
     table, classes = result.table, result.classes
-    for name, colour, marker in (("top1", "#332288", "o"), ("top5", "#44AA99", "s")):
+    for name, colour, marker in (("top1", PALETTE[0], "o"), ("top5", PALETTE[2], "s")):
         if name == "top5" and len(classes) <= 5:
             continue
         k = int(name[-1])
