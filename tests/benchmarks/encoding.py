@@ -18,7 +18,7 @@ from sklearn.model_selection import KFold
 from bltvs_neuro.encoding import Ridge
 from bltvs_neuro.encoding.fit import fit_encoding
 from bltvs_neuro.encoding.scores.score import r2
-from bltvs_neuro.encoding.solvers.ridge import By, fit_ridge
+from bltvs_neuro.encoding.solvers.ridge import By, RidgeSearch, fit_ridge
 from bltvs_neuro.encoding.solvers.spectrum import gram_spectrum
 from bltvs_neuro.features.folds import group_folds
 from bltvs_neuro.features.grams import centre_cross, centre_train, gram
@@ -67,10 +67,8 @@ def own(case: Case, by: By) -> np.ndarray:
         spectrum,
         case.targets,
         case.alphas,
-        by=by,
-        folds=case.folds,
+        RidgeSearch(by, case.folds, on_edge="ignore"),
         readouts={"prediction": cross @ spectrum.vectors, "dual": spectrum.vectors},
-        on_edge="ignore",
     )
     return fit.outputs["prediction"] + fit.mean
 

@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold
 
 from bltvs_neuro.encoding.scores.score import r2, split_r2
 from bltvs_neuro.encoding.solvers.banded import dirichlet_gammas, fit_banded, fit_banded_hyper_gradient
-from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning
+from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning, RidgeSearch
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.features.grams import centre_cross, centre_train, gram
 
@@ -35,7 +35,7 @@ def data():
 def test_one_candidate_is_ridge_on_scaled_bands(data) -> None:
     bands, y, ks, crosses = data
     share = np.array([0.2, 0.5, 0.3])
-    fit = fit_banded(ks, y[:N], [2.0], gammas=share[None], dtype="float64")
+    fit = fit_banded(ks, y[:N], [2.0], RidgeSearch(dtype="float64"), gammas=share[None])
     x = np.hstack([np.sqrt(g) * b for g, b in zip(share, bands, strict=True)])
     parts = fit.parts(crosses)
     np.testing.assert_allclose(parts.sum(axis=0) + fit.mean, ridge_refit(x[:N], y[:N], x[N:], 2.0), atol=1e-11)
@@ -45,7 +45,7 @@ def test_one_candidate_is_ridge_on_scaled_bands(data) -> None:
 def test_the_best_candidate_and_alpha_of_all_is_chosen(data) -> None:
     bands, y, ks, _ = data
     gammas = dirichlet_gammas(3, 12, seed=1)
-    fit = fit_banded(ks, y[:N], GRID, gammas=gammas, dtype="float64", on_edge="ignore")
+    fit = fit_banded(ks, y[:N], GRID, RidgeSearch(dtype="float64", on_edge="ignore"), gammas=gammas)
     losses = np.array(
         [
             [gcv_loss(np.hstack([np.sqrt(g) * b[:N] for g, b in zip(row, bands, strict=True)]), y[:N], a) for a in GRID]
@@ -62,7 +62,9 @@ def test_kfold_search_equals_himalaya(data) -> None:
     _, y, ks, crosses = data
     gammas = dirichlet_gammas(3, 15, seed=2)
     blocks = [test for _, test in KFold(5).split(ks[0])]
-    fit = fit_banded(ks, y[:N], GRID, gammas=gammas, by="kfold", folds=blocks, dtype="float64", on_edge="ignore")
+    fit = fit_banded(
+        ks, y[:N], GRID, RidgeSearch(by="kfold", folds=blocks, dtype="float64", on_edge="ignore"), gammas=gammas
+    )
     deltas, dual, _, intercept = solve_multiple_kernel_ridge_random_search(
         np.stack(ks),
         y[:N],
@@ -79,7 +81,7 @@ def test_kfold_search_equals_himalaya(data) -> None:
 
 def test_product_measure_parts_sum_to_the_joint_r2_and_equal_himalaya(data) -> None:
     _, y, ks, crosses = data
-    fit = fit_banded(ks, y[:N], GRID, n_iter=20, dtype="float64", on_edge="ignore")
+    fit = fit_banded(ks, y[:N], GRID, RidgeSearch(dtype="float64", on_edge="ignore"), gammas=dirichlet_gammas(3, 20))
     parts = fit.parts(crosses)
     truth = y[N:] - y[N:].mean(axis=0)
     parts = parts - parts.mean(axis=1, keepdims=True)
@@ -92,7 +94,7 @@ def test_product_measure_parts_sum_to_the_joint_r2_and_equal_himalaya(data) -> N
 def test_the_right_band_is_found(data, solver: str) -> None:
     _, y, ks, crosses = data
     if solver == "random":
-        fit = fit_banded(ks, y[:N], GRID, n_iter=50, on_edge="ignore")
+        fit = fit_banded(ks, y[:N], GRID, RidgeSearch(on_edge="ignore"), gammas=dirichlet_gammas(3, 50))
     else:
         blocks = [test for _, test in KFold(5).split(ks[0])]
         fit = fit_banded_hyper_gradient(ks, y[:N], folds=blocks, max_iter=30)
@@ -106,7 +108,7 @@ def test_the_right_band_is_found(data, solver: str) -> None:
     for band in np.random.default_rng(5).standard_normal((20, N + 40, WIDTHS[2])) / np.sqrt(WIDTHS[2]):
         k = gram(band)
         third, cross = centre_train(k, np.arange(N)), centre_cross(k, np.arange(N, N + 40), np.arange(N))
-        other = fit_banded([*ks[:2], third], y[:N], GRID, n_iter=50, on_edge="ignore")
+        other = fit_banded([*ks[:2], third], y[:N], GRID, RidgeSearch(on_edge="ignore"), gammas=dirichlet_gammas(3, 50))
         parts = other.parts([*crosses[:2], cross])
         cost.append(split_r2(y[N:], parts + (other.mean / 3)[None, None, :])[2, :30].mean())
     assert min(cost) < split[2, :30].mean() < max(cost)
@@ -115,8 +117,8 @@ def test_the_right_band_is_found(data, solver: str) -> None:
 def test_batches_and_float32_change_nothing(data) -> None:
     _, y, ks, crosses = data
     gammas = dirichlet_gammas(3, 10)
-    a = fit_banded(ks, y[:N], GRID, gammas=gammas, dtype="float64", on_edge="ignore")
-    b = fit_banded(ks, y[:N], GRID, gammas=gammas, dtype="float32", batch_bytes=1, on_edge="ignore")
+    a = fit_banded(ks, y[:N], GRID, RidgeSearch(dtype="float64", on_edge="ignore"), gammas=gammas)
+    b = fit_banded(ks, y[:N], GRID, RidgeSearch(dtype="float32", batch_bytes=1, on_edge="ignore"), gammas=gammas)
     same = (a.gammas == b.gammas).all(axis=0) & (a.alpha == b.alpha)
     assert same.mean() > 0.8  # near-equal candidates may swap at float32's precision, at the same loss
     np.testing.assert_allclose(a.loss, b.loss, rtol=1e-5)
@@ -139,6 +141,6 @@ def test_bad_arguments(data) -> None:
     with pytest.raises(SpecError, match="sum to one in each row"):
         fit_banded(ks, y[:N], GRID, gammas=np.ones((2, 3)))
     with pytest.raises(SpecError, match="Grams of one shape"):
-        fit_banded([ks[0], ks[1][:-1]], y[:N], GRID)
+        fit_banded([ks[0], ks[1][:-1]], y[:N], GRID, gammas=dirichlet_gammas(2, 5))
     with pytest.warns(GridEdgeWarning, match="smallest alpha"):
-        fit_banded(ks, y[:N], [1e3, 1e4], n_iter=5)
+        fit_banded(ks, y[:N], [1e3, 1e4], gammas=dirichlet_gammas(3, 5))

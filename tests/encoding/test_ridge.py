@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge, RidgeCV
 from sklearn.model_selection import KFold
 
 from bltvs_neuro.encoding.solvers.backend import Backend
-from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning, PrecisionWarning, fit_ridge
+from bltvs_neuro.encoding.solvers.ridge import GridEdgeWarning, PrecisionWarning, RidgeSearch, fit_ridge
 from bltvs_neuro.encoding.solvers.spectrum import Spectrum, feature_spectrum, gram_spectrum
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.features.grams import centre_cross, centre_train, gram
@@ -32,7 +32,8 @@ def predict(x: np.ndarray, y: np.ndarray, x_test: np.ndarray, alphas, *, gram_fi
     train, test = np.arange(n), np.arange(n, n + len(x_test))
     spectrum = gram_spectrum(centre_train(k, train)) if gram_first else feature_spectrum(x)
     options = {"dtype": "float64", "on_edge": "ignore", **options}
-    fit = fit_ridge(spectrum, y, alphas, readouts={"p": centre_cross(k, test, train) @ spectrum.vectors}, **options)
+    readouts = {"p": centre_cross(k, test, train) @ spectrum.vectors}
+    fit = fit_ridge(spectrum, y, alphas, RidgeSearch(**options), readouts=readouts)
     return fit.outputs["p"] + fit.mean, fit
 
 
@@ -54,7 +55,11 @@ def test_dual_equals_primal_and_gives_the_weights() -> None:
     np.testing.assert_array_equal(fit.alpha, fit_p.alpha)
     spectrum = feature_spectrum(x)
     weights = fit_ridge(
-        spectrum, y, [3.0], readouts={"w": spectrum.coefficients(), "dual": spectrum.vectors}, dtype="float64"
+        spectrum,
+        y,
+        [3.0],
+        RidgeSearch(dtype="float64"),
+        readouts={"w": spectrum.coefficients(), "dual": spectrum.vectors},
     ).outputs
     np.testing.assert_allclose(weights["w"], Ridge(3.0).fit(x, y).coef_.T, rtol=0, atol=1e-13)
     with pytest.raises(SpecError, match="made from a Gram"):
@@ -159,12 +164,8 @@ def test_torch_takes_the_same_path(by, n: int, p: int) -> None:
         spectrum,
         y,
         GRID,
-        by=by,
-        folds=blocks_of(n),
+        RidgeSearch(by, blocks_of(n), dtype="float64", backend=backend, on_edge="ignore"),
         readouts={"p": cross},
-        dtype="float64",
-        backend=backend,
-        on_edge="ignore",
     )
     np.testing.assert_allclose(fit.outputs["p"] + fit.mean, mine, rtol=0, atol=1e-10)
 
@@ -219,7 +220,7 @@ def test_float32_that_is_not_enough_warns() -> None:
     with pytest.warns(PrecisionWarning, match="use dtype='float64'"):
         fit = fit_ridge(spectrum, x[:, :1], [1e-9], **options)
     assert fit.discrepancy > 1e-3
-    assert np.isnan(fit_ridge(spectrum, x[:, :1], [1e-9], dtype="float64", **options).discrepancy)
+    assert np.isnan(fit_ridge(spectrum, x[:, :1], [1e-9], RidgeSearch(dtype="float64"), **options).discrepancy)
 
 
 def test_bad_arguments_say_what_is_wrong() -> None:

@@ -14,27 +14,15 @@ doi:10.1016/j.neuroimage.2022.119728
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 
 from ...errors import SpecError
-from ...options import Dtype
-from .backend import Array, Backend
-from .ridge import (
-    DEFAULT_BATCH_BYTES,
-    By,
-    Edges,
-    OnEdge,
-    batches,
-    check_alphas,
-    count_edges,
-    fit_ridge,
-    warn_edges,
-)
+from .backend import Array
+from .ridge import Edges, RidgeSearch, batches, check_alphas, count_edges, fit_ridge, warn_edges
 from .spectrum import Spectrum, gram_spectrum
-
-_NUMPY = Backend()
 
 
 class BandedFit(NamedTuple):
@@ -109,17 +97,9 @@ def fit_banded(
     grams: Sequence[np.ndarray],
     targets: np.ndarray,
     alphas: Sequence[float] | np.ndarray,
+    search: RidgeSearch = RidgeSearch(),
     *,
-    gammas: np.ndarray | None = None,
-    n_iter: int = 100,
-    seed: int = 0,
-    by: By = "gcv",
-    folds: Sequence[np.ndarray] | None = None,
-    window: int | None = 1,
-    dtype: Dtype = "float32",
-    batch_bytes: int = DEFAULT_BATCH_BYTES,
-    on_edge: OnEdge = "warn",
-    backend: Backend = _NUMPY,
+    gammas: np.ndarray,
 ) -> BandedFit:
     """Choose shares and alpha of every target by random search.
 
@@ -129,11 +109,9 @@ def fit_banded(
         One Gram of the training rows per band.
     targets : array of shape (n, t)
     alphas : sequence of positive floats, ascending
-    gammas : array of shape (candidates, g), optional
-        Shares to try; default :func:`dirichlet_gammas` with ``n_iter`` and ``seed``.
-    by, folds, window, dtype, batch_bytes, on_edge, backend
-        As :func:`bltvs_neuro.encoding.solvers.ridge.fit_ridge` takes them. For rows that repeat a stimulus use ``"kfold"`` with
-        blocks that keep them together: GCV and leave-one-out take rows as independent.
+    search : RidgeSearch
+    gammas : array of shape (candidates, g)
+        Shares to try, such as :func:`dirichlet_gammas`.
 
     Returns
     -------
@@ -147,14 +125,15 @@ def fit_banded(
     grid = check_alphas(alphas)
     if not len(grams) or any(k.shape != grams[0].shape for k in grams):
         raise SpecError(f"bands need Grams of one shape; got {[k.shape for k in grams]}")
-    shares = dirichlet_gammas(len(grams), n_iter, seed=seed) if gammas is None else np.asarray(gammas, np.float64)
+    shares = np.asarray(gammas, np.float64)
     valid = shares.ndim == 2 and shares.shape[1] == len(grams) and (shares >= 0).all()
     if not valid or not np.allclose(shares.sum(axis=1), 1):
         raise SpecError(f"gammas have shape (candidates, {len(grams)}), are not negative and sum to one in each row")
     n, t = targets.shape
+    quiet = replace(search, on_edge="ignore")
     loss = np.full(t, np.inf)
     chosen, position = np.zeros(t, np.intp), np.zeros(t, np.intp)
-    dual = np.zeros((n, t), dtype)
+    dual = np.zeros((n, t), search.dtype)
     mean = np.zeros(t)
     total = np.empty(grams[0].shape)
     values = np.zeros(0)
@@ -163,36 +142,26 @@ def fit_banded(
         for weight, k in zip(share, grams, strict=True):
             if weight:
                 total += weight * k
-        spectrum = gram_spectrum(total, backend)
-        fit = fit_ridge(
-            spectrum,
-            targets,
-            grid,
-            by=by,
-            folds=folds,
-            window=window,
-            dtype=dtype,
-            batch_bytes=batch_bytes,
-            on_edge="ignore",
-            backend=backend,
-        )
+        spectrum = gram_spectrum(total, search.backend)
+        fit = fit_ridge(spectrum, targets, grid, quiet)
         mean = fit.mean
         better = np.flatnonzero(fit.loss < loss)
         loss[better], chosen[better], position[better] = fit.loss[better], i, fit.position[better]
         # a target improves a handful of times in a hundred candidates: cheaper than decomposing the winners again
-        for columns in batches(n, len(better), batch_bytes):
+        for columns in batches(n, len(better), search.batch_bytes):
             some = better[columns]
-            dual[:, some] = _dual(spectrum, targets[:, some], mean[some], grid[fit.position[some]], dtype, backend)
+            dual[:, some] = _dual(spectrum, targets[:, some], mean[some], grid[fit.position[some]], search)
         values = spectrum.values if spectrum.values.sum() > values.sum() else values
     edges = count_edges(position, grid, values)
-    if on_edge == "warn":
+    if search.on_edge == "warn":
         warn_edges(edges, f"{t} targets", f"alpha ({grid[0]:.3g})", f"alpha ({grid[-1]:.3g})")
     return BandedFit(shares[chosen].T, grid[position], loss, mean, dual, edges)
 
 
 def _dual(
-    spectrum: Spectrum, targets: np.ndarray, mean: np.ndarray, alpha: np.ndarray, dtype: str, backend: Backend
+    spectrum: Spectrum, targets: np.ndarray, mean: np.ndarray, alpha: np.ndarray, search: RidgeSearch
 ) -> np.ndarray:
+    backend, dtype = search.backend, search.dtype
     vectors: Array = backend.array(spectrum.vectors, dtype)
     z = vectors.T @ backend.array(targets - mean, dtype)
     z *= backend.array(1 / (spectrum.values[:, None] + alpha), dtype)

@@ -16,11 +16,11 @@ import numpy as np
 from ...errors import SpecError, argument, unknown
 from ...options import Run
 from .backend import Backend
-from .banded import fit_banded, fit_banded_hyper_gradient
+from .banded import dirichlet_gammas, fit_banded, fit_banded_hyper_gradient
 from .linear import Linear, make_blocks
 from .ols import fit_ols
 from .pls import fit_pls
-from .ridge import By, OnEdge, check_alphas, fit_ridge
+from .ridge import By, OnEdge, RidgeSearch, check_alphas, fit_ridge
 from .spectrum import feature_spectrum
 
 Choose = Literal["auto", "gcv", "loo", "kfold"]
@@ -122,10 +122,8 @@ class Ridge(Solver):
         primal = spectrum.loadings is not None
         readout = backend.array(spectrum.coefficients(), "float64") if primal else spectrum.vectors
         grid = relative(self.alphas, float(spectrum.values.sum()) / spectrum.n_rows)
-        fit = fit_ridge(
-            spectrum, targets, grid, by=by, window=self.window, folds=blocks, readouts={"out": readout},
-            dtype=run.dtype, on_edge=self.on_edge, backend=backend,
-        )  # fmt: skip
+        search = RidgeSearch(by, blocks, self.window, self.on_edge, run.dtype, backend=backend)
+        fit = fit_ridge(spectrum, targets, grid, search, readouts={"out": readout})
         self.alpha_, self.loss_ = fit.alpha, fit.loss
         out = fit.outputs["out"].astype(np.float64)
         if primal:
@@ -198,11 +196,9 @@ class BandedRidge(Ridge):
                 raise SpecError(f"the hyper-gradient search chooses by k-fold: pass {argument('by', 'kfold')}")
             fit = fit_banded_hyper_gradient(grams, targets, folds=blocks, seed=run.seed)
         else:
-            fit = fit_banded(
-                grams, targets, relative(self.alphas, 1.0), n_iter=max(self.candidates, len(grams) + 1), seed=run.seed,
-                by=by, window=self.window, folds=blocks, dtype=run.dtype, on_edge=self.on_edge,
-                backend=Backend(run.device),
-            )  # fmt: skip
+            search = RidgeSearch(by, blocks, self.window, self.on_edge, run.dtype, backend=Backend(run.device))
+            gammas = dirichlet_gammas(len(grams), max(self.candidates, len(grams) + 1), seed=run.seed)
+            fit = fit_banded(grams, targets, relative(self.alphas, 1.0), search, gammas=gammas)
         self.gammas_, self.alpha_, self.loss_ = fit.gammas, fit.alpha, fit.loss
         self.dual_, self.rows_ = fit.dual.astype(np.float64), rows
         self.band_weights_ = fit.gammas / scales[:, None]

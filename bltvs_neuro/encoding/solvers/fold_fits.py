@@ -14,11 +14,11 @@ from ...features.grams import centre_both, centre_cross, centre_train
 from ...options import Dtype
 from ..scores.score import Truth, split_r2
 from .backend import Backend
-from .banded import fit_banded, fit_banded_hyper_gradient
+from .banded import dirichlet_gammas, fit_banded, fit_banded_hyper_gradient
 from .estimators import OLS, PLS, BandedRidge, Ridge, Solver, relative
 from .ols import fit_ols
 from .pls import fit_pls
-from .ridge import By, Edges, RidgeFit, fit_ridge
+from .ridge import By, Edges, RidgeFit, RidgeSearch, fit_ridge
 from .spectrum import Spectrum, feature_spectrum, gram_spectrum
 
 FLOAT32_MARGIN = 100.0
@@ -38,12 +38,9 @@ class Settings:
     batch_bytes: int
     backend: Backend
 
-    def searched(self, blocks: list[np.ndarray] | None) -> dict[str, Any]:
+    def searched(self, blocks: list[np.ndarray] | None) -> RidgeSearch:
         """What every ridge is given."""
-        return {
-            "by": self.by, "window": self.solver.window, "folds": blocks, "dtype": self.dtype,
-            "batch_bytes": self.batch_bytes, "on_edge": "ignore", "backend": self.backend,
-        }  # fmt: skip
+        return RidgeSearch(self.by, blocks, self.solver.window, "ignore", self.dtype, self.batch_bytes, self.backend)
 
 
 class RoughGram:
@@ -209,9 +206,8 @@ def _fit_ridge(
     settings: Settings,
     grid: np.ndarray,
 ) -> RidgeFit:
-    return fit_ridge(
-        spectrum, targets.train, grid, readouts={"prediction": readout}, mean=targets.mean, **settings.searched(blocks)
-    )
+    search = settings.searched(blocks)
+    return fit_ridge(spectrum, targets.train, grid, search, readouts={"prediction": readout}, mean=targets.mean)
 
 
 def _ridge_outcome(fit: RidgeFit) -> Outcome:
@@ -235,10 +231,8 @@ def fit_bands(
     if solver.search == "hyper_gradient":
         assert blocks is not None  # the plan sees to it
         return fit_banded_hyper_gradient(grams, targets, folds=blocks, seed=settings.seed)
-    return fit_banded(
-        grams, targets, relative(solver.alphas, 1.0), n_iter=max(solver.candidates, len(grams) + 1), seed=settings.seed,
-        **settings.searched(blocks),
-    )  # fmt: skip
+    gammas = dirichlet_gammas(len(grams), max(solver.candidates, len(grams) + 1), seed=settings.seed)
+    return fit_banded(grams, targets, relative(solver.alphas, 1.0), settings.searched(blocks), gammas=gammas)
 
 
 def _pls(

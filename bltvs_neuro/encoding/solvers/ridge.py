@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
@@ -21,7 +22,6 @@ from .spectrum import Spectrum
 By = Literal["gcv", "loo", "kfold"]
 OnEdge = Literal["warn", "ignore"]
 DEFAULT_BATCH_BYTES = 32 * 2**20
-_NUMPY = Backend()
 
 
 class GridEdgeWarning(UserWarning):
@@ -58,20 +58,52 @@ class RidgeFit(NamedTuple):
     """Largest difference from float64 over the targets checked, relative to the output's size; NaN when not checked."""
 
 
+@dataclass(frozen=True)
+class RidgeSearch:
+    """How the penalties of many targets are searched, and in which arithmetic.
+
+    Attributes
+    ----------
+    by : {"gcv", "loo", "kfold"}
+        How alpha is chosen, within the rows of the fit. For rows that repeat a stimulus use ``"kfold"`` with blocks that
+        keep them together: GCV and leave-one-out take rows as independent.
+    folds : sequence of arrays of row positions
+        Held-out blocks for ``"kfold"``; each row in exactly one. The loss is the mean over blocks of the mean squared
+        error of the block. Blocks must respect repeats or runs (see :mod:`bltvs_neuro.features.folds`).
+    window : int or None
+        How many alphas to each side of the GCV optimum are tried first by ``"loo"`` and ``"kfold"``; None tries all.
+    on_edge : {"warn", "ignore"}
+        Whether a :class:`GridEdgeWarning` is given.
+    dtype : {"float32", "float64"}
+        Of the products with targets; that of the decomposition is the spectrum's. In float32, up to 8 targets are checked
+        against float64 and a :class:`PrecisionWarning` says so when they differ by more than 1e-3; not where the spectrum
+        itself is float32.
+    batch_bytes : int
+        Bounds the work space; targets are taken in batches.
+    backend : Backend
+    """
+
+    by: By = "gcv"
+    folds: Sequence[np.ndarray] | None = None
+    window: int | None = 1
+    on_edge: OnEdge = "warn"
+    dtype: Dtype = "float32"
+    batch_bytes: int = DEFAULT_BATCH_BYTES
+    backend: Backend = field(default_factory=Backend)
+
+    def __post_init__(self) -> None:
+        if self.by not in get_args(By):
+            raise unknown("way to choose alpha", self.by, get_args(By))
+
+
 def fit_ridge(
     spectrum: Spectrum,
     targets: np.ndarray,
     alphas: Sequence[float] | np.ndarray,
+    search: RidgeSearch = RidgeSearch(),
     *,
-    by: By = "gcv",
-    folds: Sequence[np.ndarray] | None = None,
     readouts: Mapping[str, Array] | None = None,
-    window: int | None = 1,
-    dtype: Dtype = "float32",
-    batch_bytes: int = DEFAULT_BATCH_BYTES,
-    on_edge: OnEdge = "warn",
     mean: np.ndarray | None = None,
-    backend: Backend = _NUMPY,
 ) -> RidgeFit:
     """Fit a ridge with an intercept to every target, each with its own alpha.
 
@@ -82,27 +114,12 @@ def fit_ridge(
     targets : array of shape (n, t)
     alphas : sequence of positive floats, ascending
         A single alpha is used as it is.
-    by : {"gcv", "loo", "kfold"}
-        How alpha is chosen, within these rows.
-    folds : sequence of arrays of row positions
-        Held-out blocks for ``"kfold"``; each row in exactly one. The loss is the mean over blocks of the mean squared
-        error of the block. Blocks must respect repeats or runs (see :mod:`bltvs_neuro.features.folds`).
+    search : RidgeSearch
     readouts : mapping of name to array of shape (m, r)
         What to return: ``outputs[name] = readout @ (U'y / (s + alpha))``. ``spectrum.vectors`` gives the dual
         coefficients, ``cross @ spectrum.vectors`` predictions for a cross-Gram, ``spectrum.coefficients()`` weights.
-    window : int or None
-        How many alphas to each side of the GCV optimum are tried first by ``"loo"`` and ``"kfold"``; None tries all.
-    dtype : {"float32", "float64"}
-        Of the products with targets; that of the decomposition is the spectrum's. In float32, up to 8 targets are checked
-        against float64 and a :class:`PrecisionWarning` says so when they differ by more than 1e-3; not where the spectrum
-        itself is float32.
-    batch_bytes : int
-        Bounds the work space; targets are taken in batches.
-    on_edge : {"warn", "ignore"}
-        Whether a :class:`GridEdgeWarning` is given.
     mean : array of shape (t,), optional
         What was taken off ``targets`` when they are about their mean already; fits that share targets share that work.
-    backend : Backend
 
     Returns
     -------
@@ -115,10 +132,8 @@ def fit_ridge(
     DataError
         A target is NaN or infinite.
     """
-    grid = check_alphas(alphas)
+    grid, backend, dtype, by = check_alphas(alphas), search.backend, search.dtype, search.by
     n = spectrum.n_rows
-    if by not in get_args(By):
-        raise unknown("way to choose alpha", by, get_args(By))
     if targets.ndim != 2 or targets.shape[0] != n:
         raise SpecError(f"targets have shape (rows, targets) with {n} rows; got {targets.shape}")
     t = targets.shape[1]
@@ -128,13 +143,13 @@ def fit_ridge(
         for name, matrix in (readouts or {}).items()
     }
     weights, rest = residual_weights(spectrum, grid)
-    held = HeldOut(spectrum, weights, rest, check_blocks(folds, n), backend) if by == "kfold" else None
+    held = HeldOut(spectrum, weights, rest, check_blocks(search.folds, n), backend) if by == "kfold" else None
     denominators = loo_denominators(spectrum, weights, rest, backend) if by == "loo" else None
     out = {name: np.empty((m.shape[0], t), dtype) for name, m in named.items()}
     position = np.zeros(t, np.intp)
     loss, middle = np.empty(t), np.empty(t) if mean is None else np.asarray(mean, np.float64)
     table = backend.array(1 / (spectrum.values + grid[:, None]), dtype)  # (a, r)
-    for columns in batches(n, t, batch_bytes):
+    for columns in batches(n, t, search.batch_bytes):
         centred = targets[:, columns]
         if mean is None:
             centred, middle[columns] = about_mean(centred)
@@ -145,9 +160,9 @@ def fit_ridge(
         batch = Residuals(vectors, weights, rest, z, beyond, backend)
         criterion = gcv(batch)
         if len(grid) > 1 and held is not None:
-            criterion = windowed(criterion, kfold(batch, held, batch_bytes), window)
+            criterion = windowed(criterion, kfold(batch, held, search.batch_bytes), search.window)
         elif len(grid) > 1 and denominators is not None:
-            criterion = windowed(criterion, loo(batch, denominators), window)
+            criterion = windowed(criterion, loo(batch, denominators), search.window)
         best = np.nanargmin(criterion, axis=0) if len(grid) > 1 and by != "gcv" else criterion.argmin(axis=0)
         position[columns] = best
         loss[columns] = criterion[best, np.arange(len(best))]
@@ -157,7 +172,7 @@ def fit_ridge(
             for name, matrix in named.items():
                 out[name][:, columns] = backend.numpy(matrix @ z)
     edges = count_edges(position, grid, spectrum.values)
-    if on_edge == "warn":
+    if search.on_edge == "warn":
         warn_edges(edges, f"{t} targets", f"alpha ({grid[0]:.3g})", f"alpha ({grid[-1]:.3g})")
     # eigenvectors in float32 are the caller's to check, against the Gram
     checked = {} if "float32" in str(spectrum.vectors.dtype) else dict(readouts or {})

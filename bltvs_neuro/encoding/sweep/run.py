@@ -149,7 +149,6 @@ def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:
     """Coefficients on all rows, alpha chosen on all rows."""
     y, settings = plan.targets.values, plan.settings
     spectrum = decompose(inputs.of_all(), np.arange(len(y)), settings.backend)
-    fit = fit_ridge(
-        spectrum, y, grid_for(plan.solver, spectrum), readouts={"dual": spectrum.vectors}, **settings.searched(plan.all_blocks)
-    )  # fmt: skip
+    search = settings.searched(plan.all_blocks)
+    fit = fit_ridge(spectrum, y, grid_for(plan.solver, spectrum), search, readouts={"dual": spectrum.vectors})
     return {"dual": fit.outputs["dual"], "dual_alpha": fit.alpha}
