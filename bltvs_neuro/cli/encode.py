@@ -146,11 +146,11 @@ def encode(
     from ..encoding.fit import PARTITION_SOLVER, partition_spaces
     from ..encoding.outputs.files import check_encoding, write_encoding, write_generalisation, write_partition
     from ..encoding.scores.time import check_generalisation
-    from ..encoding.sweep.plan import check
+    from ..encoding.sweep.plan import Asked
     from ..store import open_store
 
     chosen, transformer = solver.made(), read_transform(transform, run.seed)
-    check(chosen, transformer, n_permutations, run)
+    Asked(chosen, cv, run, transformer, n_permutations)  # refused before any file is read
     roi = None if data.roi is None else "_".join(data.roi)
     folder = output.output or Path("_".join(filter(None, [store.stem, neural.name.split(".")[0], roi, "encoding"])))
     parts = folder / "parts"

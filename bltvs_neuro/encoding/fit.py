@@ -21,7 +21,7 @@ from .scores.ceiling import CeilingMethod, noise_ceiling
 from .solvers.estimators import BandedRidge, Over, Ridge, Solver
 from .sweep.finished_spaces import Parts
 from .sweep.partition import commonality
-from .sweep.plan import Plan, check, make_plan, make_spec
+from .sweep.plan import Asked, Plan, make_plan, make_spec
 from .sweep.run import run_spaces
 from .sweep.spaces import Member, Space, banded_spaces, choose_members, single_spaces, stimulus_ids, useless_spaces
 from .sweep.targets import Targets, prepare_targets
@@ -93,10 +93,10 @@ def fit_encoding(
     >>> fit["stream"].values.tolist(), fit["r"].dims, fit["r"].shape
     (['bu', 'td'], ('space', 'neuroid'), (2, 4))
     """
-    check(solver, transform, n_permutations, run)
+    asked = Asked(solver, cv, run, transform, n_permutations)
     members, left_out = choose_members(acts, sites)
     spaces = banded_spaces(members, solver.bands) if isinstance(solver, BandedRidge) else single_spaces(members)  # type: ignore[arg-type]
-    sweep = prepare(acts, responses, members, spaces, left_out, solver, cv, run, transform, n_permutations)
+    sweep = prepare(acts, responses, members, spaces, left_out, asked)
     limits = _ceiling(responses, ceiling, sweep.plan.targets, cv, sweep.ids)
     with run.limited():
         arrays = sweep.run(resume_path, run.cluster)
@@ -140,9 +140,9 @@ def partition_encoding(
     SpecError, DataError, StoreError
         As :func:`fit_encoding`.
     """
-    check(solver, None, 0, run)
+    asked = Asked(solver, cv, run)
     members, left_out, spaces = partition_spaces(acts, over, sites)
-    sweep = prepare(acts, responses, members, spaces, left_out, solver, cv, run)
+    sweep = prepare(acts, responses, members, spaces, left_out, asked)
     with run.limited():
         arrays = sweep.run(resume_path, run.cluster)
     grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
@@ -199,17 +199,13 @@ def prepare(
     members: Sequence[Member],
     spaces: Sequence[Space],
     left_out: Sequence[str],
-    solver: Solver,
-    cv: Folds,
-    run: Run,
-    transform: Any = None,
-    n_permutations: int = 0,
+    asked: Asked,
 ) -> Sweep:
     """Match responses and store, and plan the sweep over ``spaces``."""
     ids = stimulus_ids(acts, members)
-    targets = prepare_targets(responses, ids, cv)
-    plan = make_plan(targets, spaces, solver, cv, run, transform, n_permutations)
-    spec = make_spec(plan, spaces, acts, cv)
+    targets = prepare_targets(responses, ids, asked.cv)
+    plan = make_plan(targets, spaces, asked)
+    spec = make_spec(plan, spaces, acts, asked.cv)
     return Sweep(acts, spaces, plan, spec, _attrs(responses, spec, targets, left_out), ids)
 
 

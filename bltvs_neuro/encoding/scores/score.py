@@ -34,9 +34,7 @@ def pearson(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
 def r2(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
     """Coefficient of determination of each target, against the mean of the rows scored.
 
-    Parameters
-    ----------
-    truth, prediction : arrays of shape (n, t)
+    Takes what :func:`pearson` takes.
 
     Returns
     -------

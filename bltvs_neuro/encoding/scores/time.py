@@ -15,6 +15,7 @@ from ...schema import NEUROID, TIMESTEP
 from ..fit import prepare
 from ..result import SPACE, EncodingResult, Generalisation, spread
 from ..solvers.estimators import BandedRidge, Ridge, Solver
+from ..sweep.plan import Asked
 from ..sweep.run import predict_folds
 from ..sweep.spaces import Member, choose_members, single_spaces
 from .score import mean_of_finite
@@ -87,7 +88,7 @@ def temporal_generalisation(
     if isinstance(solver, BandedRidge):
         raise SpecError(f"a mapping of one site has one band; got solver {solver!r}")
     members, left_out = check_generalisation(acts, responses, site)
-    sweep = prepare(acts, responses, members, single_spaces(members), left_out, solver, cv, run)
+    sweep = prepare(acts, responses, members, single_spaces(members), left_out, Asked(solver, cv, run))
     plan, targets = sweep.plan, sweep.plan.targets
     n_neuroids, n_times = targets.shape
     total = np.zeros((n_neuroids, n_times, n_times))

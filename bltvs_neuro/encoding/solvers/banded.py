@@ -182,9 +182,8 @@ def fit_banded_hyper_gradient(
 
     Parameters
     ----------
-    grams : sequence of arrays of shape (n, n)
-        One centred Gram of the training rows per band.
-    targets : array of shape (n, t)
+    grams, targets
+        As :func:`fit_banded`.
     folds : sequence of arrays of row positions
         Held-out blocks; each row in exactly one.
     max_iter : int

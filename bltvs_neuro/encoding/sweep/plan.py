@@ -70,15 +70,37 @@ class Plan:
         return None if isinstance(self.transform, str) else self.transform
 
 
-def make_plan(
-    targets: Targets,
-    spaces: Sequence[Space],
-    solver: Solver,
-    cv: Folds,
-    run: Run,
-    transform: Any = None,
-    n_permutations: int = 0,
-) -> Plan:
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of a sweep; a SpecError for options that do not exist or do not go together."""
+
+    solver: Any
+    cv: Folds
+    run: Run
+    transform: Any = None
+    n_permutations: int = 0
+
+    def __post_init__(self) -> None:
+        solver, transform = self.solver, self.transform
+        if not isinstance(solver, Solver):
+            raise SpecError(
+                f"{argument('solver')} is one of {listed(kind.__name__ for kind in FITS)}(...); got {solver!r}"
+            )
+        solver.check()
+        Backend(self.run.device)
+        if isinstance(transform, str) and transform != "zscore":
+            raise unknown("transform", transform, ("zscore", "a scikit-learn transformer"))
+        if self.n_permutations < 0:
+            raise SpecError(f"{argument('n_permutations')} is at least 0; got {self.n_permutations}")
+        if transform is not None and getattr(solver, "keep_dual", False):
+            raise SpecError(f"{argument('keep_dual', True)} is for features without transform")
+        if transform is not None and not isinstance(transform, str) and isinstance(solver, BandedRidge):
+            raise SpecError(
+                f"a transformer goes with solvers of one band; {argument('transform', 'zscore')} with bands, too"
+            )
+
+
+def make_plan(targets: Targets, spaces: Sequence[Space], asked: Asked) -> Plan:
     """Check what is asked for against the targets and work out what all spaces share.
 
     Raises
@@ -88,8 +110,8 @@ def make_plan(
     DataError
         Fewer stimuli or groups than folds.
     """
-    check(solver, transform, n_permutations, run)
-    folds = group_folds(targets.groups, cv.folds, seed=run.seed, what="stimuli (or groups)")
+    solver, run, transform, n_permutations = asked.solver, asked.run, asked.transform, asked.n_permutations
+    folds = group_folds(targets.groups, asked.cv.folds, seed=run.seed, what="stimuli (or groups)")
     if n_permutations:
         fewest = min(len(np.unique(targets.groups[fold.test])) for fold in folds)
         if fewest < 2:
@@ -99,7 +121,7 @@ def make_plan(
     if by == "kfold":
         every = np.arange(len(targets.groups))
         *blocks, all_blocks = (
-            inner_blocks(targets.groups, rows, solver.inner_folds, seed=run.seed, what="training stimuli")  # type: ignore[attr-defined]
+            inner_blocks(targets.groups, rows, solver.inner_folds, seed=run.seed, what="training stimuli")
             for rows in (*(fold.train for fold in folds), every)
         )
     memory = run.bytes
@@ -110,24 +132,6 @@ def make_plan(
     settings = Settings(solver, by, run.dtype, run.seed, max(2**20, memory // 16), Backend(run.device))
     targets, scored = _scored(targets, folds)
     return Plan(targets, folds, blocks, all_blocks, settings, transform, n_permutations, memory, scored)
-
-
-def check(solver: Any, transform: Any, n_permutations: int, run: Run) -> None:
-    """Raise a SpecError for options that do not exist or do not go together."""
-    if not isinstance(solver, Solver):
-        raise SpecError(f"{argument('solver')} is one of {listed(kind.__name__ for kind in FITS)}(...); got {solver!r}")
-    solver.check()
-    Backend(run.device)
-    if isinstance(transform, str) and transform != "zscore":
-        raise unknown("transform", transform, ("zscore", "a scikit-learn transformer"))
-    if n_permutations < 0:
-        raise SpecError(f"{argument('n_permutations')} is at least 0; got {n_permutations}")
-    if transform is not None and getattr(solver, "keep_dual", False):
-        raise SpecError(f"{argument('keep_dual', True)} is for features without transform")
-    if transform is not None and not isinstance(transform, str) and isinstance(solver, BandedRidge):
-        raise SpecError(
-            f"a transformer goes with solvers of one band; {argument('transform', 'zscore')} with bands, too"
-        )
 
 
 def _by(solver: Any, targets: Targets) -> By:

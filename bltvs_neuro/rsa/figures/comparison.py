@@ -158,10 +158,8 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
 
     Parameters
     ----------
-    result : RsaResult
-        Its models carry area, stream and timestep.
-    stream : str or sequence of str, optional
-        Streams to draw; all by default.
+    result, stream
+        As :func:`plot_time_course`.
     alpha : float
         Dots: corrected p against zero at most this. A frame marks the best cell of each roi. Empty cells: the site is not
         active at this timestep.

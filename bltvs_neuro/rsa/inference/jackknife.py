@@ -63,14 +63,8 @@ def jackknife_rsa(models: Array, data: Array, similarity: str, *, over: Over = "
 
     Parameters
     ----------
-    models : array (n_models, n_pairs)
-        Condensed RDMs without NaN, pair for pair as ``data``.
-    data : array (n_subjects, n_pairs)
-        One RDM per subject, without NaN.
-    similarity : str
-        A name in the table.
-    over : {"both", "stimuli", "subjects"}
-        What scores generalise to.
+    models, data, similarity, over
+        As :func:`bltvs_neuro.rsa.bootstrap_rsa`.
 
     Returns
     -------
