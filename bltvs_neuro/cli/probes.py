@@ -79,7 +79,7 @@ def decode(
         table.add_column(column, justify="left" if column == "site" else "right")
     for site, part in course.groupby("site", sort=False):
         cells = {
-            int(row["timestep"]): f"{row['accuracy']:.3f}" + ("*" if row["p"] < 0.05 else "")
+            int(row["timestep"]): f"{row['accuracy']:.3f}" + ("*" if row["p_corrected"] <= 0.05 else "")
             for row in part.to_dict("records")
         }
         table.add_row(str(site), *(cells.get(int(t), "-") for t in timesteps))
@@ -87,7 +87,7 @@ def decode(
     if result.provenance["store"].get("weights") == "untrained":
         err.print("[yellow]the weights are untrained: this is what a random network lets decode[/]")
     if n_permutations:
-        out.print(f"* p < 0.05, {n_permutations} permutations, not corrected for the number of sites and timesteps")
+        out.print(f"* p <= 0.05 over all sites and timesteps together, {n_permutations} permutations")
     for written in filter(None, (path, figure, matrices)):
         out.print(f"wrote {written}", highlight=False, soft_wrap=True)
 

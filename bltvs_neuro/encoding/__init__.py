@@ -17,7 +17,7 @@ from .scores.ceiling import (
     normalise_r2,
     spearman_brown,
 )
-from .scores.score import pearson, permutation_test, r2, split_r2
+from .scores.score import pearson, r2, split_r2
 from .scores.time import score_matrix, temporal_generalisation
 from .solvers.estimators import OLS, PLS, SOLVERS, BandedRidge, Ridge
 from .solvers.ridge import GridEdgeWarning, PrecisionWarning
@@ -50,7 +50,6 @@ __all__ = [
     "normalise_r2",
     "partition_encoding",
     "pearson",
-    "permutation_test",
     "plot_best",
     "plot_best_timestep",
     "plot_map",

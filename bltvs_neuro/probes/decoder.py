@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -82,7 +83,8 @@ def decode(
         Inverse of the penalty, for features that are centred and scaled together (by one factor) over the training
         stimuli to a variance of 1 for each dimension that these span.
     n_permutations : int
-        Shuffles of the labels among the groups, for p values of each site and timestep; 0 gives none. Costs as many fits.
+        Shuffles of the labels among the groups, each with folds of its own, for p values of each site and timestep and
+        corrected for all of them (largest accuracy of each shuffle); 0 gives none. Each takes as many fits.
     seed : int
         Seed of folds and permutations.
 
@@ -138,18 +140,19 @@ def decode(
         )  # fmt: skip
     rng = np.random.default_rng(seed)
     shuffles = [_shuffled(y, group, rng) for _ in range(n_permutations)]
+    # folds are stratified by labels: those of the data would be no chance folds of others
+    splits = [_folds_of(now, group, folds, rng, classes.tolist()) for now in shuffles]
 
     steps = sorted({int(t) for name in names for t in store[name][TIMESTEP].values})
     shape = (len(names), len(steps), len(steps))
     accuracy, spread = np.full(shape, np.nan), np.full((*shape, folds), np.nan)
-    p = np.full(shape[:2], np.nan)
+    null = np.full((n_permutations, *shape[:2]), np.nan)
     for at, name in enumerate(names):
         data = store[name]
         active = list(chosen[name])
         products, n = _time_gram(data, active, name), len(y)
         where = [steps.index(t) for t in active]
         hits = np.zeros((len(active), len(active), n), dtype=bool)
-        null = np.zeros((n_permutations, len(active), n), dtype=bool)
         for i in range(len(active)):
             for fold in split:
                 train, tests = i * n + fold.train, [k * n + fold.test for k in range(len(active))]
@@ -158,24 +161,25 @@ def decode(
                 fitted = CLASSIFIERS[classifier](strength).fit(coordinates, y[fold.train])
                 for k, rows in enumerate(projected):
                     hits[i, k, fold.test] = fitted.predict(rows) == y[fold.test]
-                for number, labels_now in enumerate(shuffles):
-                    if len(np.unique(labels_now[fold.train])) > 1:
-                        other = CLASSIFIERS[classifier](strength).fit(coordinates, labels_now[fold.train])
-                        null[number, i, fold.test] = other.predict(projected[i]) == labels_now[fold.test]
+            for number, (now, split_now) in enumerate(zip(shuffles, splits, strict=True)):
+                right = np.zeros(n, dtype=bool)
+                for fold in split_now:
+                    coordinates, project = _span(products, i * n + fold.train)
+                    other = CLASSIFIERS[classifier](strength).fit(coordinates, now[fold.train])
+                    right[fold.test] = other.predict(project(i * n + fold.test)) == now[fold.test]
+                null[number, at, where[i]] = balanced(right, now)
         accuracy[np.ix_([at], where, where)] = balanced(hits, y)
         for number, fold in enumerate(split):
             if number not in lacking:
                 spread[at, np.array(where)[:, None], where, number] = balanced(hits[..., fold.test], y[fold.test])
-        if n_permutations:
-            reached = np.stack([balanced(row, labels_now) for row, labels_now in zip(null, shuffles, strict=True)])
-            diagonal = accuracy[at, where, where]
-            p[at, where] = (1 + (reached >= diagonal - 1e-12).sum(axis=0)) / (1 + n_permutations)
+    p, corrected = _p_values(np.diagonal(accuracy, axis1=1, axis2=2), null)
     coords = {"site": list(names), "train_timestep": steps, "test_timestep": steps}
     table = xr.Dataset(
         {
             "accuracy": (("site", "train_timestep", "test_timestep"), accuracy),
             "fold_accuracy": (("site", "train_timestep", "test_timestep", "fold"), spread),
             "p": (("site", "train_timestep"), p),
+            "p_corrected": (("site", "train_timestep"), corrected),
             "chance": ((), 1 / len(classes)),
         },
         coords=coords,
@@ -244,6 +248,27 @@ def stratified_folds(
                 f"a fold's training stimuli lack {listed(missing)}: the groups are too large; use fewer folds"
             )
     return split
+
+
+def _folds_of(
+    y: np.ndarray, group: np.ndarray, n_folds: int, rng: np.random.Generator, names: Sequence[object]
+) -> list[Fold]:
+    """:func:`stratified_folds` of shuffled labels; where groups are so large that a fold lacks a label, others."""
+    for _ in range(99):
+        with suppress(DataError):
+            return stratified_folds(y, group, n_folds, seed=int(rng.integers(2**31)), names=names)
+    return stratified_folds(y, group, n_folds, seed=0, names=names)
+
+
+def _p_values(accuracy: np.ndarray, null: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """P of each site and timestep (sites, T), and over all of them by the largest accuracy of each shuffle; NaN without any."""
+    if not len(null):
+        return np.full(accuracy.shape, np.nan), np.full(accuracy.shape, np.nan)
+    least = accuracy - 1e-12
+    null = np.where(np.isnan(null), -np.inf, null)
+    reached = [(null >= least).sum(axis=0), (null.max(axis=(1, 2))[:, None, None] >= least).sum(axis=0)]
+    single, corrected = (np.where(np.isnan(accuracy), np.nan, (1 + count) / (1 + len(null))) for count in reached)
+    return single, corrected
 
 
 def _span(products: np.ndarray, train: np.ndarray) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:

@@ -24,7 +24,8 @@ class Decoding(Result):
     ----------
     dataset : xarray.Dataset
         ``accuracy`` (site, train_timestep, test_timestep), balanced; ``fold_accuracy`` with a dimension fold; ``p``
-        (site, train_timestep) of a permutation test at the training timestep, NaN if there was none; ``chance``.
+        (site, train_timestep) of a permutation test at the training timestep and ``p_corrected`` over all sites and
+        timesteps, NaN if there was none; ``chance``.
     """
 
     kind = "decoding"
@@ -40,7 +41,8 @@ class Decoding(Result):
         Returns
         -------
         pandas.DataFrame
-            Columns site, timestep, accuracy, sem (standard error over folds, NaN for fewer than two), p; active timesteps only.
+            Columns site, timestep, accuracy, sem (standard error over folds, NaN for fewer than two), p, p_corrected; active
+            timesteps only.
         """
         rows = []
         for site in self.dataset["site"].values:
@@ -50,14 +52,17 @@ class Decoding(Result):
                     folds = here["fold_accuracy"].values
                     folds = folds[np.isfinite(folds)]
                     sem = float(folds.std(ddof=1) / np.sqrt(len(folds))) if len(folds) > 1 else float("nan")
-                    rows.append((str(site), int(t), float(here["accuracy"]), sem, float(here["p"])))
-        return pd.DataFrame(rows, columns=["site", "timestep", "accuracy", "sem", "p"])
+                    rows.append(
+                        (str(site), int(t), float(here["accuracy"]), sem, float(here["p"]), float(here["p_corrected"]))
+                    )
+        return pd.DataFrame(rows, columns=["site", "timestep", "accuracy", "sem", "p", "p_corrected"])
 
     def to_frame(self) -> pd.DataFrame:
-        """One row per site, training and test timestep; ``p`` where the two are the same."""
-        frame = self.dataset[["accuracy", "p", "chance"]].to_dataframe().dropna(subset=["accuracy"]).reset_index()
-        frame["p"] = frame["p"].where(frame["train_timestep"] == frame["test_timestep"])
-        return frame[["site", "train_timestep", "test_timestep", "accuracy", "p", "chance"]]
+        """One row per site, training and test timestep; p values where the two are the same."""
+        tests = ["p", "p_corrected"]
+        frame = self.dataset[["accuracy", *tests, "chance"]].to_dataframe().dropna(subset=["accuracy"]).reset_index()
+        frame[tests] = frame[tests].where(frame["train_timestep"] == frame["test_timestep"])
+        return frame[["site", "train_timestep", "test_timestep", "accuracy", *tests, "chance"]]
 
     def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write :meth:`to_frame` below a comment line with the provenance (``read_csv(comment="#")``)."""

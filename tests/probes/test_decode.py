@@ -200,14 +200,17 @@ def test_errors(options, error, message):
 def test_p_counts_permutations_that_reach_the_accuracy_and_the_labels_themselves():
     """Against scikit-learn on the features: p is one plus the permutations that reach the accuracy, over all plus one."""
     values, table, y = made(n=18, classes=2, steps=2, units=30, signal=0.15)
-    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=3, classifier="ridge", n_permutations=9, seed=5)
-    split = stratified_folds(y, np.arange(18), 3, seed=5, names=["c0", "c1"])
-    rng = np.random.default_rng(5)
+    result = decode(FakeStore({"V1/bu": values}, table), "label", folds=3, classifier="ridge", n_permutations=9, seed=7)
+    split = stratified_folds(y, np.arange(18), 3, seed=7, names=["c0", "c1"])
+    rng = np.random.default_rng(7)
     shuffles = [rng.permutation(y) for _ in range(9)]
+    names, rows = ["c0", "c1"], np.arange(18)
+    splits = [stratified_folds(now, rows, 3, seed=int(rng.integers(2**31)), names=names) for now in shuffles]
+    nulls = []
     for step in range(2):
         x = values.astype(np.float32)[:, step].astype(float)
 
-        def accuracy(labels: np.ndarray, x: np.ndarray = x) -> float:
+        def accuracy(labels: np.ndarray, split: list[Fold], x: np.ndarray = x) -> float:
             hits = np.zeros(18, dtype=bool)
             for fold in split:
                 centred = x - x[fold.train].mean(0)
@@ -216,8 +219,30 @@ def test_p_counts_permutations_that_reach_the_accuracy_and_the_labels_themselves
                 hits[fold.test] = fitted.predict(centred[fold.test] / scale) == labels[fold.test]
             return float(np.mean([hits[labels == label].mean() for label in (0, 1)]))
 
-        own, null = accuracy(y), np.array([accuracy(labels) for labels in shuffles])
+        own, null = accuracy(y, split), np.array([accuracy(*pair) for pair in zip(shuffles, splits, strict=True)])
+        nulls.append(null)
         assert result.dataset["accuracy"].values[0, step, step] == pytest.approx(own)
         reached = int((null > own - 1e-9).sum())
         assert 0 < reached < 9 and np.isclose(null, own).any()  # ties count, whatever their last digits
         assert result.dataset["p"].values[0, step] == pytest.approx((reached + 1) / 10)
+    largest = np.max(nulls, axis=0)
+    for step in range(2):
+        own = result.dataset["accuracy"].values[0, step, step]
+        corrected = (1 + (largest > own - 1e-9).sum()) / 10
+        assert result.dataset["p_corrected"].values[0, step] == pytest.approx(corrected)
+        assert corrected >= result.dataset["p"].values[0, step]
+
+
+@pytest.mark.slow
+def test_p_values_of_noise_have_their_size():
+    """Folds stratified by the labels of the data favour these over shuffled ones: .07 to .08 below .05 before."""
+    p = []
+    for seed in range(40):
+        rng = np.random.default_rng([7, seed])
+        table = pd.DataFrame({"label": np.repeat(["a", "b", "c"], 7)})
+        store = FakeStore({"V1/bu": rng.standard_normal((21, 12, 15))}, table)
+        found = decode(store, "label", folds=3, classifier="ridge", n_permutations=59, seed=seed)
+        p.append(found.dataset[["p", "p_corrected"]].to_array().values[:, 0])
+    single, corrected = (np.array(p)[:, i] <= 0.05 for i in (0, 1))
+    assert abs(single.mean() - 0.05) < 0.03  # 480 tests
+    assert corrected.any(axis=1).mean() <= 0.125  # 40 families: three standard errors above

@@ -7,12 +7,11 @@ large alpha: exactly -1).
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
-from ...errors import DataError, SpecError
+from ...errors import SpecError
 
 
 def pearson(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -128,125 +127,6 @@ def split_r2(truth: np.ndarray, parts: np.ndarray) -> np.ndarray:
     varies = _varies(truth, d)
     share = (about * (2 * d - total)).sum(axis=1) / np.where(varies, (d * d).sum(axis=0), 1)
     return np.where(varies, share, np.nan)
-
-
-class PermutationTest(NamedTuple):
-    """Is a target predicted better than with stimuli shuffled?"""
-
-    r: np.ndarray
-    """(t,) mean over the folds in which the truth varies."""
-    p_value: np.ndarray
-    """(t,) one-sided; NaN where r is."""
-    n_permutations: int
-
-
-def permutation_test(
-    truth: np.ndarray,
-    prediction: np.ndarray,
-    folds: Sequence[np.ndarray],
-    *,
-    groups: Sequence[object] | np.ndarray | None = None,
-    n_permutations: int = 1000,
-    seed: int = 0,
-) -> PermutationTest:
-    """Test cross-validated predictions by shuffling which stimulus they belong to, within each test fold.
-
-    Parameters
-    ----------
-    truth, prediction : arrays of shape (n, t)
-        Responses and their cross-validated predictions.
-    folds : sequence of arrays of row positions
-        The test rows of each fold.
-    groups : sequence of length n, optional
-        Rows that move together: repetitions of a stimulus, whose predictions are the same, or runs of equal length,
-        whose rows keep their order. Default: every row by itself.
-    n_permutations : int
-    seed : int
-
-    Returns
-    -------
-    PermutationTest
-        ``p = (1 + number of shuffles with at least this r) / (1 + n_permutations)``.
-
-    Raises
-    ------
-    DataError
-        Groups of a fold are neither of equal size nor of constant prediction, or a fold has fewer than 2.
-
-    References
-    ----------
-    Phipson & Smyth (2010), permutation p values are never zero, doi:10.2202/1544-6115.1585
-    """
-    _same_shape(truth, prediction)
-    labels = np.arange(len(truth)) if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].ravel()
-    rng = np.random.default_rng(seed)
-    prepared = [_shuffler(truth[test], prediction[test], labels[test]) for test in folds]
-    every = np.array([pearson(truth[test], prediction[test]) for test in folds])
-    observed = mean_over_folds(every)
-    count = np.zeros(truth.shape[1])
-    # a fold in which the truth is constant adds 0 to either side; ties with the observed order count
-    threshold = np.nan_to_num(every).mean(axis=0) - 1e-6
-    for _ in range(n_permutations):
-        total = sum((shuffle(rng) for shuffle in prepared), start=np.zeros(truth.shape[1]))
-        count += total / len(prepared) >= threshold
-    p = (1 + count) / (1 + n_permutations)
-    return PermutationTest(observed, np.where(np.isnan(observed), np.nan, p), n_permutations)
-
-
-def _shuffler(truth, prediction, labels):  # type: ignore[no-untyped-def]
-    """A function that gives r of one test fold under a random exchange of its groups."""
-    _, group, sizes = np.unique(labels, return_inverse=True, return_counts=True)
-    group = group.ravel()
-    k = len(sizes)
-    if k < 2:
-        raise DataError("a permutation needs at least 2 groups in every test fold: use fewer folds")
-    order = np.argsort(group, kind="stable")
-    first = order[np.concatenate([[0], np.cumsum(sizes)[:-1]])]
-    same = all(
-        np.allclose(prediction[order[group[order] == i]], prediction[first[i]]) for i in np.flatnonzero(sizes > 1)
-    )
-    if not same and len(set(sizes)) > 1:
-        raise DataError(
-            f"groups in a test fold have {sizes.min()} to {sizes.max()} rows and predictions that differ within them:"
-            " they cannot be exchanged; group by stimulus_id"
-        )
-    y = _unit(truth)
-
-    if same:
-        sums = np.zeros((k, y.shape[1]))
-        np.add.at(sums, group, y)
-        if len(set(sizes)) == 1:  # then the spread does not change with the order
-            unit, single = _unit(prediction[first]).astype(np.float32), (sums / np.sqrt(sizes[0])).astype(np.float32)
-
-            def shuffle_equal(rng: np.random.Generator) -> np.ndarray:
-                return np.einsum("ij,ij->j", single, unit[rng.permutation(k)])
-
-            return shuffle_equal
-        values, weight = np.asarray(prediction[first], np.float64), sizes[:, None]
-        n = sizes.sum()
-
-        def shuffle(rng: np.random.Generator) -> np.ndarray:
-            moved = values[rng.permutation(k)]
-            mean = (weight * moved).sum(axis=0) / n
-            spread = np.sqrt(np.maximum((weight * moved**2).sum(axis=0) - n * mean**2, 0))
-            return (sums * moved).sum(axis=0) / np.where(spread > 0, spread, 1)
-
-        return shuffle
-    blocks = order.reshape(k, -1)
-    x = _unit(prediction)
-
-    def shuffle_blocks(rng: np.random.Generator) -> np.ndarray:
-        moved = np.empty_like(x)
-        moved[blocks.ravel()] = x[blocks[rng.permutation(k)].ravel()]
-        return (y * moved).sum(axis=0)
-
-    return shuffle_blocks
-
-
-def _unit(values: np.ndarray) -> np.ndarray:
-    centred = _centre(values)
-    size = np.sqrt((centred**2).sum(axis=0))
-    return np.where(_varies(values, centred), centred / np.where(size > 0, size, 1), 0.0)
 
 
 def _centre(values: np.ndarray) -> np.ndarray:

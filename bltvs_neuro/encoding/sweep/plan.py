@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, SpecError, argument, listed, unknown
+from ...errors import SpecError, argument, listed, unknown
 from ...features.folds import Fold, Folds, group_folds, inner_blocks
 from ...features.grams import Scale
 from ...options import Run
@@ -18,6 +18,7 @@ from ..solvers.backend import Backend
 from ..solvers.estimators import BandedRidge, Choose, Solver
 from ..solvers.fold_fits import FITS, FoldTargets, Settings
 from ..solvers.ridge import By, about_mean
+from .orders import Orders
 from .spaces import Space
 from .targets import CONSTANT_IN_TEST, CONSTANT_IN_TRAINING, Targets
 
@@ -113,9 +114,7 @@ def make_plan(targets: Targets, spaces: Sequence[Space], asked: Asked) -> Plan:
     solver, run, transform, n_permutations = asked.solver, asked.run, asked.transform, asked.n_permutations
     folds = group_folds(targets.groups, asked.cv.folds, seed=run.seed, what="stimuli (or groups)")
     if n_permutations:
-        fewest = min(len(np.unique(targets.groups[fold.test])) for fold in folds)
-        if fewest < 2:
-            raise DataError("a permutation needs at least 2 groups in every test fold: use fewer folds")
+        Orders(targets.groups, run.seed)  # refused before anything is fitted
     by = _by(solver, targets)
     blocks = all_blocks = None
     if by == "kfold":

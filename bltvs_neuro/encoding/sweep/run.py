@@ -10,14 +10,16 @@ import numpy as np
 
 from ...cluster import Cluster, map_tasks
 from ...progress import Clock
-from ..scores.score import pearson_and_r2, permutation_test
+from ..scores.score import pearson_and_r2
 from ..solvers.estimators import RELATIVE_ALPHAS, BandedRidge
-from ..solvers.fold_fits import FITS, Outcome, decompose, grid_for
+from ..solvers.fold_fits import decompose, grid_for
 from ..solvers.ridge import Edges, fit_ridge, warn_edges
 from .finished_spaces import Parts
 from .inputs import Inputs, Source, load_inputs
+from .permutation import permutation_p_values
 from .plan import Plan
 from .simulated_null import simulate_without
+from .solve import outcomes
 from .spaces import Space
 
 
@@ -77,14 +79,6 @@ def _warn(arrays: Sequence[dict[str, np.ndarray]], plan: Plan) -> None:
     )
 
 
-def outcomes(inputs: Inputs, plan: Plan) -> Iterator[Outcome]:
-    """Fit and predict fold after fold."""
-    solve = FITS[type(plan.solver)]
-    for f, fold in enumerate(plan.folds):
-        blocks = None if plan.blocks is None else plan.blocks[f]
-        yield solve(inputs.of_fold(f, plan), fold, plan.targets_of(f), blocks, plan.settings)
-
-
 def predict_folds(acts: Mapping[str, Any], space: Space, plan: Plan) -> Iterator[np.ndarray]:
     """Predictions of the test rows of each fold, (n_test, t)."""
     for outcome in outcomes(load_inputs(space, Source(acts, plan), plan), plan):
@@ -107,42 +101,26 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
         simulated = dataclasses.replace(plan, targets=plan.targets._replace(values=values))
         both, without = (_fit_space(some, source, simulated) for some in (whole, rest))
         return {**both, "r2": both["r2"] - without["r2"]}
-    y, inputs = plan.targets.values, load_inputs(space, source, plan)
+    inputs = load_inputs(space, source, plan)
     bands = len(space.members)
-    t = y.shape[1]
+    t = plan.targets.values.shape[1]
     out: dict[str, np.ndarray] = {"n_features": inputs.sizes[:, 0], "n_constant": inputs.sizes[:, 1]}
     out["edges"] = np.zeros(2, np.int64)
     out |= {key: np.full((len(plan.folds), t), np.nan) for key in ("r", "r2", "alpha")}
     if isinstance(plan.solver, BandedRidge):
         out |= {key: np.full((len(plan.folds), bands, t), np.nan) for key in ("gamma", "share")}
-    keep = np.empty((len(y), t), np.float32) if plan.n_permutations else None
-    for f, (fold, outcome) in enumerate(zip(plan.folds, outcomes(inputs, plan), strict=True)):
+    for f, outcome in enumerate(outcomes(inputs, plan)):
         found = pearson_and_r2(plan.targets_of(f).truth, outcome.prediction)
         out["r"][f], out["r2"][f] = (np.where(plan.scored[f], values, np.nan) for values in found)
         out["edges"] += np.array(outcome.edges)
         for key, value in (("alpha", outcome.alpha), ("gamma", outcome.gammas), ("share", outcome.shares)):
             if value is not None:
                 out[key][f] = value if key != "share" else np.where(plan.scored[f], value, np.nan)
-        if keep is not None:
-            keep[fold.test] = outcome.prediction
-    if keep is not None:
-        out["p_value"] = _p_values(keep, plan)
+    if plan.n_permutations:
+        out["p_value"] = permutation_p_values(inputs, plan, out["r"])
     if getattr(plan.solver, "keep_dual", False):
         out |= _dual(inputs, plan)
     return out
-
-
-def _p_values(prediction: np.ndarray, plan: Plan) -> np.ndarray:
-    tests = [fold.test for fold in plan.folds]
-    options: dict[str, Any] = {
-        "groups": plan.targets.groups,
-        "n_permutations": plan.n_permutations,
-        "seed": plan.settings.seed,
-    }
-    cut = [slice(at, at + 1024) for at in range(0, prediction.shape[1], 1024)]
-    return np.concatenate(
-        [permutation_test(plan.targets.values[:, c], prediction[:, c], tests, **options).p_value for c in cut]
-    )
 
 
 def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:
