@@ -57,7 +57,7 @@ figure = result.plot_time_course()
 figure = result.plot_matrix()
 
 # %%
-columns = ["model", "score", "ci_low", "ci_high", "p_zero_corrected", "p_ceiling_corrected", "best_share"]
+columns = ["model", "score", "ci_low", "ci_high", "p_zero_corrected", "p_below_ceiling_corrected", "best_share"]
 print(result.to_frame().sort_values("score", ascending=False)[columns].head(10).to_string(index=False))
 
 # %%
@@ -74,5 +74,7 @@ reference = make_rdms(
     metric="various",
     name=[*(str(name) for name in models["name"].values), "mean behaviour"],
 )
-compared = bn.compare_rdms(reference, brain, similarity="rho-a", inference=bn.Inference(bootstrap=0))
+compared = bn.compare_rdms(
+    reference, brain, similarity="rho-a", inference=bn.Inference(bootstrap=0, variance="jackknife")
+)
 figure = compared.plot_models()

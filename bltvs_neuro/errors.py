@@ -63,6 +63,17 @@ def listed(items: Iterable[object], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
+def counted(n: int, what: str) -> str:
+    """Write a count with its noun.
+
+    Examples
+    --------
+    >>> counted(1, "subject"), counted(3, "subject")
+    ('1 subject', '3 subjects')
+    """
+    return f"{n} {what}" + "s" * (n != 1)
+
+
 def unknown(what: str, got: object, valid: Sequence[object]) -> SpecError:
     """Error for a value that is not among ``valid``, with the nearest valid name when there is one."""
     names = [str(name) for name in valid]

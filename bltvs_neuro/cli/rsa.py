@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from cyclopts import Parameter
 from rich.table import Table
 
-from ..errors import SpecError, argument, listed, unknown
+from ..errors import SpecError, argument, counted, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
@@ -256,7 +256,7 @@ def _over_time(
         written += save_time_matrix(
             matrix, tests, peaks, prefixes[name], options=options, formats=formats, overwrite=overwrite
         )
-        table = Table(title=f"{label}{similarity}, {matrix.values.sizes['subject']} subjects")
+        table = Table(title=f"{label}{similarity}, {counted(matrix.values.sizes['subject'], 'subject')}")
         for column in ("site", "peak (ms)", "interval (ms)", "similarity", "smallest cluster p"):
             table.add_column(column, justify="left" if column == "site" else "right")
         listed_rows: Any = peaks.itertuples()
@@ -279,23 +279,23 @@ def _show(result: RsaResult, most: int = 10) -> None:
         where = " ".join(str(first[k]) for k in ("roi", "time") if k in part)
         ceiling = f"ceiling {first.ceiling_lower:.3f} to {first.ceiling_upper:.3f}"
         table = Table(
-            title=f"{where or 'brain'}: {result.label}, {int(first.n_subjects)} subjects, "
+            title=f"{where or 'brain'}: {result.label}, {counted(int(first.n_subjects), 'subject')}, "
             + (ceiling if first.ceiling_lower == first.ceiling_lower else "no ceiling (one subject)"),
             caption=f"best {min(most, len(part))} of {len(part)}; p corrected over all ({correction}); "
-            "wins: share of bootstrap samples in which it is the best",
+            "best in: share of bootstrap samples in which it is the best of all",
         )
-        for column in ("model", "score", f"{100 * confidence:g} % interval", "p > 0", "p = ceiling", "wins"):
+        for column in ("model", "score", f"{100 * confidence:g} % interval", "p above 0", "p below ceiling", "best in"):
             table.add_column(column, justify="left" if column == "model" else "right")
         rows: Any = part.sort_values("score", ascending=False).head(most).itertuples()
         for row in rows:
             table.add_row(
                 row.model, _number(row.score, ".3f"), interval_text(row.ci_low, row.ci_high, ".3f"),
-                _number(row.p_zero_corrected, ".3g"), _number(row.p_ceiling_corrected, ".3g"),
+                _number(row.p_zero_corrected, ".3g"), _number(row.p_below_ceiling_corrected, ".3g"),
                 "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
             )  # fmt: skip
         out.print(table)
         for reason, models in part[part["reason"] != ""].groupby("reason", sort=False)["model"]:
-            out.print(f"no interval of {listed(models)}: {reason}", highlight=False, soft_wrap=True)
+            out.print(f"{listed(models)}: {reason}", highlight=False, soft_wrap=True)
     if frame["ci_cut"].any():
         out.print(
             f"{int(frame['ci_cut'].sum())} intervals end at the range of the similarity, -1 to 1",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -18,20 +18,16 @@ from ..neural.labelled import align_rdms, rdm_stimulus_ids
 from ..options import Run
 from ..results import Result
 from ..schema import RDM
-from ..stats import LEAST_DOF, adjust_p_values
+from ..stats import adjust_p_values
 from ..stats.multiple import Correction
 from ..versions import versions
 from .comparing.missing import Missing, drop_missing
-from .comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
-from .inference.bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
+from .comparing.similarity import SIMILARITIES, similarity_name
 from .inference.ceiling import average_rdms
-from .inference.jackknife import jackknife_rsa
-from .inference.limits import bounded_interval, reasons
 from .inference.options import Inference
-from .inference.tests import model_tests
-from .inference.variance import Over, Spread
 from .provenance import describe
 from .rdms.convert import as_rdms
+from .target import compare_target
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -101,6 +97,10 @@ def compare_rdms(
     [['V1', 'bu', 0]]
     """
     kind = similarity_name(similarity)
+    if SIMILARITIES[kind].family == "order" and inference.variance == "bootstrap":
+        log.warning("%s: a bootstrap of it takes hours; standard errors are those of the jackknife", kind)
+        inference = replace(inference, variance="jackknife")
+    inference.check_variance()
     models, brains = as_rdms(rdms), as_rdms(brain)
     inputs = {"models": describe(models), "brain": describe(brains)}
     models, brains = align_rdms(models, brains, on_mismatch=on_mismatch, names=("the models", "the neural data"))
@@ -109,7 +109,7 @@ def compare_rdms(
     targets = list(_targets(brains))
     with run.limited():
         tables = map_tasks(
-            _compare, targets, shared=(models.values, names, kind, inference, run.seed), cluster=run.cluster
+            compare_target, targets, shared=(models.values, names, kind, inference, run.seed), cluster=run.cluster
         )
     target_coords = [coords for coords, _ in targets]
     data = xr.concat(tables, dim="target", join="outer")
@@ -135,42 +135,6 @@ def compare_rdms(
     return RsaResult(data, provenance)
 
 
-def _compare(
-    target: tuple[dict[str, Any], xr.DataArray],
-    models: np.ndarray[Any, Any],
-    names: list[str],
-    kind: str,
-    inference: Inference,
-    seed: int,
-) -> xr.Dataset:
-    """Compare the models with the subjects of one roi and time."""
-    coords, subjects = target
-    over, bootstrap = inference.over, inference.bootstrap
-    chosen: Over = ("both" if len(subjects) > 1 else "stimuli") if over == "auto" else over
-    if over == "auto" and len(subjects) == 1:
-        log.warning("%s: one subject; inference is over stimuli only and there is no noise ceiling", coords or "data")
-    own = np.array([compare_vectors(v[None], v[None], kind)[0, 0] for v in subjects.values])
-    if np.isnan(own).any():
-        who = [str(s) for s in subjects["subject"].values[np.isnan(own)]]
-        raise DataError(
-            f"{_where(coords)}the RDM of subject {listed(who)} does not vary, so that no {kind} with it is defined; leave it out"
-        )
-    found: Spread
-    if inference.variance == "bootstrap":
-        found = bootstrap_rsa(models, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
-    else:
-        found = jackknife_rsa(models, subjects.values, kind, over=chosen)
-    undefined = np.flatnonzero(np.isnan(found.scores).any(axis=1))
-    if len(undefined):
-        log.warning("%s is undefined (NaN) for RDMs without variance: %s", kind, listed(names[i] for i in undefined))
-    share = _best_share(found, models, subjects.values, kind, bootstrap, seed)
-    return _table(found, share, names, [str(s) for s in subjects["subject"].values], inference, seed)
-
-
-def _where(coords: dict[str, Any]) -> str:
-    return f"{', '.join(f'{key} {value}' for key, value in coords.items())}: " if coords else ""
-
-
 def _model_names(models: xr.DataArray) -> list[str]:
     names = (
         [str(n) for n in models["name"].values]
@@ -194,56 +158,8 @@ def _targets(brain: xr.DataArray) -> Iterator[tuple[dict[str, Any], xr.DataArray
         yield dict(zip(keys, key, strict=True)), average_rdms(part, over=within)
 
 
-def _best_share(
-    found: Spread, models: np.ndarray[Any, Any], data: np.ndarray[Any, Any], kind: str, n_samples: int, seed: int
-) -> np.ndarray[Any, Any]:
-    if isinstance(found, Bootstrap):
-        return best_share(found.samples[found.over][:, : len(models)])
-    if n_samples == 0 or SIMILARITIES[kind].family == "order":
-        return np.full(len(models), np.nan)
-    return best_share(bootstrap_scores(models, data, kind, over=found.over, n_samples=n_samples, seed=seed))
-
-
-def _table(
-    found: Spread,
-    share: np.ndarray[Any, Any],
-    names: list[str],
-    subjects: list[str],
-    inference: Inference,
-    seed: int,
-) -> xr.Dataset:
-    se = np.sqrt(found.variance)
-    ceiling_se = np.where(found.ceiling_dof >= LEAST_DOF, np.sqrt(found.ceiling_variance), np.nan)
-    low, high, cut = bounded_interval(found.mean, se, found.dof, inference.confidence)
-    p = model_tests(found, inference.test, seed=seed)
-    return xr.Dataset(
-        {
-            "score": ("model", found.mean),
-            "se": ("model", se),
-            "ci_low": ("model", low),
-            "ci_high": ("model", high),
-            "ci_cut": ("model", cut),
-            "reason": ("model", np.array(reasons(found), dtype=np.str_)),
-            "p_zero": ("model", p.zero),
-            "p_ceiling": ("model", p.ceiling),
-            "p_pairwise": (("model", "model_b"), p.pairwise),
-            "score_subject": (("model", "subject"), found.scores),
-            "ceiling_lower": ((), found.ceiling.lower),
-            "ceiling_upper": ((), found.ceiling.upper),
-            "ceiling_lower_se": ((), ceiling_se[0]),
-            "ceiling_upper_se": ((), ceiling_se[1]),
-            "dof": ("model", found.dof),
-            "zero_dof": ("model", found.zero_dof),
-            "dof_pairwise": (("model", "model_b"), found.difference_dof),
-            "best_share": ("model", share),
-            "n_subjects": ((), len(subjects)),
-        },
-        coords={"model": names, "model_b": names, "subject": subjects},
-    )
-
-
 def _correct(data: xr.Dataset, method: Correction) -> xr.Dataset:
-    for name in ("p_zero", "p_ceiling"):
+    for name in ("p_zero", "p_below_ceiling"):
         data[f"{name}_corrected"] = (data[name].dims, adjust_p_values(data[name].values, method))
     pairs = data["p_pairwise"].transpose("target", "model", "model_b").values
     a, b = np.triu_indices(pairs.shape[1], 1)
@@ -289,23 +205,31 @@ class RsaResult(Result):
 
     def to_frame(self) -> pd.DataFrame:
         """One row per target and model, without the tests of pairs."""
-        narrow = self.dataset.drop_vars(["p_pairwise", "p_pairwise_corrected", "dof_pairwise", "score_subject"])
+        narrow = self.dataset.drop_vars(
+            [name for name, held in self.dataset.items() if {"model_b", "subject"} & set(held.dims)]
+        )
         narrow = narrow.drop_vars([d for d in ("model_b", "subject") if d in narrow.coords])
         frame = narrow.assign_coords(target=np.arange(narrow.sizes["target"])).to_dataframe().reset_index()
         first = [c for c in ("target", *TARGET_COORDS, "model", *MODEL_COORDS) if c in frame]
         return frame[first + [c for c in frame if c not in first]].sort_values(["target", "model"], kind="stable")
 
     def pairs_frame(self) -> pd.DataFrame:
-        """One row per target and pair of models: difference of scores and p values."""
-        rows = []
-        names = [str(n) for n in self.dataset["model"].values]
-        score = self.dataset["score"].transpose("target", "model").values
-        raw = self.dataset["p_pairwise"].transpose("target", "model", "model_b").values
-        corrected = self.dataset["p_pairwise_corrected"].transpose("target", "model", "model_b").values
-        for t in range(len(score)):
-            for a, b in zip(*np.triu_indices(len(names), 1), strict=True):
-                rows.append((t, names[a], names[b], score[t, a] - score[t, b], raw[t, a, b], corrected[t, a, b]))
-        return pd.DataFrame(rows, columns=["target", "model", "model_b", "difference", "p", "p_corrected"])
+        """One row per target and pair of models: difference of scores with its interval, and p values."""
+        names = self.dataset["model"].values.astype(str)
+        a, b = np.triu_indices(len(names), 1)
+        of = {
+            "difference": "difference", "ci_low": "difference_ci_low", "ci_high": "difference_ci_high", "p": "p_pairwise",
+            "p_corrected": "p_pairwise_corrected",
+        }  # fmt: skip
+        held = {new: self.dataset[old].transpose("target", "model", "model_b").values for new, old in of.items()}
+        return pd.concat(
+            [
+                pd.DataFrame(
+                    {"target": t, "model": names[a], "model_b": names[b]} | {k: v[t, a, b] for k, v in held.items()}
+                )
+                for t in range(self.dataset.sizes["target"])
+            ]
+        )
 
     def plot_time_course(self, **options: Any) -> Figure:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_time_course`."""

@@ -94,7 +94,7 @@ def test_the_command_gives_the_numbers_of_python_and_finds_the_true_site(store, 
 
 
 def test_choices_of_the_model_side(store, brain, tmp_path):
-    common = ["--neural", brain, "--bootstrap", 0, "--figures", "none"]
+    common = ["--neural", brain, "--bootstrap", 5, "--figures", "none"]
     done = bltvs("rsa", store, *common, "--combine", "mean", "--areas", "V4", "--streams", "bu", "-o", tmp_path / "m")
     assert done.exit_code == 0, done.stderr
     assert pd.read_csv(tmp_path / "m.csv")["model"].unique().tolist() == ["V4/bu"]
@@ -115,7 +115,7 @@ def test_responses_become_rdms_per_subject_and_roi(store, tmp_path):
     )
     file = to_netcdf(responses, tmp_path / "responses.nc")
     done = bltvs(
-        "rsa", store, "--neural", file, "--neural-metric", "crossnobis", "--folds-by", "run", "--bootstrap", 0,
+        "rsa", store, "--neural", file, "--neural-metric", "crossnobis", "--folds-by", "run", "--bootstrap", 5,
         "--figures", "none", "-o", tmp_path / "r",
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
@@ -210,10 +210,10 @@ def test_a_store_of_nsds_pictures_meets_nsds_responses(tmp_path):
     model = load_model("imagenet", weights="untrained", image_size=128)
     options = dict(sites="V1@0:2", reduce=pool(2), run=ExtractRun(workers=0, device="cpu"))
     extract(model, StimulusSet.from_hdf5(tmp_path / "nsd_stimuli.hdf5"), tmp_path / "brick.h5", **options)
-    done = bltvs("rsa", tmp_path / "brick.h5", "--neural", subject, "--bootstrap", 0, "-o", tmp_path / "out")
+    done = bltvs("rsa", tmp_path / "brick.h5", "--neural", subject, "--bootstrap", 5, "-o", tmp_path / "out")
     assert done.exit_code == 0, done.output
     root = layouts.write_nsd(tmp_path / "nsd", np.random.default_rng(1).standard_normal((N, 12)))
-    done = bltvs("rsa", tmp_path / "brick.h5", "--neural", root, "--subject", "2", "--session", "1", "--bootstrap", 0,
+    done = bltvs("rsa", tmp_path / "brick.h5", "--neural", root, "--subject", "2", "--session", "1", "--bootstrap", 5,
                  "-o", tmp_path / "nsd_out")  # fmt: skip
     assert done.exit_code == 0, done.output
     folder = subject / "training_split" / "training_images"
@@ -246,7 +246,7 @@ def bids(store, tmp_path):
 def test_runs_of_names_and_of_events_are_folds(store, bids, tmp_path, subject):
     done = bltvs(
         "rsa", store, "--neural", bids, "--subject", subject, "--neural-metric", "crossnobis", "--folds-by", "run",
-        "--option", f"labels={tmp_path / 'names.tsv'}", "--roi", "V1", "--bootstrap", 0, "-o", tmp_path / "out",
+        "--option", f"labels={tmp_path / 'names.tsv'}", "--roi", "V1", "--bootstrap", 5, "-o", tmp_path / "out",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
     done = bltvs("encode", store, "--neural", bids, "--subject", subject, "--repetitions", "single", "--groups",

@@ -69,7 +69,7 @@ def test_comparisons(client, acts, variance):
 def test_encoding(client, acts, responses, tmp_path):
     with bn.open_store(acts) as store:
         options = dict(cv=Folds(3), solver=Ridge(on_edge="ignore"), n_permutations=20)
-        here = fit_encoding(store, responses, **options).datasetset
+        here = fit_encoding(store, responses, **options).dataset
         seen = []
         with show_progress(seen.append):
             there = fit_encoding(

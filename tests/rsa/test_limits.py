@@ -41,7 +41,7 @@ def check(result) -> None:
     for name in ("score", "ci_low", "ci_high", "ceiling_lower", "ceiling_upper"):
         values = frame[name].to_numpy()
         assert ((np.abs(values) <= 1 + 1e-9) | np.isnan(values)).all(), name
-    for name in ("p_zero", "p_zero_corrected", "p_ceiling", "p_pairwise", "p_pairwise_corrected"):
+    for name in ("p_zero", "p_zero_corrected", "p_below_ceiling", "p_pairwise", "p_pairwise_corrected"):
         values = data[name].values
         assert (((values >= 0) & (values <= 1)) | np.isnan(values)).all(), name
     assert not (frame["ceiling_lower"] > frame["ceiling_upper"] + 1e-9).any()
@@ -67,7 +67,7 @@ def test_small_designs(seed, subjects, stimuli, similarity, tied, noise) -> None
 @pytest.mark.parametrize("variance", ["jackknife", "bootstrap"])
 def test_every_way_to_a_variance(over, variance) -> None:
     for seed in range(8):
-        models, brain = design(seed, 3, 5)
+        models, brain = design(seed, 3, 8)
         check(
             compare_rdms(
                 models, brain, similarity="spearman", inference=Inference(bootstrap=20, variance=variance, over=over)
@@ -87,7 +87,9 @@ def test_below_one_degree_of_freedom_there_is_a_reason_and_nothing_else() -> Non
     found = 0
     for seed in range(60):
         models, brain = design(seed, 3, 5, noise=0.3)
-        frame = compare_rdms(models, brain, similarity="pearson", inference=Inference(bootstrap=0)).to_frame()
+        frame = compare_rdms(
+            models, brain, similarity="pearson", inference=Inference(bootstrap=0, variance="jackknife", over="stimuli")
+        ).to_frame()
         few = frame[frame["dof"] < 1]
         found += len(few)
         assert few["reason"].str.contains("degrees of freedom, fewer than 1; use more stimuli or subjects").all()
@@ -100,7 +102,9 @@ def test_intervals_end_at_the_range_and_say_so() -> None:
     assert high[0] == 1 and cut.tolist() == [True, False]
     np.testing.assert_allclose([low[0], high[1]], [0.9 - 2.5706 * 0.2, 0.1 + 2.5706 * 0.01], atol=1e-4)
     models, brain = design(0, 3, 6, noise=0.02)
-    result = compare_rdms(models, brain, similarity="pearson", inference=Inference(bootstrap=0))
+    result = compare_rdms(
+        models, brain, similarity="pearson", inference=Inference(bootstrap=0, variance="jackknife", over="stimuli")
+    )
     frame = result.to_frame()
     assert frame["ci_cut"].dtype == bool and (frame["ci_high"][frame["ci_cut"]] == 1).any()
     assert "within -1 to 1" in result.provenance["interval"]
@@ -115,7 +119,7 @@ def test_a_model_that_does_not_vary_has_a_reason_and_no_numbers(tmp_path) -> Non
     result.save(tmp_path / "r.nc")
     frame = RsaResult.load(tmp_path / "r.nc").to_frame().set_index("model")
     assert frame.loc["b", "reason"] == "its similarity is undefined: the RDM does not vary"
-    assert np.isnan(frame.loc["b", ["score", "p_zero", "p_ceiling"]].astype(float)).all()
+    assert np.isnan(frame.loc["b", ["score", "p_zero", "p_below_ceiling"]].astype(float)).all()
     assert frame.loc[["a", "c"], "reason"].tolist() == ["", ""]
     others = compare_rdms(
         models.isel(rdm=[0, 2]), brain, similarity="corr_cov", inference=Inference(bootstrap=10, correction="none")
@@ -139,11 +143,16 @@ def test_a_subject_that_does_not_vary_is_named() -> None:
     values = brain.values.copy()
     values[2] = 0.7
     with pytest.raises(DataError, match="the RDM of subject p2 does not vary, so that no pearson with it is defined"):
-        compare_rdms(models, brain.copy(data=values), similarity="pearson", inference=Inference(bootstrap=0))
+        compare_rdms(
+            models,
+            brain.copy(data=values),
+            similarity="pearson",
+            inference=Inference(bootstrap=0, variance="jackknife"),
+        )
     assert np.isfinite(
-        compare_rdms(models, brain.copy(data=values), similarity="tau-a", inference=Inference(bootstrap=0)).to_frame()[
-            "score"
-        ]
+        compare_rdms(
+            models, brain.copy(data=values), similarity="tau-a", inference=Inference(bootstrap=0, variance="jackknife")
+        ).to_frame()["score"]
     ).all()
 
 
@@ -189,4 +198,4 @@ def test_one_model_one_subject_one_roi() -> None:
     result = compare_rdms(models, brain, similarity="spearman", inference=Inference(bootstrap=10))
     check(result)
     assert isinstance(result.dataset, xr.Dataset) and result.plot_models() and len(result.best()) == 1
-    assert np.isnan(result.to_frame()["p_ceiling"]).all() and len(result.pairs_frame()) == 0
+    assert np.isnan(result.to_frame()["p_below_ceiling"]).all() and len(result.pairs_frame()) == 0

@@ -227,9 +227,10 @@ def _spread(scores: Array, ceiling: NoiseCeiling, parts: Parts, over: Over, n: i
             unsure += interaction**2 / ((n - 1) * (k - 1))
         heavy = np.maximum(stimuli, 0) * jackknife * tail / (2 * n) if over != "subjects" else 0.0
         usual = float(k - 1 if over == "subjects" else n - 1)
+        least = float(min(k - 1, 3)) if over == "both" else 0.0  # the estimate goes below one in small designs
         variances.append(total)
-        dofs.append(_satterthwaite(total, unsure + heavy, usual))
-        dofs_of_light_tails.append(_satterthwaite(total, unsure, usual))
+        dofs.append(np.maximum(_satterthwaite(total, unsure + heavy, usual), least))
+        dofs_of_light_tails.append(np.maximum(_satterthwaite(total, unsure, usual), least))
     return Spread(
         scores=scores, ceiling=ceiling, over=over, zero_dof=dofs_of_light_tails[0], **spread_fields(variances, dofs)
     )

@@ -9,7 +9,7 @@ from ...errors import SpecError, argument, unknown
 from ...stats.multiple import Correction
 from .tests import TestName
 
-Variance = Literal["jackknife", "bootstrap"]
+Variance = Literal["bootstrap", "jackknife"]
 Generalise = Literal["auto", "both", "stimuli", "subjects"]
 
 
@@ -20,16 +20,15 @@ class Inference:
     Parameters
     ----------
     bootstrap : int
-        Bootstrap samples: for ``best_share``, how often each model is the best of all (0 leaves it out; tau-a has none), for
-        intervals of latencies, and for ``variance="bootstrap"``.
-    variance : {"jackknife", "bootstrap"}
-        Where standard errors, intervals and t tests come from. ``jackknife``: leaving stimuli and subjects out, with the
-        surplus of pairs removed (:mod:`~bltvs_neuro.rsa.inference.jackknife`); exact to repeat, and calibrated (see the
-        guide). ``bootstrap``: rsatoolbox's corrected dual bootstrap, the same numbers; conservative for models that are
-        unrelated to the brain.
+        Bootstrap samples: for standard errors, for ``best_share``, how often each model is the best of all, and for intervals
+        of latencies. 0 leaves these out, where the variance is not the bootstrap's.
+    variance : {"bootstrap", "jackknife"}
+        Where standard errors, intervals and t tests come from. ``bootstrap``: the corrected dual bootstrap of Schütt et al.
+        (2023), as rsatoolbox has it; too wide for models that are unrelated to the brain. ``jackknife``: this package's own,
+        which leaves stimuli and subjects out and takes the surplus of pairs off; exact to repeat (see the guide).
     over : {"auto", "both", "stimuli", "subjects"}
-        What intervals and t tests generalise to. ``auto``: both, or stimuli where a roi has one subject only; its results
-        then hold for that subject.
+        What intervals and t tests generalise to. ``auto``: both, from 3 subjects and 8 stimuli on; with fewer subjects
+        stimuli alone, with fewer stimuli subjects alone, and results hold for those that were measured.
     test : {"t", "sign_flip"}
         Test against zero: t, or sign flips over subjects.
     correction : {"fdr", "fdr_by", "holm", "bonferroni", "none"}
@@ -42,12 +41,19 @@ class Inference:
     """
 
     bootstrap: int = 1000
-    variance: Variance = "jackknife"
+    variance: Variance = "bootstrap"
     over: Generalise = "auto"
     test: TestName = "t"
     correction: Correction = "fdr"
     confidence: float = 0.95
     n_permutations: int = 1000
+
+    def check_variance(self) -> None:
+        """A SpecError where the variance is the bootstrap's and there are no samples."""
+        if self.variance == "bootstrap" and self.bootstrap < 2:
+            raise SpecError(
+                f"{argument('bootstrap')} is at least 2 for {argument('variance', 'bootstrap')}; got {self.bootstrap}"
+            )
 
     def __post_init__(self) -> None:
         for name, valid in (
@@ -56,9 +62,8 @@ class Inference:
         ):  # fmt: skip
             if getattr(self, name) not in valid:
                 raise unknown(name, getattr(self, name), valid)
-        least = 2 if self.variance == "bootstrap" else 0
-        if self.bootstrap < least:
-            raise SpecError(f"{argument('bootstrap')} is at least {least} here; got {self.bootstrap}")
+        if self.bootstrap < 0:
+            raise SpecError(f"{argument('bootstrap')} is at least 0; got {self.bootstrap}")
         if not 0 < self.confidence < 1:
             raise SpecError(f"{argument('confidence')} lies between 0 and 1; got {self.confidence}")
         if self.n_permutations < 1:

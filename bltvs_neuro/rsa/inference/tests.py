@@ -17,6 +17,8 @@ from .variance import Spread
 Array = NDArray[np.float64]
 TestName = Literal["t", "sign_flip"]
 TESTS: tuple[TestName, ...] = ("t", "sign_flip")
+LEAST_SUBJECTS = 6
+"""A noise ceiling of fewer subjects varies too much to test against."""
 
 
 class ModelTests(NamedTuple):
@@ -25,7 +27,7 @@ class ModelTests(NamedTuple):
     zero: Array
     """(models,) one-sided: the score is above zero."""
     ceiling: Array
-    """(models,) two-sided: the score differs from the lower noise ceiling."""
+    """(models,) one-sided: the score is below the lower noise ceiling; NaN for fewer than :data:`LEAST_SUBJECTS`."""
     pairwise: Array
     """(models, models) two-sided: two scores differ; 1 on the diagonal."""
 
@@ -61,7 +63,7 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
         differ = _t(mean[:, None] - mean[None, :], found.difference_variance)
         pairwise = 2 * sps.t.sf(np.abs(differ), found.difference_dof)
         np.fill_diagonal(pairwise, 1.0)
-        ceiling = 2 * sps.t.sf(np.abs(below), found.ceiling_difference_dof[:, 0])
+        ceiling = _enough(sps.t.cdf(below, found.ceiling_difference_dof[:, 0]), found)
         return ModelTests(
             _known(sps.t.sf(zero, found.zero_dof), found.zero_dof, mean),
             _known(ceiling, found.ceiling_difference_dof[:, 0], below),
@@ -75,7 +77,7 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
     options = {"n_samples": n_flips, "seed": seed}
     zero = sign_flip_test(found.scores.T, tail="greater", **options).p_value  # type: ignore[arg-type]
     to_ceiling = found.scores.T - found.ceiling.lower_per_subject[:, None]
-    ceiling = sign_flip_test(to_ceiling, tail="two-sided", **options).p_value  # type: ignore[arg-type]
+    ceiling = _enough(sign_flip_test(-to_ceiling, tail="greater", **options).p_value, found)  # type: ignore[arg-type]
     a, b = np.triu_indices(m, 1)
     pairwise = np.ones((m, m))
     if len(a):
@@ -85,6 +87,11 @@ def model_tests(found: Spread, test: TestName = "t", *, n_flips: int = 10_000, s
     apart = mean[:, None] - mean[None, :]
     every = (zero, mean), (ceiling, mean - found.ceiling.lower), (pairwise, apart)
     return ModelTests(*(_known(p, np.inf, statistic) for p, statistic in every))
+
+
+def _enough(p: Array, found: Spread) -> Array:
+    """P values against a ceiling, where it rests on enough subjects."""
+    return p if found.scores.shape[1] >= LEAST_SUBJECTS else np.full_like(p, np.nan)
 
 
 def _known(p: Array, dof: ArrayLike, statistic: Array) -> Array:
