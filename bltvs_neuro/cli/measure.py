@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rich import box
 from rich.table import Table
 
 from ..durable import check_outputs, whole_file
@@ -53,24 +54,19 @@ def list_models(names: Sequence[str]) -> None:
     """Print one row per model."""
     from ..model.measure.macs import count_macs
 
-    table = Table(title="models", caption="and any classifier of torchvision or timm: 'torchvision:NAME', 'timm:NAME'")
-    for column in (
-        "model",
-        "areas",
-        "px",
-        "timesteps",
-        "schedule",
-        "classes",
-        "parameters",
-        "GMAC logits",
-        "GMAC all sites",
-    ):
-        table.add_column(column, justify="left" if column in ("model", "areas", "schedule") else "right")
+    table = Table(
+        title="models",
+        caption="GMAC: of one image's logits, and of every site; also 'torchvision:NAME', 'timm:NAME'",
+        box=box.SIMPLE_HEAD,
+    )
+    for column in ("model", "px", "steps", "schedule", "classes", "parameters", "GMAC", "all sites"):
+        left = column in ("model", "schedule")
+        table.add_column(column, justify="left" if left else "right", no_wrap=column != "schedule")
     for name in names:
         model = on_meta(name)
         table.add_row(
-            name, f"{model.areas[0]} … {model.areas[-1]}", str(model.image_size), str(model.timesteps),
-            model.schedule_name, str(model.num_classes), f"{parameters(model):,}", f"{count_macs(model) / 1e9:.1f}",
+            name, str(model.image_size), str(model.timesteps), model.schedule_name,
+            str(model.num_classes), f"{parameters(model):,}", f"{count_macs(model) / 1e9:.1f}",
             f"{count_macs(model, 'all') / 1e9:.1f}",
         )  # fmt: skip
     out.print(table)

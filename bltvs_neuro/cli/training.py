@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ..errors import unknown
 from .base import err, goes_on, out
 from .choices import Overwrite
 
@@ -55,6 +56,8 @@ def train(
     from ..training.running.loop import train as run
 
     path = RECIPES.get(config, Path(config))
+    if not path.exists() and path.suffix != ".toml":
+        raise unknown("recipe", config, [*RECIPES, "or a file, NAME.toml"])
     if show:
         read_config(path)
         out.print(path.read_text("utf-8"), highlight=False, soft_wrap=True, markup=False, end="")
