@@ -294,8 +294,9 @@ def _show(result: RsaResult, most: int = 10) -> None:
                 "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
             )  # fmt: skip
         out.print(table)
-        for reason, models in part[part["reason"] != ""].groupby("reason", sort=False)["model"]:
-            out.print(f"{listed(models)}: {reason}", highlight=False, soft_wrap=True)
+        for column in ("reason", "p_zero_reason"):
+            for reason, models in part[part[column] != ""].groupby(column, sort=False)["model"]:
+                out.print(f"{listed(models)}: {reason}", highlight=False, soft_wrap=True)
     if frame["ci_cut"].any():
         out.print(
             f"{int(frame['ci_cut'].sum())} intervals end at the range of the similarity, -1 to 1",

@@ -104,7 +104,7 @@ def plot_time_course(
                 marker="o",
                 markerfacecolor="white",
                 linestyle="",
-                label=f"not above 0 (p > {alpha:g})",
+                label=f"not above 0 (p > {alpha:g})" if frame["p_zero"].notna().any() else "not tested against 0",
             )
         )
         if shown:
