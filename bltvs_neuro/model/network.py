@@ -210,6 +210,16 @@ class Network(nn.Module, ABC):
         return bool(tap._forward_hooks or tap._forward_pre_hooks)
 
 
+MOST_CLASSES, MOST_PIXELS, MOST_TIMESTEPS = 1_000_000, 8_192, 1_000
+"""Of one model, of the side of its images, of its time: a larger number is a mistake, and would take all memory."""
+
+
+def check_count(name: str, value: object, most: int, least: int = 1) -> None:
+    """Raise SpecError for what is no whole number from ``least`` to ``most``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        raise SpecError(f"{name} must be a whole number from {least} to {most:,}; got {value!r:.60}")
+
+
 def as_site(site: Site | str) -> Site:
     """Read a site from its name, or pass it on."""
     return site if isinstance(site, Site) else Site.parse(site)

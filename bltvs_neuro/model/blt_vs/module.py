@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...errors import SpecError, unknown
 from ...schema import STREAMS, Site
-from ..network import Grid, Network, State, as_site
+from ..network import MOST_CLASSES, MOST_TIMESTEPS, Grid, Network, State, as_site, check_count
 from ..transform import symmetric
 from .actions import Action, Draws
 from .areas import AREA_NAMES, areas_for, receptive_fields
@@ -86,13 +86,9 @@ class BLT_VS(Network):
         super().__init__()
         if readout_type not in get_args(ReadoutType):
             raise unknown("readout_type", readout_type, get_args(ReadoutType))
-        for name, value, least in (
-            ("timesteps", timesteps, 1),
-            ("num_classes", num_classes, 1),
-            ("add_feats", add_feats, 0),
-        ):
-            if value < least:
-                raise SpecError(f"{name} must be at least {least}; got {value}")
+        check_count("timesteps", timesteps, MOST_TIMESTEPS)
+        check_count("num_classes", num_classes, MOST_CLASSES)
+        check_count("add_feats", add_feats, MOST_CLASSES, least=0)
         areas = areas_for(image_size, width)
         self.config: dict[str, Any] = dict(
             timesteps=timesteps, num_classes=num_classes, add_feats=add_feats,

@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ...errors import SpecError
 from ..blt_vs.areas import areas_for
-from ..network import Grid, Network, State
+from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
 from ..transform import symmetric
 
 
@@ -20,9 +20,8 @@ class FeedForward(Network):
 
     def __init__(self, areas: tuple[str, ...], usual_areas: str, num_classes: int, image_size: int) -> None:
         super().__init__()
-        for name, value in (("num_classes", num_classes), ("image_size", image_size)):
-            if value < 1:
-                raise SpecError(f"{name} must be at least 1; got {value}")
+        check_count("num_classes", num_classes, MOST_CLASSES)
+        check_count("image_size", image_size, MOST_PIXELS)
         self.areas, self.usual_areas = areas, usual_areas
         self.streams, self.timesteps, self.schedule_name = ("bu",), 1, "feedforward"
         self.num_classes, self.image_size = num_classes, image_size

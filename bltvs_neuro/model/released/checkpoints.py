@@ -13,8 +13,9 @@ import torch
 from ... import datasets
 from ...devices import pick_device
 from ...errors import DataError, SpecError, argument, unknown
+from ...options import check_seed
 from ..blt_vs.module import BLT_VS
-from ..network import Network
+from ..network import MOST_CLASSES, MOST_PIXELS, Network, check_count
 from ..others.zoo import ZOO, fitting, in_zoo, load_from_zoo
 from ..transform import Transform, symmetric
 from .exported import read_checkpoint, read_exported_weights
@@ -105,6 +106,10 @@ def load_model(
     >>> model.provenance["weights"], model.provenance["seed"]
     ('untrained', 1)
     """
+    check_seed(seed)
+    for what, value, most in (("num_classes", num_classes, MOST_CLASSES), ("image_size", image_size, MOST_PIXELS)):
+        if value is not None:
+            check_count(argument(what).rstrip("="), value, most)
     device = pick_device(device)
     if isinstance(name, str) and in_zoo(name) and not Path(name).is_dir():
         network = load_from_zoo(

@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,6 @@ ARCHITECTURES: dict[str, type[BLT_VS]] = {"BLT_VS": BLT_VS}
 """Name in ``model.json`` -> class whose keywords are its ``config``."""
 
 MAX_JSON_BYTES = 16 * 2**20
-MAX_TIMESTEPS = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -91,11 +91,9 @@ def export_model(
     outputs = len(model.logit_timesteps)
     if len(accuracies) not in (0, outputs):
         raise SpecError(f"{len(accuracies)} accuracies for {outputs} timesteps that have logits")
-    if len(classes) != model.num_classes or len(set(classes)) != len(classes):
-        raise SpecError(
-            f"a model with {model.num_classes} logits needs as many class names, each once; got {len(classes)} "
-            f"({len(set(classes))} different)"
-        )
+    _check_classes(classes)
+    if len(classes) != model.num_classes:
+        raise SpecError(f"{len(classes)} class names for {model.num_classes} logits")
     check_export(folder, overwrite=overwrite)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     bad = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
@@ -255,11 +253,13 @@ def check_name(name: str) -> None:
 
 
 def _check_classes(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not all(name.strip() for name in names):
-        raise SpecError(
-            f"every class has a name of its own; {listed(map(repr, twice)) or 'an empty one'} is given twice or more"
-        )
+    """Raise SpecError for names that tables and figures could not show, or could not tell apart."""
+    odd = [name for name in names if not name.strip() or not name.isprintable()]
+    if odd:
+        raise SpecError(f"the name of a class is printable and not empty; got {listed(map(ascii, odd))}")
+    twice = [name for name, count in Counter(name.strip() for name in names).items() if count > 1]
+    if twice:
+        raise SpecError(f"every class has a name of its own; {listed(map(repr, twice))} is given twice or more")
 
 
 def _check_accuracies(values: Sequence[object]) -> None:
@@ -274,8 +274,6 @@ def _config(data: Mapping[str, Any]) -> dict[str, Any]:
     if name not in ARCHITECTURES:
         raise unknown("architecture", name, list(ARCHITECTURES))
     config = checked_arguments(ARCHITECTURES[name], data["config"], "config.")
-    if not 0 < config.get("timesteps", 1) <= MAX_TIMESTEPS:
-        raise SpecError(f"the config has {config['timesteps']} timesteps; a model has 1 to {MAX_TIMESTEPS}")
     try:
         with torch.device("meta"):
             model = ARCHITECTURES[name](**config)

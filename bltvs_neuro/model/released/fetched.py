@@ -141,8 +141,10 @@ def known_to_timm(name: str) -> Any:
         import timm
     except ImportError:
         raise SpecError(f"timm:{name} needs the package timm: pip install 'bltvs_neuro[models]'") from None
-    if not timm.is_model(name.partition(".")[0]):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    model, _, tag = name.partition(".")
+    known = timm.list_models(f"{model}.*", pretrained=True) if tag else timm.list_models()
+    if name not in known:
+        near = difflib.get_close_matches(name, known or timm.list_models(), n=3)
         raise SpecError(f"timm has no model {name!r}" + (f" (did you mean {', '.join(near)}?)" if near else ""))
     return timm
 

@@ -66,9 +66,9 @@ def why_unread(error: Exception) -> str:
     torch's own words advise to run the code.
     """
     text = str(error)
-    held = re.search(r"GLOBAL ([\w.]+)|[Uu]nsupported (?:class|global|operand) ([\w.]+)", text)
+    held = re.search(r"(?:GLOBAL|[Uu]nsupported (?:class|global)) ([A-Za-z_][\w.]+)", text)
     if held:
-        return f"it holds {held[1] or held[2]}, which only running code could restore"
+        return f"it holds {held[1]}, which only running code could restore"
     lines = [
         line for line in text.strip().splitlines() if "weights_only" not in line and "weights only" not in line.lower()
     ]

@@ -9,14 +9,14 @@ import logging
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from ... import datasets
 from ...errors import WeightsError, argument, listed
-from ...paths import regular
+from ...paths import not_a_file, regular
 from .tensors import REMEDY, check_tensors, kind, too_large, why_unread
 
 log = logging.getLogger(__name__)
@@ -25,6 +25,8 @@ SUFFIXES = (".pth", ".pt", ".bin", ".safetensors")
 STRAY = ("total_ops", "total_params")
 """Keys that a profiler left in the released files; they are no parameters."""
 STATE_DICT = "state_dict"
+PREFIXES = ("module.", "_orig_mod.")
+"""What DataParallel and torch.compile put before every key."""
 
 
 def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
@@ -60,12 +62,12 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
         A file written by ``torch.save(model.state_dict(), ...)`` or safetensors, or the content of one. A training
         checkpoint that has its state dict under ``"state_dict"`` is read as well.
     name : str
-        What errors call it; its suffix decides between the two formats.
+        What errors call it.
 
     Returns
     -------
     dict of str to Tensor
-        Without :data:`STRAY` keys and without the ``module.`` that DataParallel puts before every key.
+        Without :data:`STRAY` keys and without the :data:`PREFIXES` that stand before every key.
 
     Raises
     ------
@@ -73,13 +75,7 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
         The file cannot be read, or holds anything but dense tensors of finite numbers (nothing in it is executed).
     """
     try:
-        if isinstance(source, Path):
-            regular(source)
-        if name.endswith(".safetensors"):
-            content = _read_safetensors(source)
-        else:
-            stream: Path | IO[bytes] = io.BytesIO(source) if isinstance(source, bytes) else source
-            content = torch.load(stream, map_location="cpu", weights_only=True)
+        content = _content(source)
     except WeightsError:
         raise
     except Exception as error:  # the unpickler raises almost anything on a file that is something else
@@ -87,7 +83,7 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
             f"{name} is no file of weights that can be read without running code from it ({why_unread(error)}); {REMEDY}"
         ) from error
     if isinstance(content, Mapping) and isinstance(content.get(STATE_DICT), Mapping):
-        content = content[STATE_DICT]  # type: ignore[assignment]
+        content = content[STATE_DICT]
     if not isinstance(content, Mapping):
         raise WeightsError(f"{name} holds a {type(content).__name__} and not a state dict; {REMEDY}")
     other = [
@@ -100,16 +96,23 @@ def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
             f"{name} holds what is no named tensor, {listed(other)}, and so is not a state dict; {REMEDY}"
         )
     state = {str(key): value for key, value in content.items() if not any(stray in str(key) for stray in STRAY)}
-    if state and all(key.startswith("module.") for key in state):
-        state = {key.removeprefix("module."): value for key, value in state.items()}
+    for prefix in PREFIXES:
+        if state and all(key.startswith(prefix) for key in state):
+            state = {key.removeprefix(prefix): value for key, value in state.items()}
     check_tensors(state, name)
     return state
 
 
-def _read_safetensors(source: Path | bytes) -> dict[str, Tensor]:
-    import safetensors.torch
+def _content(source: Path | bytes) -> Any:
+    """What a file holds, whatever its name says it is."""
+    with io.BytesIO(source) if isinstance(source, bytes) else regular(source).open("rb") as stream:
+        is_safetensors = stream.read(9)[8:] == b"{"  # the length of a header in JSON comes first
+        stream.seek(0)
+        if not is_safetensors:
+            return torch.load(stream, map_location="cpu", weights_only=True)
+        from safetensors.torch import load
 
-    return safetensors.torch.load(source if isinstance(source, bytes) else source.read_bytes())
+        return load(stream.read())
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str) -> None:
@@ -177,11 +180,11 @@ def own_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     WeightsError
         There is no such file, or it holds no weights.
     """
-    path = Path(path)
-    if not path.is_file():
+    given, path = path, Path(path)
+    if why := not_a_file(path) if str(given) else "no file is named":
         raise WeightsError(
-            f"{argument('weights', str(path))}: there is no such file; weights are 'pretrained', 'untrained' or the path of a "
-            f"file ({', '.join(SUFFIXES)})"
+            f"{argument('weights', str(given))}: {why}; weights are 'pretrained', 'untrained' or the path of a file "
+            f"({', '.join(SUFFIXES)})"
         )
     origin = {"weights": "file", "origin": str(path), "file": path.name, "file_sha256": datasets.sha256_file(path)}
     return read_weights(path, path.name), origin

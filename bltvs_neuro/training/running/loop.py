@@ -114,9 +114,10 @@ def train(
         SIGINT or SIGTERM has arrived; a checkpoint was written.
     """
     folder = Path(folder)
-    with joined(config.run.device) as processes, stop_when_asked() as stop:
+    with joined(config.run.device) as processes:
         run = Run(config, folder, processes, resume=resume, overwrite=overwrite)
-        run.go(stop, progress)
+        with stop_when_asked() as stop:  # before and after, a signal ends the command as it ends any other
+            run.go(stop, progress)
         if processes.first:
             finish(
                 config,
