@@ -209,13 +209,7 @@ FREE = (
 
 
 def read_config(path: str | Path) -> TrainingConfig:
-    """Read a run from a TOML file.
-
-    Raises
-    ------
-    SpecError
-        The file cannot be read, or a key or value is not valid; the error names the valid ones.
-    """
+    """Read a run from a TOML file; SpecError, which names the valid ones, for a key or value that is not."""
     path = Path(path)
     try:
         data = tomllib.loads(read_text(path, error=SpecError))

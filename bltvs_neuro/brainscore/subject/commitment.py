@@ -163,19 +163,9 @@ class Recording(TemporalAligned):
         self._wrapper, self._areas = wrapper, areas
 
     def start_recording(self, recording_target: Any, time_bins: Any) -> None:
-        """Choose what ``look_at`` records.
+        """Choose what ``look_at`` records: V1, V2, V4, IT or an area of the model, in bins (start, end) of milliseconds.
 
-        Parameters
-        ----------
-        recording_target : str
-            V1, V2, V4, IT, or an area of the model.
-        time_bins : sequence of (start, end)
-            Milliseconds after stimulus onset.
-
-        Raises
-        ------
-        SpecError
-            An unknown region, or time bins that are none or reach outside of what the model records.
+        SpecError for an unknown region, or bins that are none or reach outside of what the model records.
         """
         layers: dict[str, str] = self.region_layer_map
         target = str(recording_target)

@@ -29,15 +29,8 @@ _TAP = re.compile(r"taps\.(?P<area>.+)\.(?P<stream>[a-z]+)\.(?P<timestep>[0-9]+)
 class Layer:
     """A layer and what it is computed from.
 
-    Attributes
-    ----------
-    name : str
-    sites : tuple of Site
-        Side by side along neuroids.
-    moments : tuple of dict of int to float
-        One per time bin: timesteps and their weights in it.
-    bins : tuple of (float, float), or None
-        The time bins in milliseconds; None where the layer has no time (there is one moment then).
+    ``sites`` lie side by side along neuroids. ``moments`` are timesteps with their weights, one mapping for each of ``bins``
+    (milliseconds), or a single one where the layer has no time.
     """
 
     name: str
@@ -61,24 +54,10 @@ def window_name(window: Bin) -> str:
 
 
 def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
-    """Find the states that a layer's name stands for.
+    """Find the states that a layer's name stands for, see the module's table; ``logits`` is not computed from states.
 
-    Parameters
-    ----------
-    name : str
-        See the module's table. ``logits`` is not computed from states and has none here.
-    model : Network
-    timeline : Timeline
-
-    Returns
-    -------
-    Layer
-        A time course has the timesteps at which every site exists and at least one differs between stimuli.
-
-    Raises
-    ------
-    SpecError
-        No such layer, or one that activity does not reach.
+    A time course has the timesteps at which every site exists and at least one differs between stimuli. SpecError where there
+    is no such layer, or activity does not reach it.
     """
     tap = _TAP.fullmatch(name)
     if tap:

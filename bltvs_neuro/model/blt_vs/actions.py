@@ -89,14 +89,9 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Noise:
-    """Add normal noise.
+    """Add normal noise of ``sd`` standard deviations of the value over the units of each image.
 
-    Attributes
-    ----------
-    sd : float
-        In standard deviations of the value over the units of each image.
-    seed : int
-        The noise depends on the seed, the target, the timestep and the image, and on nothing else.
+    It depends on the seed, the target, the timestep and the image, and on nothing else.
     """
 
     sd: float
@@ -122,13 +117,7 @@ class Noise:
 
 
 class Pattern:
-    """Activity that is imposed on a site.
-
-    Parameters
-    ----------
-    pattern : float, array or Tensor
-        One value, one per channel (C,), or one per unit (C, H, W); for the logits (classes,).
-    """
+    """Activity that is imposed on a site: one value, one per channel (C,) or class, or one per unit (C, H, W)."""
 
     sites_only: ClassVar[bool] = True
     verb: ClassVar[str]

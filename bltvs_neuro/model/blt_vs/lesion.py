@@ -43,15 +43,8 @@ KINDS: dict[str, str] = {
 class Lesion:
     """One lesion of one model.
 
-    Attributes
-    ----------
-    text : str
-        The target as it was written.
-    targets : mapping of Target to str
-        What it touches, with the full name of each.
-    timesteps : frozenset of int
-        Of the area that reads the connection.
-    action : Action
+    ``text`` is the target as it was written, ``targets`` what it touches, with the full name of each; ``timesteps`` are those
+    of the area that reads the connection.
     """
 
     text: str
@@ -78,13 +71,7 @@ class Lesion:
 
 
 class Lesioned:
-    """A model under lesions, until :meth:`restore` or the end of the ``with`` block.
-
-    Attributes
-    ----------
-    lesions : tuple of Lesion
-        Those that this one added.
-    """
+    """A model under lesions (``lesions``: those it added), until :meth:`restore` or the end of the ``with`` block."""
 
     def __init__(self, model: BLT_VS, lesions: tuple[Lesion, ...]) -> None:
         self._model, self.lesions = model, lesions

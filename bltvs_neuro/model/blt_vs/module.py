@@ -133,22 +133,9 @@ class BLT_VS(Network):
             self.readout_weights = nn.Parameter(torch.ones(len(outputs)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the logits.
+        """Return the logits (B, num_classes), one per timestep at which activity has reached the readout.
 
-        Parameters
-        ----------
-        images : Tensor, (B, 3, image_size, image_size)
-            Scaled to [-1, 1], as the checkpoint's transform gives them.
-
-        Returns
-        -------
-        list of Tensor, each (B, num_classes)
-            One per timestep at which activity has reached the readout; a single one for ``readout_type="single"``.
-
-        Raises
-        ------
-        SpecError
-            Images of another shape, or lesions that leave a single readout without any activity.
+        A single one for ``readout_type="single"``; SpecError under lesions that leave that without any activity.
         """
         outputs = [State("Readout", "bu", t) for t in self.graph.timesteps_of("Readout", "bu")]
         if self.readout_type == "single" and not outputs:
@@ -167,16 +154,7 @@ class BLT_VS(Network):
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
         """Compute the states that have a hook on their tap, and ``outputs``, and nothing else but what these need.
 
-        Parameters
-        ----------
-        images : Tensor, (B, 3, image_size, image_size)
-        outputs : collection of State
-            States to return. The others live only as long as the computation needs them.
-
-        Returns
-        -------
-        dict of State to Tensor
-            (B, C, H, W) each, (B, num_classes) for the readout's ``bu``.
+        Returned are ``outputs``; the others live only as long as the computation needs them.
         """
         self.check_images(images)
         wanted = self.wanted(outputs)

@@ -80,16 +80,8 @@ class Decoder(nn.Module):
 
 
 class CORnet_S(Network):
-    """CORnet-S.
+    """CORnet-S, for images of at least 32 pixels.
 
-    Parameters
-    ----------
-    num_classes : int
-    image_size : int
-        Height and width of the images in pixels, at least 32.
-
-    Notes
-    -----
     A timestep is a pass of an area through its own recurrence: V1 has one, V2 two, V4 four, IT two. Every area has its
     own clock, which starts when the area below has finished: IT's timestep 0 comes after V4's timestep 3. The names of
     the parameters are those of the released weights.

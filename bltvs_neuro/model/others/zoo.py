@@ -32,17 +32,9 @@ SOURCES = ("torchvision", "timm")
 class Architecture:
     """A model of the zoo.
 
-    Attributes
-    ----------
-    name, description : str
-    build : type of Network or str
-        A class with the keywords ``num_classes`` and ``image_size``, or ``"torchvision:resnet50"``.
-    config : dict
-        Defaults of these keywords.
-    layers : tuple of str, optional
-        Of a model of torchvision or timm, in place of its usual ones.
-    released : str
-        Where weights can be had that do not come by name.
+    ``build`` is a class with the keywords ``num_classes`` and ``image_size``, whose defaults ``config`` holds, or the name of
+    a model of torchvision or timm, whose usual layers ``layers`` replace. ``released`` says where weights can be had that do not
+    come by name.
     """
 
     name: str
@@ -95,23 +87,10 @@ def build(
     layers: Sequence[str] | None = None,
     transform: Transform | None = None,
 ) -> Network:
-    """Construct a model of the zoo with weights as its package draws them.
+    """Construct a model of the zoo, or ``"torchvision:NAME"`` or ``"timm:NAME"``, with weights as its package draws them.
 
-    Parameters
-    ----------
-    name : str
-        A name of :data:`ZOO`, or ``"torchvision:NAME"`` or ``"timm:NAME"``.
-    num_classes, image_size : int, optional
-        The model's usual ones unless given.
-    layers : sequence of str, optional
-        Of a model of torchvision or timm.
-    transform : Transform, optional
-        In place of the one that the model's released weights expect.
-
-    Raises
-    ------
-    SpecError
-        An unknown name, a model that is no classifier of images, or layers where the areas are fixed.
+    What is not given is the model's usual; ``layers`` are for torchvision and timm only. SpecError for an unknown name, or a
+    model that is no classifier of images.
     """
     source, _, model_name = name.partition(":")
     architecture, usual_layers = ZOO.get(name), None

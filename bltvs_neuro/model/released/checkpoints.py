@@ -27,15 +27,7 @@ log = logging.getLogger(__name__)
 
 
 def find_checkpoint(name: str | Path) -> Checkpoint:
-    """Return a checkpoint by its name, or that of a folder which :func:`.exported.export_model` wrote.
-
-    Raises
-    ------
-    SpecError
-        Neither a name of :data:`CHECKPOINTS` nor a folder.
-    WeightsError
-        A folder that does not hold an exported model.
-    """
+    """Return a checkpoint of :data:`CHECKPOINTS` by its name, or that of an exported folder; SpecError for neither."""
     known = CHECKPOINTS.get(name) if isinstance(name, str) else None
     if known is not None and known.folder is None:
         return known
@@ -194,24 +186,10 @@ def _state_of(
 
 
 def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
-    """Names of the classes, in the order of the logits.
+    """Names of the classes of a model, in the order of the logits.
 
-    Parameters
-    ----------
-    checkpoint : str, Path or Checkpoint
-        ``"imagenet"``: from torchvision's metadata. ``"ecoset"``: a file, fetched at its first use. An exported model
-        holds the names itself. A comparison model is taken to know ImageNet's classes, or Ecoset's where it has 565.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    SpecError
-        An unknown name.
-    DataError
-        The file cannot be fetched or is not what it should be.
+    ImageNet's are in torchvision's metadata; Ecoset's are a file, fetched at its first use (DataError if it cannot be). An
+    exported model holds its own. A comparison model is taken to know ImageNet's classes, or Ecoset's where it has 565.
     """
     if isinstance(checkpoint, str) and in_zoo(checkpoint) and not Path(checkpoint).is_dir():
         trained_on_ecoset = checkpoint in ZOO and ZOO[checkpoint].config.get("num_classes") == 565

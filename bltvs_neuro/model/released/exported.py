@@ -49,7 +49,7 @@ def export_model(
     training: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a model as a folder that :func:`bltvs_neuro.load_model` takes.
+    """Write a model as a folder that :func:`bltvs_neuro.load_model` takes; returns the folder.
 
     Parameters
     ----------
@@ -67,21 +67,7 @@ def export_model(
     training : mapping, optional
         How the weights came about, JSON-safe.
     overwrite : bool
-        Replace a model that is already there.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-
-    Raises
-    ------
-    SpecError
-        Names that do not fit the model.
-    OutputError
-        The folder already holds a model and ``overwrite`` is False, or it cannot be written.
-    WeightsError
-        The weights hold values that are not finite.
+        Replace a model that is already there; OutputError otherwise.
     """
     folder = Path(folder)
     check_name(name)
@@ -130,23 +116,12 @@ def export_model(
 
 
 def check_export(folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Try, before the work, whether :func:`export_model` can write.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Try, before the work, whether :func:`export_model` can write; OutputError if not."""
     check_outputs(*(Path(folder) / name for name in (MODEL_JSON, WEIGHTS_FILE)), overwrite=overwrite)
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
-    """Read what an exported folder says of itself; the weights are not read yet.
-
-    Raises
-    ------
-    WeightsError
-        No ``model.json``, one that is not a model's, or one that a newer version wrote.
-    """
+    """Read what an exported folder says of itself, not its weights; WeightsError for what is no model of this version."""
     folder = Path(folder)
     path = folder / MODEL_JSON
     if not path.is_file():
@@ -184,13 +159,7 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
 
 
 def read_exported_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Read the weights of an exported folder, checked against the sha256 in its ``model.json``.
-
-    Raises
-    ------
-    WeightsError
-        The file is missing, too large, or not the one that was exported.
-    """
+    """Read an exported folder's weights; WeightsError unless they have the sha256 that its ``model.json`` states."""
     assert checkpoint.folder is not None
     path = checkpoint.folder / checkpoint.filename
     if not path.is_file():

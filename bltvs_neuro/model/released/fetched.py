@@ -26,27 +26,8 @@ _DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 def fetch_torchvision(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, Any], Transform]:
     """Fetch released weights of a torchvision model into torch's hub cache, or find them there.
 
-    Parameters
-    ----------
-    name : str
-        ``"resnet50"``.
-    weights : str
-        ``"pretrained"`` for those that torchvision recommends, or a name such as ``"IMAGENET1K_V1"``.
-
-    Returns
-    -------
-    state : dict of str to Tensor
-    origin : dict
-        What the provenance says of them.
-    transform : Transform
-        The one they were evaluated with.
-
-    Raises
-    ------
-    SpecError
-        A model that torchvision does not have.
-    WeightsError
-        They cannot be fetched, or the file's hash is not the one in its name.
+    ``weights`` is ``"pretrained"`` for those that torchvision recommends, or a name such as ``"IMAGENET1K_V1"``. Returns the
+    state dict, what the provenance says of it, and the transform that it was evaluated with.
     """
     from torchvision import models
 
@@ -73,15 +54,7 @@ def fetch_torchvision(name: str, weights: str) -> tuple[dict[str, Tensor], dict[
 def fetch_url(url: str, folder: Path) -> tuple[Path, str]:
     """Fetch a file whose name holds the beginning of its sha256 (``resnet50-11ad3fa6.pth``), unless it is there.
 
-    Returns
-    -------
-    path : Path
-    sha256 : str
-
-    Raises
-    ------
-    WeightsError
-        It cannot be fetched, or is not what its name says; a damaged file is not kept.
+    Returns its path and whole sha256; WeightsError if it cannot be had, or is not what its name says.
     """
     path = folder / Path(urlparse(url).path).name
     announced = re.search(r"-([0-9a-f]{8,64})\.", path.name)
@@ -106,13 +79,6 @@ def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], d
     """Fetch timm's released weights of a model from the Hugging Face hub.
 
     Not by timm's own loader, which compares no hash and takes a pickle where there is no safetensors file.
-
-    Raises
-    ------
-    SpecError
-        There are none, or not for ``num_classes``.
-    WeightsError
-        They cannot be fetched or verified.
     """
     timm = known_to_timm(name)
     config = timm.get_pretrained_cfg(name)

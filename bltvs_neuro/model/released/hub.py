@@ -38,21 +38,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file of weights and where it came from.
-
-    Attributes
-    ----------
-    content : Path or bytes
-        The file, or what an archive's member holds.
-    origin : str
-        In words, for provenance.
-    revision : str or None
-        The hub's commit.
-    sha256 : str
-        Of the file's bytes.
-    verified : str
-        What the sha256 was compared with; "" when there was nothing to compare with.
-    """
+    """A file of weights and where it came from."""
 
     content: Path | bytes
     origin: str
@@ -69,25 +55,10 @@ def fetch_weights(
     second_source: str | None = None,
     cache_dir: str | Path | None = None,
 ) -> Fetched:
-    """Find released weights in the cache, or fetch them from the hub, or from the second source.
+    """Find released weights in the cache, or fetch them from the hub, or from a second source; WeightsError if nowhere.
 
-    Parameters
-    ----------
-    repo, filename, revision : str
-        Where the file lies on the hub. The environment variable ``HF_ENDPOINT`` names another server.
-    second_source : str, optional
-        A zip archive of :data:`bltvs_neuro.datasets.DATASETS` that holds the same file.
-    cache_dir : str or Path, optional
-        Hugging Face cache folder; ``HF_HOME`` decides unless given.
-
-    Returns
-    -------
-    Fetched
-
-    Raises
-    ------
-    WeightsError
-        The file is nowhere to be had, or is not the right one.
+    The environment variable ``HF_ENDPOINT`` names another server, ``HF_HOME`` the cache unless ``cache_dir`` is given.
+    ``second_source`` is a zip archive of :data:`bltvs_neuro.datasets.DATASETS` that holds the same file.
     """
     try:
         return _from_hub(repo, filename, revision, cache_dir)

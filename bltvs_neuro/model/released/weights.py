@@ -32,16 +32,8 @@ PREFIXES = ("module.", "_orig_mod.")
 def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
     """Name weights by their content, the same for every file format, device and memory layout.
 
-    Parameters
-    ----------
-    weights : Module or mapping of str to Tensor
-        A model, or its state dict.
-
-    Returns
-    -------
-    str
-        sha256, hexadecimal, over the keys in sorted order: for each a JSON line ``[key, dtype, shape]`` and the values'
-        bytes in row-major order.
+    The sha256, hexadecimal, over the keys in sorted order: for each a JSON line ``[key, dtype, shape]`` and the values' bytes
+    in row-major order.
     """
     state = weights.state_dict() if isinstance(weights, nn.Module) else weights
     digest = hashlib.sha256()
@@ -54,25 +46,10 @@ def weights_sha256(weights: nn.Module | Mapping[str, Tensor]) -> str:
 
 
 def read_weights(source: Path | bytes, name: str) -> dict[str, Tensor]:
-    """Read a state dict onto the CPU.
+    """Read a state dict, or the ``"state_dict"`` of a training checkpoint, from a file or its content, onto the CPU.
 
-    Parameters
-    ----------
-    source : Path or bytes
-        A file written by ``torch.save(model.state_dict(), ...)`` or safetensors, or the content of one. A training
-        checkpoint that has its state dict under ``"state_dict"`` is read as well.
-    name : str
-        What errors call it.
-
-    Returns
-    -------
-    dict of str to Tensor
-        Without :data:`STRAY` keys and without the :data:`PREFIXES` that stand before every key.
-
-    Raises
-    ------
-    WeightsError
-        The file cannot be read, or holds anything but dense tensors of finite numbers (nothing in it is executed).
+    Errors call it ``name``. Keys that are :data:`STRAY`, and :data:`PREFIXES` that stand before every key, are left out.
+    WeightsError for anything but dense tensors of finite numbers; nothing in the file is executed.
     """
     try:
         content = _content(source)
@@ -116,22 +93,10 @@ def _content(source: Path | bytes) -> Any:
 
 
 def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str) -> None:
-    """Load ``state`` into ``model``, every key and no other, every shape as it is.
+    """Load ``state``, called ``name`` in errors, into ``model``: every key and no other, every shape as it is.
 
-    Parameters
-    ----------
-    model : Module
-    state : mapping of str to Tensor
-    name : str
-        What the weights are called in an error.
-    expected : str
-        What the model is called in an error.
-
-    Raises
-    ------
-    WeightsError
-        Keys are missing or unexpected, shapes or kinds of numbers differ; the model is unchanged then. Narrower and wider
-        floats are taken, which a warning says where they lose digits.
+    WeightsError where keys, shapes or kinds of numbers differ, and the model is unchanged then. Narrower and wider floats are
+    taken, which a warning says where they lose digits.
     """
     own = model.state_dict()
     missing = [key for key in own if key not in state]
@@ -167,19 +132,7 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str
 
 
 def own_weights(path: str | Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
-    """Read a file of one's own.
-
-    Returns
-    -------
-    state : dict of str to Tensor
-    origin : dict
-        What the provenance says of it: ``weights``, ``origin``, ``file``, ``file_sha256``.
-
-    Raises
-    ------
-    WeightsError
-        There is no such file, or it holds no weights.
-    """
+    """Read a file of one's own: its state dict, and what the provenance says of it."""
     given, path = path, Path(path)
     if why := not_a_file(path) if str(given) else "no file is named":
         raise WeightsError(
