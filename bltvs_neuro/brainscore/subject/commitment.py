@@ -83,7 +83,7 @@ def brain_model(
         (at,) = parse_timesteps(at, model.timesteps)
     wrapper = Wrapper(model, identifier, timeline, parse_reduction(reduce), batch_size)
     if readout != LOGITS and wrapper.find(readout).bins is not None:
-        raise SpecError(f"a behavioural readout has no time course; write {readout}@t3 or {readout}@70-170")
+        raise SpecError(f"a behavioural readout has no time course; write {readout}@3 or {readout}@70-170")
     picked = parse_names(streams, model.streams, "stream")
     return Commitment(identifier, wrapper, chosen, picked, at, readout, visual_degrees)  # type: ignore[arg-type]
 
@@ -193,7 +193,7 @@ def _layers(model: Network, regions: RegionMap, streams: tuple[Stream, ...], tim
         if timestep is not None:
             here = tuple(s for s in here if State(area, s, timestep) in set(model.states()))
         if here:
-            layers[region] = site_layer(area, here, None if timestep is None else f"t{timestep}")
+            layers[region] = site_layer(area, here, timestep)
     missing = [region for region in regions.described["regions"] if region not in layers]
     if missing:
         when = "" if timestep is None else f" at timestep {timestep}"

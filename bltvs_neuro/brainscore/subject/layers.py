@@ -4,7 +4,7 @@
 ``taps.V4.td.3``       one area, stream and timestep: the dotted name of the module itself
 ``V4/bu+td``           a time course, both streams side by side
 ``V4/td@70-170``       the mean over 70 to 170 ms
-``V4/bu+td@t3``        one timestep
+``V4/bu+td@3``         one timestep
 ``logits``             what the model says at its last timestep
 =====================  ================================================================================
 """
@@ -43,9 +43,9 @@ class Layer:
         return {State(*site, t) for site in self.sites for moment in self.moments for t in moment}
 
 
-def site_layer(area: str, streams: tuple[Stream, ...], when: str | None = None) -> str:
-    """Name of a layer: ``"V4/bu+td"``, with ``when`` behind an ``@``."""
-    return f"{area}/{'+'.join(streams)}" + (f"@{when}" if when else "")
+def site_layer(area: str, streams: tuple[Stream, ...], timestep: int | None) -> str:
+    """Name of a layer: ``"V4/bu+td"``, with a timestep behind an ``@``."""
+    return f"{area}/{'+'.join(streams)}" + ("" if timestep is None else f"@{timestep}")
 
 
 def window_name(window: Bin) -> str:
@@ -68,7 +68,7 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     if not match:
         raise SpecError(
             f"No submodule found for layer {name!r}; layers are written 'taps.V4.td.3', 'V4/bu+td', 'V4/td@70-170', "
-            f"'V4/td@t3' or {LOGITS!r}"
+            f"'V4/td@3' or {LOGITS!r}"
         )
     if match["area"] not in model.areas:
         raise unknown("area", match["area"], model.areas)
@@ -79,13 +79,13 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     when = match["when"]
     if when is None:
         return Layer(name, sites, tuple({t: 1.0} for t in timesteps), tuple(clock.bins(timesteps)))
-    if re.fullmatch(r"t[0-9]+", when):
+    if re.fullmatch(r"[0-9]+", when):
         for site in sites:
-            model.tap_name(site, int(when[1:]))
-        return Layer(name, sites, ({int(when[1:]): 1.0},))
+            model.tap_name(site, int(when))
+        return Layer(name, sites, ({int(when): 1.0},))
     window = _WINDOW.fullmatch(when)
     if not window:
-        raise SpecError(f"layer {name!r}: after the @ comes a window in milliseconds ('70-170') or a timestep ('t3')")
+        raise SpecError(f"layer {name!r}: after the @ comes a window in milliseconds ('70-170') or a timestep ('3')")
     return Layer(name, sites, (clock.weights((float(window["start"]), float(window["end"])), timesteps),))
 
 
