@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import SpecError, WeightsError, unknown
 from ..network import Network
-from ..released.fetched import fetch_timm, fetch_torchvision, from_torchvision, known_to_timm
+from ..released.fetched import fetch_timm, fetch_torchvision, from_torchvision, known_to_timm, known_to_torchvision
 from ..released.weights import fill, own_weights, random_weights, weights_sha256
 from ..transform import Transform
 from .cornet_s import CORnet_S
@@ -103,7 +103,6 @@ def build(
         if layers is not None:
             raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
         given = {"num_classes": num_classes, "image_size": image_size or (transform and transform.size)}
-        assert not isinstance(architecture.build, str)
         own: Network = architecture.build(**architecture.config | {k: v for k, v in given.items() if v is not None})
         own.transform = fitting(transform or own.transform, own.image_size)
         own.provenance |= {"model": name}
@@ -165,21 +164,14 @@ def load_from_zoo(
                 state.setdefault(key, torch.zeros_like(value))
         fill(target, state, str(origin["file"]), f"model {name!r} with {network.num_classes} classes")
     network.provenance = {
-        **network.provenance,
-        "architecture": type(network).__name__,
-        "config": dict(network.config),
-        **origin,
-        "weights_sha256": weights_sha256(network),
-        "transform": network.transform.describe(),
-    }
+        **network.provenance, "architecture": type(network).__name__, "config": dict(network.config), **origin,
+        "weights_sha256": weights_sha256(network), "transform": network.transform.describe(),
+    }  # fmt: skip
     return network
 
 
 def _torchvision(name: str, num_classes: int | None, transform: Transform | None) -> tuple[nn.Module, Transform]:
-    from torchvision import models
-
-    if name not in models.list_models(module=models):
-        raise unknown("torchvision model", name, models.list_models(module=models))
+    models = known_to_torchvision(name)
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     options |= TORCHVISION_OPTIONS.get(name, {})
     module = models.get_model(name, weights=None, **options)
@@ -215,4 +207,4 @@ def _timm(name: str, num_classes: int | None, transform: Transform | None) -> tu
 
 def _is_a_name(weights: str | Path) -> bool:
     """Whether ``weights`` can only be the name of released weights (``"IMAGENET1K_V1"``), and no file."""
-    return isinstance(weights, str) and weights != "untrained" and re.fullmatch(r"[A-Za-z0-9_]+", weights) is not None
+    return weights != "untrained" and isinstance(weights, str) and bool(re.fullmatch(r"[A-Za-z0-9_]+", weights))

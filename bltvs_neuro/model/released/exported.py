@@ -70,16 +70,13 @@ def export_model(
         Replace a model that is already there; OutputError otherwise.
     """
     folder = Path(folder)
-    check_name(name)
     classes = [str(class_name) for class_name in classes]
     accuracies = [float(accuracy) for accuracy in accuracies]
-    _check_accuracies(accuracies)
-    outputs = len(model.logit_timesteps)
-    if len(accuracies) not in (0, outputs):
-        raise SpecError(f"{len(accuracies)} accuracies for {outputs} timesteps that have logits")
-    _check_classes(classes)
-    if len(classes) != model.num_classes:
-        raise SpecError(f"{len(classes)} class names for {model.num_classes} logits")
+    names = [known for known, architecture in ARCHITECTURES.items() if type(model) is architecture]
+    if not names:
+        raise SpecError(f"a {type(model).__name__} cannot be exported; what can: {listed(ARCHITECTURES)}")
+    check_name(name)
+    _check_outputs(model, classes, accuracies)
     check_export(folder, overwrite=overwrite)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     bad = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
@@ -97,7 +94,7 @@ def export_model(
         "version": VERSION,
         "name": name,
         "description": description,
-        "architecture": _architecture_name(model),
+        "architecture": names[0],
         "config": dict(model.config),
         "classes": classes,
         "transform": model.transform.describe(),
@@ -176,13 +173,6 @@ def read_exported_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     return read_weights(content, checkpoint.filename)
 
 
-def _architecture_name(model: BLT_VS) -> str:
-    for name, architecture in ARCHITECTURES.items():
-        if type(model) is architecture:
-            return name
-    raise SpecError(f"a {type(model).__name__} cannot be exported; what can: {listed(ARCHITECTURES)}")
-
-
 _FIELDS: dict[str, type] = {
     "format": str, "version": int, "name": str, "description": str, "architecture": str, "config": dict, "classes": list,
     "transform": dict, "accuracies": list, "weights": dict, "training": dict, "versions": dict,
@@ -193,21 +183,16 @@ _WEIGHTS: dict[str, type] = {"file": str, "sha256": str, "values_sha256": str}
 
 def _check_fields(data: Mapping[str, Any]) -> None:
     """Raise SpecError where a description lacks something or says what cannot be."""
-    weights = data.get("weights")
-    for fields, table, where in (
-        (_FIELDS, data, ""), (_WEIGHTS, weights if isinstance(weights, dict) else {}, "weights.")
-    ):  # fmt: skip
+    for fields, where in ((_FIELDS, ""), (_WEIGHTS, "weights.")):
+        table = data["weights"] if where else data
         for key in table:
             if key not in fields:
                 raise unknown(f"key {where}".strip(), key, list(fields))
-        missing = [f"{where}{key}" for key in fields if key not in table]
-        if missing and not (where and not isinstance(weights, dict)):
+        if missing := [f"{where}{key}" for key in fields if key not in table]:
             raise SpecError(f"it lacks {listed(missing)}")
         for key, value in table.items():
             checked(fields[key], value, f"{where}{key}")
     check_name(data["name"])
-    _check_classes([checked(str, name, "a class name") for name in data["classes"]])
-    _check_accuracies(data["accuracies"])
     filename = data["weights"]["file"]
     if Path(filename).name != filename or not filename.endswith(".safetensors"):
         raise SpecError(f"{filename!r:.120} is not the name of a .safetensors file in the folder")
@@ -221,20 +206,22 @@ def check_name(name: str) -> None:
         )
 
 
-def _check_classes(names: Sequence[str]) -> None:
-    """Raise SpecError for names that tables and figures could not show, or could not tell apart."""
+def _check_outputs(model: BLT_VS, names: Sequence[str], accuracies: Sequence[object]) -> None:
+    """Raise SpecError for names that tables could not show or tell apart, or what does not fit the model's logits."""
     odd = [name for name in names if not name.strip() or not name.isprintable()]
     if odd:
         raise SpecError(f"the name of a class is printable and not empty; got {listed(map(ascii, odd))}")
     twice = [name for name, count in Counter(name.strip() for name in names).items() if count > 1]
     if twice:
         raise SpecError(f"every class has a name of its own; {listed(map(repr, twice))} is given twice or more")
-
-
-def _check_accuracies(values: Sequence[object]) -> None:
-    for value in values:
+    if len(names) != model.num_classes:
+        raise SpecError(f"{len(names)} class names for {model.num_classes} logits")
+    for value in accuracies:
         if not 0 <= checked(float, value, "an accuracy") <= 100:
             raise SpecError(f"accuracies are in percent, 0 to 100; got {value!r}")
+    if accuracies and len(accuracies) != len(model.logit_timesteps):
+        outputs = len(model.logit_timesteps)
+        raise SpecError(f"{len(accuracies)} accuracies for {outputs} timesteps that have logits")
 
 
 def _config(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -251,9 +238,5 @@ def _config(data: Mapping[str, Any]) -> dict[str, Any]:
     size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     if size > MAX_BYTES:
         raise SpecError(f"such a model has {size:,} bytes of weights; at most {MAX_BYTES:,} are read")
-    outputs = len(model.logit_timesteps)
-    if len(data["classes"]) != model.num_classes:
-        raise SpecError(f"{len(data['classes'])} class names for {model.num_classes} logits")
-    if data["accuracies"] and len(data["accuracies"]) != outputs:
-        raise SpecError(f"{len(data['accuracies'])} accuracies for {outputs} timesteps that have logits")
+    _check_outputs(model, [checked(str, name, "a class name") for name in data["classes"]], data["accuracies"])
     return dict(model.config)

@@ -29,11 +29,7 @@ def fetch_torchvision(name: str, weights: str) -> tuple[dict[str, Tensor], dict[
     ``weights`` is ``"pretrained"`` for those that torchvision recommends, or a name such as ``"IMAGENET1K_V1"``. Returns the
     state dict, what the provenance says of it, and the transform that it was evaluated with.
     """
-    from torchvision import models
-
-    if name not in models.list_models(module=models):
-        raise unknown("torchvision model", name, models.list_models(module=models))
-    released = models.get_model_weights(name)
+    released = known_to_torchvision(name).get_model_weights(name)
     if weights != "pretrained" and weights not in released.__members__:
         raise unknown("weights", weights, ["pretrained", "untrained", *released.__members__, "the path of a file"])
     chosen = released.DEFAULT if weights == "pretrained" else released[weights]
@@ -41,13 +37,9 @@ def fetch_torchvision(name: str, weights: str) -> tuple[dict[str, Tensor], dict[
     # torchvision's first DenseNets were saved with other names
     state = {_DENSENET.sub(r"\1\2.", key): value for key, value in read_weights(path, path.name).items()}
     origin = {
-        "weights": "pretrained",
-        "origin": f"torchvision {type(chosen).__name__}.{chosen.name}",
-        "url": chosen.url,
-        "file": path.name,
-        "file_sha256": sha256,
-        "verified": "the hash in the file's name",
-    }
+        "weights": "pretrained", "origin": f"torchvision {type(chosen).__name__}.{chosen.name}", "url": chosen.url,
+        "file": path.name, "file_sha256": sha256, "verified": "the hash in the file's name",
+    }  # fmt: skip
     return state, origin, from_torchvision(chosen.transforms())
 
 
@@ -89,16 +81,17 @@ def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], d
     if num_classes not in (None, config.num_classes):
         raise SpecError(f"timm's weights of {name} have {config.num_classes} classes, not {num_classes}")
     fetched = fetch_weights(config.hf_hub_id, "model.safetensors")
-    origin = {
-        "weights": "pretrained",
-        "origin": fetched.origin,
-        "revision": fetched.revision,
-        "file": f"{config.hf_hub_id}/model.safetensors",
-        "file_sha256": fetched.sha256,
-        "verified": fetched.verified,
-        "timm": version("timm"),
-    }
-    return read_weights(fetched.content, "model.safetensors"), origin
+    origin = fetched.describe(f"{config.hf_hub_id}/model.safetensors")
+    return read_weights(fetched.content, "model.safetensors"), {**origin, "timm": version("timm")}
+
+
+def known_to_torchvision(name: str) -> Any:
+    """Return torchvision's models; SpecError if there is no such classifier among them."""
+    from torchvision import models
+
+    if name not in (known := models.list_models(module=models)):
+        raise unknown("torchvision model", name, known)
+    return models
 
 
 def known_to_timm(name: str) -> Any:
@@ -117,10 +110,5 @@ def known_to_timm(name: str) -> Any:
 
 def from_torchvision(preset: Any) -> Transform:
     """Turn torchvision's ``ImageClassification`` preset into a :class:`Transform`."""
-    return Transform(
-        preset.crop_size[0],
-        preset.resize_size[0],
-        mean=preset.mean,
-        std=preset.std,
-        interpolation=preset.interpolation.value,
-    )
+    sizes, interpolation = (preset.crop_size[0], preset.resize_size[0]), preset.interpolation.value
+    return Transform(*sizes, mean=preset.mean, std=preset.std, interpolation=interpolation)

@@ -59,19 +59,9 @@ class Checkpoint:
 
 
 def _config(timesteps: int, num_classes: int, *, bio_unroll: bool) -> Mapping[str, Any]:
-    return MappingProxyType(
-        dict(
-            timesteps=timesteps,
-            num_classes=num_classes,
-            add_feats=100,
-            lateral_connections=True,
-            topdown_connections=True,
-            skip_connections=True,
-            bio_unroll=bio_unroll,
-            image_size=224,
-            readout_type="multi",
-        )
-    )
+    ablations = dict.fromkeys(("lateral_connections", "topdown_connections", "skip_connections"), True)
+    own = {"bio_unroll": bio_unroll, "image_size": 224, "readout_type": "multi"}
+    return MappingProxyType({"timesteps": timesteps, "num_classes": num_classes, "add_feats": 100} | ablations | own)
 
 
 SHAPES = Path(__file__).parent / "shapes"

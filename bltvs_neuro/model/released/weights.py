@@ -99,33 +99,24 @@ def fill(model: nn.Module, state: Mapping[str, Tensor], name: str, expected: str
     taken, which a warning says where they lose digits.
     """
     own = model.state_dict()
-    missing = [key for key in own if key not in state]
-    unexpected = [key for key in state if key not in own]
-    shapes = [
-        f"{key} {tuple(state[key].shape)} instead of {tuple(own[key].shape)}"
-        for key in own
-        if key in state and own[key].shape != state[key].shape
-    ]
-    kinds = [
-        f"{key} {str(state[key].dtype).removeprefix('torch.')} instead of {str(own[key].dtype).removeprefix('torch.')}"
-        for key in own
-        if key in state and kind(own[key].dtype) != kind(state[key].dtype)
-    ]
-    large = [key for key in own if not (missing or kinds) and too_large(state[key], own[key].dtype)]
-    problems = [
-        f"{len(keys)} {what} ({listed(keys, 3)})"
-        for keys, what in (
-            (missing, "keys are missing"),
-            (unexpected, "keys are unexpected"),
-            (shapes, "shapes differ"),
-            (kinds, "types differ"),
-            (large, "tensors hold larger numbers than the model can"),
-        )
-        if keys
-    ]
-    if problems:
+    pairs = {key: (state[key], own[key]) for key in own if key in state}
+    found = {
+        "keys are missing": [key for key in own if key not in state],
+        "keys are unexpected": [key for key in state if key not in own],
+        "shapes differ": [
+            f"{key} {tuple(a.shape)} instead of {tuple(b.shape)}" for key, (a, b) in pairs.items() if a.shape != b.shape
+        ],
+        "types differ": [
+            f"{key} {a.dtype} instead of {b.dtype}".replace("torch.", "")
+            for key, (a, b) in pairs.items() if kind(a.dtype) != kind(b.dtype)
+        ],
+    }  # fmt: skip
+    if not (found["keys are missing"] or found["types differ"]):
+        large = [key for key, (a, b) in pairs.items() if too_large(a, b.dtype)]
+        found["tensors hold larger numbers than the model can"] = large
+    if problems := [f"{len(keys)} {what} ({listed(keys, 3)})" for what, keys in found.items() if keys]:
         raise WeightsError(f"{name} does not fit {expected}: {'; '.join(problems)}")
-    wide = [key for key in own if state[key].is_floating_point() and state[key].itemsize > own[key].itemsize]
+    wide = [key for key, (a, b) in pairs.items() if a.is_floating_point() and a.itemsize > b.itemsize]
     if wide:
         log.warning("%s: %d tensors are rounded to the model's float32 (%s)", name, len(wide), listed(wide, 3))
     model.load_state_dict(dict(state), strict=True)
