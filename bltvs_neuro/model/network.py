@@ -26,14 +26,9 @@ class State(NamedTuple):
 
 
 class Grid(NamedTuple):
-    """Where the units of a map are, the same along both axes.
+    """Where the units of a map are, the same along both axes, in pixels of the transformed image.
 
-    Attributes
-    ----------
-    stride : float
-        Distance of neighbouring units, pixels of the transformed image.
-    start : float
-        Centre of the first unit's receptive field.
+    ``stride`` is the distance of neighbouring units, ``start`` the centre of the first one's receptive field.
 
     Examples
     --------
@@ -111,18 +106,9 @@ class Network(nn.Module, ABC):
 
     @abstractmethod
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
-        """Compute the states that have a hook on their tap, and ``outputs``, which are returned.
+        """Compute the states that have a hook on their tap, and ``outputs``, which are returned: (B, *shape) each.
 
-        Parameters
-        ----------
-        images : Tensor, (B, 3, image_size, image_size)
-            As the transform gives them.
-        outputs : collection of State
-
-        Returns
-        -------
-        dict of State to Tensor
-            (B, *shape) each.
+        ``images`` are (B, 3, image_size, image_size), as the transform gives them.
         """
 
     @property
@@ -154,13 +140,7 @@ class Network(nn.Module, ABC):
         return self.get_submodule(self.tap_name(Site(state.area, state.stream), state.timestep))
 
     def tap_name(self, site: Site | str, timestep: int) -> str:
-        """Return the dotted name of a tap, ``"taps.V4.td.3"``.
-
-        Raises
-        ------
-        SpecError
-            An unknown area or stream, or a timestep at which nothing has reached the site (or that does not exist).
-        """
+        """Return the dotted name of a tap, ``"taps.V4.td.3"``; SpecError for a site or timestep that does not exist."""
         site = as_site(site)
         if site.area not in self.areas:
             raise unknown("area", site.area, self.areas)
@@ -208,6 +188,16 @@ class Network(nn.Module, ABC):
     def _hooked(self, state: State) -> bool:
         tap: nn.Module = self.taps[_key(state.area)][state.stream][str(state.timestep)]  # type: ignore[index, assignment]
         return bool(tap._forward_hooks or tap._forward_pre_hooks)
+
+
+MOST_CLASSES, MOST_PIXELS, MOST_TIMESTEPS = 1_000_000, 8_192, 1_000
+"""Of one model, of the side of its images, of its time: a larger number is a mistake, and would take all memory."""
+
+
+def check_count(name: str, value: object, most: int, least: int = 1) -> None:
+    """Raise SpecError for what is no whole number from ``least`` to ``most``."""
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or not least <= value <= most:
+        raise SpecError(f"{name} must be a whole number from {least} to {most:,}; got {value!r:.60}")
 
 
 def as_site(site: Site | str) -> Site:

@@ -91,17 +91,7 @@ class Transform:
         return self if size == self.size else replace(self, size=size, resize=round(size * self.short / self.size))
 
     def resized(self, rgb: np.ndarray) -> np.ndarray:
-        """Resize one picture so that its short side has :attr:`short` pixels; needs no torch.
-
-        Parameters
-        ----------
-        rgb : uint8 array of shape (height, width, 3)
-
-        Returns
-        -------
-        uint8 array of shape (height, width, 3)
-            The same array if it has that size already.
-        """
+        """Resize a picture, uint8 (height, width, 3), so that its short side has :attr:`short` pixels; needs no torch."""
         if rgb.dtype != np.uint8 or rgb.ndim != 3 or rgb.shape[2] != 3 or 0 in rgb.shape:
             raise StimulusError(f"a picture is uint8 (height, width, 3); got {rgb.dtype} {rgb.shape}")
         height, width = rgb.shape[:2]
@@ -118,16 +108,7 @@ class Transform:
         return rgb
 
     def crop(self, rgb: np.ndarray) -> np.ndarray:
-        """Resize and crop one picture; needs no torch.
-
-        Parameters
-        ----------
-        rgb : uint8 array of shape (height, width, 3)
-
-        Returns
-        -------
-        uint8 array of shape (3, size, size), contiguous
-        """
+        """Resize and crop a picture, uint8 (height, width, 3) to (3, size, size), contiguous; needs no torch."""
         rgb = self.resized(rgb)
         high, wide = rgb.shape[:2]
         top, left = round((high - self.size) / 2), round((wide - self.size) / 2)  # half to even, as torchvision does
@@ -135,17 +116,9 @@ class Transform:
         return np.ascontiguousarray(window.transpose(2, 0, 1))  # (H, W, 3) -> (3, H, W)
 
     def scale(self, pixels: torch.Tensor) -> torch.Tensor:
-        """Normalise uint8 to float32 on the tensor's device.
+        """Normalise uint8 (..., 3, H, W) to float32 on the tensor's device: ``(pixels / 255 - mean) / std``.
 
-        Parameters
-        ----------
-        pixels : Tensor, uint8 (..., 3, H, W)
-            Of any shape where mean and std are the same for all colours.
-
-        Returns
-        -------
-        Tensor, float32
-            ``(pixels / 255 - mean) / std``, in this order; another one would round differently.
+        In this order; another one would round differently. Any shape will do where mean and std are the same for all colours.
         """
         import torch
 

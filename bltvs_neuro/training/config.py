@@ -14,9 +14,12 @@ from pydantic import ConfigDict, Field, StrictBool, StrictFloat, StrictInt, Stri
 from ..checked import checked_arguments
 from ..errors import SpecError, unknown
 from ..foreign.text import read_text
+from ..options import LARGEST_SEED
 
 Count = Annotated[StrictInt, Field(ge=1)]
 NotNegative = Annotated[StrictInt, Field(ge=0)]
+Seed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]
+Pictures = Annotated[StrictInt, Field(ge=1, le=100_000_000)]
 Amount = Annotated[StrictFloat, Field(ge=0)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)
@@ -46,10 +49,10 @@ class DataConfig:
     train: StrictStr = "train"
     val: StrictStr = "val"
     test: StrictStr = "test"
-    n_train: Count = 100_000
-    n_val: Count = 1_000
-    n_test: Count = 2_000
-    seed: NotNegative = 0
+    n_train: Pictures = 100_000
+    n_val: Pictures = 1_000
+    n_test: Pictures = 2_000
+    seed: Seed = 0
 
 
 @dataclass(frozen=True)
@@ -155,7 +158,7 @@ class RunConfig:
     channels_last: StrictBool = False
     compile: StrictBool = False
     device: StrictStr = "auto"
-    workers: NotNegative = 4
+    workers: Annotated[StrictInt, Field(ge=0, le=1024)] = 4
     save_minutes: Amount = 10.0
     export: Literal["best", "last"] = "best"
     start_from: StrictStr = ""
@@ -181,7 +184,7 @@ class TrainingConfig:
 
     name: StrictStr
     description: StrictStr = ""
-    seed: NotNegative = 0
+    seed: Seed = 0
     model: dict[Any, Any] = field(default_factory=lambda: {"architecture": "BLT_VS"})
     data: DataConfig = field(default_factory=DataConfig)
     augment: AugmentConfig = field(default_factory=AugmentConfig)
@@ -206,13 +209,7 @@ FREE = (
 
 
 def read_config(path: str | Path) -> TrainingConfig:
-    """Read a run from a TOML file.
-
-    Raises
-    ------
-    SpecError
-        The file cannot be read, or a key or value is not valid; the error names the valid ones.
-    """
+    """Read a run from a TOML file; SpecError, which names the valid ones, for a key or value that is not."""
     path = Path(path)
     try:
         data = tomllib.loads(read_text(path, error=SpecError))
@@ -297,7 +294,7 @@ def _said(errors: Sequence[Any]) -> SpecError:
         return SpecError(f"{full} is a table, [{full}]; got {got!r:.100}")
     if kind in _BOUNDS:
         words, bound = _BOUNDS[kind]
-        return SpecError(f"{full} must be {words} {error['ctx'][bound]:g}; got {got!r:.100}")
+        return SpecError(f"{full} must be {words} {error['ctx'][bound]:.12g}; got {got!r:.100}")
     if kind == "finite_number" or (kind == "float_type" and type(got) is int):
         return SpecError(f"{full} must be finite; got {got!r:.20}")
     return SpecError(f"{full} must be of type {_TYPES.get(kind, kind)}; got {got!r:.100}")

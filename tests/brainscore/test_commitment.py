@@ -190,5 +190,5 @@ def test_missing_weights_are_an_error(monkeypatch, tmp_path):
     from bltvs_neuro.errors import WeightsError
 
     register("mine", lambda: load_model("imagenet", weights=tmp_path / "no.pth"))
-    with pytest.raises(WeightsError, match="there is no such file"):
+    with pytest.raises(WeightsError, match="there is no file"):
         model_registry["mine"]()

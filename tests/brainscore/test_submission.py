@@ -179,7 +179,7 @@ def test_what_is_carried_is_what_is_imported():
 @pytest.mark.parametrize(
     ("entry", "error", "said"),
     [
-        (Entry(weights="no.pth"), WeightsError, "there is no such file"),
+        (Entry(weights="no.pth"), WeightsError, "there is no file"),
         (Entry("imagenett"), SpecError, "did you mean 'imagenet'"),
         (Entry(options={"colour": "red"}), SpecError, "a plugin has no option 'colour'"),
         (Entry(options={"regions": {"V1": "V9"}}), SpecError, "region 'V1' is mapped to 'V9'"),

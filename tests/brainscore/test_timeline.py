@@ -72,10 +72,11 @@ def test_time_courses_leave_out_what_is_the_same_for_every_image(model):
         ("V4/up", "unknown stream 'up'"),
         ("V4", "No submodule found for layer"),
         ("V4/bu@soon", "a window in milliseconds"),
+        ("V4/bu@t3", r"or a timestep \(.3.\)"),
         ("V4/bu+bu", "names a stream twice"),
-        ("V4/bu@t1", "not active at timestep 1"),
+        ("V4/bu@1", "not active at timestep 1"),
         ("taps.V4.bu.0", "not active at timestep 0"),
-        ("V4/bu@t99", "not active at timestep 99"),
+        ("V4/bu@99", "not active at timestep 99"),
     ],
 )
 def test_unknown_layers(model, layer, said):

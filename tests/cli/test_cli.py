@@ -171,7 +171,7 @@ def test_ctrl_c_leaves_a_store_that_the_same_command_finishes(tmp_path):
         (["extract", "nowhere", "-o", "x.h5", *MODEL], "nowhere"),
         (["extract", "{folder}", "-o", "{tmp}/x.h5", *MODEL, "--areas", "V7"], "unknown area 'V7'"),
         (["extract", "{folder}", "-o", "{tmp}/x.h5", "--model", "ecosett"], "did you mean 'ecoset'"),
-        (["extract", "{folder}", "-o", "{tmp}/x.h5", "--weights", "w.pth"], "--weights w.pth: there is no such file"),
+        (["extract", "{folder}", "-o", "{tmp}/x.h5", "--weights", "w.pth"], "--weights w.pth: there is no file w.pth"),
         (["models", "b_vss"], "did you mean 'b_vs'"),
         (["info", "{tmp}/nothing.h5"], "there is no store"),
     ],

@@ -218,5 +218,5 @@ def test_wrong_names():
         load_model("imagnet")
     with pytest.raises(SpecError, match="image_size"):
         load_model("imagenet", image_size=128)
-    with pytest.raises(WeightsError, match="no such file"):
+    with pytest.raises(WeightsError, match="there is no file"):
         load_model("imagenet", weights="nowhere.pth")

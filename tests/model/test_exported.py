@@ -76,8 +76,8 @@ def test_a_changed_file_of_weights_is_refused(exported):
         ({"version": 2}, "update it"),
         ({"architecture": "VGG"}, "unknown architecture 'VGG'; valid: BLT_VS"),
         ({"config": {**TINY, "wings": 2}}, "wings"),
-        ({"config": {**TINY, "timesteps": 10**9}}, "a model has 1 to 1000"),
-        ({"config": {**TINY, "add_feats": 10**12}}, "bytes of weights|not one of BLT_VS"),
+        ({"config": {**TINY, "timesteps": 10**9}}, "timesteps must be a whole number from 1 to 1,000"),
+        ({"config": {**TINY, "add_feats": 10**12}}, "bytes of weights|add_feats must be"),
         ({"config": [1]}, r"config must be of type dict; got \[1\]"),
         ({"classes": ["a", "b"]}, "2 class names for 3 logits"),
         ({"classes": "abc"}, "classes must be of type list"),
@@ -91,7 +91,10 @@ def test_a_changed_file_of_weights_is_refused(exported):
         ({"weights": None}, "weights must be of type dict; got None"),
         ({"weights": {"file": "w.safetensors"}}, "it lacks weights.sha256, weights.values_sha256"),
         ({"classes": ["a", "b", "a"]}, "every class has a name of its own; 'a' is given twice"),
-        ({"classes": ["a", "b", " "]}, "an empty one"),
+        ({"classes": ["a", "b", " "]}, "printable and not empty"),
+        ({"classes": ["a", "b", " a "]}, "'a' is given twice or more"),
+        ({"classes": ["a", "b", "\ud800"]}, r"printable and not empty; got '\\ud800'"),
+        ({"classes": ["a", "b", "c\n"]}, r"printable and not empty; got 'c\\n'"),
         ({"classes": ["a", "b", 3]}, "a class name must be of type str; got 3"),
         ({"accuracies": [float("nan"), 50]}, "NaN is not a finite number"),
         ({"accuracies": [True, 50]}, "an accuracy must be of type float; got True"),
@@ -107,9 +110,9 @@ def test_a_changed_file_of_weights_is_refused(exported):
         ({"config": {**TINY, "num_classes": "3"}}, "config.num_classes must be of type int; got '3'"),
         ({"config": {**TINY, "bio_unroll": 1}}, "config.bio_unroll must be of type bool; got 1"),
         ({"config": {**TINY, "width": "1"}}, "config.width must be of type float"),
-        ({"config": {**TINY, "add_feats": -1}}, "add_feats must be at least 0; got -1"),
+        ({"config": {**TINY, "add_feats": -1}}, "add_feats must be a whole number from 0 to 1,000,000; got -1"),
         ({"config": {**TINY, "image_size": -128}}, "image"),
-        ({"config": {**TINY, "timesteps": 10**30}}, "a model has 1 to 1000"),
+        ({"config": {**TINY, "timesteps": 10**30}}, "timesteps must be a whole number from 1 to 1,000"),
         ({"config": {**TINY, "num_classes": 10**30}}, "cannot be used"),
     ],
 )
@@ -143,7 +146,7 @@ def test_exports_that_are_refused(exported, tmp_path):
         export_model(model, folder, name="tiny", classes=three)
     export_model(model, folder, name="tiny", classes=three, overwrite=True)
     assert class_names(folder) == three
-    with pytest.raises(SpecError, match="needs as many class names, each once; got 3"):
+    with pytest.raises(SpecError, match="'b' is given twice or more"):
         export_model(model, tmp_path / "b", name="tiny", classes=("a", "b", "b"))
     for wrong, message in (
         ((1.0,), "1 accuracies for 2 timesteps"),

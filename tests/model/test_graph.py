@@ -139,7 +139,9 @@ def test_gradients_reach_the_image_and_every_parameter():
     [
         (lambda: BLT_VS(image_size=225), r"unknown image_size 225.*224, 128"),
         (lambda: BLT_VS(readout_type="both"), "unknown readout_type 'both'"),
-        (lambda: BLT_VS(timesteps=0), "timesteps must be at least 1; got 0"),
+        (lambda: BLT_VS(timesteps=0), "timesteps must be a whole number from 1 to 1,000; got 0"),
+        (lambda: BLT_VS(timesteps=10**6), "timesteps must be a whole number from 1 to 1,000; got 1000000"),
+        (lambda: BLT_VS(num_classes=2.5), "num_classes must be a whole number from 1 to 1,000,000; got 2.5"),
         (lambda: BLT_VS(timesteps=3, readout_type="single"), "nothing reaches the readout within 3 timesteps"),
         (
             lambda: on_meta()(torch.empty(1, 3, 128, 128, device="meta")),

@@ -384,12 +384,34 @@ def test_actions_are_read():
         ("V4/td=add(nothing.npy)", "a pattern is a number or a .npy file"),
         ("V4/td=add(nan)", "holds NaN"),
         ("V4/td=add(inf)", "infinite"),
+        ("V4/td=add()", r"a number or a .npy file of numbers \(nothing is named\)"),
+        ("V4/td=add(none.npy)", r"a number or a .npy file of numbers \(there is no file none.npy\)"),
         ("", "a site is written"),
     ],
 )
 def test_errors(simultaneous, text, message):
     with pytest.raises(SpecError, match=message):
         simultaneous.lesion(text)
+    assert simultaneous.lesions == ()
+
+
+@pytest.mark.parametrize(
+    "pattern", [np.ones(64) * 1j, np.array(["1"]), np.array(["2020-01-01"], "M8[D]"), None, [None]]
+)
+def test_what_is_no_real_number_is_no_pattern(pattern):
+    with pytest.raises(SpecError, match="array of real numbers; got"):
+        Clamp(pattern)
+
+
+def test_patterns_of_any_real_type():
+    for pattern in (torch.full((2,), 0.5, dtype=torch.bfloat16), torch.full((2,), 0.5, requires_grad=True), [0.5, 0.5]):
+        np.testing.assert_array_equal(Add(pattern).values, np.float32([0.5, 0.5]))
+
+
+@pytest.mark.parametrize("options", [{"strength": 1j}, {"strength": "a"}, {"action": "freeze"}, {"action": Scale}])
+def test_what_is_no_action_leaves_no_lesion(simultaneous, options):
+    with pytest.raises(SpecError, match="finite number|an action is a Scale or Freeze"):
+        simultaneous.lesion("V4/td", **options)
     assert simultaneous.lesions == ()
 
 

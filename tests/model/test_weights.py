@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import functools
+import os
+import pickle
 
 import numpy as np
 import pytest
@@ -151,6 +153,37 @@ def test_values_that_are_not_finite(tmp_path, value):
 def test_other_shapes(tmp_path):
     with pytest.raises(WeightsError, match=r"1 shapes differ \(0.weight \(108,\) instead of \(4, 3, 3, 3\)\)"):
         load(tmp_path, {**network().state_dict(), KEY: torch.ones(108)})
+
+
+@pytest.mark.parametrize("name", ["w.pth", "w.SAFETENSORS", "w.safetensors", "w"])
+@pytest.mark.parametrize("save", [torch.save, safetensors.torch.save_file])
+def test_the_content_says_which_format_it_is(tmp_path, name, save):
+    save(network().state_dict(), tmp_path / name)
+    found, _ = own_weights(tmp_path / name)
+    assert torch.equal(found[KEY], network().state_dict()[KEY])
+
+
+@pytest.mark.parametrize("prefix", ["module.", "_orig_mod.", "module._orig_mod."])
+def test_prefixes_of_wrapped_models(tmp_path, prefix):
+    state = {f"{prefix}{key}": value for key, value in network().state_dict().items()}
+    assert torch.equal(load(tmp_path, state).state_dict()[KEY], network().state_dict()[KEY])
+
+
+def test_what_is_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe.pth")
+    for path, why in (("pipe.pth", "is a named pipe"), ("", "is a folder"), ("none.pth", "there is no file")):
+        with pytest.raises(WeightsError, match=f"{why}.*weights are 'pretrained', 'untrained' or the path"):
+            own_weights(tmp_path / path)
+    with pytest.raises(WeightsError, match="weights='': no file is named"):
+        own_weights("")
+
+
+def test_bytes_of_a_plain_pickle(tmp_path):
+    (tmp_path / "w.pth").write_bytes(pickle.dumps(network().state_dict()))
+    with pytest.raises(
+        WeightsError, match=r"no file of weights that can be read without running code from it \((?!it holds \d)"
+    ):
+        own_weights(tmp_path / "w.pth")
 
 
 def test_bytes_that_are_nothing():

@@ -237,7 +237,22 @@ def test_positions_follow_from_kernels_strides_and_paddings():
         (lambda: build("torchvision:vit_b_32", image_size=100), "does not take images of 100 x 100 px"),
         (lambda: build("b_vs", layers=("V1",)), "b_vs has areas"),
         (lambda: build("b_vs", image_size=100), "unknown image_size 100"),
-        (lambda: build("vnet", num_classes=0), "num_classes must be at least 1"),
+        (lambda: build("vnet", num_classes=0), "num_classes must be a whole number from 1"),
+        (lambda: load_model("torchvision:resnet18", "untrained", num_classes=-2), "num_classes must be a whole number"),
+        (
+            lambda: load_model("torchvision:resnet18", "untrained", image_size=0),
+            "image_size must be a whole number.*; got 0",
+        ),
+        (lambda: load_model("shapes", "untrained", image_size=0), "image_size must be a whole number from 1 .*; got 0"),
+        (
+            lambda: load_model("cornet_s", "untrained", image_size=128.0),
+            "image_size must be a whole number .*; got 128.0",
+        ),
+        (lambda: load_model("shapes", "untrained", seed=2**70), "seed= is an integer from 0"),
+        (
+            lambda: load_model("timm:resnet18.bogus", "untrained"),
+            r"timm has no model 'resnet18.bogus' \(did you mean resnet18\.",
+        ),
         (lambda: build("vnet", image_size=32), "too small"),
         (lambda: load_model("ecoset", "untrained", layers=("V1",)), "ecoset has areas"),
         (lambda: load_model("ecoset", num_classes=5), "have 565 classes"),

@@ -20,6 +20,7 @@ from bltvs_neuro.model.released.weights import weights_sha256
 from bltvs_neuro.training.config import make_config
 from bltvs_neuro.training.optimisation.loss import Criterion
 from bltvs_neuro.training.release.export import export_run
+from bltvs_neuro.training.running import loop
 from bltvs_neuro.training.running.loop import train
 
 from .made import tiny, toml
@@ -96,6 +97,16 @@ def test_two_processes_have_the_loss_curve_of_one(tmp_path):
             assert float(b[key]) == pytest.approx(float(a[key]), rel=2e-5), key
         assert a["step"] == b["step"]
     assert len({row["train_loss"] for row in one}) == 3  # the weights changed
+
+
+def test_a_signal_ends_the_command_while_the_run_is_made(tmp_path, monkeypatch):
+    def build(*_):
+        os.kill(os.getpid(), signal.SIGINT)
+        raise AssertionError("went on")
+
+    monkeypatch.setattr(loop, "build_model", build)
+    with pytest.raises(KeyboardInterrupt):
+        train(make_config(tiny()), tmp_path)
 
 
 def test_ctrl_c_leaves_a_checkpoint_from_which_it_goes_on(whole, tmp_path):

@@ -27,20 +27,11 @@ RESERVED = ("truth", "degrees")
 
 
 def to_stimulus_set(stimuli: StimulusSet, folder: Path | None = None) -> BrainScoreStimuli:
-    """Write stimuli as Brain-Score takes them.
+    """Write stimuli, with their metadata, as Brain-Score takes them.
 
-    Parameters
-    ----------
-    stimuli : StimulusSet
-    folder : Path, optional
-        Where the pictures go, as PNG files of unique names: Brain-Score's screen would let two files of the same name
-        in different folders overwrite each other. Default: below ``BRAINSCORE_HOME`` (``~/.brain-score``).
-
-    Returns
-    -------
-    StimulusSet of Brain-Score
-        With the stimuli's metadata. Its identifier holds a hash of ids and pixels, because Brain-Score keeps
-        activations by it.
+    The pictures go below ``folder`` (default: ``BRAINSCORE_HOME``, ``~/.brain-score``) as PNG files of unique names:
+    Brain-Score's screen would let two files of the same name in different folders overwrite each other. The identifier
+    holds a hash of ids and pixels, because Brain-Score keeps activations by it.
     """
     digest = hashlib.sha256()
     pixels = []
@@ -96,11 +87,6 @@ def to_assembly(
     NeuroidAssembly
         (presentation, neuroid[, time_bin]) with the attributes ``stimulus_set`` and ``stimulus_set_identifier``; a
         single time bin is a coordinate without a dimension.
-
-    Raises
-    ------
-    DataError
-        Stimuli that are missing, missing values, or times that are none.
     """
     check_responses(responses)
     shown = list(dict.fromkeys(str(s) for s in responses[STIMULUS_ID].values))

@@ -33,14 +33,7 @@ MAX_IDENTIFIER = 100
 
 @dataclass(frozen=True)
 class Metric:
-    """A metric of Brain-Score by its two names.
-
-    Attributes
-    ----------
-    static, temporal : str
-        Plugin for one time bin, and for several.
-    description : str
-    """
+    """A metric of Brain-Score: its plugin for one time bin, and for several (none: '')."""
 
     static: str
     temporal: str
@@ -170,15 +163,8 @@ def _folds(assembly: NeuroidAssembly) -> dict[str, Any]:
 class ChoiceBenchmark(BenchmarkBase):
     """Choices between two objects, compared with the model's by Brain-Score's i2n metric.
 
-    Parameters
-    ----------
-    choices : DataFrame
-        One row per trial: stimulus_id, choice, sample_obj (what was shown), dist_obj (the other option).
-    stimuli : StimulusSet
-    fitting_stimuli : StimulusSet
-        Other pictures, with the column ``image_label`` (or ``object_name``), that the model's readout is fitted to.
-    visual_degrees : float
-    name : str
+    ``choices`` has one row per trial: stimulus_id, choice, sample_obj (what was shown), dist_obj (the other option). The
+    model's readout is fitted to ``fitting_stimuli``, other pictures, with the column ``image_label`` (or ``object_name``).
 
     References
     ----------

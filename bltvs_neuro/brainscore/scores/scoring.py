@@ -68,13 +68,7 @@ class Result:
 
 
 def check_result(path: str | Path, *, overwrite: bool = False) -> tuple[Path, Path]:
-    """Try, before the work, whether :meth:`Result.save` can write; returns the paths of its two files.
-
-    Raises
-    ------
-    OutputError
-        One of them is there and ``overwrite`` is False, or they cannot be written.
-    """
+    """Try, before the work, whether :meth:`Result.save` can write; returns the paths of its two files."""
     path = Path(path)
     stem = path.with_suffix("") if path.suffix in (".json", ".csv") else path
     as_json, as_csv = stem.with_name(stem.name + ".json"), stem.with_name(stem.name + ".csv")
@@ -148,12 +142,7 @@ def quiet() -> Iterator[None]:
 def public_benchmark(name: str) -> Any:
     """Load a benchmark of Brain-Score.
 
-    Raises
-    ------
-    SpecError
-        No benchmark of that name.
-    BrainScoreError
-        Its data cannot be had: there is no network, or they are private.
+    BrainScoreError if its data cannot be had: there is no network, or they are private.
     """
     known = benchmark_names()
     if name not in known:

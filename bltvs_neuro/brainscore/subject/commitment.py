@@ -83,7 +83,7 @@ def brain_model(
         (at,) = parse_timesteps(at, model.timesteps)
     wrapper = Wrapper(model, identifier, timeline, parse_reduction(reduce), batch_size)
     if readout != LOGITS and wrapper.find(readout).bins is not None:
-        raise SpecError(f"a behavioural readout has no time course; write {readout}@t3 or {readout}@70-170")
+        raise SpecError(f"a behavioural readout has no time course; write {readout}@3 or {readout}@70-170")
     picked = parse_names(streams, model.streams, "stream")
     return Commitment(identifier, wrapper, chosen, picked, at, readout, visual_degrees)  # type: ignore[arg-type]
 
@@ -163,19 +163,9 @@ class Recording(TemporalAligned):
         self._wrapper, self._areas = wrapper, areas
 
     def start_recording(self, recording_target: Any, time_bins: Any) -> None:
-        """Choose what ``look_at`` records.
+        """Choose what ``look_at`` records: V1, V2, V4, IT or an area of the model, in bins (start, end) of milliseconds.
 
-        Parameters
-        ----------
-        recording_target : str
-            V1, V2, V4, IT, or an area of the model.
-        time_bins : sequence of (start, end)
-            Milliseconds after stimulus onset.
-
-        Raises
-        ------
-        SpecError
-            An unknown region, or time bins that are none or reach outside of what the model records.
+        SpecError for an unknown region, or bins that are none or reach outside of what the model records.
         """
         layers: dict[str, str] = self.region_layer_map
         target = str(recording_target)
@@ -203,7 +193,7 @@ def _layers(model: Network, regions: RegionMap, streams: tuple[Stream, ...], tim
         if timestep is not None:
             here = tuple(s for s in here if State(area, s, timestep) in set(model.states()))
         if here:
-            layers[region] = site_layer(area, here, None if timestep is None else f"t{timestep}")
+            layers[region] = site_layer(area, here, timestep)
     missing = [region for region in regions.described["regions"] if region not in layers]
     if missing:
         when = "" if timestep is None else f" at timestep {timestep}"

@@ -36,16 +36,8 @@ BATCH_SIZE = 8
 class Wrapper(PytorchWrapper):
     """A model as Brain-Score's PytorchWrapper, whose layers are those of :mod:`.layers`.
 
-    Parameters
-    ----------
-    model : Network
-    identifier : str
-        What the model is called; what decides its activations is appended as a hash.
-    timeline : Timeline
-    reduction : Reduction
-        Applied to every site; logits are kept whole.
-    batch_size : int
-        Images per forward pass.
+    What decides its activations is appended to ``identifier`` as a hash. The reduction is applied to every site; logits are
+    kept whole.
     """
 
     def __init__(
@@ -76,17 +68,9 @@ class Wrapper(PytorchWrapper):
         return self._bound[site]
 
     def get_activations(self, images: Any, layer_names: Sequence[str]) -> OrderedDict[str, np.ndarray]:
-        """Compute layers for one batch.
+        """Compute layers of one batch (B, 3, image_size, image_size), in the order of ``layer_names``.
 
-        Parameters
-        ----------
-        images : array or list of arrays, (B, 3, image_size, image_size)
-        layer_names : sequence of str
-
-        Returns
-        -------
-        OrderedDict of str to array
-            (B, neuroid), or (B, time_bin, neuroid) for a time course; in the order of ``layer_names``.
+        (B, neuroid) each, or (B, time_bin, neuroid) for a time course.
         """
         layers = [self.find(name) for name in layer_names if name != LOGITS]
         sums: dict[tuple[str, Site, int], Tensor] = {}

@@ -4,7 +4,7 @@
 ``taps.V4.td.3``       one area, stream and timestep: the dotted name of the module itself
 ``V4/bu+td``           a time course, both streams side by side
 ``V4/td@70-170``       the mean over 70 to 170 ms
-``V4/bu+td@t3``        one timestep
+``V4/bu+td@3``         one timestep
 ``logits``             what the model says at its last timestep
 =====================  ================================================================================
 """
@@ -29,15 +29,8 @@ _TAP = re.compile(r"taps\.(?P<area>.+)\.(?P<stream>[a-z]+)\.(?P<timestep>[0-9]+)
 class Layer:
     """A layer and what it is computed from.
 
-    Attributes
-    ----------
-    name : str
-    sites : tuple of Site
-        Side by side along neuroids.
-    moments : tuple of dict of int to float
-        One per time bin: timesteps and their weights in it.
-    bins : tuple of (float, float), or None
-        The time bins in milliseconds; None where the layer has no time (there is one moment then).
+    ``sites`` lie side by side along neuroids. ``moments`` are timesteps with their weights, one mapping for each of ``bins``
+    (milliseconds), or a single one where the layer has no time.
     """
 
     name: str
@@ -50,9 +43,9 @@ class Layer:
         return {State(*site, t) for site in self.sites for moment in self.moments for t in moment}
 
 
-def site_layer(area: str, streams: tuple[Stream, ...], when: str | None = None) -> str:
-    """Name of a layer: ``"V4/bu+td"``, with ``when`` behind an ``@``."""
-    return f"{area}/{'+'.join(streams)}" + (f"@{when}" if when else "")
+def site_layer(area: str, streams: tuple[Stream, ...], timestep: int | None) -> str:
+    """Name of a layer: ``"V4/bu+td"``, with a timestep behind an ``@``."""
+    return f"{area}/{'+'.join(streams)}" + ("" if timestep is None else f"@{timestep}")
 
 
 def window_name(window: Bin) -> str:
@@ -61,24 +54,10 @@ def window_name(window: Bin) -> str:
 
 
 def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
-    """Find the states that a layer's name stands for.
+    """Find the states that a layer's name stands for, see the module's table; ``logits`` is not computed from states.
 
-    Parameters
-    ----------
-    name : str
-        See the module's table. ``logits`` is not computed from states and has none here.
-    model : Network
-    timeline : Timeline
-
-    Returns
-    -------
-    Layer
-        A time course has the timesteps at which every site exists and at least one differs between stimuli.
-
-    Raises
-    ------
-    SpecError
-        No such layer, or one that activity does not reach.
+    A time course has the timesteps at which every site exists and at least one differs between stimuli. SpecError where there
+    is no such layer, or activity does not reach it.
     """
     tap = _TAP.fullmatch(name)
     if tap:
@@ -89,7 +68,7 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     if not match:
         raise SpecError(
             f"No submodule found for layer {name!r}; layers are written 'taps.V4.td.3', 'V4/bu+td', 'V4/td@70-170', "
-            f"'V4/td@t3' or {LOGITS!r}"
+            f"'V4/td@3' or {LOGITS!r}"
         )
     if match["area"] not in model.areas:
         raise unknown("area", match["area"], model.areas)
@@ -100,13 +79,13 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     when = match["when"]
     if when is None:
         return Layer(name, sites, tuple({t: 1.0} for t in timesteps), tuple(clock.bins(timesteps)))
-    if re.fullmatch(r"t[0-9]+", when):
+    if re.fullmatch(r"[0-9]+", when):
         for site in sites:
-            model.tap_name(site, int(when[1:]))
-        return Layer(name, sites, ({int(when[1:]): 1.0},))
+            model.tap_name(site, int(when))
+        return Layer(name, sites, ({int(when): 1.0},))
     window = _WINDOW.fullmatch(when)
     if not window:
-        raise SpecError(f"layer {name!r}: after the @ comes a window in milliseconds ('70-170') or a timestep ('t3')")
+        raise SpecError(f"layer {name!r}: after the @ comes a window in milliseconds ('70-170') or a timestep ('3')")
     return Layer(name, sites, (clock.weights((float(window["start"]), float(window["end"])), timesteps),))
 
 

@@ -21,16 +21,10 @@ REGIONS = ("V1", "V2", "V4", "IT")
 
 @dataclass(frozen=True)
 class RegionMap:
-    """The areas that stand for regions.
+    """The areas that stand for regions: region -> area of the model, and where the map comes from.
 
-    Attributes
-    ----------
-    areas : mapping of str to str
-        Region -> area of the model. Every area is also a region of its own name, unless a region has it.
-    source : str
-        Where the map comes from.
-    timestep : int or None
-        The one timestep that is recorded; None for time courses.
+    Every area is also a region of its own name, unless a region has it. ``timestep`` is the one that is recorded, None for time
+    courses.
     """
 
     areas: Mapping[str, str]
@@ -45,18 +39,9 @@ def table() -> dict[str, Any]:
 
 
 def region_map(which: str | Mapping[str, str], model: Network) -> RegionMap:
-    """Choose the areas of a model that stand for regions.
+    """Choose the areas of a model that stand for regions; SpecError for an area that the model does not have.
 
-    Parameters
-    ----------
-    which : str or mapping of str to str
-        ``"anatomical"``, ``"published"``, the path of a JSON file ``{"V1": "V1", "IT": "LOC"}``, or such a mapping.
-    model : Network
-
-    Raises
-    ------
-    SpecError
-        No such map, or an area that the model does not have.
+    ``which`` is ``"anatomical"``, ``"published"``, the path of a JSON file ``{"V1": "V1", "IT": "LOC"}``, or such a mapping.
     """
     maps = table()["maps"]
     timestep = None

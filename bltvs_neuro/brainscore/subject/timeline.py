@@ -15,14 +15,12 @@ Bin = tuple[float, float]
 
 @dataclass(frozen=True)
 class Timeline:
-    """One clock for all areas: timestep t lasts from ``start + t * step`` to ``start + (t + 1) * step``.
+    """One clock for all areas: timestep t lasts from ``start + t * step`` to ``start + (t + 1) * step``, milliseconds.
 
     Attributes
     ----------
     start : float
         When timestep 0 begins, milliseconds after stimulus onset.
-    step : float
-        How long a timestep lasts, milliseconds.
     static : (float, float)
         What a recording without a time course is the mean over, milliseconds.
     clocks : tuple of (str, float, float)
@@ -74,10 +72,7 @@ class Timeline:
     def weights(self, window: Bin, timesteps: Iterable[int]) -> dict[int, float]:
         """Weights of the timesteps in the mean over a window: the part of each that lies in it; they sum to 1.
 
-        Raises
-        ------
-        SpecError
-            None of the timesteps lies in the window.
+        SpecError if none of the timesteps lies in the window.
         """
         low, high = check_bin(window)
         steps = list(timesteps)

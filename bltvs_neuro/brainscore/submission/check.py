@@ -35,16 +35,9 @@ GENERIC = "generic_plugin_tests"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked.
+    """One thing that was checked, with what was found or is wrong.
 
-    Attributes
-    ----------
-    what : str
-    ok : bool
-    detail : str
-        What was found, or what is wrong.
-    note : bool
-        Not required: ``ok`` is False and the submission is sound all the same.
+    A ``note`` is not required: ``ok`` is False and the submission is sound all the same.
     """
 
     what: str

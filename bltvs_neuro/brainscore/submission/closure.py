@@ -18,18 +18,9 @@ GIVEN = ("brainscore_vision", "brainscore_core", "result_caching")
 
 
 def files_of(entries: tuple[str, ...]) -> dict[str, bytes]:
-    """Collect the files that modules need.
+    """Collect the files that modules below the package (``"brainscore.submission.plugin"``) need: POSIX path -> content.
 
-    Parameters
-    ----------
-    entries : tuple of str
-        Modules below the package, for example ``"brainscore.submission.plugin"``.
-
-    Returns
-    -------
-    dict of str to bytes
-        POSIX path, which begins with the package's name -> content: every module that is imported, at the top or
-        inside of a function, and the data files next to them.
+    Every module that is imported, at the top or inside of a function, and the data files next to them.
     """
     found = modules_of(entries)
     paths = {path for path in found.values()}
@@ -70,10 +61,7 @@ def _carried(path: Path) -> bytes:
 def requirements_of(modules: dict[str, Path]) -> list[str]:
     """Requirements of modules, with the bounds that the package itself states.
 
-    Raises
-    ------
-    BltvsError
-        A module imports what the package does not require.
+    BltvsError for a module that imports what the package does not require.
     """
     third_parties: set[str] = set()
     for path in modules.values():

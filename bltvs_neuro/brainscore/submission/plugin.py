@@ -17,21 +17,10 @@ OPTIONS = ("regions", "streams", "timestep", "reduce", "readout", "visual_degree
 
 
 def build(identifier: str, settings: Mapping[str, Any], folder: Path) -> Commitment:
-    """Build a model of a plugin.
+    """Build a model of a plugin in ``folder``; WeightsError if its weights cannot be had, or are not those that were packaged.
 
-    Parameters
-    ----------
-    identifier : str
-    settings : mapping
-        ``model`` and ``weights`` as for :func:`bltvs_neuro.load_model` (paths below ``folder``), or ``url`` with
-        ``sha256``; ``weights_sha256`` of the values, if they are known; ``timeline``; any of :data:`OPTIONS`.
-    folder : Path
-        Of the plugin.
-
-    Raises
-    ------
-    WeightsError
-        The weights cannot be had, or are not those that were packaged.
+    ``settings`` hold ``model`` and ``weights`` as for :func:`bltvs_neuro.load_model` (paths below ``folder``), or ``url`` with
+    ``sha256``; ``weights_sha256`` of the values, if they are known; ``timeline``; any of :data:`OPTIONS`.
     """
     model = _load(settings, folder)
     found, expected = model.provenance["weights_sha256"], settings.get("weights_sha256")
@@ -57,13 +46,7 @@ def _load(settings: Mapping[str, Any], folder: Path) -> Network:
 
 
 def fetch(url: str, sha256: str) -> Path:
-    """Download weights, once, and check their sha256.
-
-    Raises
-    ------
-    WeightsError
-        They cannot be fetched, or are not the right ones.
-    """
+    """Download weights, once, and check their sha256."""
     import pooch
 
     from ...datasets import cache_folder

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, ClassVar
 
 import numpy as np
@@ -46,8 +48,8 @@ class Scale:
     sites_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not np.isfinite(self.strength):
-            raise SpecError(f"the strength of a lesion is a finite number; got {self.strength}")
+        if not (isinstance(self.strength, Real) and math.isfinite(self.strength)):
+            raise SpecError(f"the strength of a lesion is a finite number; got {self.strength!r:.60}")
 
     @property
     def replaces(self) -> bool:
@@ -87,14 +89,9 @@ class Freeze:
 
 @dataclass(frozen=True)
 class Noise:
-    """Add normal noise.
+    """Add normal noise of ``sd`` standard deviations of the value over the units of each image.
 
-    Attributes
-    ----------
-    sd : float
-        In standard deviations of the value over the units of each image.
-    seed : int
-        The noise depends on the seed, the target, the timestep and the image, and on nothing else.
+    It depends on the seed, the target, the timestep and the image, and on nothing else.
     """
 
     sd: float
@@ -103,8 +100,8 @@ class Noise:
     replaces: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
-        if not (np.isfinite(self.sd) and self.sd >= 0):
-            raise SpecError(f"the standard deviation of noise is a number from 0; got {self.sd}")
+        if not (isinstance(self.sd, Real) and math.isfinite(self.sd) and self.sd >= 0):
+            raise SpecError(f"the standard deviation of noise is a number from 0; got {self.sd!r:.60}")
 
     def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
         """Add noise to ``value``."""
@@ -120,24 +117,20 @@ class Noise:
 
 
 class Pattern:
-    """Activity that is imposed on a site.
-
-    Parameters
-    ----------
-    pattern : float, array or Tensor
-        One value, one per channel (C,), or one per unit (C, H, W); for the logits (classes,).
-    """
+    """Activity that is imposed on a site: one value, one per channel (C,) or class, or one per unit (C, H, W)."""
 
     sites_only: ClassVar[bool] = True
     verb: ClassVar[str]
 
     def __init__(self, pattern: float | np.ndarray | Tensor, name: str = "") -> None:
-        if isinstance(pattern, Tensor):
-            pattern = pattern.detach().cpu().numpy()
         try:
-            self.values = np.array(pattern, dtype=np.float32)
+            given = np.asarray(pattern.detach().to("cpu", torch.float64) if isinstance(pattern, Tensor) else pattern)
         except (TypeError, ValueError) as error:
             raise SpecError(f"a pattern is a number or an array of numbers; got {pattern!r:.60} ({error})") from None
+        if given.dtype.kind not in "fiub":  # no text, dates, complex or missing numbers: nothing is made of them
+            raise SpecError(f"a pattern is a number or an array of real numbers; got {given.dtype} {pattern!r:.60}")
+        with np.errstate(over="ignore"):
+            self.values = given.astype(np.float32)
         if np.isinf(self.values).any():
             raise SpecError("a pattern holds infinite values")
         self.name = name

@@ -76,19 +76,9 @@ AREA_NAMES: tuple[str, ...] = tuple(area.name for area in AREAS[224])
 
 
 def areas_for(image_size: int, width: float = 1.0) -> tuple[Area, ...]:
-    """Return the areas for an image size.
+    """Return the areas for images of 224 or 128 pixels; SpecError for another size, or a width that is none.
 
-    Parameters
-    ----------
-    image_size : {224, 128}
-        Height and width of the images, pixels.
-    width : float
-        Factor on the channels of every area but the Readout, rounded, at least 1 channel; 1.0 is the design.
-
-    Raises
-    ------
-    SpecError
-        A size the design lacks, or a width that is not a finite number above 0.
+    ``width`` is a factor on the channels of every area but the Readout, rounded, at least 1 channel; 1.0 is the design.
 
     Examples
     --------
@@ -108,15 +98,8 @@ def areas_for(image_size: int, width: float = 1.0) -> tuple[Area, ...]:
 class ReceptiveField(NamedTuple):
     """Bottom-up receptive field of one area.
 
-    Attributes
-    ----------
-    area : str
-    size, stride : int
-        In pixels of the image: the extent a unit sees, and the distance between neighbouring units.
-    degrees : float
-        ``size`` in degrees of visual angle, at 5 degrees per image.
-    units : int
-        Height and width of the area's map.
+    ``size`` and ``stride`` are pixels of the image: what a unit sees, and the distance of neighbours; ``degrees`` is ``size``
+    at 5 degrees of visual angle per image, ``units`` the height and width of the area's map.
     """
 
     area: str
@@ -127,17 +110,7 @@ class ReceptiveField(NamedTuple):
 
 
 def receptive_fields(image_size: int = 224) -> tuple[ReceptiveField, ...]:
-    """Compute receptive fields of the bottom-up path from the areas' kernels and strides.
-
-    Parameters
-    ----------
-    image_size : int
-        224 or 128 pixels.
-
-    Returns
-    -------
-    tuple of ReceptiveField
-        One per area, from the retina up.
+    """Receptive fields of the bottom-up path, from the areas' kernels and strides, for images of 224 or 128 pixels.
 
     Examples
     --------

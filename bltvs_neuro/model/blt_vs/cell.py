@@ -41,17 +41,8 @@ class Connected(nn.Module):
 class Cell(Connected):
     """An area with its bottom-up and top-down stream.
 
-    Parameters
-    ----------
-    area : Area
-    below, above : int
-        Channels of the neighbouring areas (3 below the retina).
-    above_area : Area
-        The area above, whose kernel and stride the feedback shares.
-    channels : dict of str to int
-        Channels of every area, for the skips.
-    lateral, topdown, skip : bool
-        Ablations: a connection that is switched off does not exist.
+    ``below`` and ``above`` are channels of the neighbours (3 below the retina). The feedback shares kernel and stride of
+    ``above_area``. A connection that ``lateral``, ``topdown`` or ``skip`` switches off does not exist.
 
     Notes
     -----
@@ -96,21 +87,9 @@ class Cell(Connected):
     def forward(
         self, stream: Stream, drive: Sequence[Tensor], gate: Sequence[Tensor], zeros: Tensor | None = None
     ) -> Tensor:
-        """Update one stream from what its connections delivered.
+        """Update one stream from what its connections delivered, (B, C, H, W) each.
 
-        Parameters
-        ----------
-        stream : {"bu", "td"}
-        drive : sequence of Tensor, each (B, C, H, W)
-            Summed and rectified; where it is empty, ``zeros`` stand for it.
-        gate : sequence of Tensor, each (B, C, H, W)
-            Summed into the modulator; empty means no gate.
-        zeros : Tensor, (B, C, H, W), optional
-            Needed where there is no drive.
-
-        Returns
-        -------
-        Tensor, (B, C, H, W)
+        The drive is summed and rectified, the gate summed into the modulator; without a drive the state is ``zeros``.
         """
         if drive:
             state = F.relu(_total(drive))

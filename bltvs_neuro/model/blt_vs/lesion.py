@@ -15,13 +15,13 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
 from ...errors import DataError, SpecError, unknown
 from ...foreign.npy import open_npy
-from ...paths import regular
+from ...paths import not_a_file
 from ...schema import STREAMS, Site, parse_timesteps
 from .actions import ACTIONS, Action, Freeze, Scale
 
@@ -43,15 +43,8 @@ KINDS: dict[str, str] = {
 class Lesion:
     """One lesion of one model.
 
-    Attributes
-    ----------
-    text : str
-        The target as it was written.
-    targets : mapping of Target to str
-        What it touches, with the full name of each.
-    timesteps : frozenset of int
-        Of the area that reads the connection.
-    action : Action
+    ``text`` is the target as it was written, ``targets`` what it touches, with the full name of each; ``timesteps`` are those
+    of the area that reads the connection.
     """
 
     text: str
@@ -78,13 +71,7 @@ class Lesion:
 
 
 class Lesioned:
-    """A model under lesions, until :meth:`restore` or the end of the ``with`` block.
-
-    Attributes
-    ----------
-    lesions : tuple of Lesion
-        Those that this one added.
-    """
+    """A model under lesions (``lesions``: those it added), until :meth:`restore` or the end of the ``with`` block."""
 
     def __init__(self, model: BLT_VS, lesions: tuple[Lesion, ...]) -> None:
         self._model, self.lesions = model, lesions
@@ -156,6 +143,8 @@ def lesion(
     if not targets:
         raise SpecError(f"no target to lesion; valid: {', '.join(connection_names(model))}, or a site such as 'V4/td'")
     given = Scale(strength) if action is None else action
+    if not isinstance(given, Action):
+        raise SpecError(f"an action is a {' or '.join(one.__name__ for one in get_args(Action))}; got {given!r:.60}")
     lesions = tuple(_lesion(model, text, timesteps, given) for text in targets)
     for at, one in enumerate(lesions):
         _refuse_conflict(one, (*model.lesions, *lesions[:at]))
@@ -248,7 +237,9 @@ def _pattern(inside: str, text: str) -> tuple[Any, str]:
     except ValueError:
         pass
     try:
-        return np.array(open_npy(regular(Path(inside)))), Path(inside).name
+        if why := not_a_file(inside) if inside else "nothing is named":
+            raise DataError(why)
+        return np.array(open_npy(Path(inside))), Path(inside).name
     except (OSError, ValueError, DataError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise SpecError(f"{text!r}: a pattern is a number or a .npy file of numbers ({reason})") from None

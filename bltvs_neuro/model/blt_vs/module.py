@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...errors import SpecError, unknown
 from ...schema import STREAMS, Site
-from ..network import Grid, Network, State, as_site
+from ..network import MOST_CLASSES, MOST_TIMESTEPS, Grid, Network, State, as_site, check_count
 from ..transform import symmetric
 from .actions import Action, Draws
 from .areas import AREA_NAMES, areas_for, receptive_fields
@@ -86,13 +86,9 @@ class BLT_VS(Network):
         super().__init__()
         if readout_type not in get_args(ReadoutType):
             raise unknown("readout_type", readout_type, get_args(ReadoutType))
-        for name, value, least in (
-            ("timesteps", timesteps, 1),
-            ("num_classes", num_classes, 1),
-            ("add_feats", add_feats, 0),
-        ):
-            if value < least:
-                raise SpecError(f"{name} must be at least {least}; got {value}")
+        check_count("timesteps", timesteps, MOST_TIMESTEPS)
+        check_count("num_classes", num_classes, MOST_CLASSES)
+        check_count("add_feats", add_feats, MOST_CLASSES, least=0)
         areas = areas_for(image_size, width)
         self.config: dict[str, Any] = dict(
             timesteps=timesteps, num_classes=num_classes, add_feats=add_feats,
@@ -137,22 +133,9 @@ class BLT_VS(Network):
             self.readout_weights = nn.Parameter(torch.ones(len(outputs)))
 
     def forward(self, images: Tensor) -> list[Tensor]:
-        """Return the logits.
+        """Return the logits (B, num_classes), one per timestep at which activity has reached the readout.
 
-        Parameters
-        ----------
-        images : Tensor, (B, 3, image_size, image_size)
-            Scaled to [-1, 1], as the checkpoint's transform gives them.
-
-        Returns
-        -------
-        list of Tensor, each (B, num_classes)
-            One per timestep at which activity has reached the readout; a single one for ``readout_type="single"``.
-
-        Raises
-        ------
-        SpecError
-            Images of another shape, or lesions that leave a single readout without any activity.
+        A single one for ``readout_type="single"``; SpecError under lesions that leave that without any activity.
         """
         outputs = [State("Readout", "bu", t) for t in self.graph.timesteps_of("Readout", "bu")]
         if self.readout_type == "single" and not outputs:
@@ -171,16 +154,7 @@ class BLT_VS(Network):
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
         """Compute the states that have a hook on their tap, and ``outputs``, and nothing else but what these need.
 
-        Parameters
-        ----------
-        images : Tensor, (B, 3, image_size, image_size)
-        outputs : collection of State
-            States to return. The others live only as long as the computation needs them.
-
-        Returns
-        -------
-        dict of State to Tensor
-            (B, C, H, W) each, (B, num_classes) for the readout's ``bu``.
+        Returned are ``outputs``; the others live only as long as the computation needs them.
         """
         self.check_images(images)
         wanted = self.wanted(outputs)

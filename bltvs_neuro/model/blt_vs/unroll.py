@@ -83,14 +83,8 @@ GATE: dict[Stream, tuple[str, ...]] = {"bu": ("td_conv", "skip_td"), "td": ("bu_
 class Schedule:
     """Which timestep of its source every connection reads.
 
-    Attributes
-    ----------
-    name : str
-    delays : mapping of stream to mapping of connection to int
-        Timesteps that a stream's update looks back along a connection; a connection that is not listed is not used.
-    retina_td : bool
-        Whether the retina has a top-down state (a constant one: no feedback reaches it).
-    description : str
+    ``delays`` are the timesteps that a stream's update looks back along a connection; one that is not listed is not used.
+    ``retina_td``: whether the retina has a top-down state (a constant one: no feedback reaches it).
     """
 
     name: str
@@ -124,21 +118,8 @@ SCHEDULES: dict[str, Schedule] = {
 class Graph:
     """The unrolled network of one schedule, without any tensor.
 
-    Parameters
-    ----------
-    areas : tuple of Area
-        From the retina up, ending in the readout.
-    connections : mapping of str to collection of str
-        Area -> the connections it has.
-    schedule : Schedule
-    timesteps : int
-    lesions : tuple of Lesion
-        In the order in which they act.
-
-    Attributes
-    ----------
-    updates : dict of State to Update
-        In an order in which they can be computed.
+    Areas run from the retina up to the readout; ``connections`` maps each to those it has; lesions act in their order.
+    ``updates`` holds the states in an order in which they can be computed.
     """
 
     def __init__(

@@ -17,17 +17,9 @@ LEAST_CHANNELS = 32
 
 
 class Fast:
-    """A model's convolutions in a faster form, their weights transformed once.
+    """A model's convolutions in a faster form (``kernels``, by name), their weights transformed once.
 
-    Parameters
-    ----------
-    model : Module
-        On a CPU. Fastest in channels-last memory format. Weights that change afterwards are not seen.
-
-    Attributes
-    ----------
-    kernels : dict of str to callable
-        Name of a convolution -> its faster form.
+    The model is on a CPU, and fastest in channels-last memory format; weights that change afterwards are not seen.
 
     Notes
     -----

@@ -16,14 +16,7 @@ CHUNK_BYTES = 64 << 20
 
 
 class Gathered:
-    """A strided convolution: patches are gathered, then multiplied.
-
-    Parameters
-    ----------
-    weight : Tensor, (C_out, C_in, r, r)
-    bias : Tensor, (C_out,), or None
-    stride, padding : int
-    """
+    """A strided convolution by (C_out, C_in, r, r): patches are gathered, then multiplied."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, padding: int) -> None:
         self.bias, self.stride, self.padding, self.size = bias, stride, padding, weight.shape[-1]
@@ -44,14 +37,7 @@ class Gathered:
 
 
 class Scattered:
-    """A transposed strided convolution: multiplied, then every kernel position added where it belongs.
-
-    Parameters
-    ----------
-    weight : Tensor, (C_in, C_out, r, r)
-    bias : Tensor, (C_out,), or None
-    stride, padding, output_padding : int
-    """
+    """A transposed strided convolution by (C_in, C_out, r, r): multiplied, then every position added where it belongs."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, stride: int, padding: int, output_padding: int) -> None:
         self.bias, self.stride, self.padding, self.output_padding = bias, stride, padding, output_padding

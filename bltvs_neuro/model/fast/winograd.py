@@ -28,14 +28,7 @@ CHUNK_BYTES = 24 << 20
 
 
 class Transforms(NamedTuple):
-    """The three matrices of ``y = outputs @ ((kernel @ g) * (tile @ d))``, exact in float64.
-
-    Attributes
-    ----------
-    outputs : Tensor, (m, n)
-    kernel : Tensor, (n, r)
-    tile : Tensor, (n, n)
-    """
+    """The matrices of ``y = outputs @ ((kernel @ g) * (tile @ d))``: (m, n), (n, r) and (n, n), exact in float64."""
 
     outputs: Tensor
     kernel: Tensor
@@ -45,17 +38,9 @@ class Transforms(NamedTuple):
 def cook_toom(m: int, r: int, points: Sequence[Fraction | int]) -> Transforms:
     """Derive the transforms of ``m`` outputs of a correlation with ``r`` taps, in rational arithmetic.
 
-    Parameters
-    ----------
-    m, r : int
-    points : sequence of m + r - 2 distinct rationals
-        Where polynomials are evaluated, beside infinity.
-
-    Returns
-    -------
-    Transforms
-        Every row of ``tile`` is scaled so that its entries are dyadic and so exact in floating point; ``kernel``, which
-        is applied once and in float64, takes the inverse.
+    Polynomials are evaluated at ``points``, m + r - 2 distinct rationals, and at infinity. Every row of ``tile`` is scaled so
+    that its entries are dyadic and so exact in floating point; ``kernel``, which is applied once and in float64, takes the
+    inverse.
 
     References
     ----------
@@ -89,15 +74,7 @@ def cook_toom(m: int, r: int, points: Sequence[Fraction | int]) -> Transforms:
 
 
 class Winograd:
-    """A convolution of stride 1, its kernel transformed once.
-
-    Parameters
-    ----------
-    weight : Tensor, (C_out, C_in, r, r)
-        r is 3 or 5.
-    bias : Tensor, (C_out,), or None
-    padding : int
-    """
+    """A convolution of stride 1, its kernel (C_out, C_in, r, r) of 3 or 5 taps transformed once."""
 
     def __init__(self, weight: Tensor, bias: Tensor | None, padding: int) -> None:
         self.bias, self.padding, self.size = bias, padding, weight.shape[-1]

@@ -24,16 +24,9 @@ LAYERS_MODELLED = 0.5
 class AreaDesign(NamedTuple):
     """What one area was designed to.
 
-    Attributes
-    ----------
-    area : str
-    degrees : float
-        Receptive field in degrees of visual angle at 2.5 degrees eccentricity. The original's notes call these radii
-        and use them as extents: a field of d degrees needs d / 5 of the image.
-    neurons : int
-        Dedicated to the central 5 degrees.
-    source : str
-        Of the receptive field, a DOI.
+    ``degrees`` is the receptive field at 2.5 degrees eccentricity, of which ``source`` is the DOI: the original's notes call
+    these radii and use them as extents, so that a field of d degrees needs d / 5 of the image. ``neurons`` are those dedicated
+    to the central 5 degrees.
     """
 
     area: str
@@ -54,14 +47,10 @@ DESIGN: tuple[AreaDesign, ...] = (
 
 
 def relative_scale(design: AreaDesign) -> tuple[float, int]:
-    """Scale an area's neurons against the retina's.
+    """Scale an area's neurons against the retina's: how many times :data:`UNIT_NEURONS`, and the square root, rounded.
 
-    Returns
-    -------
-    neurons : float
-        How many times :data:`UNIT_NEURONS`; of a cortical area :data:`LAYERS_MODELLED` of its neurons.
-    channels : int
-        Its square root, rounded: how many times :data:`CHANNELS_PER_UNIT` channels. Retina and LGN have 1.
+    The root is how many times :data:`CHANNELS_PER_UNIT` channels. Of a cortical area :data:`LAYERS_MODELLED` of its neurons
+    count; Retina and LGN have 1.
 
     Examples
     --------
@@ -75,18 +64,10 @@ def relative_scale(design: AreaDesign) -> tuple[float, int]:
 
 
 def design_table(image_size: int = 224) -> pd.DataFrame:
-    """Put the design beside what the areas have.
+    """Put the design beside what the areas have, one row per area, Readout last.
 
-    Parameters
-    ----------
-    image_size : {224, 128}
-        Pixels, shown at 5 degrees.
-
-    Returns
-    -------
-    pandas.DataFrame
-        One row per area, Readout last: ``neurons``, ``relative`` (neurons against the unit), ``scale`` (its square
-        root), ``channels``; ``needed`` and ``got`` (receptive fields, pixels), ``degrees``, ``stride`` and ``units``.
+    ``neurons``, ``relative`` (neurons against the unit), ``scale`` (its square root), ``channels``; ``needed`` and ``got``
+    (receptive fields, pixels), ``degrees``, ``stride`` and ``units``.
     """
     rows = []
     designs = {design.area: design for design in DESIGN}

@@ -20,13 +20,8 @@ THRESHOLD = 0.0455
 class EffectiveField(NamedTuple):
     """The effective receptive field of the unit in the middle of a map.
 
-    Attributes
-    ----------
-    state : State
-    size : float
-        Side of the square with the area of the pixels above :data:`THRESHOLD`, pixels of the transformed image.
-    degrees : float
-        The same at 5 degrees per image.
+    ``size`` is the side, in pixels of the transformed image, of the square with the area of the pixels above
+    :data:`THRESHOLD`; ``degrees`` the same at 5 degrees per image.
     """
 
     state: State
@@ -37,28 +32,14 @@ class EffectiveField(NamedTuple):
 def effective_fields(
     model: Network, states: Iterable[State], images: Tensor | None = None, n_images: int = 2, seed: int = 0
 ) -> list[EffectiveField]:
-    """Measure effective receptive fields of maps.
+    """Measure effective receptive fields of maps, in the order of ``states``; SpecError for a state without a map.
 
     Parameters
     ----------
-    model : Network
-    states : iterable of State
-        Each with a map.
     images : Tensor, (B, 3, image_size, image_size), optional
         Transformed; noise, as many as ``n_images``, unless given.
-    n_images : int
     seed : int
         Of the noise and of the random weights over channels.
-
-    Returns
-    -------
-    list of EffectiveField
-        In the order of ``states``.
-
-    Raises
-    ------
-    SpecError
-        A state without a map.
 
     Notes
     -----
@@ -81,13 +62,7 @@ def effective_fields(
 def sensitivity(
     model: Network, states: Sequence[State], images: Tensor | None = None, n_images: int = 2, seed: int = 0
 ) -> list[np.ndarray]:
-    """Measure how much each pixel moves the unit in the middle of a map; parameters as :func:`effective_fields`.
-
-    Returns
-    -------
-    list of array of float32, (image_size, image_size)
-        One per state, relative to its largest.
-    """
+    """How much each pixel moves the unit in the middle of a map, relative to the largest: (image_size, image_size) each."""
     shapes = [model.shape(f"{state.area}/{state.stream}") for state in states]
     for state, shape in zip(states, shapes, strict=True):
         if len(shape) != 3:

@@ -58,14 +58,9 @@ def measure_macs(model: Network) -> Macs:
 
 
 def count_macs(model: Network, areas: str | None = None) -> int:
-    """Count exactly what this package computes for one image.
+    """Count what this package computes for the logits of one image, or for every site of ``areas`` (``"Retina:LOC"``).
 
-    Parameters
-    ----------
-    model : Network
-        Not changed; the count runs on a copy without storage.
-    areas : str, optional
-        Every site of these areas (``"Retina:LOC"``) at every timestep; None counts what the logits take.
+    The count runs on a copy without storage.
     """
     with FlopCounterMode(display=False) as counter:
         if areas is None:

@@ -7,8 +7,7 @@ from collections.abc import Collection, Iterator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ...errors import SpecError
-from ..network import Grid, Network, State
+from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
 from ..transform import IMAGENET_MEAN, IMAGENET_STD, Transform
 
 CHANNELS = {"V1": 64, "V2": 128, "V4": 256, "IT": 512}
@@ -81,16 +80,8 @@ class Decoder(nn.Module):
 
 
 class CORnet_S(Network):
-    """CORnet-S.
+    """CORnet-S, for images of at least 32 pixels.
 
-    Parameters
-    ----------
-    num_classes : int
-    image_size : int
-        Height and width of the images in pixels, at least 32.
-
-    Notes
-    -----
     A timestep is a pass of an area through its own recurrence: V1 has one, V2 two, V4 four, IT two. Every area has its
     own clock, which starts when the area below has finished: IT's timestep 0 comes after V4's timestep 3. The names of
     the parameters are those of the released weights.
@@ -103,8 +94,8 @@ class CORnet_S(Network):
 
     def __init__(self, num_classes: int = 1000, image_size: int = 224) -> None:
         super().__init__()
-        if num_classes < 1 or image_size < 32:
-            raise SpecError(f"CORnet-S has at least 1 class and 32 px; got {num_classes} and {image_size}")
+        check_count("num_classes", num_classes, MOST_CLASSES)
+        check_count("image_size", image_size, MOST_PIXELS, least=32)
         self.config = {"num_classes": num_classes, "image_size": image_size}
         self.areas, self.usual_areas, self.streams = (*CHANNELS, "decoder"), "V1:IT", ("bu",)
         self.timesteps, self.schedule_name = max(TIMES.values()), "each area its own clock"

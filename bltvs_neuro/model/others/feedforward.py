@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from ...errors import SpecError
 from ..blt_vs.areas import areas_for
-from ..network import Grid, Network, State
+from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
 from ..transform import symmetric
 
 
@@ -20,9 +20,8 @@ class FeedForward(Network):
 
     def __init__(self, areas: tuple[str, ...], usual_areas: str, num_classes: int, image_size: int) -> None:
         super().__init__()
-        for name, value in (("num_classes", num_classes), ("image_size", image_size)):
-            if value < 1:
-                raise SpecError(f"{name} must be at least 1; got {value}")
+        check_count("num_classes", num_classes, MOST_CLASSES)
+        check_count("image_size", image_size, MOST_PIXELS)
         self.areas, self.usual_areas = areas, usual_areas
         self.streams, self.timesteps, self.schedule_name = ("bu",), 1, "feedforward"
         self.num_classes, self.image_size = num_classes, image_size
@@ -40,16 +39,9 @@ class FeedForward(Network):
 
 @dataclass(frozen=True)
 class Stage:
-    """One convolution with what surrounds it.
+    """One convolution with what surrounds it; ``name`` is its own in the state dict.
 
-    Attributes
-    ----------
-    area : str
-    name : str
-        Of the convolution in the state dict.
-    kernel, stride, channels : int
-    pooled : bool
-        Whether a 2 x 2 maximum is taken before the convolution.
+    ``pooled``: whether a 2 x 2 maximum is taken before it.
     """
 
     area: str
@@ -61,16 +53,10 @@ class Stage:
 
 
 class Chain(FeedForward):
-    """Convolution, rectification and GroupNorm over all channels, stage after stage.
+    """Convolution, rectification and GroupNorm over all channels, stage after stage, from the image up.
 
-    Parameters
-    ----------
-    stages : tuple of Stage
-        From the image up.
-    num_classes, image_size : int
-    linear : bool, keyword-only
-        Logits are a linear function of the last stage's mean over space, as an area ``Readout``; otherwise the last
-        stage is the readout, and its mean the logits.
+    With ``linear`` the logits are a linear function of the last stage's mean over space, as an area ``Readout``; otherwise the
+    last stage is the readout, and its mean the logits.
     """
 
     def __init__(
@@ -127,15 +113,8 @@ class Chain(FeedForward):
 class B_VS(Chain):
     """The feed-forward twin of BLT_VS: its areas, kernels and channels with the bottom-up convolutions alone.
 
-    Parameters
-    ----------
-    num_classes : int
-        Also the channels of the readout, whose normalised map is averaged over space to give the logits.
-    image_size : {224, 128}
-
-    Notes
-    -----
-    The names of the parameters are those of KietzmannLab's B_VS.
+    The channels of the readout are the classes: its normalised map is averaged over space to give the logits. The names of the
+    parameters are those of KietzmannLab's B_VS.
     """
 
     def __init__(self, num_classes: int = 565, image_size: int = 224) -> None:
@@ -147,16 +126,8 @@ class B_VS(Chain):
 
 
 class VNet(Chain):
-    """vNet: ten convolutions whose receptive fields grow as those of the human ventral stream.
+    """vNet: ten convolutions whose receptive fields grow as those of the human ventral stream; for 128 px originally.
 
-    Parameters
-    ----------
-    num_classes : int
-    image_size : int
-        128 in the original.
-
-    Notes
-    -----
     Areas are called layer1 to layer10. The names of the parameters are those of KietzmannLab's vNet for BLT_VS's
     comparison, which has GroupNorm where the published one has batch normalisation.
 

@@ -20,24 +20,11 @@ LOGITS = "logits"
 
 
 class Wrapped(FeedForward):
-    """A module that maps images to logits, with some of its layers as areas.
+    """A module that maps images to logits, with some of its layers as areas; see :func:`wrap`.
 
-    Parameters
-    ----------
-    network : nn.Module
-        Put into eval mode.
-    layers : sequence of str or None
-        Names of its submodules in the order in which they are computed; None takes :func:`usual_layers`.
-        The area ``logits``, what the network returns, is added at the end. An extraction's usual areas are those that
-        were named, or else of the default ones those up to the last that is spread over space.
-    transform : Transform
-        From decoded pictures to what the network was trained on; its ``size`` is the images'.
-
-    Raises
-    ------
-    SpecError
-        A layer that does not exist, is never called or more than once, or gives anything but one tensor; a network
-        that does not take such images or does not return logits.
+    ``layers`` None takes :func:`usual_layers`. The area ``logits``, what the network returns, is added at the end. An
+    extraction's usual areas are those that were named, or else of the default ones those up to the last that is spread over
+    space.
 
     Notes
     -----
@@ -157,14 +144,11 @@ def wrap(network: nn.Module, layers: Sequence[str], transform: Transform, name: 
     name : str
         What stores call it.
 
-    Returns
-    -------
-    Wrapped
-
     Raises
     ------
     SpecError
-        As :class:`Wrapped`.
+        A layer that does not exist, is never called or more than once, or gives anything but one tensor; a network
+        that does not take such images or does not return logits.
 
     Examples
     --------

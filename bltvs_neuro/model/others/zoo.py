@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from ...errors import SpecError, WeightsError, unknown
 from ..network import Network
-from ..released.fetched import fetch_timm, fetch_torchvision, from_torchvision, known_to_timm
+from ..released.fetched import fetch_timm, fetch_torchvision, from_torchvision, known_to_timm, known_to_torchvision
 from ..released.weights import fill, own_weights, random_weights, weights_sha256
 from ..transform import Transform
 from .cornet_s import CORnet_S
@@ -32,17 +32,9 @@ SOURCES = ("torchvision", "timm")
 class Architecture:
     """A model of the zoo.
 
-    Attributes
-    ----------
-    name, description : str
-    build : type of Network or str
-        A class with the keywords ``num_classes`` and ``image_size``, or ``"torchvision:resnet50"``.
-    config : dict
-        Defaults of these keywords.
-    layers : tuple of str, optional
-        Of a model of torchvision or timm, in place of its usual ones.
-    released : str
-        Where weights can be had that do not come by name.
+    ``build`` is a class with the keywords ``num_classes`` and ``image_size``, whose defaults ``config`` holds, or the name of
+    a model of torchvision or timm, whose usual layers ``layers`` replace. ``released`` says where weights can be had that do not
+    come by name.
     """
 
     name: str
@@ -95,23 +87,10 @@ def build(
     layers: Sequence[str] | None = None,
     transform: Transform | None = None,
 ) -> Network:
-    """Construct a model of the zoo with weights as its package draws them.
+    """Construct a model of the zoo, or ``"torchvision:NAME"`` or ``"timm:NAME"``, with weights as its package draws them.
 
-    Parameters
-    ----------
-    name : str
-        A name of :data:`ZOO`, or ``"torchvision:NAME"`` or ``"timm:NAME"``.
-    num_classes, image_size : int, optional
-        The model's usual ones unless given.
-    layers : sequence of str, optional
-        Of a model of torchvision or timm.
-    transform : Transform, optional
-        In place of the one that the model's released weights expect.
-
-    Raises
-    ------
-    SpecError
-        An unknown name, a model that is no classifier of images, or layers where the areas are fixed.
+    What is not given is the model's usual; ``layers`` are for torchvision and timm only. SpecError for an unknown name, or a
+    model that is no classifier of images.
     """
     source, _, model_name = name.partition(":")
     architecture, usual_layers = ZOO.get(name), None
@@ -124,7 +103,6 @@ def build(
         if layers is not None:
             raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
         given = {"num_classes": num_classes, "image_size": image_size or (transform and transform.size)}
-        assert not isinstance(architecture.build, str)
         own: Network = architecture.build(**architecture.config | {k: v for k, v in given.items() if v is not None})
         own.transform = fitting(transform or own.transform, own.image_size)
         own.provenance |= {"model": name}
@@ -186,21 +164,14 @@ def load_from_zoo(
                 state.setdefault(key, torch.zeros_like(value))
         fill(target, state, str(origin["file"]), f"model {name!r} with {network.num_classes} classes")
     network.provenance = {
-        **network.provenance,
-        "architecture": type(network).__name__,
-        "config": dict(network.config),
-        **origin,
-        "weights_sha256": weights_sha256(network),
-        "transform": network.transform.describe(),
-    }
+        **network.provenance, "architecture": type(network).__name__, "config": dict(network.config), **origin,
+        "weights_sha256": weights_sha256(network), "transform": network.transform.describe(),
+    }  # fmt: skip
     return network
 
 
 def _torchvision(name: str, num_classes: int | None, transform: Transform | None) -> tuple[nn.Module, Transform]:
-    from torchvision import models
-
-    if name not in models.list_models(module=models):
-        raise unknown("torchvision model", name, models.list_models(module=models))
+    models = known_to_torchvision(name)
     options: dict[str, Any] = {} if num_classes is None else {"num_classes": num_classes}
     options |= TORCHVISION_OPTIONS.get(name, {})
     module = models.get_model(name, weights=None, **options)
@@ -236,4 +207,4 @@ def _timm(name: str, num_classes: int | None, transform: Transform | None) -> tu
 
 def _is_a_name(weights: str | Path) -> bool:
     """Whether ``weights`` can only be the name of released weights (``"IMAGENET1K_V1"``), and no file."""
-    return isinstance(weights, str) and weights != "untrained" and re.fullmatch(r"[A-Za-z0-9_]+", weights) is not None
+    return weights != "untrained" and isinstance(weights, str) and bool(re.fullmatch(r"[A-Za-z0-9_]+", weights))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ import torch
 from ... import datasets
 from ...devices import pick_device
 from ...errors import DataError, SpecError, argument, unknown
+from ...options import check_seed
 from ..blt_vs.module import BLT_VS
-from ..network import Network
+from ..network import MOST_CLASSES, MOST_PIXELS, Network, check_count
 from ..others.zoo import ZOO, fitting, in_zoo, load_from_zoo
 from ..transform import Transform, symmetric
 from .exported import read_checkpoint, read_exported_weights
-from .hub import Fetched, fetch_weights
+from .hub import fetch_weights
 from .table import CHECKPOINTS, SHAPES, Checkpoint, Classes
 from .weights import fill, own_weights, random_weights, read_weights, weights_sha256
 
@@ -26,20 +27,11 @@ log = logging.getLogger(__name__)
 
 
 def find_checkpoint(name: str | Path) -> Checkpoint:
-    """Return a checkpoint by its name, or that of a folder which :func:`.exported.export_model` wrote.
-
-    Raises
-    ------
-    SpecError
-        Neither a name of :data:`CHECKPOINTS` nor a folder.
-    WeightsError
-        A folder that does not hold an exported model.
-    """
+    """Return a checkpoint of :data:`CHECKPOINTS` by its name, or that of an exported folder; SpecError for neither."""
     known = CHECKPOINTS.get(name) if isinstance(name, str) else None
     if known is not None and known.folder is None:
         return known
-    folder = Path(name) if known is None or known.folder is None else known.folder
-    if folder.is_dir():
+    if (folder := Path(name if known is None or known.folder is None else known.folder)).is_dir():
         return read_checkpoint(folder)
     raise unknown(
         "model", str(name), [*CHECKPOINTS, *ZOO, "torchvision:NAME", "timm:NAME", "the folder of an exported model"]
@@ -105,6 +97,10 @@ def load_model(
     >>> model.provenance["weights"], model.provenance["seed"]
     ('untrained', 1)
     """
+    check_seed(seed)
+    for what, value, most in (("num_classes", num_classes, MOST_CLASSES), ("image_size", image_size, MOST_PIXELS)):
+        if value is not None:
+            check_count(argument(what).rstrip("="), value, most)
     device = pick_device(device)
     if isinstance(name, str) and in_zoo(name) and not Path(name).is_dir():
         network = load_from_zoo(
@@ -115,14 +111,13 @@ def load_model(
     name = checkpoint.name
     if layers is not None:
         raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
-    if weights == "pretrained" and num_classes not in (None, checkpoint.config["num_classes"]):
+    own_classes, own_size = checkpoint.config["num_classes"], checkpoint.config["image_size"]
+    if weights == "pretrained" and num_classes not in (None, own_classes):
+        raise SpecError(f"the released weights of {name!r} have {own_classes} classes, not {num_classes}")
+    if weights == "pretrained" and image_size not in (None, own_size):
         raise SpecError(
-            f"the released weights of {name!r} have {checkpoint.config['num_classes']} classes, not {num_classes}"
-        )
-    if weights == "pretrained" and image_size not in (None, checkpoint.config["image_size"]):
-        raise SpecError(
-            f"the released weights of {name!r} are for images of {checkpoint.config['image_size']} pixels; "
-            f"an image_size of {image_size} needs {argument('weights', 'untrained')} or {argument('weights', 'PATH')} of your own"
+            f"the released weights of {name!r} are for images of {own_size} pixels; an image_size of {image_size} needs "
+            f"{argument('weights', 'untrained')} or {argument('weights', 'PATH')} of your own"
         )
     given = {"image_size": image_size or (transform and transform.size), "num_classes": num_classes}
     config = {**checkpoint.config, **{key: value for key, value in given.items() if value is not None}}
@@ -147,66 +142,32 @@ def load_model(
     return model.to(device).eval()
 
 
-def _without_log(training: Mapping[str, Any]) -> dict[str, Any]:
-    """What a store should say of a training: the log of its epochs stays in model.json."""
-    return {key: value for key, value in training.items() if key not in ("log", "history")}
-
-
 def _state_of(
     checkpoint: Checkpoint, weights: str | Path, cache_dir: str | Path | None
 ) -> tuple[dict[str, torch.Tensor], dict[str, Any]]:
     """The state dict and what the provenance says of it."""
     if weights == "pretrained" and checkpoint.folder is not None:
-        origin = {
-            "weights": "exported",
-            "origin": f"bltvs_neuro/model/{checkpoint.folder.name}, in the package"
-            if checkpoint.folder == SHAPES
-            else str(checkpoint.folder),
-            "file": checkpoint.filename,
-            "file_sha256": checkpoint.file_sha256,
-            "verified": "sha256 in model.json",
-            "about": {**checkpoint.about, "training": _without_log(checkpoint.about["training"])},
-        }
-        return read_exported_weights(checkpoint), origin
+        folder = str(checkpoint.folder)
+        if checkpoint.folder == SHAPES:
+            folder = f"bltvs_neuro/model/{SHAPES.name}, in the package"
+        # the log of its epochs stays in model.json
+        training = {key: value for key, value in checkpoint.about["training"].items() if key not in ("log", "history")}
+        return read_exported_weights(checkpoint), {
+            "weights": "exported", "origin": folder, "file": checkpoint.filename, "file_sha256": checkpoint.file_sha256,
+            "verified": "sha256 in model.json", "about": {**checkpoint.about, "training": training},
+        }  # fmt: skip
     if weights == "pretrained":
-        fetched: Fetched = fetch_weights(
-            checkpoint.repo,
-            checkpoint.filename,
-            checkpoint.revision,
-            second_source=checkpoint.second_source,
-            cache_dir=cache_dir,
-        )
-        origin = {
-            "weights": "pretrained",
-            "origin": fetched.origin,
-            "revision": fetched.revision,
-            "file": checkpoint.filename,
-            "file_sha256": fetched.sha256,
-            "verified": fetched.verified,
-        }
-        return read_weights(fetched.content, checkpoint.filename), origin
+        source = checkpoint.repo, checkpoint.filename, checkpoint.revision
+        fetched = fetch_weights(*source, second_source=checkpoint.second_source, cache_dir=cache_dir)
+        return read_weights(fetched.content, checkpoint.filename), fetched.describe(checkpoint.filename)
     return own_weights(weights)
 
 
 def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
-    """Names of the classes, in the order of the logits.
+    """Names of the classes of a model, in the order of the logits.
 
-    Parameters
-    ----------
-    checkpoint : str, Path or Checkpoint
-        ``"imagenet"``: from torchvision's metadata. ``"ecoset"``: a file, fetched at its first use. An exported model
-        holds the names itself. A comparison model is taken to know ImageNet's classes, or Ecoset's where it has 565.
-
-    Returns
-    -------
-    tuple of str
-
-    Raises
-    ------
-    SpecError
-        An unknown name.
-    DataError
-        The file cannot be fetched or is not what it should be.
+    ImageNet's are in torchvision's metadata; Ecoset's are a file, fetched at its first use (DataError if it cannot be). An
+    exported model holds its own. A comparison model is taken to know ImageNet's classes, or Ecoset's where it has 565.
     """
     if isinstance(checkpoint, str) and in_zoo(checkpoint) and not Path(checkpoint).is_dir():
         trained_on_ecoset = checkpoint in ZOO and ZOO[checkpoint].config.get("num_classes") == 565
@@ -214,11 +175,10 @@ def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = find_checkpoint(checkpoint)
     names = checkpoint.classes if isinstance(checkpoint.classes, tuple) else _names_of(checkpoint.classes)
-    if len(names) != checkpoint.config["num_classes"]:
-        raise DataError(
-            f"{len(names)} class names for {checkpoint.config['num_classes']} logits of {checkpoint.name!r}"
-        )
-    return tuple(str(class_name) for class_name in names)
+    logits = checkpoint.config["num_classes"]
+    if len(names) != logits:
+        raise DataError(f"{len(names)} class names for {logits} logits of {checkpoint.name!r}")
+    return names
 
 
 def _names_of(classes: Classes) -> tuple[str, ...]:

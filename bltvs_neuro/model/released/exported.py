@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -34,7 +35,6 @@ ARCHITECTURES: dict[str, type[BLT_VS]] = {"BLT_VS": BLT_VS}
 """Name in ``model.json`` -> class whose keywords are its ``config``."""
 
 MAX_JSON_BYTES = 16 * 2**20
-MAX_TIMESTEPS = 1000
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -49,7 +49,7 @@ def export_model(
     training: Mapping[str, Any] | None = None,
     overwrite: bool = False,
 ) -> Path:
-    """Write a model as a folder that :func:`bltvs_neuro.load_model` takes.
+    """Write a model as a folder that :func:`bltvs_neuro.load_model` takes; returns the folder.
 
     Parameters
     ----------
@@ -67,35 +67,16 @@ def export_model(
     training : mapping, optional
         How the weights came about, JSON-safe.
     overwrite : bool
-        Replace a model that is already there.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder.
-
-    Raises
-    ------
-    SpecError
-        Names that do not fit the model.
-    OutputError
-        The folder already holds a model and ``overwrite`` is False, or it cannot be written.
-    WeightsError
-        The weights hold values that are not finite.
+        Replace a model that is already there; OutputError otherwise.
     """
     folder = Path(folder)
-    check_name(name)
     classes = [str(class_name) for class_name in classes]
     accuracies = [float(accuracy) for accuracy in accuracies]
-    _check_accuracies(accuracies)
-    outputs = len(model.logit_timesteps)
-    if len(accuracies) not in (0, outputs):
-        raise SpecError(f"{len(accuracies)} accuracies for {outputs} timesteps that have logits")
-    if len(classes) != model.num_classes or len(set(classes)) != len(classes):
-        raise SpecError(
-            f"a model with {model.num_classes} logits needs as many class names, each once; got {len(classes)} "
-            f"({len(set(classes))} different)"
-        )
+    names = [known for known, architecture in ARCHITECTURES.items() if type(model) is architecture]
+    if not names:
+        raise SpecError(f"a {type(model).__name__} cannot be exported; what can: {listed(ARCHITECTURES)}")
+    check_name(name)
+    _check_outputs(model, classes, accuracies)
     check_export(folder, overwrite=overwrite)
     state = {key: value.detach().cpu().contiguous() for key, value in model.state_dict().items()}
     bad = [key for key, value in state.items() if not bool(torch.isfinite(value).all())]
@@ -113,7 +94,7 @@ def export_model(
         "version": VERSION,
         "name": name,
         "description": description,
-        "architecture": _architecture_name(model),
+        "architecture": names[0],
         "config": dict(model.config),
         "classes": classes,
         "transform": model.transform.describe(),
@@ -132,23 +113,12 @@ def export_model(
 
 
 def check_export(folder: str | os.PathLike[str], *, overwrite: bool = False) -> None:
-    """Try, before the work, whether :func:`export_model` can write.
-
-    Raises
-    ------
-    OutputError
-    """
+    """Try, before the work, whether :func:`export_model` can write; OutputError if not."""
     check_outputs(*(Path(folder) / name for name in (MODEL_JSON, WEIGHTS_FILE)), overwrite=overwrite)
 
 
 def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
-    """Read what an exported folder says of itself; the weights are not read yet.
-
-    Raises
-    ------
-    WeightsError
-        No ``model.json``, one that is not a model's, or one that a newer version wrote.
-    """
+    """Read what an exported folder says of itself, not its weights; WeightsError for what is no model of this version."""
     folder = Path(folder)
     path = folder / MODEL_JSON
     if not path.is_file():
@@ -186,13 +156,7 @@ def read_checkpoint(folder: str | os.PathLike[str]) -> Checkpoint:
 
 
 def read_exported_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
-    """Read the weights of an exported folder, checked against the sha256 in its ``model.json``.
-
-    Raises
-    ------
-    WeightsError
-        The file is missing, too large, or not the one that was exported.
-    """
+    """Read an exported folder's weights; WeightsError unless they have the sha256 that its ``model.json`` states."""
     assert checkpoint.folder is not None
     path = checkpoint.folder / checkpoint.filename
     if not path.is_file():
@@ -209,13 +173,6 @@ def read_exported_weights(checkpoint: Checkpoint) -> dict[str, Tensor]:
     return read_weights(content, checkpoint.filename)
 
 
-def _architecture_name(model: BLT_VS) -> str:
-    for name, architecture in ARCHITECTURES.items():
-        if type(model) is architecture:
-            return name
-    raise SpecError(f"a {type(model).__name__} cannot be exported; what can: {listed(ARCHITECTURES)}")
-
-
 _FIELDS: dict[str, type] = {
     "format": str, "version": int, "name": str, "description": str, "architecture": str, "config": dict, "classes": list,
     "transform": dict, "accuracies": list, "weights": dict, "training": dict, "versions": dict,
@@ -226,21 +183,16 @@ _WEIGHTS: dict[str, type] = {"file": str, "sha256": str, "values_sha256": str}
 
 def _check_fields(data: Mapping[str, Any]) -> None:
     """Raise SpecError where a description lacks something or says what cannot be."""
-    weights = data.get("weights")
-    for fields, table, where in (
-        (_FIELDS, data, ""), (_WEIGHTS, weights if isinstance(weights, dict) else {}, "weights.")
-    ):  # fmt: skip
+    for fields, where in ((_FIELDS, ""), (_WEIGHTS, "weights.")):
+        table = data["weights"] if where else data
         for key in table:
             if key not in fields:
                 raise unknown(f"key {where}".strip(), key, list(fields))
-        missing = [f"{where}{key}" for key in fields if key not in table]
-        if missing and not (where and not isinstance(weights, dict)):
+        if missing := [f"{where}{key}" for key in fields if key not in table]:
             raise SpecError(f"it lacks {listed(missing)}")
         for key, value in table.items():
             checked(fields[key], value, f"{where}{key}")
     check_name(data["name"])
-    _check_classes([checked(str, name, "a class name") for name in data["classes"]])
-    _check_accuracies(data["accuracies"])
     filename = data["weights"]["file"]
     if Path(filename).name != filename or not filename.endswith(".safetensors"):
         raise SpecError(f"{filename!r:.120} is not the name of a .safetensors file in the folder")
@@ -254,18 +206,22 @@ def check_name(name: str) -> None:
         )
 
 
-def _check_classes(names: Sequence[str]) -> None:
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice or not all(name.strip() for name in names):
-        raise SpecError(
-            f"every class has a name of its own; {listed(map(repr, twice)) or 'an empty one'} is given twice or more"
-        )
-
-
-def _check_accuracies(values: Sequence[object]) -> None:
-    for value in values:
+def _check_outputs(model: BLT_VS, names: Sequence[str], accuracies: Sequence[object]) -> None:
+    """Raise SpecError for names that tables could not show or tell apart, or what does not fit the model's logits."""
+    odd = [name for name in names if not name.strip() or not name.isprintable()]
+    if odd:
+        raise SpecError(f"the name of a class is printable and not empty; got {listed(map(ascii, odd))}")
+    twice = [name for name, count in Counter(name.strip() for name in names).items() if count > 1]
+    if twice:
+        raise SpecError(f"every class has a name of its own; {listed(map(repr, twice))} is given twice or more")
+    if len(names) != model.num_classes:
+        raise SpecError(f"{len(names)} class names for {model.num_classes} logits")
+    for value in accuracies:
         if not 0 <= checked(float, value, "an accuracy") <= 100:
             raise SpecError(f"accuracies are in percent, 0 to 100; got {value!r}")
+    if accuracies and len(accuracies) != len(model.logit_timesteps):
+        outputs = len(model.logit_timesteps)
+        raise SpecError(f"{len(accuracies)} accuracies for {outputs} timesteps that have logits")
 
 
 def _config(data: Mapping[str, Any]) -> dict[str, Any]:
@@ -274,8 +230,6 @@ def _config(data: Mapping[str, Any]) -> dict[str, Any]:
     if name not in ARCHITECTURES:
         raise unknown("architecture", name, list(ARCHITECTURES))
     config = checked_arguments(ARCHITECTURES[name], data["config"], "config.")
-    if not 0 < config.get("timesteps", 1) <= MAX_TIMESTEPS:
-        raise SpecError(f"the config has {config['timesteps']} timesteps; a model has 1 to {MAX_TIMESTEPS}")
     try:
         with torch.device("meta"):
             model = ARCHITECTURES[name](**config)
@@ -284,9 +238,5 @@ def _config(data: Mapping[str, Any]) -> dict[str, Any]:
     size = sum(value.numel() * value.element_size() for value in model.state_dict().values())
     if size > MAX_BYTES:
         raise SpecError(f"such a model has {size:,} bytes of weights; at most {MAX_BYTES:,} are read")
-    outputs = len(model.logit_timesteps)
-    if len(data["classes"]) != model.num_classes:
-        raise SpecError(f"{len(data['classes'])} class names for {model.num_classes} logits")
-    if data["accuracies"] and len(data["accuracies"]) != outputs:
-        raise SpecError(f"{len(data['accuracies'])} accuracies for {outputs} timesteps that have logits")
+    _check_outputs(model, [checked(str, name, "a class name") for name in data["classes"]], data["accuracies"])
     return dict(model.config)

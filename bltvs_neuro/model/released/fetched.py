@@ -26,33 +26,10 @@ _DENSENET = re.compile(r"(denselayer\d+\.(?:norm|conv))\.([12])\.")
 def fetch_torchvision(name: str, weights: str) -> tuple[dict[str, Tensor], dict[str, Any], Transform]:
     """Fetch released weights of a torchvision model into torch's hub cache, or find them there.
 
-    Parameters
-    ----------
-    name : str
-        ``"resnet50"``.
-    weights : str
-        ``"pretrained"`` for those that torchvision recommends, or a name such as ``"IMAGENET1K_V1"``.
-
-    Returns
-    -------
-    state : dict of str to Tensor
-    origin : dict
-        What the provenance says of them.
-    transform : Transform
-        The one they were evaluated with.
-
-    Raises
-    ------
-    SpecError
-        A model that torchvision does not have.
-    WeightsError
-        They cannot be fetched, or the file's hash is not the one in its name.
+    ``weights`` is ``"pretrained"`` for those that torchvision recommends, or a name such as ``"IMAGENET1K_V1"``. Returns the
+    state dict, what the provenance says of it, and the transform that it was evaluated with.
     """
-    from torchvision import models
-
-    if name not in models.list_models(module=models):
-        raise unknown("torchvision model", name, models.list_models(module=models))
-    released = models.get_model_weights(name)
+    released = known_to_torchvision(name).get_model_weights(name)
     if weights != "pretrained" and weights not in released.__members__:
         raise unknown("weights", weights, ["pretrained", "untrained", *released.__members__, "the path of a file"])
     chosen = released.DEFAULT if weights == "pretrained" else released[weights]
@@ -60,28 +37,16 @@ def fetch_torchvision(name: str, weights: str) -> tuple[dict[str, Tensor], dict[
     # torchvision's first DenseNets were saved with other names
     state = {_DENSENET.sub(r"\1\2.", key): value for key, value in read_weights(path, path.name).items()}
     origin = {
-        "weights": "pretrained",
-        "origin": f"torchvision {type(chosen).__name__}.{chosen.name}",
-        "url": chosen.url,
-        "file": path.name,
-        "file_sha256": sha256,
-        "verified": "the hash in the file's name",
-    }
+        "weights": "pretrained", "origin": f"torchvision {type(chosen).__name__}.{chosen.name}", "url": chosen.url,
+        "file": path.name, "file_sha256": sha256, "verified": "the hash in the file's name",
+    }  # fmt: skip
     return state, origin, from_torchvision(chosen.transforms())
 
 
 def fetch_url(url: str, folder: Path) -> tuple[Path, str]:
     """Fetch a file whose name holds the beginning of its sha256 (``resnet50-11ad3fa6.pth``), unless it is there.
 
-    Returns
-    -------
-    path : Path
-    sha256 : str
-
-    Raises
-    ------
-    WeightsError
-        It cannot be fetched, or is not what its name says; a damaged file is not kept.
+    Returns its path and whole sha256; WeightsError if it cannot be had, or is not what its name says.
     """
     path = folder / Path(urlparse(url).path).name
     announced = re.search(r"-([0-9a-f]{8,64})\.", path.name)
@@ -106,13 +71,6 @@ def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], d
     """Fetch timm's released weights of a model from the Hugging Face hub.
 
     Not by timm's own loader, which compares no hash and takes a pickle where there is no safetensors file.
-
-    Raises
-    ------
-    SpecError
-        There are none, or not for ``num_classes``.
-    WeightsError
-        They cannot be fetched or verified.
     """
     timm = known_to_timm(name)
     config = timm.get_pretrained_cfg(name)
@@ -123,16 +81,17 @@ def fetch_timm(name: str, num_classes: int | None) -> tuple[dict[str, Tensor], d
     if num_classes not in (None, config.num_classes):
         raise SpecError(f"timm's weights of {name} have {config.num_classes} classes, not {num_classes}")
     fetched = fetch_weights(config.hf_hub_id, "model.safetensors")
-    origin = {
-        "weights": "pretrained",
-        "origin": fetched.origin,
-        "revision": fetched.revision,
-        "file": f"{config.hf_hub_id}/model.safetensors",
-        "file_sha256": fetched.sha256,
-        "verified": fetched.verified,
-        "timm": version("timm"),
-    }
-    return read_weights(fetched.content, "model.safetensors"), origin
+    origin = fetched.describe(f"{config.hf_hub_id}/model.safetensors")
+    return read_weights(fetched.content, "model.safetensors"), {**origin, "timm": version("timm")}
+
+
+def known_to_torchvision(name: str) -> Any:
+    """Return torchvision's models; SpecError if there is no such classifier among them."""
+    from torchvision import models
+
+    if name not in (known := models.list_models(module=models)):
+        raise unknown("torchvision model", name, known)
+    return models
 
 
 def known_to_timm(name: str) -> Any:
@@ -141,18 +100,15 @@ def known_to_timm(name: str) -> Any:
         import timm
     except ImportError:
         raise SpecError(f"timm:{name} needs the package timm: pip install 'bltvs_neuro[models]'") from None
-    if not timm.is_model(name.partition(".")[0]):
-        near = difflib.get_close_matches(name, timm.list_models(), n=3)
+    model, _, tag = name.partition(".")
+    known = timm.list_models(f"{model}.*", pretrained=True) if tag else timm.list_models()
+    if name not in known:
+        near = difflib.get_close_matches(name, known or timm.list_models(), n=3)
         raise SpecError(f"timm has no model {name!r}" + (f" (did you mean {', '.join(near)}?)" if near else ""))
     return timm
 
 
 def from_torchvision(preset: Any) -> Transform:
     """Turn torchvision's ``ImageClassification`` preset into a :class:`Transform`."""
-    return Transform(
-        preset.crop_size[0],
-        preset.resize_size[0],
-        mean=preset.mean,
-        std=preset.std,
-        interpolation=preset.interpolation.value,
-    )
+    sizes, interpolation = (preset.crop_size[0], preset.resize_size[0]), preset.interpolation.value
+    return Transform(*sizes, mean=preset.mean, std=preset.std, interpolation=interpolation)

@@ -38,21 +38,7 @@ _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True)
 class Fetched:
-    """A file of weights and where it came from.
-
-    Attributes
-    ----------
-    content : Path or bytes
-        The file, or what an archive's member holds.
-    origin : str
-        In words, for provenance.
-    revision : str or None
-        The hub's commit.
-    sha256 : str
-        Of the file's bytes.
-    verified : str
-        What the sha256 was compared with; "" when there was nothing to compare with.
-    """
+    """A file of weights and where it came from."""
 
     content: Path | bytes
     origin: str
@@ -60,34 +46,22 @@ class Fetched:
     sha256: str
     verified: str
 
+    def describe(self, file: str) -> dict[str, str | None]:
+        """What the provenance says of weights that were released as ``file``."""
+        return {
+            "weights": "pretrained", "origin": self.origin, "revision": self.revision, "file": file,
+            "file_sha256": self.sha256, "verified": self.verified,
+        }  # fmt: skip
+
 
 def fetch_weights(
-    repo: str,
-    filename: str,
-    revision: str = "main",
-    *,
-    second_source: str | None = None,
-    cache_dir: str | Path | None = None,
-) -> Fetched:
-    """Find released weights in the cache, or fetch them from the hub, or from the second source.
+    repo: str, filename: str, revision: str = "main", *,
+    second_source: str | None = None, cache_dir: str | Path | None = None,
+) -> Fetched:  # fmt: skip
+    """Find released weights in the cache, or fetch them from the hub, or from a second source; WeightsError if nowhere.
 
-    Parameters
-    ----------
-    repo, filename, revision : str
-        Where the file lies on the hub. The environment variable ``HF_ENDPOINT`` names another server.
-    second_source : str, optional
-        A zip archive of :data:`bltvs_neuro.datasets.DATASETS` that holds the same file.
-    cache_dir : str or Path, optional
-        Hugging Face cache folder; ``HF_HOME`` decides unless given.
-
-    Returns
-    -------
-    Fetched
-
-    Raises
-    ------
-    WeightsError
-        The file is nowhere to be had, or is not the right one.
+    The environment variable ``HF_ENDPOINT`` names another server, ``HF_HOME`` the cache unless ``cache_dir`` is given.
+    ``second_source`` is a zip archive of :data:`bltvs_neuro.datasets.DATASETS` that holds the same file.
     """
     try:
         return _from_hub(repo, filename, revision, cache_dir)
@@ -95,10 +69,9 @@ def fetch_weights(
         if second_source is None:
             raise
         hub_error = error
-    offline = bool(constants.HF_HUB_OFFLINE)
     log.warning("%s; trying %s", hub_error, datasets.DATASETS[second_source].url)
     try:
-        return _from_archive(second_source, filename, offline)
+        return _from_archive(second_source, filename)
     except (DataError, WeightsError) as error:
         raise WeightsError(f"{hub_error}. The second source failed too: {error}") from error
 
@@ -108,12 +81,10 @@ def _from_hub(repo: str, filename: str, revision: str, cache_dir: str | Path | N
     url = huggingface_hub.hf_hub_url(repo, filename, revision=revision, endpoint=endpoint)
     folder = Path(cache_dir or constants.HF_HUB_CACHE)
     cached = huggingface_hub.try_to_load_from_cache(repo, filename, cache_dir=folder, revision=revision)
-    damaged = False
+    damaged = isinstance(cached, str)
     if isinstance(cached, str):
-        fetched = _checked(Path(cached), None, repo)
-        if fetched is not None:
+        if (fetched := _checked(Path(cached), None, repo)) is not None:
             return fetched
-        damaged = True
         log.warning("%s in the cache is damaged and is fetched again", cached)
     try:
         # One question without retries, so that a machine without network hears so at once. No token: the files are
@@ -122,13 +93,7 @@ def _from_hub(repo: str, filename: str, revision: str, cache_dir: str | Path | N
         if (answer.size or 0) > MAX_BYTES:
             raise WeightsError(f"{url} has {answer.size:,} bytes; weights have at most {MAX_BYTES:,}")
         path = huggingface_hub.hf_hub_download(
-            repo,
-            filename,
-            revision=revision,
-            cache_dir=folder,
-            force_download=damaged,
-            token=False,
-            endpoint=endpoint,
+            repo, filename, revision=revision, cache_dir=folder, force_download=damaged, token=False, endpoint=endpoint
         )
     except WeightsError:
         raise
@@ -153,13 +118,7 @@ def _checked(path: Path, etag: str | None, repo: str) -> Fetched | None:
     known = etag is not None and _SHA256.fullmatch(etag) is not None
     if known and sha256 != etag:
         return None
-    return Fetched(
-        content=path,
-        origin=f"Hugging Face hub: {repo}",
-        revision=path.parent.name,
-        sha256=sha256,
-        verified="sha256 of the hub" if known else "",
-    )
+    return Fetched(path, f"Hugging Face hub: {repo}", path.parent.name, sha256, "sha256 of the hub" if known else "")
 
 
 def _advice(error: Exception, repo: str, filename: str, revision: str, url: str, folder: Path) -> str:
@@ -182,13 +141,15 @@ def _advice(error: Exception, repo: str, filename: str, revision: str, url: str,
     )
 
 
-def _from_archive(name: str, filename: str, offline: bool) -> Fetched:
+def _from_archive(name: str, filename: str) -> Fetched:
     """Read the member called ``filename`` (in any folder) of a known zip; weights of another name are never taken."""
-    path = datasets.fetch(name, offline=offline)
+    path = datasets.fetch(name, offline=bool(constants.HF_HUB_OFFLINE))
     try:
         with zipfile.ZipFile(path) as archive:
-            members = [member for member in archive.infolist() if PurePosixPath(member.filename).suffix in SUFFIXES]
-            members = [member for member in members if not member.filename.startswith("__MACOSX/")]
+            members = [
+                member for member in archive.infolist()
+                if PurePosixPath(member.filename).suffix in SUFFIXES and not member.filename.startswith("__MACOSX/")
+            ]  # fmt: skip
             chosen = [member for member in members if PurePosixPath(member.filename).name == filename]
             if len(chosen) != 1:
                 held = listed(member.filename for member in members) or "no weights"
@@ -203,11 +164,5 @@ def _from_archive(name: str, filename: str, offline: bool) -> Fetched:
         raise WeightsError(f"{path} is no zip archive that can be read: {error}") from error
     if not 0 < len(content) <= MAX_BYTES:
         raise WeightsError(f"{chosen[0].filename} in {path} is empty or larger than {MAX_BYTES:,} bytes")
-    file = datasets.DATASETS[name]
-    return Fetched(
-        content=content,
-        origin=f"{file.reference}: {chosen[0].filename}",
-        revision=None,
-        sha256=hashlib.sha256(content).hexdigest(),
-        verified="sha256 of the archive",
-    )
+    origin = f"{datasets.DATASETS[name].reference}: {chosen[0].filename}"
+    return Fetched(content, origin, None, hashlib.sha256(content).hexdigest(), "sha256 of the archive")

@@ -19,23 +19,18 @@ class Checkpoint:
 
     Attributes
     ----------
-    name, description : str
     repo, filename, revision : str
-        The weights on the Hugging Face hub.
+        The weights on the Hugging Face hub; an exported model has no ``repo``.
     config : mapping
         Keywords of :class:`BLT_VS`; the schedule is part of them.
     classes : {"imagenet", "ecoset"} or tuple of str
         Whose class names the logits have, see :func:`class_names`; or the names themselves.
     accuracies : tuple of float
-        Published top-1 accuracy in percent at the first, second, ... timestep that has logits; from the training logs.
+        Published top-1 accuracy in percent at the timesteps that have logits.
     second_source : str or None
         An archive of :data:`bltvs_neuro.datasets.DATASETS` that also holds the weights.
-    folder : Path or None
-        Where an exported model's weights lie (:mod:`.exported`); it has no ``repo`` then.
-    file_sha256 : str or None
-        Of an exported model's weights.
-    about : mapping
-        What an exported model says of its training, JSON-safe; it goes into the provenance.
+    folder, file_sha256, about
+        Of an exported model (:mod:`.exported`): where its weights lie, their hash, and what it says of its training.
     """
 
     name: str
@@ -64,19 +59,9 @@ class Checkpoint:
 
 
 def _config(timesteps: int, num_classes: int, *, bio_unroll: bool) -> Mapping[str, Any]:
-    return MappingProxyType(
-        dict(
-            timesteps=timesteps,
-            num_classes=num_classes,
-            add_feats=100,
-            lateral_connections=True,
-            topdown_connections=True,
-            skip_connections=True,
-            bio_unroll=bio_unroll,
-            image_size=224,
-            readout_type="multi",
-        )
-    )
+    ablations = dict.fromkeys(("lateral_connections", "topdown_connections", "skip_connections"), True)
+    own = {"bio_unroll": bio_unroll, "image_size": 224, "readout_type": "multi"}
+    return MappingProxyType({"timesteps": timesteps, "num_classes": num_classes, "add_feats": 100} | ablations | own)
 
 
 SHAPES = Path(__file__).parent / "shapes"

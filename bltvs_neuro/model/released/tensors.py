@@ -27,14 +27,7 @@ _ODD: dict[str, Callable[[Tensor], bool]] = {
 
 
 def check_tensors(state: Mapping[str, Tensor], name: str) -> None:
-    """Raise WeightsError for tensors that cannot be weights, before any of their values is touched.
-
-    Parameters
-    ----------
-    state : mapping of str to Tensor
-    name : str
-        What the file is called in an error.
-    """
+    """Raise WeightsError for tensors that cannot be weights, before their values are touched; ``name`` is the file's."""
     for what, is_odd in _ODD.items():
         odd = [f"{key} ({str(value.dtype).removeprefix('torch.')})" for key, value in state.items() if is_odd(value)]
         if odd:
@@ -61,14 +54,11 @@ def too_large(value: Tensor, dtype: torch.dtype) -> bool:
 
 
 def why_unread(error: Exception) -> str:
-    """Why a file could not be read without running code from it, in a few words.
-
-    torch's own words advise to run the code.
-    """
+    """Say in a few words why a file could not be read safely; torch's own words advise to run code from it."""
     text = str(error)
-    held = re.search(r"GLOBAL ([\w.]+)|[Uu]nsupported (?:class|global|operand) ([\w.]+)", text)
+    held = re.search(r"(?:GLOBAL|[Uu]nsupported (?:class|global)) ([A-Za-z_][\w.]+)", text)
     if held:
-        return f"it holds {held[1] or held[2]}, which only running code could restore"
+        return f"it holds {held[1]}, which only running code could restore"
     lines = [
         line for line in text.strip().splitlines() if "weights_only" not in line and "weights only" not in line.lower()
     ]

@@ -17,16 +17,9 @@ from ..running.processes import Processes
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model makes of labelled pictures.
+    """What a model makes of labelled pictures, at the timesteps with logits.
 
-    Attributes
-    ----------
-    timesteps : tuple of int
-        At which there are logits.
-    loss : float
-        Mean over timesteps and, by class weight, over pictures.
-    top1, top5 : array (timesteps,)
-        Percent of pictures whose class is the first, or among the first five.
+    ``loss`` is the mean over timesteps and, by class weight, over pictures; ``top1`` and ``top5`` are percent, (timesteps,).
     """
 
     timesteps: tuple[int, ...]
@@ -59,23 +52,9 @@ def measure(
     workers: int = 0,
     autocast: Callable[[], torch.autocast] | None = None,
 ) -> Scores:
-    """Score a model on all pictures, shared among the processes.
+    """Score a model, in eval mode on ``processes.device``, on all pictures, shared among the processes.
 
-    Parameters
-    ----------
-    model : Network
-        In eval mode, on ``processes.device``.
-    data : Labelled
-    criterion : Criterion
-        On the same device.
-    processes : Processes
-    batch_size, workers : int
-    autocast : callable, optional
-        Makes the context of the forward pass.
-
-    Returns
-    -------
-    Scores
+    ``autocast`` makes the context of the forward pass.
     """
     timesteps = model.logit_timesteps
     loader = DataLoader(

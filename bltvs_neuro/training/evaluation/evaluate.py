@@ -81,13 +81,7 @@ class Evaluation:
 
 
 def check_evaluation(folder: str | Path, *, overwrite: bool = False) -> None:
-    """Try, before the work, whether :meth:`Evaluation.save` can write.
-
-    Raises
-    ------
-    OutputError
-        There is an earlier evaluation and ``overwrite`` is False, or the folder cannot be written.
-    """
+    """Try, before the work, whether :meth:`Evaluation.save` can write; OutputError if not."""
     check_outputs(*(Path(folder) / name for name in OUTPUTS), overwrite=overwrite)
 
 
@@ -110,17 +104,10 @@ def evaluate(
         On the device where it shall compute; put into eval mode.
     data : Labelled
         Its classes are those of the model's logits, in the same order.
-    batch_size, workers : int
-    bootstrap : int
+    bootstrap, seed : int
         Samples of the pictures for the 95 % percentile intervals.
-    seed : int
-        Of the bootstrap.
     progress : callable, optional
         Receives the number of pictures that are done, and of all.
-
-    Returns
-    -------
-    Evaluation
 
     Raises
     ------
@@ -195,15 +182,10 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _intervals(
     correct: np.ndarray, samples: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Percentile intervals, in percent, of the means over pictures and of the last minus the first.
+    """Percentile intervals, in percent, of the means over pictures (n, timesteps) and of the last minus the first.
 
     Pictures with the same answers at all timesteps are alike, so that a bootstrap sample is a multinomial draw of a few
-    patterns, whatever the number of pictures.
-
-    Parameters
-    ----------
-    correct : bool array (n, timesteps)
-        Of one picture all intervals are NaN.
+    patterns, whatever the number of pictures. Of one picture all intervals are NaN.
     """
     if len(correct) < 2:  # a single picture says nothing of others
         nothing = np.full(correct.shape[1], np.nan)

@@ -18,12 +18,7 @@ NAMED = 40
 
 
 def plot_evaluation(result: Evaluation, title: str = "") -> Figure:
-    """Plot top-1 and top-5 accuracy with 95 % intervals over timesteps, and the last timestep's confusions.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Plot top-1 and top-5 accuracy with 95 % intervals over timesteps, and the last timestep's confusions."""
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     over_time, confused = figure.subplots(1, 2, width_ratios=(1, 1.15))
     table, classes = result.table, result.classes

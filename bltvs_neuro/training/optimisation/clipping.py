@@ -27,13 +27,8 @@ def unit_axes(model: nn.Module) -> dict[nn.Parameter, int]:
 def clip_gradients(axes: dict[nn.Parameter, int], factor: float, by: Granularity) -> None:
     """Scale gradients down in place: ``G <- G min(1, factor max(|W|, eps) / |G|)``.
 
-    Parameters
-    ----------
-    axes : dict of Parameter to int
-        As :func:`unit_axes` gives it; parameters without a gradient are left out.
-    factor : float
-    by : {"tensor", "unit"}
-        ``|.|`` is the norm of a whole tensor, or of each output unit of it (vectors always as a whole).
+    ``|.|`` is the norm of a whole tensor, or of each output unit of it along the axis that :func:`unit_axes` gives (vectors
+    always as a whole). Parameters without a gradient are left out.
 
     References
     ----------

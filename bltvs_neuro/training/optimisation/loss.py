@@ -13,22 +13,9 @@ from ...errors import DataError, listed
 
 
 def class_weights(labels: np.ndarray, classes: Sequence[str]) -> Tensor:
-    """Weights inversely proportional to the frequency of each class, with mean 1.
+    """Weights inversely proportional to the frequency of each class in ``labels`` (n,), with mean 1: float32 (classes,).
 
-    Parameters
-    ----------
-    labels : int array (n,)
-    classes : sequence of str
-        Names, for the error.
-
-    Returns
-    -------
-    Tensor, float32 (classes,)
-
-    Raises
-    ------
-    DataError
-        A class without any picture.
+    DataError for a class without any picture.
     """
     counts = np.bincount(labels, minlength=len(classes))
     empty = [classes[int(at)] for at in np.flatnonzero(counts == 0)]
@@ -39,29 +26,17 @@ def class_weights(labels: np.ndarray, classes: Sequence[str]) -> Tensor:
 
 
 class Criterion:
-    """Label-smoothed, weighted cross entropy, averaged over timesteps and over pictures by their class's weight.
+    """Label-smoothed cross entropy, weighted by class, averaged over timesteps and over pictures by their class's weight.
 
     Equal to the mean over timesteps of ``torch.nn.CrossEntropyLoss(weight, label_smoothing=...)`` on the whole batch.
     Sum and normaliser are separate, so that processes which hold parts of a batch arrive at the loss of the whole.
-
-    Parameters
-    ----------
-    weight : Tensor (classes,)
-    label_smoothing : float
     """
 
     def __init__(self, weight: Tensor, label_smoothing: float) -> None:
         self.weight, self.label_smoothing = weight, label_smoothing
 
     def total(self, outputs: Sequence[Tensor], labels: Tensor) -> Tensor:
-        """The mean over timesteps of the summed loss.
-
-        Parameters
-        ----------
-        outputs : sequence of Tensor, each (B, classes)
-            Logits of every timestep.
-        labels : Tensor, int64 (B,)
-        """
+        """The mean over timesteps of the summed loss, of every timestep's logits (B, classes) and labels (B,)."""
         losses = [
             F.cross_entropy(logits.float(), labels, self.weight, reduction="sum", label_smoothing=self.label_smoothing)
             for logits in outputs

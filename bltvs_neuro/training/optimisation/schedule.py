@@ -11,18 +11,7 @@ from ..config import OptimizerConfig
 
 
 class LearningRate:
-    """The learning rate of the coming epoch.
-
-    Parameters
-    ----------
-    config : OptimizerConfig
-    epochs : int
-        Length of the run; only the cosine needs it.
-
-    Attributes
-    ----------
-    value : float
-        For the coming epoch.
+    """The learning rate of the coming epoch, ``value``, in a run of ``epochs``, which only the cosine needs.
 
     Examples
     --------

@@ -14,16 +14,8 @@ from ..config import AugmentConfig
 
 
 class Augment:
-    """From decoded pixels to the uint8 input of the model.
+    """From decoded pixels to the uint8 input of the model, the short side resized as its transform does.
 
-    Parameters
-    ----------
-    config : AugmentConfig
-    transform : Transform
-        Of the model: the short side is resized as it does.
-
-    Notes
-    -----
     The original's training blurs along one axis only (a kernel of 1 x 27 for 224 px); this one blurs along both, with
     the same range of widths.
     """
@@ -45,18 +37,7 @@ class Augment:
         self._plain = config.crop == "center" and len(steps) == 1
 
     def __call__(self, rgb: np.ndarray, seed: tuple[int, ...]) -> Tensor:
-        """Augment one picture.
-
-        Parameters
-        ----------
-        rgb : uint8 array (height, width, 3)
-        seed : tuple of int
-            Decides everything that is random.
-
-        Returns
-        -------
-        Tensor, uint8 (3, size, size)
-        """
+        """Augment a picture, uint8 (height, width, 3) to (3, size, size); ``seed`` decides everything that is random."""
         if self._plain:
             return torch.from_numpy(self.transform.crop(rgb))
         resized = np.array(self.transform.resized(rgb).transpose(2, 0, 1), order="C")  # (H, W, 3) -> (3, H, W)

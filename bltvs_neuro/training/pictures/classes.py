@@ -17,11 +17,6 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
     """Read the class of every logit: a JSON list, or a text file whose lines begin with the name.
 
     ImageNet's ``LOC_synset_mapping.txt`` is such a file: its lines begin with the WordNet number.
-
-    Raises
-    ------
-    DataError
-        The file cannot be read, or names a class twice.
     """
     path = Path(path)
     if path.suffix == ".json":
@@ -41,23 +36,8 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
 def folder_names(folders: Sequence[str], classes: Sequence[str], given: Sequence[str] | None = None) -> tuple[str, ...]:
     """Name of the folder of every logit, in the order of the logits.
 
-    Parameters
-    ----------
-    folders : sequence of str
-        The folders that hold pictures.
-    classes : sequence of str
-        The model's classes.
-    given : sequence of str, optional
-        Folder of every logit, from a file of the user's.
-
-    Returns
-    -------
-    tuple of str, as many as ``classes``
-
-    Raises
-    ------
-    DataError
-        Folders that are no class, or whose order cannot be known; the folders are named.
+    ``folders`` hold pictures, ``classes`` are the model's; ``given`` is the folder of every logit, from a file of the user's.
+    DataError, which names the folders, for those that are no class, or whose order cannot be known.
     """
     if given is not None:
         if len(given) != len(classes):

@@ -23,16 +23,7 @@ from .order import Key
 
 @dataclass(frozen=True)
 class Labelled:
-    """Pictures and their classes.
-
-    Attributes
-    ----------
-    stimuli : StimulusSet
-    labels : int64 array (n,)
-        Position of each picture's class in ``classes``.
-    classes : tuple of str
-        Names, in the order of the logits.
-    """
+    """Pictures and their classes: ``labels``, int64 (n,), are positions in ``classes``, the order of the logits."""
 
     stimuli: StimulusSet
     labels: np.ndarray
@@ -57,19 +48,10 @@ def drawn(config: DataConfig, split: str, size: int) -> Labelled:
 
 
 def image_folder(folder: str | Path, classes: Sequence[str] | None = None) -> Labelled:
-    """Pictures in one folder per class.
+    """Pictures in one folder per class: ``folder/CLASS/*.jpg``, or deeper.
 
-    Parameters
-    ----------
-    folder : path
-        ``folder/CLASS/*.jpg``, or deeper.
-    classes : sequence of str, optional
-        Class of every logit, in order; unless given, the names of the folders, sorted.
-
-    Raises
-    ------
-    DataError
-        A picture outside any folder, or a folder that is no class.
+    ``classes`` are those of the logits, in order; unless given, the names of the folders, sorted. DataError for a picture
+    outside any folder, or a folder that is no class.
     """
     stimuli = StimulusSet.from_folder(folder)
     parts = [stimulus_id.split("/") for stimulus_id in stimuli.ids]
@@ -88,17 +70,8 @@ def image_folder(folder: str | Path, classes: Sequence[str] | None = None) -> La
 def ecoset(path: str | Path, split: str, classes: Sequence[str] | None = None) -> Labelled:
     """One split of an HDF5 file with ``split/data`` (n, 256, 256, 3) uint8 and ``split/labels`` (n,).
 
-    Parameters
-    ----------
-    path : path
-    split : str
-    classes : sequence of str, optional
-        Class of every label; unless given, the file's dataset ``categories``, or else ``class 0``, ``class 1``, ...
-
-    Raises
-    ------
-    DataError
-        No such split, labels that do not fit, or names in the file that are in another order than ``classes``.
+    ``classes`` are those of the labels; unless given, the file's dataset ``categories``, or else ``class 0``, ``class 1``, ...
+    DataError for labels that do not fit, or names in the file that are in another order than ``classes``.
     """
     path = Path(path)
     held = datasets(path)
@@ -129,17 +102,9 @@ SOURCES: dict[str, Callable[[DataConfig, str, int, Sequence[str] | None], Labell
 
 
 def open_split(config: DataConfig, split: str, size: int, classes: Sequence[str] | None = None) -> Labelled:
-    """Open one split of the data that a config names.
+    """Open one split of the data that a config names; pictures that are drawn have ``size`` pixels.
 
-    Parameters
-    ----------
-    config : DataConfig
-    split : str
-        Its name in the data.
-    size : int
-        Pixels of pictures that are drawn.
-    classes : sequence of str, optional
-        Of the training split, so that all splits count alike.
+    ``classes`` are those of the training split, so that all splits count alike.
     """
     if config.source not in SOURCES:
         raise unknown("data.source", config.source, list(SOURCES))

@@ -36,7 +36,7 @@ def open_for(
     n: int = 2000,
     seed: int = 0,
 ) -> Labelled:
-    """Open labelled pictures so that label ``i`` is a model's logit ``i``.
+    """Open labelled pictures so that label ``i`` is a model's logit ``i``; DataError where the classes are not the model's.
 
     Parameters
     ----------
@@ -52,11 +52,6 @@ def open_for(
         Folder of every logit, where the names of the folders are not the model's classes.
     n, seed : int
         Of ``shapes``: how many pictures, and which data set.
-
-    Raises
-    ------
-    DataError
-        There is no such thing, or its classes are not the model's.
     """
     check_source(what)
     if what == "shapes":

@@ -13,18 +13,10 @@ Key = tuple[int, int]
 
 
 class Order:
-    """Which pictures every step takes.
+    """Which of ``n`` pictures every step takes, ``batch_size`` for all processes together.
 
     In every pass all pictures come in a new random order; those that do not fill a last batch are left out of it. There
     is no state but the number of the step, so that a run goes on anywhere as if it had never stopped.
-
-    Parameters
-    ----------
-    n : int
-        Pictures.
-    batch_size : int
-        Of all processes together.
-    seed : int
     """
 
     def __init__(self, n: int, batch_size: int, seed: int) -> None:

@@ -22,23 +22,10 @@ from ..running.logs import Row
 
 
 def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], overwrite: bool = False) -> Path:
-    """Export a run that may not have ended, without evaluating it.
+    """Export a run that may not have ended into the folder ``target``, without evaluating it.
 
-    Parameters
-    ----------
-    folder : path
-        Of the run.
-    target : path
-        Where the model goes.
-    weights : {"best", "last"}
-        Those of the epoch with the lowest validation loss, or of the last checkpoint.
-    overwrite : bool
-        Replace a model that is already there.
-
-    Raises
-    ------
-    DataError
-        There is no checkpoint, or no epoch has ended yet.
+    ``weights`` are ``"best"``, those of the epoch with the lowest validation loss, or ``"last"``, of the last checkpoint.
+    DataError if there is no checkpoint, or no epoch has ended yet.
     """
     from safetensors.torch import load
 

@@ -11,30 +11,16 @@ from ...model.released.table import Checkpoint
 
 
 def upload_model(folder: str | os.PathLike[str], repo: str, *, private: bool = False, token: str | None = None) -> str:
-    """Upload ``model.json``, the weights and a model card.
+    """Upload ``model.json``, the weights and a model card; returns the address of the commit.
 
     Parameters
     ----------
     folder : path
         Of an exported model; its weights are checked before anything is sent.
     repo : str
-        ``"user/name"``; made if it does not exist.
-    private : bool
-        Of a repository that is made.
+        ``"user/name"``; made if it does not exist, private if ``private``.
     token : str, optional
         Otherwise the one of ``hf auth login`` or of the environment variable ``HF_TOKEN``.
-
-    Returns
-    -------
-    str
-        Address of the commit.
-
-    Raises
-    ------
-    SpecError
-        What cannot be the name of a repository.
-    WeightsError
-        The folder holds no whole model, or the hub refuses or cannot be reached.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.utils import HFValidationError, validate_repo_id

@@ -15,13 +15,7 @@ from ...model.released.weights import fill, random_weights
 
 
 def build_model(table: Mapping[str, Any], num_classes: int, seed: int) -> BLT_VS:
-    """Make a model with random weights; global random states are neither used nor changed.
-
-    Raises
-    ------
-    SpecError
-        An unknown architecture, or keywords that it does not take.
-    """
+    """Make a model with random weights; global random states are neither used nor changed."""
     keywords = dict(table)
     name = keywords.pop("architecture")
     if name not in ARCHITECTURES:
@@ -34,13 +28,7 @@ def build_model(table: Mapping[str, Any], num_classes: int, seed: int) -> BLT_VS
 
 
 def start_from(model: BLT_VS, folder: str) -> dict[str, Any]:
-    """Fill a model with the weights of an exported one, and say which they were.
-
-    Raises
-    ------
-    WeightsError
-        The folder holds no model, or one of another shape.
-    """
+    """Fill a model with the weights of an exported one of the same shape, and say which they were."""
     checkpoint = read_checkpoint(folder)
     fill(model, read_exported_weights(checkpoint), f"the model in {folder}", "the table [model]")
     return {
@@ -51,10 +39,9 @@ def start_from(model: BLT_VS, folder: str) -> dict[str, Any]:
 
 
 def freeze_unused(model: BLT_VS) -> list[str]:
-    """Switch off the gradients of parameters that the logits do not depend on, and name them.
+    """Switch off the gradients of parameters that the logits do not depend on, such as the sweep schedule's skip to V1.
 
-    The sweep schedule, for example, does not use the skip from V4 to V1. Processes that average gradients would wait for
-    theirs forever.
+    Processes that average gradients would wait for theirs forever.
     """
     on_meta = copy.deepcopy(model).to("meta")
     outputs = on_meta(torch.empty(1, 3, model.image_size, model.image_size, device="meta"))

@@ -26,13 +26,7 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
 
 
 def read_checkpoint(folder: Path) -> dict[str, Any]:
-    """Read the state of a run onto the CPU.
-
-    Raises
-    ------
-    DataError
-        There is none, it cannot be read, or a newer version wrote it.
-    """
+    """Read the state of a run onto the CPU; DataError where none of this version can be read."""
     path = folder / CHECKPOINT
     if not path.is_file():
         raise DataError(f"{folder} holds no {CHECKPOINT} to go on from; start the run without --resume")
@@ -46,13 +40,7 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
 
 
 def check_same_run(config: TrainingConfig, saved: dict[str, Any], folder: Path) -> None:
-    """Refuse to go on with a config that would have given other numbers.
-
-    Raises
-    ------
-    SpecError
-        With every key that differs.
-    """
+    """Raise SpecError, with every key that differs, for a config that would have given other numbers."""
     mine, theirs = flatten(config.to_json()), flatten(saved)
     different = [
         f"{key} was {theirs.get(key)!r} and is {mine.get(key)!r}"

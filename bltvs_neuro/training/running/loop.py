@@ -52,18 +52,9 @@ HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.f
 class Progress:
     """How far a run is.
 
-    Attributes
-    ----------
-    epoch, epochs : int
-        The present one from 1, and the most there will be (0: nobody knows).
-    step, steps : int
-        Of this epoch.
-    loss, learning_rate : float
-        ``loss`` is the mean over this epoch's steps so far.
-    rate : float
-        Images per second, over all processes.
-    row : dict or None
-        At the end of an epoch, what the log says of it.
+    ``epoch`` counts from 1, of ``epochs`` at the most (0: nobody knows), ``step`` of ``steps`` within it. ``loss`` is the mean
+    over this epoch's steps so far, ``rate`` images per second over all processes. At the end of an epoch ``row`` is what the
+    log says of it.
     """
 
     epoch: int
@@ -84,11 +75,10 @@ def train(
     overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Path:
-    """Train a model and export it.
+    """Train a model and export it; returns the folder of the exported model.
 
     Parameters
     ----------
-    config : TrainingConfig
     folder : path
         Receives ``config.json``, ``checkpoint.pt``, ``log.csv``, ``tensorboard/`` and at the end ``model/``, which
         :func:`bltvs_neuro.load_model` takes, and ``evaluation/``.
@@ -98,11 +88,6 @@ def train(
         Start anew where there is a run already.
     progress : callable, optional
         Receives a :class:`Progress` now and then, in the first process.
-
-    Returns
-    -------
-    pathlib.Path
-        The folder of the exported model.
 
     Raises
     ------
@@ -114,9 +99,10 @@ def train(
         SIGINT or SIGTERM has arrived; a checkpoint was written.
     """
     folder = Path(folder)
-    with joined(config.run.device) as processes, stop_when_asked() as stop:
+    with joined(config.run.device) as processes:
         run = Run(config, folder, processes, resume=resume, overwrite=overwrite)
-        run.go(stop, progress)
+        with stop_when_asked() as stop:  # before and after, a signal ends the command as it ends any other
+            run.go(stop, progress)
         if processes.first:
             finish(
                 config,
@@ -132,15 +118,7 @@ def train(
 
 
 class Run:
-    """Everything that a run consists of, and its state.
-
-    Attributes
-    ----------
-    step : int
-        Finished steps.
-    history : list of Row
-        What the log says of the finished epochs.
-    """
+    """Everything that a run consists of, and its state: ``step`` finished steps, and the log of the finished epochs."""
 
     def __init__(
         self, config: TrainingConfig, folder: Path, processes: Processes, *, resume: bool, overwrite: bool = False

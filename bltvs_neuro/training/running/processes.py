@@ -17,14 +17,7 @@ from ...errors import SpecError
 
 @dataclass(frozen=True)
 class Processes:
-    """The present process among all.
-
-    Attributes
-    ----------
-    rank, world : int
-    device : torch.device
-        Where this process computes.
-    """
+    """The present process, computing on ``device``, among ``world`` processes."""
 
     rank: int
     world: int
@@ -59,10 +52,7 @@ class Processes:
 def joined(device: str) -> Iterator[Processes]:
     """Join the processes that torchrun started, if it did, and leave them at the end.
 
-    Parameters
-    ----------
-    device : str
-        ``"auto"`` takes the first GPU, else the CPU; with torchrun, the GPU of the local rank.
+    Each of several takes the GPU of its local rank; ``"auto"`` is the first GPU of one process, else the CPU.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
     here = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
