@@ -26,10 +26,13 @@ from ..errors import BltvsError, DataError
 from ..paths import not_a_file
 from . import hdf5_walk
 from .bounds import check_unfolded, unfold_limit
+from .matlab73 import matlab_class, read_cells, read_chars
 from .text import utf8_names
 
 SECONDS = 20
 """Time to walk through a small file; 1 s more for each 10 MB."""
+
+_MATLAB = {"char": read_chars, "cell": read_cells}
 
 TEXT_BLOCK = 64
 """Texts read at a time when a file could repeat one of its own size."""
@@ -135,6 +138,8 @@ def read_dataset(dataset: h5py.Dataset, selection: Any = ...) -> NDArray[Any]:
     """Read a dataset; text becomes an object array of str."""
     check_dataset(dataset)
     what = f"{dataset.file.filename}: {dataset.name}"
+    if (reader := _MATLAB.get(matlab_class(dataset))) is not None:
+        return reader(dataset)[selection]
     if dataset.dtype.kind == "O" and h5py.check_string_dtype(dataset.dtype) is None:
         raise DataError(f"{what} holds references or lists (a MATLAB cell array, for example), not numbers or text")
     if dataset.dtype.kind not in "OS":

@@ -79,10 +79,18 @@ def describe(dataset: h5py.Dataset, most_bytes: int) -> dict[str, Any]:
         dtype = dataset.dtype
     except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
         return {"shape": shape, "dtype": "unknown", "refused": f"its type has no counterpart in numpy ({error})"}
-    about: dict[str, Any] = {"shape": shape, "dtype": str(dtype), "refused": refusal(dataset)}
+    about: dict[str, Any] = {"shape": shape, "dtype": _class(dataset) or str(dtype), "refused": refusal(dataset)}
     if about["refused"] is None and dataset.shape is not None:
         _touch(dataset, most_bytes)
     return about
+
+
+def _class(dataset: h5py.Dataset) -> str | None:
+    """MATLAB's class where that of the numbers stored tells less."""
+    with suppress(TypeError, ValueError, OSError, RuntimeError, UnicodeDecodeError):
+        name = bytes(dataset.attrs.get("MATLAB_class", b"")).decode("ascii")
+        return name if name in ("char", "cell", "logical") else None
+    return None
 
 
 def refusal(dataset: h5py.Dataset) -> str | None:
@@ -117,7 +125,10 @@ def _touch(dataset: h5py.Dataset, most_bytes: int) -> None:
     ):
         return  # refused when it is read
     if dataset.shape == () or dataset.nbytes <= SAMPLE_BYTES:
-        dataset[()]
+        values = dataset[()]
+        if h5py.check_ref_dtype(dataset.dtype) is h5py.Reference:
+            for reference in filter(None, np.ravel(values)):
+                dataset.file[reference]
         return
     rows = range(dataset.shape[0]) if not plain and dataset.nbytes <= most_bytes else (0, dataset.shape[0] - 1)
     step = max(1, SAMPLE_BYTES * dataset.shape[0] // dataset.nbytes) if len(rows) > 2 else 1

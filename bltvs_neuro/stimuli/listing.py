@@ -177,12 +177,8 @@ def read_table(
     try:
         grid = read_cells(path)
         text = grid.frame()
-    except FileNotFoundError:
-        raise StimulusError(f"there is no table {path}") from None
-    except (DataError, OSError) as error:
+    except DataError as error:
         raise StimulusError(str(error)) from error
-    if grid.short_header:
-        raise StimulusError(f"{path}: rows have more cells than the header has columns")
     columns = list(text.columns)
     if id_column is None:
         id_column = next((column for column in columns if column.lower() == ID_COLUMN), None)
@@ -198,7 +194,6 @@ def read_table(
         if column not in columns:
             raise StimulusError(f"{path} has no column {column!r}; it has: {', '.join(columns)}")
     for column in (id_column, path_column):
-        text[column] = text[column].str.strip()
         empty = [str(row + 2) for row, cell in enumerate(text[column]) if cell == ""]
         if empty:
             raise StimulusError(f"{path}: column {column!r} is empty in row {listed(empty)} (the header is row 1)")

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from ...errors import DataError, argument, listed, unknown
 from ...foreign.fif import check_fif
 from ..labelled import make_responses
-from ..reader import Match, Reader
+from ..reader import Match, Reader, choose_label
 from ..reading.files import kind, provenance
 from ..reading.ids import ID_KEYS, Stimuli, given_ids
 from ..reading.labels import id_text
@@ -76,8 +76,8 @@ def read(
         Column of the epochs' metadata that holds the stimulus ids. Default: stimulus_id, stimulus, ... where the
         metadata has one, else the name of each epoch's event.
     subject : str, optional
-        Which subject to read, where the metadata have a column ``subject`` with several; otherwise the name to give to
-        the only one (default: from the metadata, or P1 or sub-01 from the file's name).
+        Which subject to read, where the metadata have a column ``subject``; otherwise the name to give to the only one
+        (default: P1 or sub-01 from the file's name).
     unlabelled : "raise" or "drop"
         What to do with epochs whose stimulus is missing in ``column``: refuse, or leave them out.
 
@@ -100,19 +100,18 @@ def read(
     except Exception as error:  # MNE raises many types for damaged files; only these are words for its users
         why = error if isinstance(error, OSError | ValueError) else "it is damaged"
         raise DataError(f"{path} cannot be read as epochs: {why}") from error
-    table, rows = _metadata(epochs), np.arange(len(epochs))
-    if subject is not None and len(set(table.get("subject", []))) > 1:
+    ids, column = _ids(epochs, stimuli, column, path)
+    table, rows = _metadata(epochs, column), np.arange(len(epochs))
+    if subject is not None and "subject" in table:
+        subject = choose_label("subject", list(dict.fromkeys(table["subject"])), subject, path)
         rows = np.flatnonzero(table["subject"] == subject)
-        if not len(rows):
-            raise unknown("subject", subject, list(dict.fromkeys(table["subject"])))
-    ids = _ids(epochs, stimuli, column, path)
-    gone = [int(row) for row in rows if ids[row] is None]
+    gone = [int(row) for row in rows if ids[int(row)] is None]
     if gone and unlabelled == "raise":
         raise DataError(
             f"{path}: {len(gone)} of {len(rows)} epochs have no stimulus (epochs {listed(gone)}, from 0); "
             f"{argument('unlabelled', 'drop')} leaves them out"
         )
-    rows = np.array([row for row in rows if ids[row] is not None], dtype=np.intp)
+    rows = np.array([row for row in rows if ids[int(row)] is not None], dtype=np.intp)
     if not len(rows):
         raise DataError(f"{path} has no epochs with a stimulus")
     try:
@@ -131,7 +130,7 @@ def read(
     units = {UNITS.get(kind, "") for kind in types}
     attrs = {**({"units": min(units)} if len(units) == 1 and "" not in units else {}), **provenance(path)}
     time = np.asarray(epochs.times, dtype=float)
-    named = [str(ids[row]) for row in rows]
+    named = [str(ids[int(row)]) for row in rows]
     return make_responses(values, named, neuroid_coords=neuroid, time=time, attrs=attrs, **labels)
 
 
@@ -171,13 +170,13 @@ def _check_units(types: list[str], picks: Any, path: Path) -> None:
     )
 
 
-def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> list[str | None]:
-    """The stimulus of every epoch; None where the file has none."""
+def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> tuple[Sequence[str | None], str | None]:
+    """The stimulus of every epoch, None where the file has none, and the column that says so."""
     given = given_ids(stimuli)
     if given is not None:
         if len(given) != len(epochs):
             raise DataError(f"{len(given)} stimulus ids were given, but {path} has {len(epochs)} epochs")
-        return [id_text(name) for name in given]
+        return given, None
     table = epochs.metadata
     have = [] if table is None else [str(name) for name in table.columns]
     if column is None:
@@ -185,15 +184,15 @@ def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> list[
     elif column not in have:
         raise DataError(f"the metadata of {path} have no column {column!r}; they have {listed(have) or 'no columns'}")
     if column is not None:
-        return [id_text(value) for value in table[column]]
+        return [id_text(value) for value in table[column]], column
     names = {int(code): str(name) for name, code in epochs.event_id.items()}
-    return [names.get(int(code), str(int(code))) for code in epochs.events[:, 2]]
+    return [names.get(int(code), str(int(code))) for code in epochs.events[:, 2]], None
 
 
-def _metadata(epochs: Any) -> dict[str, NDArray[Any]]:
-    """Columns of the metadata as coordinates: numbers as they are, everything else as text, missing text as ""."""
+def _metadata(epochs: Any, ids: str | None) -> dict[str, NDArray[Any]]:
+    """Columns of the metadata but ``ids`` as coordinates: numbers as they are, all else as text, missing text as ""."""
     found: dict[str, NDArray[Any]] = {}
-    for column in () if epochs.metadata is None else epochs.metadata.columns:
+    for column in () if epochs.metadata is None else epochs.metadata.columns.drop(ids or []):
         values = epochs.metadata[column].to_numpy()
         name = str(column).lower() if str(column).lower() in LOWER else str(column)
         name = re.sub(r"[^\w.-]", "_", f"metadata_{name}" if name in RESERVED else name)
@@ -201,6 +200,8 @@ def _metadata(epochs: Any) -> dict[str, NDArray[Any]]:
             values = values.astype(np.int64)  # whole numbers are kept as floats in some files
         if values.dtype.kind not in "iufb" or name == "subject":
             values = np.array([id_text(value) or "" for value in values], dtype=object)
+        while name in found:  # Run and run, a/b and a b
+            name += "_"
         found[name] = values
     return found
 

@@ -111,7 +111,7 @@ def _array(path: Path, stimuli: Stimuli, key: str | None) -> tuple[Any, dict[str
         several = f"several could be RDMs ({listed(fits)}): choose with {argument('key', fits[0])}" if fits else ""
         raise DataError(f"{path} has {have}: {several or 'none has the shape of RDMs'}")
     key = fits[0] if key is None else key
-    arrays = load_arrays(path, [key, *(name for name in held if name in ID_KEYS)])
+    arrays = load_arrays(path, [key, *(name for name in held if name in ID_KEYS and stimuli is None)])
     return arrays.pop(key), arrays
 
 

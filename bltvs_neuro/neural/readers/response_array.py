@@ -14,7 +14,7 @@ from ...schema import PRESENTATION
 from ..labelled import count_repetitions, make_responses
 from ..reader import Match, Reader
 from ..reading.array_kind import NEUROID_ARRAYS, candidates, check_key, holds
-from ..reading.columns import OF_NEUROIDS, coordinate_of, plain
+from ..reading.columns import coordinate_of, of_neuroids
 from ..reading.files import kind, load_arrays, open_npy, provenance, variables
 from ..reading.ids import ID_KEYS, Stimuli, as_text, find_ids, known_ids
 from ..reading.tables import read_table
@@ -55,7 +55,7 @@ def read(
         Column of a table with the stimulus ids. Default: by its name.
     columns : str or sequence of str, optional
         Columns of a table with the responses, ``"v1,v2"`` or a list. Default: all with numbers whose name is not that
-        of a coordinate (:data:`.columns.COORDINATES`: run, session, subject, trial, onset, rt, ...).
+        of a coordinate (:data:`.columns.WORDS`: run, session, subject, trial, onset, rt, ...).
 
     Returns
     -------
@@ -84,8 +84,10 @@ def read(
             have = listed([f"{name} ({variable})" for name, variable in held.items()])
             raise DataError(f"{path} has {have}: choose the responses with {argument('key', (fits or ['NAME'])[0])}")
         key = fits[0] if key is None else key
-        labels = (*ID_KEYS, *NEUROID_ARRAYS, "time")
-        arrays = load_arrays(path, [key, *(n for n in held if n != key and (n in labels or coordinate_of(n)))])
+        labels = (*(ID_KEYS if stimuli is None else ()), *NEUROID_ARRAYS, "time")
+        arrays = load_arrays(
+            path, [key, *(n for n in held if n != key and (n in labels or (n not in ID_KEYS and coordinate_of(n))))]
+        )
         values = arrays.pop(key)
     values = np.asarray(values)
     if values.ndim not in (2, 3):
@@ -107,7 +109,7 @@ def _read_table(
     path: Path, stimuli: Stimuli, id_column: str | None, columns: str | Sequence[str] | None
 ) -> xr.DataArray:
     table = read_table(path, id_column=id_column, columns=columns)
-    long = [name for name in table.coordinates if plain(name) in OF_NEUROIDS]
+    long = [name for name in table.coordinates if of_neuroids(name)]
     if long:
         raise DataError(
             f"{path} has a column {long[0]!r}, which presentations do not have: tables of responses are read with one row "
@@ -142,7 +144,7 @@ def _of_presentations(arrays: Mapping[str, Any], presentations: int, neuroids: i
     found = {}
     for name, array in arrays.items():
         label = coordinate_of(name)
-        if label is None or name in ID_KEYS or plain(name) in OF_NEUROIDS or np.size(array) != presentations:
+        if label is None or name in ID_KEYS or of_neuroids(name) or np.size(array) != presentations:
             continue
         if name != "subject" or presentations != neuroids:
             found[label] = _flat(array)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ...errors import SpecError, argument
 from ...tables import SEPARATORS, Grid, numberlike, read_cells
 from ..condensed import looks_like_rdm, n_pairs
-from .columns import COORDINATES, plain
+from .columns import coordinate_of
 from .files import Variable, kind, load_arrays, variables
 from .ids import ID_KEYS, Stimuli, known_ids
 from .peek import SIDE, corners
@@ -71,7 +71,11 @@ def candidates(
     counts = None
     for name, variable in held.items():
         type_ = _kind_of_type(variable.dtype)
-        if (is_label(name) if key is None else name != key) or type_ not in "fiub" or not math.prod(variable.shape):
+        if (
+            (is_label(name, variable.shape) if key is None else name != key)
+            or type_ not in "fiub"
+            or not math.prod(variable.shape)
+        ):
             continue
         counts = _counts(path, held, stimuli) if counts is None else counts
         fits = shape_holds(variable.shape, counts)
@@ -89,9 +93,10 @@ def check_key(path: Path, key: str | None) -> None:
         raise SpecError(f"{path} holds one array, which has no name: leave {argument('key')} out")
 
 
-def is_label(name: str) -> bool:
-    """Whether an array of this name labels others."""
-    return name in (*ID_KEYS, *NEUROID_ARRAYS, "time") or plain(name) in COORDINATES
+def is_label(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an array of this name and shape labels others."""
+    vector = sum(n > 1 for n in shape) < 2
+    return name in (*ID_KEYS, *NEUROID_ARRAYS, "time") or (vector and coordinate_of(name) is not None)
 
 
 def shape_holds(shape: tuple[int, ...], counts: set[int]) -> set[Holds]:
@@ -126,7 +131,7 @@ def n_stimuli(pairs: int) -> int:
 
 def either(path: Path) -> str:
     """How the two readings of an array differ, for an error message."""
-    shapes = [variable.shape for name, variable in variables(path).items() if not is_label(name)]
+    shapes = [variable.shape for name, variable in variables(path).items() if not is_label(name, variable.shape)]
     shape = next((shape for shape in shapes if len(shape) == 2 and n_stimuli(shape[1])), None)
     if shape is None:
         return "its rows may be condensed RDMs or presentations"
@@ -134,7 +139,8 @@ def either(path: Path) -> str:
 
 
 def _counts(path: Path, held: Mapping[str, Variable], stimuli: Stimuli | Mapping[str, str]) -> set[int]:
-    keys = [name for name in held if name in ID_KEYS and math.prod(held[name].shape) <= MOST_IDS]
+    given = stimuli is not None and not isinstance(stimuli, Mapping)
+    keys = [name for name in held if name in ID_KEYS and math.prod(held[name].shape) <= MOST_IDS and not given]
     lists = known_ids(path, stimuli, load_arrays(path, keys) if keys else {})[1]
     return {len(ids) for ids in lists}
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
 from ...leftovers import data_files
+from ...tables import read_cells
 from ..reader import same_label
 from .bids_names import Named, agree, named
 from .ids import ID_KEYS
@@ -66,7 +67,7 @@ def read_events(path: Path, image: Named, count: int, column: str | None) -> pd.
         The table cannot be read, lacks the column, names more or fewer stimuli than the image has volumes, or says
         another run or session than the names.
     """
-    table = read_tsv(path)
+    table = read_cells(path).frame()
     if column is None:
         have = [key for key in ID_KEYS if key in table]
         column = next((key for key in have if _shown(table[key]).any()), have[0] if have else None)
@@ -91,21 +92,6 @@ def read_events(path: Path, image: Named, count: int, column: str | None) -> pd.
         if other:
             raise DataError(f"{path} says {word} {listed(dict.fromkeys(other))}, but the names say {key}-{own}")
     return rows.assign(stimulus_id=rows[column])
-
-
-def read_tsv(path: Path) -> pd.DataFrame:
-    """A table of text, cells and names of columns without blanks at their ends."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors and undecodable text are ValueErrors
-        raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
-    names = [str(name).strip() for name in table.columns]
-    if len(set(names)) != len(names):
-        raise DataError(f"{path} has two columns of one name; its columns: {listed(names)}")
-    cells = {name: [str(cell).strip() for cell in table[own]] for name, own in zip(names, table.columns, strict=True)}
-    return pd.DataFrame(cells, dtype=object)
 
 
 def presentation_coords(tables: Sequence[pd.DataFrame]) -> dict[str, NDArray[Any]]:

@@ -107,7 +107,7 @@ def _column_of_ids(path: Path, column: str | None) -> list[str]:
         header = False  # a list of ids without a name above it
     if not header:
         return checked_ids(path, grid.cells[:, 0].tolist(), first_row=1)
-    table = grid.frame()
+    table = grid.frame(row_names=True)
     columns = {str(name): table[name].tolist() for name in table}
     if column is not None and column not in columns:
         raise DataError(f"{path} has no column {column!r}; its columns: {listed(columns)}")

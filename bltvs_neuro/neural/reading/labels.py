@@ -10,6 +10,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import DataError, listed
+from ...foreign.text import utf8_names
 
 
 def pair_coords(stimulus_ids: Sequence[str]) -> dict[str, NDArray[np.object_]]:
@@ -36,7 +37,7 @@ def id_text(value: Any) -> str | None:
     if value is None or (np.ndim(value) == 0 and not isinstance(value, str | bytes) and pd.isna(value)):
         return None
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "backslashreplace")
+        value = utf8_names([value], "labels in a binary file")[0]
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     text = str(value)

@@ -50,6 +50,8 @@ def open_nifti(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as NIfTI, it is damaged or truncated: {error}") from error
     if getattr(image, "affine", None) is None or len(image.shape) not in (3, 4):
         raise DataError(f"{path} holds values of shape {image.shape}; a volume is (i, j, k), several (i, j, k, volume)")
+    if image.get_data_dtype().kind not in "biuf":
+        raise DataError(f"{path} holds {image.get_data_dtype()}: voxels are real numbers")
     if path.suffix == ".gz":
         _check_gzip(path)
     need = math.prod(image.shape) * image.get_data_dtype().itemsize

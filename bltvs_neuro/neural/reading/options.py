@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import types
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -87,7 +88,11 @@ def fit(hint: Any, value: Any) -> Any:
     if origin is Literal:
         return _fit_literal(parts, value)
     if origin is not None and issubclass(origin, Mapping):
-        return {fit(parts[0], key): fit(parts[1], item) for key, item in _pairs(value)}
+        pairs = [(fit(parts[0], key), fit(parts[1], item)) for key, item in _pairs(value)]
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if twice:
+            raise Misfit(f"{listed(twice)} stands there more than once")
+        return dict(pairs)
     if origin is not None and issubclass(origin, Sequence):
         return [fit(parts[0], item) for item in _items(value)]
     return SIMPLE[hint][1](value)
@@ -184,7 +189,9 @@ def _pairs(value: Any) -> list[tuple[Any, Any]]:
         parts = [part.partition(":") for part in value.split(",")]
         if any(not key.strip() or not colon for key, colon, _ in parts):
             raise Misfit("")
-        value = {key.strip(): item.strip() for key, _, item in parts}
+        value = [(key.strip(), item.strip()) for key, _, item in parts]
+    if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+        return value
     if not isinstance(value, Mapping):
         raise Misfit("")
     return list(value.items())

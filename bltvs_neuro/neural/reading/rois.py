@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, listed, unknown
+from ...tables import read_cells
 from .options import Kind, Misfit, as_path, fit
 
 ATLASES: dict[str, dict[int, str]] = {
@@ -40,18 +41,14 @@ def _names(value: Any) -> dict[int, str]:
 
 def _look_up(path: Path) -> dict[int, str]:
     """BIDS's table beside a segmentation (``_dseg.tsv``)."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # pandas' parser errors and undecodable text are ValueErrors
-        raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
+    table = read_cells(path).frame()
     if not {"index", "name"} <= set(table.columns):
         raise DataError(f"{path} should have the columns index and name; it has {listed(table.columns)}")
     try:
-        return fit(Mapping[int, str], dict(zip(table["index"], table["name"], strict=True)))  # type: ignore[no-any-return]
-    except Misfit:
-        raise DataError(f"{path}: the column index should hold whole numbers") from None
+        return fit(Mapping[int, str], list(zip(table["index"], table["name"], strict=True)))  # type: ignore[no-any-return]
+    except Misfit as error:
+        why = error.args[0] or "the column index should hold whole numbers"
+        raise DataError(f"{path}: {why}") from None
 
 
 Labels = Annotated[

@@ -72,7 +72,7 @@ def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[s
     """The parts of a table, see :func:`read_table`."""
     if not has_header(grid):
         return _without_header(grid, id_column, columns)
-    frame = grid.frame()
+    frame = grid.frame(row_names=True)
     have = list(frame.columns)
     texts = {name: frame[name].tolist() for name in have}
     if id_column is not None and id_column not in have:
@@ -211,12 +211,12 @@ def _without_header(grid: Grid, id_column: str | None, columns: str | Sequence[s
 
 
 def checked_ids(path: Path, ids: list[str], column: str | None = None, *, first_row: int = 2) -> list[str]:
-    """``ids`` as they are, or a DataError that names the rows where there is none."""
+    """``ids`` without blanks around them, or a DataError that names the rows where there is none."""
     empty = [str(row + first_row) for row, cell in enumerate(ids) if not cell.strip()]
     if empty:
         where = "" if column is None else f" (column {column!r}; the header is row 1)"
         raise DataError(f"the stimulus id in row {listed(empty)} of {path} is empty{where}")
-    return ids
+    return [cell.strip() for cell in ids]
 
 
 def _wanted(columns: str | Sequence[str] | None, have: Sequence[str]) -> set[str] | None:
