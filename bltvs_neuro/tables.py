@@ -46,17 +46,10 @@ _ODD = re.compile(r"0[xX][0-9a-fA-F]+|[+-]?[$€]?\d[\d.,'_ \u00a0\u202f]*([eEdD
 
 @dataclass(frozen=True)
 class Grid:
-    """The cells of a table.
+    """The cells of a table, text of shape (rows, columns); a header, if there is one, is the first row.
 
-    Attributes
-    ----------
-    path : Path
-    cells : array of str, shape (rows, columns)
-        A header, if there is one, is the first row.
-    decimal : "." or ","
-        What stands before the fraction of a number.
-    short_header : bool
-        The first row lacks the name of the first column, as R writes it; that cell is empty here.
+    ``decimal`` is what stands before the fraction of a number. With ``short_header`` the first row lacks the name of the first
+    column, as R writes it; that cell is empty here.
     """
 
     path: Path
@@ -67,10 +60,7 @@ class Grid:
     def frame(self, *, row_names: bool = False) -> pd.DataFrame:
         """The cells below the header, as text without blanks around it, by the names in the header.
 
-        Raises
-        ------
-        DataError
-            Names repeat, or a column has none; with ``row_names`` the first may have none, and is then called ``""``.
+        Names are unique and not empty, but for the first where ``row_names`` are expected: it is called ``""`` then.
         """
         names = [cell.strip() for cell in self.cells[0]]
         if self.short_header and not row_names:
@@ -88,20 +78,11 @@ class Grid:
 
 
 def read_cells(path: Path, *, rows: int | None = None) -> Grid:
-    """Split a table into cells.
+    """Split a table into cells; ``rows``: no more than these.
 
-    Parameters
-    ----------
-    path : Path
-        .csv (commas, or semicolons as European spreadsheets write them), .tsv or .tab (tabs), or other text (tabs,
-        semicolons, commas or blanks). UTF-8, or UTF-16 with a byte order mark.
-    rows : int, optional
-        Read no more than these.
-
-    Raises
-    ------
-    DataError
-        No text, nothing in it, rows of different lengths, or cells that two separators split equally well.
+    .csv has commas, or semicolons as European spreadsheets write them, .tsv and .tab have tabs, other text tabs, semicolons,
+    commas or blanks. DataError for no text, nothing in it, rows of different lengths, or cells that two separators split
+    equally well.
     """
     text = read_text(path).removeprefix("# ")  # numpy.savetxt's mark of a header
     try:

@@ -47,13 +47,7 @@ class Held(NamedTuple):
 
 
 def datasets(path: Path) -> dict[str, Held]:
-    """The datasets of a file by name.
-
-    Raises
-    ------
-    DataError
-        The file is no HDF5, damaged, or leads to other files.
-    """
+    """The datasets of a file by name; DataError for no HDF5, a damaged file, or one that leads to other files."""
     place = Path(path)
     try:
         status = place.stat()
@@ -84,11 +78,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 def check_dataset(dataset: h5py.Dataset, *, unwritten: bool = False) -> None:
     """Refuse a dataset whose values are not in this file, or that declares far more than is stored.
 
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-    unwritten : bool
-        Accept values that were never written. They read as the fill value, mostly 0; NaN is always accepted.
+    Values that were never written read as the fill value, mostly 0: they are accepted if that is NaN, or with ``unwritten``.
     """
     what = f"{dataset.file.filename}: {dataset.name}"
     why = hdf5_walk.refusal(dataset)

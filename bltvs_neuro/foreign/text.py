@@ -26,24 +26,9 @@ _REMEDY = "save it as UTF-8 (iconv -f latin1 -t utf-8, or 'CSV UTF-8' in a sprea
 
 
 def read_text(path: Path, *, error: type[BltvsError] = DataError) -> str:
-    r"""Read a whole text file.
+    r"""Read a whole text file, UTF-8 or UTF-16 with a byte order mark, or raise ``error`` with the byte and the line.
 
-    Parameters
-    ----------
-    path : Path
-        UTF-8, or UTF-16 with a byte order mark.
-    error : type of exception
-        What to raise.
-
-    Returns
-    -------
-    str
-        Without the byte order mark; lines end in ``\n`` whatever they ended in. For pandas, wrap it in ``io.StringIO``.
-
-    Raises
-    ------
-    error
-        The file cannot be opened or is no such text; the message names the byte and the line.
+    Lines end in ``\n`` whatever they ended in.
     """
     try:
         data = regular(Path(path)).read_bytes()
@@ -87,14 +72,9 @@ def read_json(path: Path, *, error: type[BltvsError] = DataError) -> Any:
 
 
 def whole_number(cell: Any, where: str, *, error: type[BltvsError] = DataError) -> int:
-    """An integer of a text file.
+    """An integer of a text file: ``"12"`` and ``"12.0"`` are 12; ``"12a"``, ``"1e3"``, ``""`` and NaN are none.
 
-    Parameters
-    ----------
-    cell : str, int or float
-        ``"12"`` and ``"12.0"`` are 12; ``"12a"``, ``"1e3"``, ``""``, NaN and digits of other scripts are none.
-    where : str
-        What it is and where it stands, for the error: ``"trial_id in line 3 of FILE"``.
+    ``where`` says what it is and where it stands, for the error: ``"trial_id in line 3 of FILE"``.
     """
     if isinstance(cell, int | np.integer) and not isinstance(cell, bool):
         return int(cell)

@@ -194,17 +194,9 @@ def make_responses(
 def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
     """Mean over the presentations of each stimulus.
 
-    Parameters
-    ----------
-    responses : xarray.DataArray
-        (presentation, neuroid[, time]).
-
-    Returns
-    -------
-    xarray.DataArray
-        One presentation per stimulus in the order of first appearance, with ``repetition`` 0 and ``n_repetitions``,
-        the number averaged. A missing value (NaN) in any repetition is missing in the mean. Other coordinates of the
-        presentations (run, session) are dropped.
+    One presentation per stimulus in the order of first appearance, with ``repetition`` 0 and ``n_repetitions``, the number
+    averaged. A missing value (NaN) in any repetition is missing in the mean. Other coordinates of the presentations (run,
+    session) are dropped.
     """
     check_responses(responses)
     check_one_subject(responses)

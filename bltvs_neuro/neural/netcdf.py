@@ -22,16 +22,10 @@ JSON_PREFIX = "json:"
 
 
 def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write RDMs or responses as a netCDF-4 file.
+    """Write RDMs or responses as a netCDF-4 file, whole or not at all, and return its path.
 
     The ids of an RDM's pairs are stored once per stimulus (``stimulus_id`` on ``stimulus``), not once per pair.
-    Attributes that netCDF has no type for (None, bool, lists, dicts) are written as JSON after ``json:``. The file
-    appears under its name only when it is complete, in place of one that is there if ``overwrite``.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
+    Attributes that netCDF has no type for (None, bool, lists, dicts) are written as JSON after ``json:``.
     """
     target = Path(path)
     if PAIR in array.dims:
@@ -54,13 +48,7 @@ def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: b
 
 
 def from_netcdf(path: str | os.PathLike[str]) -> xr.DataArray:
-    """Read a file written by :func:`to_netcdf`.
-
-    Raises
-    ------
-    DataError
-        The file is not netCDF, or holds neither RDMs nor responses.
-    """
+    """Read a file written by :func:`to_netcdf`; DataError where it is another."""
     dataset = load_netcdf(Path(path))
     for name in list(dataset.variables):
         if dataset[name].dtype.kind in "US":

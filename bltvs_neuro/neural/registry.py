@@ -202,16 +202,7 @@ def load_responses(
 def recognise(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> list[Reader]:
     """Readers of either kind that fit a file or folder best; none if no reader knows it.
 
-    Parameters
-    ----------
-    path : str or path
-    options : mapping, optional
-        With which it is to be read; ``stimuli`` and ``key`` may tell what a file of plain arrays holds.
-
-    Raises
-    ------
-    DataError
-        There is no such file.
+    ``options`` are those with which it is to be read; ``stimuli`` and ``key`` may tell what a file of plain arrays holds.
     """
     place = Path(path)
     if not place.exists():
@@ -224,20 +215,8 @@ def kind_of(
 ) -> Literal["rdms", "responses"]:
     """Whether a file, or a data set known by name, holds RDMs or responses.
 
-    Parameters
-    ----------
-    path_or_name : str or path
-    format : str, optional
-        Name of the reader. Default: the one that recognises the file.
-    **options
-        With which the file is to be read: see :func:`recognise`.
-
-    Raises
-    ------
-    DataError
-        No reader recognises the file, or readers of both kinds do.
-    SpecError
-        An unknown format.
+    ``format`` and ``options`` are those of :func:`load_rdms`. DataError where no reader recognises the file, or readers of
+    both kinds do.
     """
     both = {**RDM_READERS, **RESPONSE_READERS}
     if format is not None and format not in both:

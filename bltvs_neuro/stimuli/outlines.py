@@ -104,19 +104,7 @@ OUTLINES: dict[str, Callable[[np.random.Generator], Path]] = {
 
 
 def placed(path: Path, centre: tuple[float, float], size: float, turn: float, aspect: float) -> Path:
-    """Stretch, turn, scale and move a path.
-
-    Parameters
-    ----------
-    path : array (points, 2)
-    centre : (x, y)
-    size : float
-        Radius, in the units of ``centre``.
-    turn : float
-        Radians.
-    aspect : float
-        Width over height before the turn; the area stays the same.
-    """
+    """Stretch a path (points, 2) to ``aspect``, width over height at the same area, turn it by radians, scale and move it."""
     stretched = path * (np.sqrt(aspect), 1 / np.sqrt(aspect))
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     return stretched @ rotation.T * size + centre

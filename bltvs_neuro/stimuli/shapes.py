@@ -72,16 +72,7 @@ class DrawnSource:
 
 @dataclass(frozen=True)
 class Drawing:
-    """One picture.
-
-    Attributes
-    ----------
-    pixels : uint8 array (size, size, 3)
-    label : int
-        Position in :data:`CATEGORIES`.
-    occlusion : float
-        Share of the object's area that is covered, 0 to 0.6.
-    """
+    """One picture: uint8 pixels (size, size, 3), the position of its category, and the share of the object that is covered."""
 
     pixels: Pixels
     label: int

@@ -84,7 +84,7 @@ def read(
         if "trial_type" not in trials:
             raise DataError(f"{stem}_StimulusMetadata.csv has no trial_type to choose {argument('split', split)} by")
         trials = trials[trials["trial_type"] == split]
-    dummies = {column: numbers(voxels[column]) for column in voxels.columns if column not in NO_ROI}
+    dummies = {column: numbers(voxels[column].tolist()) for column in voxels.columns if column not in NO_ROI}
     families = {
         column: np.where(coded == 1, column, "").astype(object)
         for column, coded in dummies.items()
@@ -103,11 +103,11 @@ def read(
         if column in voxels:
             neuroid[axis] = voxels[column].to_numpy(np.int64)
     if "nc_testset" in voxels:
-        if (percent := numbers(voxels["nc_testset"])) is None:
+        if (percent := numbers(voxels["nc_testset"].tolist())) is None:
             raise DataError(f"{stem}_VoxelMetadata.csv: nc_testset holds text, not percent")
         neuroid["nc_testset"] = percent
     shown = [column for column in ("session", "run", "trial_type", "trial_id", "concept") if column in trials]
-    extra: dict[str, Any] = {column: typed(trials[column].astype(str)) for column in shown}
+    extra: dict[str, Any] = {column: typed(trials[column].astype(str).tolist()) for column in shown}
     attrs = provenance(*(response.with_name(f"{stem}_{part}") for part in FILES), root=response.parent)
     ids = trials["stimulus"].tolist()
     return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, **extra)

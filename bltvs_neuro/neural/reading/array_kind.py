@@ -44,15 +44,8 @@ def holds(
 ) -> set[Holds]:
     """What a file of plain arrays may hold: RDMs, responses, either, or (an empty set) no such array.
 
-    Parameters
-    ----------
-    path : Path
-    stimuli : sequence of str or path, optional
-        The list that the user gave; its length tells rows of pairs from presentations.
-    key : str, optional
-        The array meant, where there are several.
-    id_column, columns : optional
-        Columns that were chosen: the rows are presentations then.
+    The options are those of the two readers: the number of ``stimuli`` tells rows of pairs from presentations, and the rows of
+    a table whose columns were chosen are presentations.
     """
     if kind(path) == "table":
         if id_column is not None or columns is not None:
@@ -100,14 +93,7 @@ def is_label(name: str, shape: tuple[int, ...]) -> bool:
 
 
 def shape_holds(shape: tuple[int, ...], counts: set[int]) -> set[Holds]:
-    """What an array whose values tell nothing may be.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    counts : set of int
-        Lengths of the lists of stimuli that may belong to it; empty if there is none.
-    """
+    """What an array whose values tell nothing may be; ``counts`` are lengths of lists of stimuli that may belong to it."""
     if len(shape) == 3:
         return {"responses"} if shape[0] > 1 else set()
     if len(shape) not in (1, 2):

@@ -33,13 +33,7 @@ TAKEN = frozenset(
 
 
 def events_of(image: Named, root: Path) -> Path:
-    """The table of an image: the ``_events.tsv`` with most of its entities, beside it or, failing that, below ``root``.
-
-    Raises
-    ------
-    DataError
-        There is none, or there are several that are as near.
-    """
+    """The ``_events.tsv`` with most of an image's entities, beside it or else below ``root``; DataError for none or several."""
     fitting: list[Named] = []
     for folder, recursive in ((image.path.parent, False), (root, True)):
         tables = map(named, data_files(folder, "*_events.tsv", recursive=recursive))
@@ -61,11 +55,7 @@ def events_of(image: Named, root: Path) -> Path:
 def read_events(path: Path, image: Named, count: int, column: str | None) -> pd.DataFrame:
     """The rows that show a stimulus, as text, with its id as ``stimulus_id``; one per volume of the image.
 
-    Raises
-    ------
-    DataError
-        The table cannot be read, lacks the column, names more or fewer stimuli than the image has volumes, or says
-        another run or session than the names.
+    DataError where the column or rows are lacking, or another run or session is named than by the file.
     """
     table = read_cells(path).frame()
     if column is None:

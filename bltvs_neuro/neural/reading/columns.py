@@ -70,14 +70,9 @@ def is_id(name: str) -> bool:
 
 
 def choose_ids(columns: Mapping[str, Sequence[str]], where: object, remedy: str | None = None) -> str | None:
-    """The column of stimulus ids by its name, None if there is none.
+    """The column of stimulus ids by its name, None if there is none; DataError where several hold different ids.
 
-    ``remedy`` is what an error tells to do, where not to choose by ``id_column``.
-
-    Raises
-    ------
-    DataError
-        Several could be, and hold different ids.
+    ``remedy`` is what the error tells to do, where not to choose by ``id_column``.
     """
     for names in (ID, WEAK_ID):
         found = [name for name in columns if plain(name) in names]

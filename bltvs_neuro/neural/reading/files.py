@@ -141,13 +141,7 @@ def json_keys(path: Path) -> list[str]:
 
 
 def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """Load arrays of a .npy (named ``""``), .npz, .mat (v5 and v7.3, in MATLAB's axis order) or HDF5 file.
-
-    Raises
-    ------
-    DataError
-        The file is damaged, holds pickled objects, or declares more than it can hold.
-    """
+    """Load arrays of a .npy (named ``""``), .npz, .mat (v5 and v7.3, in MATLAB's axis order) or HDF5 file."""
     held = variables(path)
     wanted = list(held) if names is None else [name for name in names if name in held]
     what = kind(path)

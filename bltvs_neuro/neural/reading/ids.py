@@ -73,16 +73,7 @@ StimuliOrNames = (
 def read_list(path: Path, column: str | None = None) -> list[str]:
     """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file.
 
-    Parameters
-    ----------
-    path : Path
-    column : str, optional
-        Column of a table. Default: by its name, else the only column (a nameless one that counts rows is none).
-
-    Raises
-    ------
-    DataError
-        There is no such file, no such column, or an empty id.
+    The column is the one named, else told by its name, else the only one (a nameless one that counts rows is none).
     """
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
@@ -162,25 +153,9 @@ def sidecars(path: Path) -> list[Path]:
 def find_ids(
     path: Path, stimuli: Stimuli, arrays: Mapping[str, Any], lengths: set[int], what: str = "stimuli"
 ) -> list[str]:
-    """Ids for ``path``: the argument, else a key of the file, else a list beside the file.
+    """Ids for ``path``: the argument, else a key of the file, else a list ``NAME.stimuli.txt`` (.json, .csv, .tsv) beside it.
 
-    Parameters
-    ----------
-    path : Path
-        The data file; beside it ``NAME.stimuli.txt``, ``.json``, ``.csv`` or ``.tsv`` is looked for.
-    stimuli : sequence of str, path or None
-        What the user gave.
-    arrays : mapping
-        Arrays of the file by name.
-    lengths : set of int
-        The numbers of ids that would fit.
-    what : str
-        What is counted, for the error message.
-
-    Raises
-    ------
-    DataError
-        There is no list, or none of a length that fits.
+    ``lengths`` are the numbers of ids that would fit; a DataError says that there is no list of these, of ``what``.
     """
     wanted = " or ".join(map(str, sorted(lengths)))
     origin, lists = known_ids(path, stimuli, arrays)

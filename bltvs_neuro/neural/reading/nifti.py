@@ -110,13 +110,7 @@ def _check_gzip(path: Path) -> None:
 
 
 def read_labels(mask: Mask, grid: Grid) -> NDArray[np.int64]:
-    """A mask or atlas as whole numbers of the shape of the data; 0 is outside.
-
-    Raises
-    ------
-    DataError
-        Another shape, another affine, or values that are not whole numbers.
-    """
+    """A mask or atlas as whole numbers of the shape of the data; 0 is outside. DataError for another grid or fractions."""
     values, own = read_volume(mask)
     grid.check(own)
     if values.dtype.kind not in "biuf":
@@ -153,20 +147,9 @@ def is_scaled(image: Any) -> bool:
 
 
 def read_voxels(image: Any, voxels: NDArray[np.integer], what: str) -> NDArray[np.float32]:
-    """Values of some voxels in every volume of a 4-D image.
+    """Values of some voxels in every volume of an image: float32 (n_volume, n_voxel).
 
-    Parameters
-    ----------
-    image : nibabel image
-        (i, j, k, volume) or (i, j, k).
-    voxels : array of int, shape (n_voxel, 3)
-        0-based i, j, k.
-    what : str
-        Name for error messages.
-
-    Returns
-    -------
-    array of float32, shape (n_volume, n_voxel)
+    ``voxels`` are 0-based i, j, k, shape (n_voxel, 3); ``what`` names the image in errors.
     """
     shape = image.shape if len(image.shape) == 4 else (*image.shape, 1)
     if len(shape) != 4:

@@ -35,12 +35,8 @@ class Misfit(ValueError):
 class Kind:
     """A kind of option that types alone do not say; the metadata of an ``Annotated``.
 
-    Attributes
-    ----------
-    what : str
-        "a volume": for messages.
-    read : callable
-        What the user gave -> what the reader takes; raises :class:`Misfit`.
+    ``what`` is its name in messages, "a volume"; ``read`` turns what the user gave into what the reader takes, or raises
+    :class:`Misfit`.
     """
 
     what: str
@@ -48,13 +44,7 @@ class Kind:
 
 
 def convert(read: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given for the arguments of ``read``, each as its annotation asks for it.
-
-    Raises
-    ------
-    SpecError
-        A value is of another kind; the sentence names the option as the asker would write it.
-    """
+    """What was given for the arguments of ``read``, each as its annotation asks for it, else a SpecError that names it."""
     hints = _hints(read)
     out = {}
     for name, value in given.items():

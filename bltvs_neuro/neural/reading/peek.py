@@ -31,13 +31,9 @@ Corners = list[NDArray[np.float64]]
 
 
 def corners(path: Path, name: str, variable: Variable) -> list[Corners]:
-    """Corners of a square matrix, or of the first matrices of a stack.
+    """Corners, at most SIDE × SIDE, of a square matrix or of the first matrices of a stack, one list per reading of the axes.
 
-    Returns
-    -------
-    list of lists of arrays, at most SIDE × SIDE
-        One list per reading of the axes: a stack may have its matrices on the first or on the last axis. Empty where
-        the array is too large to be looked at.
+    A stack may have its matrices on the first or on the last axis. Empty where the array is too large to be looked at.
     """
     with _opened(path, name, variable) as (array, shape):
         if array is None or 0 in array.shape:

@@ -21,13 +21,7 @@ def refuse_pickle(path: Path, reader: str) -> DataError:
 
 
 def load_pickle(path: Path, *, allow_pickle: bool, reader: str) -> Any:
-    """Load a pickle of plain containers and arrays.
-
-    Raises
-    ------
-    DataError
-        ``allow_pickle`` is false, the file is damaged, or it would create anything else.
-    """
+    """Load a pickle of plain containers and arrays, where that is allowed."""
     if not allow_pickle:
         raise refuse_pickle(path, reader)
     return load_plain(path)

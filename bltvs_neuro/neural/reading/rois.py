@@ -68,14 +68,10 @@ def match_roi(name: str, wanted: str) -> bool:
 
 
 def choose_rois(families: dict[str, NDArray[np.object_]], roi: str | Sequence[str] | None) -> NDArray[np.bool_]:
-    """Which neuroids are in any of the wanted regions.
+    """Which neuroids are in any of the wanted regions; all where ``roi`` is None.
 
-    Parameters
-    ----------
-    families : dict
-        Per atlas, the region of each neuroid ("" for none).
-    roi : str, sequence of str or None
-        Names of regions, or of an atlas for all of its regions; None for every neuroid.
+    ``families`` holds, per atlas, the region of each neuroid ("" for none); ``roi`` may also name an atlas, for all of its
+    regions.
     """
     length = len(next(iter(families.values()))) if families else 0
     keep = np.zeros(length, dtype=bool)

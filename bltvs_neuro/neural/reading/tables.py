@@ -20,21 +20,7 @@ from .columns import choose_ids, coordinate_of, is_id
 
 @dataclass(frozen=True)
 class Table:
-    """A table taken apart.
-
-    Attributes
-    ----------
-    values : array of float64, shape (rows, columns)
-        Numbers in columns that are no coordinates.
-    names : tuple of str or None
-        Names of these columns; None without a header.
-    ids : list of str or None
-        Stimulus ids of the rows, as written.
-    counted : bool
-        The ids are a nameless column of row numbers, which any other list goes before.
-    coordinates : mapping
-        All other columns by name, one value per row.
-    """
+    """A table taken apart."""
 
     values: NDArray[np.float64]
     names: tuple[str, ...] | None
@@ -150,14 +136,9 @@ def square(grid: Grid) -> SquareTable | None:
 
 
 def has_header(grid: Grid) -> bool:
-    """Whether the first row holds names.
+    """Whether the first row holds names, which text says; DataError where it may be names or values.
 
-    Text says so. Numbers may be names too, of columns without names (pandas writes 0, 1, 2) or of voxels.
-
-    Raises
-    ------
-    DataError
-        The first row may be names or values.
+    Numbers may be names too, of columns without names (pandas writes 0, 1, 2) or of voxels.
     """
     first, rest = [cell.strip() for cell in grid.cells[0]], grid.cells[1:]
     corner, behind = first[0], first[1:] or first
