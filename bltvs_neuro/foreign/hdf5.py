@@ -38,15 +38,17 @@ TEXT_BLOCK = 64
 """Texts read at a time when a file could repeat one of its own size."""
 
 
-class Held(NamedTuple):
-    """What a file says of a dataset. ``refused`` is why it cannot be read, or None."""
+class Variable(NamedTuple):
+    """Shape and type of one array of a file, in the axis order in which it is loaded."""
 
     shape: tuple[int, ...]
     dtype: str
-    refused: str | None
+
+    def __str__(self) -> str:
+        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
 
 
-def datasets(path: Path) -> dict[str, Held]:
+def datasets(path: Path) -> dict[str, Variable]:
     """The datasets of a file by name; DataError for no HDF5, a damaged file, or one that leads to other files."""
     place = Path(path)
     try:
@@ -158,7 +160,7 @@ def _read_text(dataset: h5py.Dataset, what: str) -> NDArray[np.object_]:
 
 
 @lru_cache(maxsize=64)
-def _walked(real: str, path: str, *key: int) -> dict[str, Held]:
+def _walked(real: str, path: str, *key: int) -> dict[str, Variable]:
     """Walk in another process; ``key`` changes when the file does."""
     seconds = SECONDS + key[2] // 10**7
     command = [sys.executable, "-P", hdf5_walk.__file__, real, str(seconds), str(key[3])]
@@ -174,10 +176,7 @@ def _walked(real: str, path: str, *key: int) -> dict[str, Held]:
         raise DataError(f"{path} cannot be opened as HDF5, it is damaged or truncated: {answer['damaged']}")
     if "refused" in answer:
         raise DataError(f"{path} {answer['refused']}")
-    return {
-        name: Held(tuple(about["shape"]), about["dtype"], about["refused"])
-        for name, about in answer["datasets"].items()
-    }
+    return {name: Variable(tuple(shape), dtype) for name, (shape, dtype) in answer["datasets"].items()}
 
 
 def _is_nan(value: Any) -> bool:

@@ -28,9 +28,9 @@ class Refusal(Exception):
     """Why the file is not read, as the end of a sentence that begins with its name."""
 
 
-def walk(file: h5py.File, most_bytes: int) -> dict[str, dict[str, Any]]:
-    """What there is to know of every dataset, by its name; hard links only, each group once."""
-    found: dict[str, dict[str, Any]] = {}
+def walk(file: h5py.File, most_bytes: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and type of every dataset, by its name; hard links only, each group once."""
+    found: dict[str, tuple[tuple[int, ...], str]] = {}
     seen, stack, links = {_address(file.id)}, [(file.id, "", 0)], 0
     _attributes(file, "the file")
     while stack:
@@ -72,17 +72,16 @@ def _label(node: Any) -> bytes:
     return h5py.h5ds.get_scale_name(node) or b"" if h5py.h5ds.is_scale(node) else b""
 
 
-def describe(dataset: h5py.Dataset, most_bytes: int) -> dict[str, Any]:
-    """Shape, type and storage of a dataset; ``refused`` says why it cannot be read."""
-    shape = list(dataset.shape) if dataset.shape is not None else []
+def describe(dataset: h5py.Dataset, most_bytes: int) -> tuple[tuple[int, ...], str]:
+    """Shape and type of a dataset, whose values are touched if they can be decoded."""
+    shape = dataset.shape or ()
     try:
         dtype = dataset.dtype
-    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-        return {"shape": shape, "dtype": "unknown", "refused": f"its type has no counterpart in numpy ({error})"}
-    about: dict[str, Any] = {"shape": shape, "dtype": _class(dataset) or str(dtype), "refused": refusal(dataset)}
-    if about["refused"] is None and dataset.shape is not None:
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):  # it has no counterpart in numpy
+        return shape, "unknown"
+    if dataset.shape is not None and refusal(dataset) is None:
         _touch(dataset, most_bytes)
-    return about
+    return shape, _class(dataset) or str(dtype)
 
 
 def _class(dataset: h5py.Dataset) -> str | None:

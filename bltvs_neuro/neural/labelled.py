@@ -21,27 +21,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
-from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
-from .condensed import as_real, condensed_to_square, n_from_pairs, n_pairs, square_to_condensed
+from .align import rdm_stimulus_ids
+from .condensed import as_real, condensed_to_square, n_pairs, square_to_condensed
 from .reading.labels import count_repetitions, id_texts, pair_coords, unique_ids
-
-__all__ = [
-    "align_rdms",
-    "average_repetitions",
-    "check_rdms",
-    "check_responses",
-    "condensed_to_square",
-    "count_repetitions",
-    "make_rdms",
-    "make_responses",
-    "n_from_pairs",
-    "pair_coords",
-    "rdm_stimulus_ids",
-    "select_stimuli",
-    "square_to_condensed",
-    "to_square",
-    "unique_ids",
-]
 
 Missing = Literal["raise", "keep"]
 

@@ -14,9 +14,11 @@ from ..durable import whole_file
 from ..errors import DataError
 from ..foreign.netcdf import load_netcdf
 from ..schema import PAIR, STIMULUS_ID
-from .labelled import check_rdms, check_responses, pair_coords, rdm_stimulus_ids
+from .align import rdm_stimulus_ids
+from .labelled import check_rdms, check_responses
 from .reader import Match, Reader
 from .reading.files import kind, provenance, variables
+from .reading.labels import pair_coords
 
 JSON_PREFIX = "json:"
 

@@ -14,7 +14,8 @@ from ..errors import DataError, SpecError, argument, listed, unknown
 from ..paths import not_a_file
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from . import netcdf
-from .labelled import Missing, check_rdms, check_responses, pair_coords, rdm_stimulus_ids, unique_ids
+from .align import rdm_stimulus_ids
+from .labelled import Missing, check_rdms, check_responses
 from .reader import Reader, same_label
 from .readers import (
     algonauts2019,
@@ -37,6 +38,7 @@ from .readers import response_array as array_responses
 from .reading.array_kind import either
 from .reading.files import describe
 from .reading.ids import StimuliOrNames, given_ids
+from .reading.labels import pair_coords, unique_ids
 from .reading.options import convert
 from .reading.rois import match_roi
 

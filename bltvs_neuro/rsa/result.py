@@ -19,7 +19,7 @@ from ..durable import whole_file
 from ..errors import DataError, listed
 from ..features.folds import OnMismatch
 from ..foreign.netcdf import load_netcdf
-from ..neural.labelled import align_rdms, rdm_stimulus_ids
+from ..neural.align import align_rdms, rdm_stimulus_ids
 from ..options import Run
 from ..schema import RDM
 from ..stats import LEAST_DOF, adjust_p_values

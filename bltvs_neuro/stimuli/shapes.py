@@ -47,15 +47,20 @@ MAX_TURN = np.pi / 4
 _FINER = 2  # drawn this much larger and then averaged, which smooths the edges
 
 
+@dataclass(frozen=True)
 class DrawnSource:
     """A sequence of pictures of one split, drawn when they are asked for (a :class:`.sources.PixelSource`)."""
 
-    def __init__(self, n: int, split: Split, seed: int, size: int) -> None:
-        if n < 1:
-            raise StimulusError(f"a set has at least 1 picture; got {n}")
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
-        self.n, self.split, self.seed, self.size = n, split, seed, size
+    n: int
+    split: Split
+    seed: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise StimulusError(f"a set has at least 1 picture; got {self.n}")
+        if self.split not in SPLITS:
+            raise unknown("split", self.split, SPLITS)
 
     def __len__(self) -> int:
         return self.n
@@ -63,11 +68,6 @@ class DrawnSource:
     def load(self, row: int, name: str) -> Pixels:
         """See :class:`.sources.PixelSource`."""
         return draw(row, self.split, seed=self.seed, size=self.size).pixels
-
-    def same_as(self, other: object) -> bool:
-        """See :class:`.sources.PixelSource`."""
-        mine = (self.split, self.seed, self.size)
-        return isinstance(other, DrawnSource) and mine == (other.split, other.seed, other.size)
 
 
 @dataclass(frozen=True)

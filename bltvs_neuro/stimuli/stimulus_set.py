@@ -325,7 +325,7 @@ class StimulusSet:
             return NotImplemented
         if self.ids != other.ids or not self._metadata.equals(other._metadata):
             return False
-        if self._pixels.same_as(other._pixels) and np.array_equal(self._rows, other._rows):
+        if self._pixels == other._pixels and np.array_equal(self._rows, other._rows):
             return True
         return all(np.array_equal(self.load(index), other.load(index)) for index in range(len(self)))
 

@@ -17,10 +17,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
+from ...foreign.npy import open_npy
 from ...leftovers import data_files
 from ..labelled import make_responses
 from ..reader import Match, Reader
-from ..reading.files import open_npy, provenance
+from ..reading.files import provenance
 from ..reading.ids import Stimuli, given_ids
 from ..reading.pickles import load_pickled_npy
 from ..reading.rois import ATLASES, choose_rois, coordinate_name, first_roi

@@ -15,9 +15,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
+from ...foreign.hdf5 import check_dataset, open_hdf5
+from ...foreign.npy import npy_header
 from ..labelled import make_responses
 from ..reader import Match, Reader
-from ..reading.files import check_dataset, kind, load_arrays, npy_header, open_hdf5, provenance, variables
+from ..reading.files import kind, load_arrays, provenance, variables
 from ..reading.ids import Stimuli, given_ids
 from ..reading.nifti import Grid, Mask, grid_attrs, label_names, read_labels, read_volume, voxel_coords
 from ..reading.pickles import load_pickled_npy

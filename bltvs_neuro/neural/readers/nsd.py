@@ -19,11 +19,12 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed, unknown
+from ...foreign.hdf5 import check_dataset, open_hdf5
 from ...leftovers import data_files, data_folders
 from ...schema import NSD_PREFIX
 from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
-from ..reading.files import check_dataset, load_arrays, open_hdf5, provenance
+from ..reading.files import load_arrays, provenance
 from ..reading.nifti import (
     Grid,
     grid_attrs,

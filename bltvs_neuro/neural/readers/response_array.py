@@ -10,13 +10,15 @@ import numpy as np
 import xarray as xr
 
 from ...errors import DataError, argument, listed, unknown
+from ...foreign.npy import open_npy
 from ...schema import PRESENTATION
-from ..labelled import count_repetitions, make_responses
+from ..labelled import make_responses
 from ..reader import Match, Reader
 from ..reading.array_kind import NEUROID_ARRAYS, candidates, check_key, holds
 from ..reading.columns import coordinate_of, of_neuroids
-from ..reading.files import kind, load_arrays, open_npy, provenance, variables
+from ..reading.files import kind, load_arrays, provenance, variables
 from ..reading.ids import ID_KEYS, Stimuli, as_text, find_ids, known_ids
+from ..reading.labels import count_repetitions
 from ..reading.tables import read_table
 
 

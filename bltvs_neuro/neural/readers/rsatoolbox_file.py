@@ -15,10 +15,11 @@ import numpy as np
 import xarray as xr
 
 from ...errors import DataError, argument, listed, unknown
+from ...foreign.hdf5 import open_hdf5, read_dataset
 from ..condensed import n_from_pairs
 from ..labelled import make_rdms
 from ..reader import Match, Reader
-from ..reading.files import kind, open_hdf5, provenance, read_dataset, variables
+from ..reading.files import kind, provenance, variables
 from ..reading.ids import ID_KEYS, Stimuli, as_text, given_ids
 from ..reading.pickles import load_pickle
 

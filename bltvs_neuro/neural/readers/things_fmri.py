@@ -21,6 +21,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
+from ...foreign.hdf5 import check_dataset, open_hdf5, read_dataset
 from ...foreign.pickles import loads_pickle
 from ...foreign.text import whole_numbers
 from ...leftovers import data_files
@@ -28,7 +29,7 @@ from ...tables import numbers, read_cells, typed
 from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
 from ..reading.bids_names import named
-from ..reading.files import check_dataset, open_hdf5, provenance, read_dataset
+from ..reading.files import provenance
 from ..reading.ids import as_text
 from ..reading.pickles import refuse_pickle
 from ..reading.rois import choose_rois, first_roi

@@ -5,35 +5,17 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
 from ...datasets import sha256_file
 from ...errors import DataError, listed
-from ...foreign.hdf5 import check_dataset, datasets, open_hdf5, read_dataset
+from ...foreign.hdf5 import Variable, datasets, open_hdf5, read_dataset
 from ...foreign.matlab5 import load_matlab5, matlab5_headers
 from ...foreign.npy import load_npz, npy_header, npz_headers, open_npy
-from ...foreign.text import read_json as load_json
+from ...foreign.text import read_json
 from ...paths import regular
-
-__all__ = [
-    "Kind",
-    "Variable",
-    "check_dataset",
-    "describe",
-    "json_keys",
-    "kind",
-    "load_arrays",
-    "load_json",
-    "npy_header",
-    "open_hdf5",
-    "open_npy",
-    "provenance",
-    "read_dataset",
-    "sha256_files",
-    "variables",
-]
 
 Kind = Literal[
     "folder", "hdf5", "matlab73", "matlab5", "npy", "npz", "nifti", "json", "table", "pickle", "fif", "unknown"
@@ -42,16 +24,6 @@ Kind = Literal[
 
 DEFLATE_RATIO = 1100
 """Deflate cannot shrink more than 1032 times: a volume that claims more than this of its file is refused."""
-
-
-class Variable(NamedTuple):
-    """Shape and type of one array of a file, in the axis order in which it is loaded."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
 
 
 def kind(path: Path) -> Kind:
@@ -92,8 +64,11 @@ def variables(path: Path) -> dict[str, Variable]:
     """The arrays a container holds, by name, read from its headers; empty for other files."""
     what = kind(path)
     try:
-        if what in ("hdf5", "matlab73"):
-            return _hdf5_variables(path, transposed=what == "matlab73")
+        if what == "hdf5":
+            return datasets(path)
+        if what == "matlab73":  # axes in reverse; what cells refer to is kept under #
+            held = {name: one for name, one in datasets(path).items() if not name.startswith("#")}
+            return {name: Variable(one.shape[::-1], one.dtype) for name, one in held.items()}
         if what == "matlab5":
             return {name: Variable(shape, dtype) for name, (shape, dtype) in matlab5_headers(path).items()}
         if what == "npy":
@@ -136,7 +111,7 @@ def describe(path: Path) -> str:
 
 def json_keys(path: Path) -> list[str]:
     """Top-level keys of a JSON object; its type when it is none."""
-    data = load_json(path)
+    data = read_json(path)
     return list(data) if isinstance(data, dict) else [type(data).__name__]
 
 
@@ -180,11 +155,3 @@ def sha256_files(paths: Iterable[Path], root: Path | None = None) -> str:
 def provenance(*paths: Path, root: Path | None = None) -> dict[str, str]:
     """Attributes that say where data come from: ``source`` and ``sha256``."""
     return {"source": str(root if root is not None else paths[0]), "sha256": sha256_files(paths, root)}
-
-
-def _hdf5_variables(path: Path, *, transposed: bool) -> dict[str, Variable]:
-    return {
-        name: Variable(held.shape[::-1] if transposed else held.shape, held.dtype)
-        for name, held in datasets(path).items()
-        if not name.startswith("#")  # where MATLAB keeps what cells refer to
-    }

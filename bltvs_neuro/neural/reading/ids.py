@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from ...errors import DataError, SpecError, argument, listed
-from ...foreign.text import read_lines
+from ...foreign.text import read_json, read_lines
 from ...tables import SEPARATORS, read_cells
 from .columns import ID, choose_ids, is_id
-from .files import load_json
 from .labels import id_text
-from .options import Kind, Misfit, as_path, fit, read_json
+from .options import Kind, Misfit, as_path, fit, parse_json
 from .tables import checked_ids, has_header, is_counting
 
 ID_KEYS = (
@@ -34,7 +33,7 @@ ID_KEYS = (
 
 def _list_or_path(value: Any) -> list[str] | Path:
     if isinstance(value, str) and value.lstrip().startswith("["):
-        value = read_json(value)
+        value = parse_json(value)
     if isinstance(value, str | os.PathLike) and os.fspath(value):
         return as_path(value, there=False)
     if isinstance(value, str | bytes | Mapping | set) or not hasattr(value, "__len__") or not len(value):
@@ -48,7 +47,7 @@ def _list_path_or_names(value: Any) -> list[str] | Path | dict[str, str]:
         and str(value).lower().endswith(".json")
         and as_path(value, there=False).is_file()
     ):
-        held = load_json(as_path(value))
+        held = read_json(as_path(value))
         value = held if isinstance(held, Mapping) else value
     if isinstance(value, Mapping):
         return {fit(str, old): fit(str, new) for old, new in value.items()}
@@ -78,7 +77,7 @@ def read_list(path: Path, column: str | None = None) -> list[str]:
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
     if path.suffix.lower() == ".json":
-        data = load_json(path)
+        data = read_json(path)
         if not isinstance(data, list) or not all(isinstance(i, str | int) and not isinstance(i, bool) for i in data):
             raise DataError(f"{path} should be a JSON list of stimulus ids")
         ids = [str(item) for item in data]

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 
 from ...errors import SpecError, argument, listed
+from ...foreign.text import read_json
 
 LONGEST = 80
 """Characters of a wrong value that a message repeats."""
@@ -104,7 +105,7 @@ def describe(hint: Any) -> str:
     return SIMPLE[hint][0]
 
 
-def read_json(value: str) -> Any:
+def parse_json(value: str) -> Any:
     """JSON from text; raises :class:`Misfit`."""
     try:
         return json.loads(value)
@@ -156,7 +157,7 @@ def _is_list(hint: Any) -> bool:
 
 def _items(value: Any) -> list[Any]:
     if isinstance(value, str):
-        value = read_json(value) if value.lstrip().startswith("[") else value.split(",")
+        value = parse_json(value) if value.lstrip().startswith("[") else value.split(",")
         value = [item.strip() if isinstance(item, str) else item for item in value]
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()
@@ -170,11 +171,9 @@ def _items(value: Any) -> list[Any]:
 def _pairs(value: Any) -> list[tuple[Any, Any]]:
     """Keys and values of a dict, of JSON, of a .json file, or of ``key:value,key:value``."""
     if isinstance(value, os.PathLike) or (isinstance(value, str) and value.lower().endswith(".json")):
-        from .files import load_json
-
-        value = load_json(as_path(value))
+        value = read_json(as_path(value))
     elif isinstance(value, str) and value.lstrip().startswith("{"):
-        value = read_json(value)
+        value = parse_json(value)
     elif isinstance(value, str):
         parts = [part.partition(":") for part in value.split(",")]
         if any(not key.strip() or not colon for key, colon, _ in parts):

@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .files import Variable, kind, load_arrays, npy_header, open_hdf5, open_npy
+from ...foreign.hdf5 import open_hdf5
+from ...foreign.npy import npy_header, open_npy
+from .files import Variable, kind, load_arrays
 
 SIDE = 128
 """Rows and columns of a corner."""
