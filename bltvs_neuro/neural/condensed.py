@@ -82,8 +82,7 @@ def square_to_condensed(
     if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2:
         raise DataError(f"{what} should be square, stimuli × stimuli; its shape is {values.shape}")
     n = values.shape[-1]
-    if np.isinf(values).any():
-        raise DataError(f"{what} holds {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN")
+    refuse_infinite(values, f"{what} holds")
     scale = float(np.nanmax(np.abs(values))) if not np.isnan(values).all() else 0.0
     diagonal = np.diagonal(values, axis1=-2, axis2=-1)
     off = np.nan_to_num(np.abs(diagonal), nan=0.0)
@@ -116,6 +115,12 @@ def condensed_to_square(condensed: ArrayLike) -> NDArray[np.float64]:
     square[..., row, column] = values
     square[..., column, row] = values
     return square
+
+
+def refuse_infinite(values: NDArray[np.float64], what: str) -> None:
+    """Raise a DataError for infinite dissimilarities; ``what``, "the RDMs hold"."""
+    if np.isinf(values).any():
+        raise DataError(f"{what} {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN")
 
 
 def as_real(values: ArrayLike, what: str) -> NDArray[np.float64]:

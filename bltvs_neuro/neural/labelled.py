@@ -22,7 +22,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from .align import rdm_stimulus_ids
-from .condensed import as_real, condensed_to_square, n_pairs, square_to_condensed
+from .condensed import as_real, condensed_to_square, n_pairs, refuse_infinite, square_to_condensed
 from .reading.labels import count_repetitions, id_texts, pair_coords, unique_ids
 
 Missing = Literal["raise", "keep"]
@@ -83,10 +83,7 @@ def make_rdms(
         raise DataError(
             f"{n} stimuli have RDMs of shape ({n}, {n}) or ({n_pairs(n)},), one or a stack of them; got {values.shape}"
         )
-    if np.isinf(values).any():
-        raise DataError(
-            f"the RDMs hold {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN"
-        )
+    refuse_infinite(values, "the RDMs hold")
     coords: dict[str, Any] = {key: (PAIR, value) for key, value in pair_coords(ids).items()}
     for name, value in rdm_coords.items():
         if value is not None:
@@ -230,10 +227,7 @@ def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:
     values = rdms.values
     if len(values) == 0:
         raise DataError("there is no RDM among the RDMs (the selection is empty)")
-    if np.isinf(values).any():
-        raise DataError(
-            f"the RDMs hold {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN"
-        )
+    refuse_infinite(values, "the RDMs hold")
     nan = np.isnan(values)
     if missing == "raise" and nan.any():
         square = condensed_to_square(nan.all(axis=0))

@@ -85,26 +85,7 @@ def label_of(index: int) -> int:
 
 
 def draw(index: int, split: Split = "test", *, seed: int = 0, size: int = 128) -> Drawing:
-    """Draw one picture.
-
-    Parameters
-    ----------
-    index : int
-        Number of the picture, from 0, without an end.
-    split : {"train", "val", "test"}
-    seed : int
-        Another seed is another data set.
-    size : int
-        Height and width, pixels.
-
-    Returns
-    -------
-    Drawing
-
-    Raises
-    ------
-    StimulusError
-        A negative number, or fewer than 16 pixels.
+    """Draw picture number ``index`` (from 0, without an end) of a split, ``size`` x ``size`` pixels (16 at least).
 
     Examples
     --------

@@ -37,19 +37,17 @@ def read(
 
     Parameters
     ----------
-    path : Path
-        The file.
     stimuli : sequence of str or path, optional
-        Ids in the order of the images. Default: the image numbers, ``image_01`` to ``image_92`` or ``image_001`` to
-        ``image_118``, from 1.
+        Ids in the order of the images. Default: their numbers from 1, ``image_01`` to ``image_92`` or ``image_001`` to
+        ``image_118``.
     time : dict, optional
         For MEG: ``{"early": [...], "late": [...]}``, the seconds of the samples, which the file does not hold.
 
     Returns
     -------
     xarray.DataArray
-        On rdm ``subject`` (1 to 15) and ``roi`` (EVC, IT), or ``interval`` (early, late), ``sample`` (from 0 within
-        the interval) and ``time``.
+        On rdm ``subject`` (1 to 15) and ``roi`` (EVC, IT), or ``interval`` (early, late), ``sample`` (from 0 within the
+        interval) and ``time``.
     """
     found = [name for name in (*FMRI, *MEG) if name in variables(path)]
     if not found:
@@ -80,9 +78,9 @@ def read(
                 if seconds is not None:
                     coords.setdefault("time", []).extend(seconds)
         rows.append(condensed.reshape(-1, condensed.shape[-1]))
-    ids = given_ids(stimuli) or [f"image_{number:0{len(str(n))}d}" for number in range(1, n + 1)]
-    if len(ids) != n:
-        raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {n} stimuli")
+    ids = given_ids(stimuli, n, f"{path} has {n} stimuli") or [
+        f"image_{number:0{len(str(n))}d}" for number in range(1, n + 1)
+    ]
     metric = "correlation" if "roi" in coords else "decoding accuracy"
     return make_rdms(np.concatenate(rows), ids, metric=metric, attrs=provenance(path), **coords)
 

@@ -131,10 +131,7 @@ def _families(
 
 
 def _images(folder: Path, stimuli: Stimuli, rows: int, ids: str) -> list[str]:
-    given = given_ids(stimuli)
-    if given is not None:
-        if len(given) != rows:
-            raise DataError(f"{len(given)} stimulus ids were given, but there are {rows} rows")
+    if (given := given_ids(stimuli, rows, f"there are {rows} rows")) is not None:
         return given
     names: dict[int, str] = {}
     for file in data_files(folder, "train-*_nsd-*.png"):

@@ -17,7 +17,17 @@ from ..reading.bids_events import events_of, presentation_coords, read_events
 from ..reading.bids_names import VOLUMES, Named, betas_of, named, one_file_a_run, same
 from ..reading.files import kind, provenance
 from ..reading.ids import Stimuli, given_ids
-from ..reading.nifti import Grid, Mask, grid_attrs, label_names, open_nifti, read_labels, read_voxels, voxel_coords
+from ..reading.nifti import (
+    Grid,
+    Mask,
+    grid_attrs,
+    label_names,
+    open_nifti,
+    read_inside,
+    read_voxels,
+    volumes,
+    voxel_coords,
+)
 from ..reading.rois import Labels
 
 
@@ -78,25 +88,16 @@ def read(
     grids = [Grid.of(image, file.path) for image, file in zip(images, files, strict=True)]
     for grid in grids[1:]:
         grids[0].check(grid)
-    numbers = read_labels(_mask(files) if mask is None else mask, grids[0])
-    voxels = np.argwhere(numbers > 0)
-    if not len(voxels):
-        raise DataError("the mask is empty")
-    counts = [image.shape[3] if len(image.shape) == 4 else 1 for image in images]
+    numbers, voxels = read_inside(_mask(files) if mask is None else mask, grids[0])
+    counts = [volumes(image) for image in images]
     coords: dict[str, Any] = {}
-    ids = given_ids(stimuli)
+    ids = given_ids(stimuli, sum(counts), f"the images have {sum(counts)} volumes")
     if ids is None:
         root = path if path.is_dir() else path.parent
         tables = [read_events(events_of(f, root), f, n, column) for f, n in zip(files, counts, strict=True)]
         ids = [stimulus for table in tables for stimulus in table["stimulus_id"]]
         coords = presentation_coords(tables)
-    if len(ids) != sum(counts):
-        raise DataError(f"{len(ids)} stimulus ids were given, but the images have {sum(counts)} volumes")
-    values = np.empty((sum(counts), len(voxels)), dtype=np.float32)
-    start = 0
-    for file, image, count in zip(files, images, counts, strict=True):
-        values[start : start + count] = read_voxels(image, voxels, str(file.path))
-        start += count
+    values = np.concatenate([read_voxels(i, voxels, str(f.path)) for f, i in zip(files, images, strict=True)])
     neuroid: dict[str, Any] = {"subject": who, **voxel_coords(voxels)}
     if labels is not None or numbers.max() > 1:
         neuroid["roi"] = label_names("mask", numbers[tuple(voxels.T)], labels)

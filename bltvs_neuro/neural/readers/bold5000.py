@@ -21,7 +21,17 @@ from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
 from ..reading.files import provenance
 from ..reading.ids import read_list
-from ..reading.nifti import Grid, Mask, grid_attrs, open_nifti, read_labels, read_voxels, voxel_coords, zscore_sessions
+from ..reading.nifti import (
+    Grid,
+    Mask,
+    grid_attrs,
+    open_nifti,
+    read_inside,
+    read_voxels,
+    volumes,
+    voxel_coords,
+    zscore_sessions,
+)
 
 BETAS = re.compile(r"(CSI\d)_GLMbetas-(.+)_ses-(\d+)\.nii(\.gz)?")
 
@@ -80,7 +90,7 @@ def read(
             raise unknown("session", number, list(files))
     names = read_list(path / f"{subject}_imgnames.txt")
     images = {number: open_nifti(file) for number, file in files.items()}
-    counts = {number: images[number].shape[3] if len(images[number].shape) == 4 else 1 for number in files}
+    counts = {number: volumes(images[number]) for number in files}
     absent = sorted(set(range(1, max(wanted) + 1)) - set(files))
     if absent:
         raise DataError(
@@ -92,9 +102,7 @@ def read(
     for number in wanted:
         grid.check(Grid.of(images[number], files[number]))
     mask = mask if mask is not None else path / f"{subject}_brainmask.nii.gz"
-    voxels = np.argwhere(read_labels(mask, grid) > 0)
-    if not len(voxels):
-        raise DataError("the mask is empty")
+    voxels = read_inside(mask, grid)[1]
     parts, ids, labels = [], [], []
     for number in wanted:
         start = sum(counts[earlier] for earlier in range(1, number))

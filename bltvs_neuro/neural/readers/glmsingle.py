@@ -21,7 +21,7 @@ from ..labelled import make_responses
 from ..reader import Match, Reader
 from ..reading.files import kind, load_arrays, provenance, variables
 from ..reading.ids import Stimuli, given_ids
-from ..reading.nifti import Grid, Mask, grid_attrs, label_names, read_labels, read_volume, voxel_coords
+from ..reading.nifti import Grid, Mask, grid_attrs, label_names, read_inside, read_volume, voxel_coords
 from ..reading.pickles import load_pickled_npy
 from ..reading.rois import Labels
 
@@ -78,22 +78,17 @@ def read(
     attrs: dict[str, Any] = {"units": units, **provenance(path)}
     numbers = None
     if mask is not None:
-        numbers = read_labels(mask, Grid(grid, None, str(path)))  # the betas have no affine to compare
-        voxels = np.argwhere(numbers > 0)
+        numbers, voxels = read_inside(mask, Grid(grid, None, str(path)))  # the betas have no affine to compare
         attrs |= grid_attrs(Grid(grid, read_volume(mask)[1].affine, str(mask)))
     else:
         voxels = np.indices(grid).reshape(len(grid), -1).T  # (axes, ...) -> (voxel, axes)
-    if not len(voxels):
-        raise DataError("the mask is empty")
     values = betas(voxels)
     if mask is None:
         finite = np.isfinite(values).all(axis=0)
         values, voxels = values[:, finite], voxels[finite]
-    ids = given_ids(stimuli)
+    ids = given_ids(stimuli, len(values), f"{path} has {len(values)} trials")
     if ids is None:
         raise DataError(f"{path} does not name its {len(values)} trials: pass {argument('stimuli')}, one id per trial")
-    if len(ids) != len(values):
-        raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {len(values)} trials")
     neuroid: dict[str, Any] = voxel_coords(voxels) if len(grid) == 3 else {"voxel": voxels[:, 0]}
     if numbers is not None:
         neuroid["roi"] = label_names("mask", numbers[tuple(voxels.T)], labels)

@@ -29,20 +29,10 @@ def sniff(path: Path) -> Match:
 
 
 def read(path: Path, *, task: str | None = None) -> xr.DataArray:
-    """Read a Meadows export.
+    """Read ``..._1D.mat`` (upper triangles) of one or several participants, or ``..._tree.json`` of one participant.
 
-    Parameters
-    ----------
-    path : Path
-        ``..._1D.mat`` (upper triangles) of one or several participants, or ``..._tree.json`` of one participant.
-    task : str, optional
-        Keep only this task (.json trees).
-
-    Returns
-    -------
-    xarray.DataArray
-        With ``subject`` (the participant's pseudonym, words joined by ``-``) and, from trees, ``task``. Ids are the
-        stimulus names as Meadows stores them; participants are aligned by id.
+    ``subject`` is the participant's pseudonym, words joined by ``-``; trees also have ``task``, of which ``task`` keeps one.
+    Ids are the stimulus names as Meadows stores them; participants are aligned by id.
     """
     return _read_mat(path, task) if kind(path) == "matlab5" else _read_json(path, task)
 

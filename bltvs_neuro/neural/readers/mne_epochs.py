@@ -172,10 +172,7 @@ def _check_units(types: list[str], picks: Any, path: Path) -> None:
 
 def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> tuple[Sequence[str | None], str | None]:
     """The stimulus of every epoch, None where the file has none, and the column that says so."""
-    given = given_ids(stimuli)
-    if given is not None:
-        if len(given) != len(epochs):
-            raise DataError(f"{len(given)} stimulus ids were given, but {path} has {len(epochs)} epochs")
+    if (given := given_ids(stimuli, len(epochs), f"{path} has {len(epochs)} epochs")) is not None:
         return given, None
     table = epochs.metadata
     have = [] if table is None else [str(name) for name in table.columns]

@@ -41,22 +41,14 @@ def sniff_pickle(path: Path) -> Match:
 
 
 def read_hdf5(path: Path, *, stimuli: Stimuli = None, pattern_descriptor: str | None = None) -> xr.DataArray:
-    """Read a .hdf5 file.
+    """Read a .hdf5 file; descriptors of RDMs and of the whole object become coordinates on rdm.
 
     Parameters
     ----------
-    path : Path
-        The file.
     stimuli : sequence of str, optional
         Ids in the order of the patterns, instead of a descriptor.
     pattern_descriptor : str, optional
-        The descriptor that holds the stimulus ids. Default: the only one besides ``index``, or the first of
-        :data:`PREFERRED`.
-
-    Returns
-    -------
-    xarray.DataArray
-        RDM descriptors become coordinates on rdm, and so do descriptors of the whole object.
+        The descriptor that holds the stimulus ids. Default: the only one besides ``index``, or the first of :data:`PREFERRED`.
     """
     with open_hdf5(path) as file:
         if "dissimilarities" not in file:

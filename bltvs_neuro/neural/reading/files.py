@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,33 +38,37 @@ def kind(path: Path) -> Kind:
     with path.open("rb") as stream:
         head = stream.read(520)
     suffixes = "".join(path.suffixes[-2:]).lower()
-    if head.startswith(b"MATLAB 7.3"):
-        return "matlab73"
-    if head.startswith(b"\x89HDF\r\n\x1a\n") or head[512:].startswith(b"\x89HDF\r\n"):
+    if head[512:].startswith(b"\x89HDF\r\n") and not head.startswith(b"MATLAB"):
         return "hdf5"
-    if head.startswith(b"MATLAB 5.0"):
-        return "matlab5"
-    if head.startswith(b"\x93NUMPY"):
-        return "npy"
-    if head.startswith(b"PK\x03\x04") and suffixes.endswith(".npz"):
-        return "npz"
-    if suffixes.endswith((".nii", ".nii.gz")):
-        return "nifti"
-    if suffixes.endswith((".fif", ".fif.gz")):
-        return "fif"
-    if suffixes.endswith(".json"):
-        return "json"
-    if suffixes.endswith((".csv", ".tsv", ".txt")):
-        return "table"
-    if suffixes.endswith((".pkl", ".pickle")) or head[:1] == b"\x80":
-        return "pickle"
-    return "unknown"
+    found = next((what for start, what in _STARTS.items() if head.startswith(start)), None)
+    found = found or next((what for ending, what in _ENDINGS.items() if suffixes.endswith(ending)), None)
+    return found or ("pickle" if head[:1] == b"\x80" else "unknown")
+
+
+_STARTS: dict[bytes, Kind] = {
+    b"MATLAB 7.3": "matlab73", b"MATLAB 5.0": "matlab5", b"\x89HDF\r\n\x1a\n": "hdf5", b"\x93NUMPY": "npy",
+}  # fmt: skip
+_ENDINGS: dict[str, Kind] = {
+    ".npz": "npz", ".nii": "nifti", ".nii.gz": "nifti", ".fif": "fif", ".fif.gz": "fif", ".json": "json", ".csv": "table",
+    ".tsv": "table", ".txt": "table", ".pkl": "pickle", ".pickle": "pickle",
+}  # fmt: skip
+
+
+@contextmanager
+def _readable(path: Path, what: Kind) -> Iterator[None]:
+    """What the libraries make of a damaged file, which is almost anything, becomes a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
 
 
 def variables(path: Path) -> dict[str, Variable]:
     """The arrays a container holds, by name, read from its headers; empty for other files."""
     what = kind(path)
-    try:
+    with _readable(path, what):
         if what == "hdf5":
             return datasets(path)
         if what == "matlab73":  # axes in reverse; what cells refer to is kept under #
@@ -77,10 +82,6 @@ def variables(path: Path) -> dict[str, Variable]:
             return {"": Variable(shape, str(dtype))}
         if what == "npz":
             return {name: Variable(shape, str(dtype)) for name, (shape, dtype) in npz_headers(path).items()}
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file makes these libraries raise almost anything
-        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
     return {}
 
 
@@ -120,7 +121,7 @@ def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any
     held = variables(path)
     wanted = list(held) if names is None else [name for name in names if name in held]
     what = kind(path)
-    try:
+    with _readable(path, what):
         if what == "npy":
             return {"": open_npy(path)[...]}
         if what == "npz":
@@ -130,13 +131,7 @@ def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any
         if what in ("hdf5", "matlab73"):
             with open_hdf5(path) as file:
                 loaded = {name: read_dataset(file[name]) for name in wanted}
-            if what == "matlab73":
-                return {name: np.ascontiguousarray(value.T) for name, value in loaded.items()}
-            return loaded
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file makes these libraries raise almost anything
-        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
+            return loaded if what == "hdf5" else {name: np.ascontiguousarray(value.T) for name, value in loaded.items()}
     raise DataError(f"{path} holds no arrays: {describe(path)}")
 
 

@@ -116,15 +116,18 @@ def _column_of_ids(path: Path, column: str | None) -> list[str]:
     return checked_ids(path, columns[name], name)
 
 
-def given_ids(stimuli: Stimuli) -> list[str] | None:
-    """The ids a user gave, as a list or as the path of one."""
+def given_ids(stimuli: Stimuli, count: int | None = None, has: str = "") -> list[str] | None:
+    """The ids a user gave, as a list or as the path of one; DataError where ``has``, "FILE has N trials", are others."""
     if stimuli is None:
         return None
-    if isinstance(stimuli, str | os.PathLike):
-        return read_list(Path(stimuli))
     if isinstance(stimuli, Mapping):
         raise SpecError("a dict renames the stimuli of a file that has ids; this one has none: pass a list")
-    return [str(stimulus) for stimulus in stimuli]
+    ids = (
+        read_list(Path(stimuli)) if isinstance(stimuli, str | os.PathLike) else [str(stimulus) for stimulus in stimuli]
+    )
+    if count not in (None, len(ids)):
+        raise DataError(f"{len(ids)} stimulus ids were given, but {has}")
+    return ids
 
 
 def known_ids(

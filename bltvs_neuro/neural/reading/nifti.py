@@ -62,17 +62,7 @@ def open_nifti(path: Path) -> Any:
 
 
 class Grid(NamedTuple):
-    """Where the voxels of data lie.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        i, j, k.
-    affine : array of shape (4, 4) or None
-        Voxel to millimetres; None where the data do not say.
-    source : str
-        What says so, for messages.
-    """
+    """Where the voxels of data lie: shape (i, j, k), affine to millimetres (None where the data do not say), and what says so."""
 
     shape: tuple[int, ...]
     affine: NDArray[Any] | None
@@ -121,6 +111,20 @@ def read_labels(mask: Mask, grid: Grid) -> NDArray[np.int64]:
     return np.rint(finite).astype(np.int64)
 
 
+def read_inside(mask: Mask, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A mask as :func:`read_labels` reads it, and the voxels (n, 3) inside of it; DataError where there are none."""
+    numbers = read_labels(mask, grid)
+    voxels = np.argwhere(numbers > 0)
+    if not len(voxels):
+        raise DataError("the mask is empty")
+    return numbers, voxels
+
+
+def volumes(image: Any) -> int:
+    """How many volumes an image holds."""
+    return int(image.shape[3]) if len(image.shape) == 4 else 1
+
+
 def read_volume(volume: Mask) -> tuple[NDArray[Any], Grid]:
     """Values (i, j, k) of a file or an array, and its grid; an array has no affine."""
     if isinstance(volume, str | os.PathLike):
@@ -133,10 +137,10 @@ def read_volume(volume: Mask) -> tuple[NDArray[Any], Grid]:
     return values, Grid(values.shape, affine, source)
 
 
-def load(image: Any, what: str) -> NDArray[Any]:
-    """All values of an image; damage becomes a DataError."""
+def load(image: Any, what: str, part: Any = ...) -> NDArray[Any]:
+    """Values of an image; damage becomes a DataError."""
     try:
-        return np.asarray(image.dataobj)
+        return np.asarray(image.dataobj[part])
     except Exception as error:  # gzip and nibabel raise several unrelated types
         raise DataError(f"{what} is damaged or truncated: {error}") from error
 
@@ -151,24 +155,15 @@ def read_voxels(image: Any, voxels: NDArray[np.integer], what: str) -> NDArray[n
 
     ``voxels`` are 0-based i, j, k, shape (n_voxel, 3); ``what`` names the image in errors.
     """
-    shape = image.shape if len(image.shape) == 4 else (*image.shape, 1)
-    if len(shape) != 4:
-        raise DataError(f"{what} has shape {image.shape}; expected (i, j, k, volume)")
     i, j, k = np.asarray(voxels).T
-    out = np.empty((shape[3], len(i)), dtype=np.float32)
+    if len(image.shape) == 3:
+        return load(image, what)[i, j, k].astype(np.float32)[None]
+    out = np.empty((image.shape[3], len(i)), dtype=np.float32)
     # volumes lie one after the other in the file: blocks of volumes are read in order, also through gzip
-    step = max(1, BLOCK_BYTES // (8 * math.prod(shape[:3])))
-    try:
-        for start in range(0, shape[3], step):
-            stop = min(start + step, shape[3])
-            block = (
-                np.asarray(image.dataobj[..., start:stop]) if len(image.shape) == 4 else load(image, what)[..., None]
-            )
-            out[start:stop] = block[i, j, k].T  # (i, j, k, volume) -> (volume, voxel)
-    except DataError:
-        raise
-    except Exception as error:  # gzip and nibabel raise several unrelated types
-        raise DataError(f"{what} is damaged or truncated: {error}") from error
+    step = max(1, BLOCK_BYTES // (8 * math.prod(image.shape[:3])))
+    for start in range(0, image.shape[3], step):
+        part = (..., slice(start, start + step))
+        out[start : start + step] = load(image, what, part)[i, j, k].T  # (i, j, k, volume) -> (volume, voxel)
     return out
 
 
@@ -196,19 +191,14 @@ def label_names(
 
 
 def to_volume(values: ArrayLike, responses: xr.DataArray) -> Any:
-    """Write one value per voxel into a volume.
+    """Write one value per voxel into a volume: a float32 Nifti1Image, NaN outside of the voxels.
 
     Parameters
     ----------
     values : array of shape (n_neuroid,) or (n_neuroid, n_map)
         In the order of ``responses``' neuroids (scores, noise ceilings, ...).
     responses : xarray.DataArray
-        Responses read from volumes: i, j, k on neuroid, ``affine`` and ``volume_shape`` in the attributes.
-
-    Returns
-    -------
-    nibabel.Nifti1Image
-        float32, NaN outside of the voxels.
+        Responses read from volumes of one subject: i, j, k on neuroid, ``affine`` and ``volume_shape`` in the attributes.
 
     Raises
     ------

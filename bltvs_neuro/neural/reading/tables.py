@@ -20,7 +20,11 @@ from .columns import choose_ids, coordinate_of, is_id
 
 @dataclass(frozen=True)
 class Table:
-    """A table taken apart."""
+    """A table taken apart.
+
+    ``values`` are the numbers in columns that are no coordinates, ``names`` those of these columns (None without a header),
+    ``ids`` the stimuli of the rows. If these are ``counted``, row numbers in a nameless column, any other list goes before.
+    """
 
     values: NDArray[np.float64]
     names: tuple[str, ...] | None
@@ -32,23 +36,11 @@ class Table:
 def read_table(
     path: Path, *, id_column: str | None = None, columns: str | Sequence[str] | None = None, rows: int | None = None
 ) -> Table:
-    """Read rows that are presentations (or RDMs).
+    """Read rows that are presentations (or RDMs); ``rows``: no more than these.
 
-    Parameters
-    ----------
-    path : Path
-        See :func:`bltvs_neuro.tables.read_cells`.
-    id_column : str, optional
-        Column of the stimulus ids. Default: by its name (:mod:`.columns`), else the first column where it has no name.
-    columns : str or sequence of str, optional
-        Columns of the values, ``"v1,v2"`` or a list. Default: all columns of numbers whose name is not a coordinate's.
-    rows : int, optional
-        Read no more rows than these.
-
-    Raises
-    ------
-    DataError
-        The table cannot be read, a column is neither numbers nor text, or it is not clear what a column is.
+    ``id_column`` is the column of the stimulus ids (default: by its name, else the first column where it has no name),
+    ``columns`` those of the values, ``"v1,v2"`` or a list (default: all of numbers whose name is not a coordinate's). DataError
+    where a column is neither numbers nor text, or it is not clear what it is.
     """
     grid = read_cells(path, rows=rows)
     return apart(grid, id_column=id_column, columns=columns)
