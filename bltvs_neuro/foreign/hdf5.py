@@ -126,18 +126,17 @@ def unwritten_rows(dataset: h5py.Dataset) -> NDArray[np.int64]:
     return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
 
 
-def read_dataset(dataset: h5py.Dataset, selection: Any = ...) -> NDArray[Any]:
+def read_dataset(dataset: h5py.Dataset) -> NDArray[Any]:
     """Read a dataset; text becomes an object array of str."""
     check_dataset(dataset)
     what = f"{dataset.file.filename}: {dataset.name}"
     if (reader := _MATLAB.get(matlab_class(dataset))) is not None:
-        return reader(dataset)[selection]
+        return reader(dataset)
     if dataset.dtype.kind == "O" and h5py.check_string_dtype(dataset.dtype) is None:
         raise DataError(f"{what} holds references or lists (a MATLAB cell array, for example), not numbers or text")
     if dataset.dtype.kind not in "OS":
-        return np.asarray(dataset[selection])
-    values = _read_text(dataset, what)[selection]
-    return np.asarray(values, dtype=object)
+        return np.asarray(dataset[...])
+    return _read_text(dataset, what)
 
 
 def _read_text(dataset: h5py.Dataset, what: str) -> NDArray[np.object_]:

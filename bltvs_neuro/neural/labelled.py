@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
@@ -181,10 +182,8 @@ def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
     check_one_subject(responses)
     ids = responses[STIMULUS_ID].values
     order = list(dict.fromkeys(ids))
-    code = {stimulus: i for i, stimulus in enumerate(order)}
-    groups: list[list[int]] = [[] for _ in order]
-    for row, stimulus in enumerate(ids):
-        groups[code[stimulus]].append(row)
+    rows_of = pd.Series(range(len(ids))).groupby(ids.astype(object)).indices
+    groups = [rows_of[stimulus] for stimulus in order]
     values = responses.values
     # one stimulus at a time: a sorted copy of all presentations would double the memory
     mean = np.stack([values[rows].mean(axis=0, dtype=np.float64) for rows in groups]).astype(values.dtype)

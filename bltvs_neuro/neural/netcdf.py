@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -98,17 +99,11 @@ def _from_attribute(value: Any) -> Any:
     )
 
 
-def _held(path: Path) -> set[str]:
-    held = variables(path) if kind(path) == "hdf5" else {}
-    return set(held)
+def _sniff(names: set[str], path: Path) -> Match:
+    return 2 if kind(path) == "hdf5" and names <= set(variables(path)) else 0
 
 
-def _sniff_rdms(path: Path) -> Match:
-    return 2 if {"dissimilarity", STIMULUS_ID} <= _held(path) else 0
-
-
-def _sniff_responses(path: Path) -> Match:
-    return 2 if {"response", STIMULUS_ID, "repetition"} <= _held(path) else 0
+_RDMS, _RESPONSES = {"dissimilarity", STIMULUS_ID}, {"response", STIMULUS_ID, "repetition"}
 
 
 def _read(path: Path) -> xr.DataArray:
@@ -120,6 +115,12 @@ def _read(path: Path) -> xr.DataArray:
 
 
 READERS = (
-    Reader("netcdf", "rdms", "RDMs saved by bltvs_neuro.neural.to_netcdf (.nc)", _sniff_rdms, _read),
-    Reader("netcdf", "responses", "responses saved by bltvs_neuro.neural.to_netcdf (.nc)", _sniff_responses, _read),
+    Reader("netcdf", "rdms", "RDMs saved by bltvs_neuro.neural.to_netcdf (.nc)", partial(_sniff, _RDMS), _read),
+    Reader(
+        "netcdf",
+        "responses",
+        "responses saved by bltvs_neuro.neural.to_netcdf (.nc)",
+        partial(_sniff, _RESPONSES),
+        _read,
+    ),
 )

@@ -13,8 +13,8 @@ ROUND = 40
 """Points of a full circle."""
 
 
-def _arc(radius: float, start: float, stop: float, centre: tuple[float, float] = (0.0, 0.0), n: int = ROUND) -> Path:
-    angle = np.linspace(start, stop, n)
+def _arc(radius: float, start: float, stop: float, centre: tuple[float, float] = (0.0, 0.0)) -> Path:
+    angle = np.linspace(start, stop, ROUND)
     return np.stack([centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle)], axis=1)
 
 

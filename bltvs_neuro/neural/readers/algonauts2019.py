@@ -63,20 +63,18 @@ def read(
             raise DataError(f"{path}: {name} has {stack.shape[-1]} stimuli, the others {n}")
         n = stack.shape[-1]
         condensed = square_to_condensed(stack, what=f"{path}: {name}")
+        subjects, samples = len(stack), stack.shape[1] if name in MEG else 1
+        coords["subject"] += np.repeat(np.arange(1, subjects + 1), samples).astype(str).tolist()
         if name in FMRI:
-            coords["subject"] += [str(number + 1) for number in range(len(stack))]
-            coords.setdefault("roi", []).extend([FMRI[name]] * len(stack))
-        else:
-            samples = stack.shape[1]
-            seconds = None if time is None else list(time.get(MEG[name], ()))
-            if seconds is not None and len(seconds) != samples:
+            coords.setdefault("roi", []).extend([FMRI[name]] * subjects)
+        else:  # rows of the reshape below: subject slow, sample fast
+            coords.setdefault("interval", []).extend([MEG[name]] * subjects * samples)
+            coords.setdefault("sample", []).extend([*range(samples)] * subjects)
+        if name in MEG and time is not None:
+            seconds = list(time.get(MEG[name], ()))
+            if len(seconds) != samples:
                 raise DataError(f"{name} has {samples} samples, {argument('time')} has {len(seconds)} for {MEG[name]}")
-            for number in range(len(stack)):  # rows of the reshape below: subject slow, sample fast
-                coords["subject"] += [str(number + 1)] * samples
-                coords.setdefault("interval", []).extend([MEG[name]] * samples)
-                coords.setdefault("sample", []).extend(range(samples))
-                if seconds is not None:
-                    coords.setdefault("time", []).extend(seconds)
+            coords.setdefault("time", []).extend(seconds * subjects)
         rows.append(condensed.reshape(-1, condensed.shape[-1]))
     ids = given_ids(stimuli, n, f"{path} has {n} stimuli") or [
         f"image_{number:0{len(str(n))}d}" for number in range(1, n + 1)

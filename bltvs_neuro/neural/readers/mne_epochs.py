@@ -61,20 +61,18 @@ def read(
     subject: str | None = None,
     unlabelled: Unlabelled = "raise",
 ) -> xr.DataArray:
-    """Read epochs.
+    """Read ``*-epo.fif``, for example THINGS-MEG's ``preprocessed_P1-epo.fif``.
 
     Parameters
     ----------
-    path : Path
-        ``*-epo.fif``, for example THINGS-MEG's ``preprocessed_P1-epo.fif``.
     stimuli : sequence of str or path, optional
         The stimulus of each epoch.
     picks : str or sequence of str, optional
-        Channels or channel types, as MNE reads them. Default: the good data channels, which must then share a unit;
-        ``"data"`` takes all of them, ``["mag", "grad"]`` both kinds of sensors.
+        Channels or channel types, as MNE reads them. Default: the good data channels, which must then share a unit; ``"data"``
+        takes all of them, ``["mag", "grad"]`` both kinds of sensors.
     column : str, optional
-        Column of the epochs' metadata that holds the stimulus ids. Default: stimulus_id, stimulus, ... where the
-        metadata has one, else the name of each epoch's event.
+        Column of the epochs' metadata that holds the stimulus ids. Default: stimulus_id, stimulus, ... where the metadata has
+        one, else the name of each epoch's event.
     subject : str, optional
         Which subject to read, where the metadata have a column ``subject``; otherwise the name to give to the only one
         (default: P1 or sub-01 from the file's name).
@@ -84,9 +82,9 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid, time), float32 in MNE's units (tesla, volt); neuroid with electrode (the channel's
-        name), channel_type, subject. Times are seconds after the event. Columns of the metadata (run, block,
-        session, ...) become coordinates on presentation.
+        (presentation, neuroid, time), float32 in MNE's units (tesla, volt), time in seconds after the event; neuroid with
+        electrode (the channel's name), channel_type, subject. Columns of the metadata (run, block, session, ...) become
+        coordinates on presentation.
     """
     if unlabelled not in get_args(Unlabelled):
         raise unknown("unlabelled", unlabelled, get_args(Unlabelled))

@@ -21,7 +21,7 @@ from ..labelled import make_rdms
 from ..reader import Match, Reader
 from ..reading.files import kind, provenance, variables
 from ..reading.ids import ID_KEYS, Stimuli, as_text, given_ids
-from ..reading.pickles import load_pickle
+from ..reading.pickles import check_keys, load_pickle
 
 PREFERRED = (*ID_KEYS, "stim", "stims", "conds", "condition", "name", "image", "img")
 """Pattern descriptors taken as stimulus ids when there are several."""
@@ -69,9 +69,7 @@ def read_pickle(
 ) -> xr.DataArray:
     """Read a .pkl file, with the options of :func:`read_hdf5`; needs ``allow_pickle=True``."""
     data = load_pickle(path, allow_pickle=allow_pickle, reader="rsatoolbox_pkl")
-    if not isinstance(data, dict) or "dissimilarities" not in data:
-        got = f"a dict of {listed(data)}" if isinstance(data, dict) else type(data).__name__
-        raise DataError(f"{path} is no rsatoolbox file: it holds {got}")
+    check_keys(data, ["dissimilarities"], path)
     return _label(data, path, stimuli, pattern_descriptor)
 
 

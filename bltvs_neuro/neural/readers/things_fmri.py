@@ -51,12 +51,10 @@ def read(
     split: Literal["all", "train", "test"] = "all",
     allow_pickle: bool = False,
 ) -> xr.DataArray:
-    """Read one subject's betas.
+    """Read one subject's betas from ``betas_csv`` or the folder that holds it.
 
     Parameters
     ----------
-    path : Path
-        ``betas_csv`` or the folder that holds it.
     subject : str, optional
         ``"sub-01"`` or ``"01"``; default: the only one there.
     roi : str or sequence of str, optional
@@ -69,9 +67,9 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32. On presentation stimulus_id (the image's file name), repetition, session,
-        run, trial_type, trial_id; on neuroid subject, voxel (voxel_id), roi (the first that applies), i, j, k and
-        nc_testset (percent).
+        (presentation, neuroid), float32. On presentation stimulus_id (the image's file name), repetition, session, run,
+        trial_type, trial_id; on neuroid subject, voxel (voxel_id), roi (the first that applies), i, j, k and nc_testset
+        (percent).
     """
     tables = _tables(path)
     name = choose_label("subject", list(tables), subject, path)

@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import SpecError, argument
+from ...errors import SpecError, argument, unknown
 from ...tables import SEPARATORS, Grid, numberlike, read_cells
 from ..condensed import looks_like_rdm, n_pairs
 from .columns import coordinate_of
@@ -35,25 +35,27 @@ MOST_IDS = 2**22
 """A longer array under a name of stimulus ids is not read to count them."""
 
 
-def holds(
+def sniff(
+    what: Holds,
     path: Path,
     stimuli: Stimuli | Mapping[str, str] = None,
     key: str | None = None,
     id_column: str | None = None,
     columns: str | Sequence[str] | None = None,
-) -> set[Holds]:
-    """What a file of plain arrays may hold: RDMs, responses, either, or (an empty set) no such array.
+) -> Literal[0, 1]:
+    """Whether a container or table has an array that is, or may be, RDMs or responses.
 
-    The options are those of the two readers: the number of ``stimuli`` tells rows of pairs from presentations, and the rows of
-    a table whose columns were chosen are presentations.
+    The options are those of the two readers: the number of ``stimuli`` tells rows of pairs from presentations, and the
+    rows of a table whose columns were chosen are presentations.
     """
     if kind(path) == "table":
-        if id_column is not None or columns is not None:
-            return {"responses"}
-        return _table_holds(path, stimuli)
-    if kind(path) not in CONTAINERS:
-        return set()
-    return set().union(*candidates(path, variables(path), stimuli, key).values())
+        chosen = id_column is not None or columns is not None
+        found: set[Holds] = {"responses"} if chosen else _table_holds(path, stimuli)
+    elif kind(path) in CONTAINERS:
+        found = set().union(*candidates(path, variables(path), stimuli, key).values())
+    else:
+        found = set()
+    return 1 if what in found else 0
 
 
 def candidates(
@@ -84,6 +86,17 @@ def check_key(path: Path, key: str | None) -> None:
     """Refuse to choose an array by name where a file holds a single one without a name."""
     if key is not None and kind(path) in ("npy", "table"):
         raise SpecError(f"{path} holds one array, which has no name: leave {argument('key')} out")
+
+
+def choose_array(
+    path: Path, held: Mapping[str, Variable], stimuli: Stimuli | Mapping[str, str], key: str | None, what: Holds
+) -> tuple[str | None, list[str]]:
+    """The array that is meant, None where it is not clear, and the names of those that may be."""
+    if key is not None and key not in held:
+        raise unknown("key", key, list(held))
+    found = candidates(path, held, stimuli)
+    fits = [name for name, some in found.items() if some == {what}] or [n for n, some in found.items() if what in some]
+    return key if key is not None else fits[0] if len(fits) == 1 else None, fits
 
 
 def is_label(name: str, shape: tuple[int, ...]) -> bool:

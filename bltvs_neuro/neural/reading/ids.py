@@ -69,10 +69,10 @@ StimuliOrNames = (
 """A dict, or a JSON file that holds one, renames the stimuli of a file that has ids."""
 
 
-def read_list(path: Path, column: str | None = None) -> list[str]:
+def read_list(path: Path) -> list[str]:
     """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file.
 
-    The column is the one named, else told by its name, else the only one (a nameless one that counts rows is none).
+    The column is told by its name, else the only one (a nameless one that counts rows is none).
     """
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
@@ -82,7 +82,7 @@ def read_list(path: Path, column: str | None = None) -> list[str]:
             raise DataError(f"{path} should be a JSON list of stimulus ids")
         ids = [str(item) for item in data]
     elif path.suffix.lower() in SEPARATORS:
-        return _column_of_ids(path, column)
+        return _column_of_ids(path)
     else:
         ids = read_lines(path)
     if not all(ids):
@@ -90,22 +90,16 @@ def read_list(path: Path, column: str | None = None) -> list[str]:
     return ids
 
 
-def _column_of_ids(path: Path, column: str | None) -> list[str]:
+def _column_of_ids(path: Path) -> list[str]:
     grid = read_cells(path)
     header = grid.cells.shape[1] > 1 or has_header(grid)
-    if column is None and grid.cells.shape[1] == 1 and not (is_id(grid.cells[0, 0]) or grid.cells[0, 0].strip() == "0"):
+    if grid.cells.shape[1] == 1 and not (is_id(grid.cells[0, 0]) or grid.cells[0, 0].strip() == "0"):
         header = False  # a list of ids without a name above it
     if not header:
         return checked_ids(path, grid.cells[:, 0].tolist(), first_row=1)
     table = grid.frame(row_names=True)
     columns = {str(name): table[name].tolist() for name in table}
-    if column is not None and column not in columns:
-        raise DataError(f"{path} has no column {column!r}; its columns: {listed(columns)}")
-    name = (
-        column
-        if column is not None
-        else choose_ids(columns, path, "call the others something else, or give the ids as a list")
-    )
+    name = choose_ids(columns, path, "call the others something else, or give the ids as a list")
     if name is None:
         rest = [key for key in columns if not (key == "" and is_counting(columns[key]))]
         if len(rest) != 1:

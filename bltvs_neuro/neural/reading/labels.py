@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -58,20 +59,13 @@ def id_texts(stimulus_ids: Iterable[Any]) -> list[str]:
 def unique_ids(stimulus_ids: Iterable[str]) -> tuple[str, ...]:
     """``stimulus_ids`` as text; a DataError names those that repeat or are missing."""
     ids = tuple(id_texts(stimulus_ids))
-    if len(set(ids)) != len(ids):
-        seen: dict[str, int] = {}
-        for stimulus in ids:
-            seen[stimulus] = seen.get(stimulus, 0) + 1
-        twice = [f"{stimulus} ({count} times)" for stimulus, count in seen.items() if count > 1]
+    twice = [f"{stimulus} ({count} times)" for stimulus, count in Counter(ids).items() if count > 1]
+    if twice:
         raise DataError(f"stimulus ids are unique; these repeat: {listed(twice)}")
     return ids
 
 
 def count_repetitions(stimulus_ids: Iterable[str]) -> NDArray[np.int64]:
     """How often each presentation's stimulus was shown before."""
-    seen: dict[str, int] = {}
-    counts = []
-    for stimulus in stimulus_ids:
-        counts.append(seen.get(stimulus, 0))
-        seen[stimulus] = counts[-1] + 1
-    return np.array(counts, dtype=np.int64)
+    ids = pd.Series(list(stimulus_ids), dtype=object)
+    return ids.groupby(ids, sort=False).cumcount().to_numpy().astype(np.int64)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed, unknown
 from ...schema import STIMULUS_ID
-from ...tables import Grid, numberlike, numbers, read_cells, text_among, typed
+from ...tables import Grid, numberlike, numbers, text_among, typed
 from ..condensed import looks_like_rdm
 from .columns import choose_ids, coordinate_of, is_id
 
@@ -33,21 +33,13 @@ class Table:
     coordinates: dict[str, NDArray[Any]]
 
 
-def read_table(
-    path: Path, *, id_column: str | None = None, columns: str | Sequence[str] | None = None, rows: int | None = None
-) -> Table:
-    """Read rows that are presentations (or RDMs); ``rows``: no more than these.
+def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[str] | None = None) -> Table:
+    """The parts of a table whose rows are presentations (or RDMs).
 
     ``id_column`` is the column of the stimulus ids (default: by its name, else the first column where it has no name),
-    ``columns`` those of the values, ``"v1,v2"`` or a list (default: all of numbers whose name is not a coordinate's). DataError
-    where a column is neither numbers nor text, or it is not clear what it is.
+    ``columns`` those of the values, ``"v1,v2"`` or a list (default: all of numbers whose name is not a coordinate's).
+    DataError where a column is neither numbers nor text, or it is not clear what it is.
     """
-    grid = read_cells(path, rows=rows)
-    return apart(grid, id_column=id_column, columns=columns)
-
-
-def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[str] | None = None) -> Table:
-    """The parts of a table, see :func:`read_table`."""
     if not has_header(grid):
         return _without_header(grid, id_column, columns)
     frame = grid.frame(row_names=True)
