@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import struct
 import sys
@@ -446,6 +447,7 @@ def fake_mne(monkeypatch, tmp_path):
 
     module = types.ModuleType("mne")
     module.metadata = None
+    module.use_log_level = lambda level: contextlib.nullcontext()
     module.read_epochs = lambda path, **_: FakeEpochs(module.metadata)
     monkeypatch.setitem(sys.modules, "mne", module)
     path = tmp_path / "preprocessed_P2-epo.fif"

@@ -7,10 +7,8 @@ Gramfort et al. 2013, Frontiers in Neuroscience 7:267, doi:10.3389/fnins.2013.00
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -24,7 +22,7 @@ from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
 from ..reading.files import kind, provenance
 from ..reading.ids import ID_KEYS, Stimuli, given_ids
-from ..reading.labels import id_text
+from ..reading.labels import RESERVED, id_text
 
 BLOCK = 500
 """Epochs read at a time."""
@@ -39,12 +37,6 @@ UNITS = {
 
 LOWER = ("run", "block", "session", "subject", "trial")
 """Columns of the metadata that are found in any case of letters."""
-
-RESERVED = (
-    "stimulus_id", "repetition", "time", "presentation", "neuroid", "electrode", "channel_type", "values", "stimulus_ids",
-    "neuroid_coords", "attrs",
-)  # fmt: skip
-"""Names that mean something else in responses; such a column becomes ``metadata_NAME``."""
 
 
 def sniff(path: Path) -> Match:
@@ -113,7 +105,7 @@ def read(
     if not len(rows):
         raise DataError(f"{path} has no epochs with a stimulus")
     try:
-        with _quiet():
+        with mne.use_log_level("ERROR"):  # else it says on standard output that it loads
             values, first = _read(epochs, picks, rows)
     except Exception as error:  # unknown picks, truncated files
         raise DataError(f"{path}: picks {picks!r} cannot be read: {error}") from error
@@ -130,18 +122,6 @@ def read(
     time = np.asarray(epochs.times, dtype=float)
     named = [str(ids[int(row)]) for row in rows]
     return make_responses(values, named, neuroid_coords=neuroid, time=time, attrs=attrs, **labels)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MNE from saying on standard output that it loads."""
-    logger = logging.getLogger("mne")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _read(epochs: Any, picks: str | Sequence[str] | None, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Any]:
@@ -190,7 +170,7 @@ def _metadata(epochs: Any, ids: str | None) -> dict[str, NDArray[Any]]:
     for column in () if epochs.metadata is None else epochs.metadata.columns.drop(ids or []):
         values = epochs.metadata[column].to_numpy()
         name = str(column).lower() if str(column).lower() in LOWER else str(column)
-        name = re.sub(r"[^\w.-]", "_", f"metadata_{name}" if name in RESERVED else name)
+        name = re.sub(r"[^\w.-]", "_", f"metadata_{name}" if name in (*RESERVED, "electrode", "channel_type") else name)
         if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
             values = values.astype(np.int64)  # whole numbers are kept as floats in some files
         if values.dtype.kind not in "iufb" or name == "subject":

@@ -15,6 +15,7 @@ from ...tables import read_cells
 from ..reader import same_label
 from .bids_names import Named, agree, named
 from .ids import ID_KEYS
+from .labels import RESERVED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -25,10 +26,7 @@ NO_STIMULUS = ("", "n/a", "nan")
 LABELS = ("session", "run")
 """Columns that are labels even where they look like numbers."""
 
-TAKEN = frozenset(
-    ("stimulus_id", "repetition", "presentation", "neuroid", "time", "values", "stimulus_ids", "neuroid_coords", "attrs",
-     "subject", "roi", "i", "j", "k")
-)  # fmt: skip
+TAKEN = RESERVED | {"subject", "roi", "i", "j", "k"}
 """Names that responses use otherwise."""
 
 

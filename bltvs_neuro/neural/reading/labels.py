@@ -13,6 +13,21 @@ from numpy.typing import NDArray
 from ...errors import DataError, listed
 from ...foreign.text import utf8_names
 
+RESERVED = frozenset(
+    (
+        "stimulus_id",
+        "repetition",
+        "presentation",
+        "neuroid",
+        "time",
+        "values",
+        "stimulus_ids",
+        "neuroid_coords",
+        "attrs",
+    )
+)
+"""Names that mean something else in responses, or are arguments of ``make_responses``."""
+
 
 def pair_coords(stimulus_ids: Sequence[str]) -> dict[str, NDArray[np.object_]]:
     """``stimulus_a`` and ``stimulus_b`` of every pair in condensed order.
