@@ -13,13 +13,7 @@ RATIO = 100
 
 
 def unfold_limit() -> int:
-    """Bytes that compressed data may always unfold to: 0.25 GiB, or what ``BLTVS_UNFOLD_GIB`` says.
-
-    Raises
-    ------
-    DataError
-        The variable is no positive number.
-    """
+    """Bytes that compressed data may always unfold to: 0.25 GiB, or what ``BLTVS_UNFOLD_GIB`` says."""
     text = os.environ.get(VARIABLE, "")
     try:
         size = float(text) if text else DEFAULT_GIB
@@ -31,21 +25,9 @@ def unfold_limit() -> int:
 
 
 def check_unfolded(what: str, need: int, stored: int, *, shape: tuple[int, ...] | None = None) -> None:
-    """Refuse what declares far more than is stored for it.
+    """Refuse ``need`` bytes in memory where no more than ``stored`` are in the file, unless the limit or ratio allows it.
 
-    Parameters
-    ----------
-    what : str
-        The file and the part of it, for the error.
-    need, stored : int
-        Bytes in memory and in the file.
-    shape : tuple of int, optional
-        For the error.
-
-    Raises
-    ------
-    DataError
-        ``need`` is above :func:`unfold_limit` and above :data:`RATIO` times ``stored``.
+    ``what`` is the file and the part of it, for the error.
     """
     if need > max(unfold_limit(), RATIO * stored):
         form = f" {shape}" if shape is not None else ""

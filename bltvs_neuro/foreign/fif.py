@@ -21,14 +21,7 @@ PIECE = 2**20
 
 
 def check_fif(path: Path) -> None:
-    """Refuse a file whose tags do not follow each other up to its end.
-
-    Raises
-    ------
-    DataError
-        A tag is longer than what is left of the file, the chain goes back or is cut off, or the directory names a place
-        where no tag begins; or the file cannot be unpacked.
-    """
+    """Refuse a file whose tags do not follow each other up to its end, or whose directory names a place without a tag."""
     zipped = path.name.endswith(".gz")
     try:
         stream: IO[bytes]

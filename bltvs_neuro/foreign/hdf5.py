@@ -26,31 +26,30 @@ from ..errors import BltvsError, DataError
 from ..paths import not_a_file
 from . import hdf5_walk
 from .bounds import check_unfolded, unfold_limit
+from .matlab73 import matlab_class, read_cells, read_chars
 from .text import utf8_names
 
 SECONDS = 20
 """Time to walk through a small file; 1 s more for each 10 MB."""
 
+_MATLAB = {"char": read_chars, "cell": read_cells}
+
 TEXT_BLOCK = 64
 """Texts read at a time when a file could repeat one of its own size."""
 
 
-class Held(NamedTuple):
-    """What a file says of a dataset. ``refused`` is why it cannot be read, or None."""
+class Variable(NamedTuple):
+    """Shape and type of one array of a file, in the axis order in which it is loaded."""
 
     shape: tuple[int, ...]
     dtype: str
-    refused: str | None
+
+    def __str__(self) -> str:
+        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
 
 
-def datasets(path: Path) -> dict[str, Held]:
-    """The datasets of a file by name.
-
-    Raises
-    ------
-    DataError
-        The file is no HDF5, damaged, or leads to other files.
-    """
+def datasets(path: Path) -> dict[str, Variable]:
+    """The datasets of a file by name; DataError for no HDF5, a damaged file, or one that leads to other files."""
     place = Path(path)
     try:
         status = place.stat()
@@ -81,11 +80,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 def check_dataset(dataset: h5py.Dataset, *, unwritten: bool = False) -> None:
     """Refuse a dataset whose values are not in this file, or that declares far more than is stored.
 
-    Parameters
-    ----------
-    dataset : h5py.Dataset
-    unwritten : bool
-        Accept values that were never written. They read as the fill value, mostly 0; NaN is always accepted.
+    Values that were never written read as the fill value, mostly 0: they are accepted if that is NaN, or with ``unwritten``.
     """
     what = f"{dataset.file.filename}: {dataset.name}"
     why = hdf5_walk.refusal(dataset)
@@ -131,16 +126,17 @@ def unwritten_rows(dataset: h5py.Dataset) -> NDArray[np.int64]:
     return np.concatenate(rows) if rows else np.empty(0, dtype=np.int64)
 
 
-def read_dataset(dataset: h5py.Dataset, selection: Any = ...) -> NDArray[Any]:
+def read_dataset(dataset: h5py.Dataset) -> NDArray[Any]:
     """Read a dataset; text becomes an object array of str."""
     check_dataset(dataset)
     what = f"{dataset.file.filename}: {dataset.name}"
+    if (reader := _MATLAB.get(matlab_class(dataset))) is not None:
+        return reader(dataset)
     if dataset.dtype.kind == "O" and h5py.check_string_dtype(dataset.dtype) is None:
         raise DataError(f"{what} holds references or lists (a MATLAB cell array, for example), not numbers or text")
     if dataset.dtype.kind not in "OS":
-        return np.asarray(dataset[selection])
-    values = _read_text(dataset, what)[selection]
-    return np.asarray(values, dtype=object)
+        return np.asarray(dataset[...])
+    return _read_text(dataset, what)
 
 
 def _read_text(dataset: h5py.Dataset, what: str) -> NDArray[np.object_]:
@@ -163,7 +159,7 @@ def _read_text(dataset: h5py.Dataset, what: str) -> NDArray[np.object_]:
 
 
 @lru_cache(maxsize=64)
-def _walked(real: str, path: str, *key: int) -> dict[str, Held]:
+def _walked(real: str, path: str, *key: int) -> dict[str, Variable]:
     """Walk in another process; ``key`` changes when the file does."""
     seconds = SECONDS + key[2] // 10**7
     command = [sys.executable, "-P", hdf5_walk.__file__, real, str(seconds), str(key[3])]
@@ -179,10 +175,7 @@ def _walked(real: str, path: str, *key: int) -> dict[str, Held]:
         raise DataError(f"{path} cannot be opened as HDF5, it is damaged or truncated: {answer['damaged']}")
     if "refused" in answer:
         raise DataError(f"{path} {answer['refused']}")
-    return {
-        name: Held(tuple(about["shape"]), about["dtype"], about["refused"])
-        for name, about in answer["datasets"].items()
-    }
+    return {name: Variable(tuple(shape), dtype) for name, (shape, dtype) in answer["datasets"].items()}
 
 
 def _is_nan(value: Any) -> bool:

@@ -28,9 +28,9 @@ class Refusal(Exception):
     """Why the file is not read, as the end of a sentence that begins with its name."""
 
 
-def walk(file: h5py.File, most_bytes: int) -> dict[str, dict[str, Any]]:
-    """What there is to know of every dataset, by its name; hard links only, each group once."""
-    found: dict[str, dict[str, Any]] = {}
+def walk(file: h5py.File, most_bytes: int) -> dict[str, tuple[tuple[int, ...], str]]:
+    """Shape and type of every dataset, by its name; hard links only, each group once."""
+    found: dict[str, tuple[tuple[int, ...], str]] = {}
     seen, stack, links = {_address(file.id)}, [(file.id, "", 0)], 0
     _attributes(file, "the file")
     while stack:
@@ -72,17 +72,24 @@ def _label(node: Any) -> bytes:
     return h5py.h5ds.get_scale_name(node) or b"" if h5py.h5ds.is_scale(node) else b""
 
 
-def describe(dataset: h5py.Dataset, most_bytes: int) -> dict[str, Any]:
-    """Shape, type and storage of a dataset; ``refused`` says why it cannot be read."""
-    shape = list(dataset.shape) if dataset.shape is not None else []
+def describe(dataset: h5py.Dataset, most_bytes: int) -> tuple[tuple[int, ...], str]:
+    """Shape and type of a dataset, whose values are touched if they can be decoded."""
+    shape = dataset.shape or ()
     try:
         dtype = dataset.dtype
-    except (TypeError, ValueError, RuntimeError, NotImplementedError) as error:
-        return {"shape": shape, "dtype": "unknown", "refused": f"its type has no counterpart in numpy ({error})"}
-    about: dict[str, Any] = {"shape": shape, "dtype": str(dtype), "refused": refusal(dataset)}
-    if about["refused"] is None and dataset.shape is not None:
+    except (TypeError, ValueError, RuntimeError, NotImplementedError):  # it has no counterpart in numpy
+        return shape, "unknown"
+    if dataset.shape is not None and refusal(dataset) is None:
         _touch(dataset, most_bytes)
-    return about
+    return shape, _class(dataset) or str(dtype)
+
+
+def _class(dataset: h5py.Dataset) -> str | None:
+    """MATLAB's class where that of the numbers stored tells less."""
+    with suppress(TypeError, ValueError, OSError, RuntimeError, UnicodeDecodeError):
+        name = bytes(dataset.attrs.get("MATLAB_class", b"")).decode("ascii")
+        return name if name in ("char", "cell", "logical") else None
+    return None
 
 
 def refusal(dataset: h5py.Dataset) -> str | None:
@@ -117,7 +124,10 @@ def _touch(dataset: h5py.Dataset, most_bytes: int) -> None:
     ):
         return  # refused when it is read
     if dataset.shape == () or dataset.nbytes <= SAMPLE_BYTES:
-        dataset[()]
+        values = dataset[()]
+        if h5py.check_ref_dtype(dataset.dtype) is h5py.Reference:
+            for reference in filter(None, np.ravel(values)):
+                dataset.file[reference]
         return
     rows = range(dataset.shape[0]) if not plain and dataset.nbytes <= most_bytes else (0, dataset.shape[0] - 1)
     step = max(1, SAMPLE_BYTES * dataset.shape[0] // dataset.nbytes) if len(rows) > 2 else 1

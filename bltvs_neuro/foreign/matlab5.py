@@ -121,19 +121,11 @@ def matlab5_headers(path: Path) -> dict[str, tuple[tuple[int, ...], str]]:
 
 
 def load_matlab5(path: Path, names: Sequence[str]) -> dict[str, Any]:
-    """Load variables.
+    """Load variables as scipy.io.loadmat returns them, or refuse a damaged file with a DataError.
 
-    Returns
-    -------
-    dict of str to array
-        As scipy.io.loadmat returns them: at least two axes, text as an array of str without its last axis, cells as
-        object arrays, structs as structured arrays of objects. Otherwise than there, numbers have the class they have
-        in MATLAB (doubles that were stored as bytes are doubles), and sparse matrices are filled up.
-
-    Raises
-    ------
-    DataError
-        The file is damaged, or declares more than it can hold.
+    At least two axes, text as an array of str without its last axis, cells as object arrays, structs as structured arrays of
+    objects. Otherwise than there, numbers have the class they have in MATLAB (doubles that were stored as bytes are doubles),
+    and sparse matrices are filled up.
     """
     wanted = set(names)
 

@@ -15,19 +15,7 @@ _BARE = b"This is a netCDF dimension but not a netCDF variable"
 
 
 def load_netcdf(path: Path, *, what: str = "netCDF") -> xr.Dataset:
-    """Read a whole netCDF-4 file; times stay numbers.
-
-    Parameters
-    ----------
-    path : Path
-    what : str
-        What the file should be, for the error.
-
-    Raises
-    ------
-    DataError
-        There is no such file, it is damaged, leads to other files, or declares more than it holds.
-    """
+    """Read a whole netCDF-4 file that leads to no other; times stay numbers. ``what`` it should be is for the error."""
     with open_hdf5(path) as file:
         for name in datasets(path):
             _check(file[name])

@@ -24,13 +24,7 @@ _BRACKETS = re.compile(r"[\s\w.,:{}()\[\]]*")
 
 
 def npy_header(stream: IO[bytes], what: object) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
-    """Shape, Fortran order and type declared by a .npy stream, which is left at the first value.
-
-    Raises
-    ------
-    DataError
-        The header is no plain description of an array; ``what`` names the file.
-    """
+    """Shape, Fortran order and type declared by a .npy stream, which is left at the first value; ``what`` is for errors."""
     try:
         return _header(stream)
     except (ValueError, TypeError, SyntaxError, KeyError, RecursionError, MemoryError, OverflowError) as error:

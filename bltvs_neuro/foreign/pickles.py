@@ -280,23 +280,9 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
 
 
 def load_pickle(path: Path, start: int = 0) -> Any:
-    """Load a pickle of plain containers and arrays.
+    """Load a pickle of plain containers and arrays that begins at byte ``start``; a DataError refuses any other.
 
-    Parameters
-    ----------
-    path : Path
-    start : int
-        Byte at which the pickle begins.
-
-    Returns
-    -------
-    object
-        dict, list, tuple, set, text, numbers, bytes and numpy arrays. Sets and frozen sets are sets.
-
-    Raises
-    ------
-    DataError
-        The file is damaged, or would create anything else.
+    Sets and frozen sets become sets.
     """
     try:
         # not the stream itself, which would make room for as many bytes as the file declares

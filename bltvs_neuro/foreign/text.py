@@ -26,24 +26,9 @@ _REMEDY = "save it as UTF-8 (iconv -f latin1 -t utf-8, or 'CSV UTF-8' in a sprea
 
 
 def read_text(path: Path, *, error: type[BltvsError] = DataError) -> str:
-    r"""Read a whole text file.
+    r"""Read a whole text file, UTF-8 or UTF-16 with a byte order mark, or raise ``error`` with the byte and the line.
 
-    Parameters
-    ----------
-    path : Path
-        UTF-8, or UTF-16 with a byte order mark.
-    error : type of exception
-        What to raise.
-
-    Returns
-    -------
-    str
-        Without the byte order mark; lines end in ``\n`` whatever they ended in. For pandas, wrap it in ``io.StringIO``.
-
-    Raises
-    ------
-    error
-        The file cannot be opened or is no such text; the message names the byte and the line.
+    Lines end in ``\n`` whatever they ended in.
     """
     try:
         data = regular(Path(path)).read_bytes()
@@ -71,10 +56,10 @@ def decode_text(data: bytes, what: str, *, error: type[BltvsError] = DataError) 
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def read_lines(path: Path, *, error: type[BltvsError] = DataError) -> list[str]:
+def read_lines(path: Path) -> list[str]:
     """The lines of a text file that hold something, without the blanks around them."""
     # not splitlines, which also breaks at form feeds and at separators that may stand inside a name
-    return [line.strip() for line in read_text(path, error=error).split("\n") if line.strip()]
+    return [line.strip() for line in read_text(path).split("\n") if line.strip()]
 
 
 def read_json(path: Path, *, error: type[BltvsError] = DataError) -> Any:
@@ -86,39 +71,17 @@ def read_json(path: Path, *, error: type[BltvsError] = DataError) -> Any:
         raise error(f"{path} is not valid JSON: {why}") from None
 
 
-def whole_number(cell: Any, where: str, *, error: type[BltvsError] = DataError) -> int:
-    """An integer of a text file.
-
-    Parameters
-    ----------
-    cell : str, int or float
-        ``"12"`` and ``"12.0"`` are 12; ``"12a"``, ``"1e3"``, ``""``, NaN and digits of other scripts are none.
-    where : str
-        What it is and where it stands, for the error: ``"trial_id in line 3 of FILE"``.
-    """
-    if isinstance(cell, int | np.integer) and not isinstance(cell, bool):
-        return int(cell)
-    if isinstance(cell, float | np.floating) and float(cell).is_integer() and abs(cell) < 2**53:  # type: ignore[operator]
-        return int(cell)
-    text = cell.strip() if isinstance(cell, str) else ""
-    if not _WHOLE.fullmatch(text):
-        shown = repr(cell)
-        raise error(f"{where} should be a whole number; got {shown if len(shown) <= 40 else shown[:40] + '...'}")
-    return int(text.partition(".")[0])
+def whole_numbers(cells: Iterable[str], column: str, path: Path) -> NDArray[np.int64]:
+    """The integers of a column of a table: ``12`` and ``12.0``; the error names the line of the first cell that is none."""
+    texts = [cell.strip() for cell in cells]
+    for line, text in enumerate(texts, 2):
+        if not _WHOLE.fullmatch(text):
+            shown = repr(text) if len(text) <= 40 else repr(text[:40]) + "..."
+            raise DataError(f"{column} in line {line} of {path} should be a whole number; got {shown}")
+    return np.array([int(text.partition(".")[0]) for text in texts], dtype=np.int64)
 
 
-def whole_numbers(
-    cells: Iterable[Any], column: str, path: Path, *, first_line: int = 2, error: type[BltvsError] = DataError
-) -> NDArray[np.int64]:
-    """The integers of a column of a table; the error names the line of the first cell that is none."""
-    values = [
-        whole_number(cell, f"{column} in line {line} of {path}", error=error)
-        for line, cell in enumerate(cells, first_line)
-    ]
-    return np.array(values, dtype=np.int64)
-
-
-def utf8_names(names: Iterable[bytes], what: str, *, error: type[BltvsError] = DataError) -> list[str]:
+def utf8_names(names: Iterable[bytes], what: str) -> list[str]:
     """Names that stand as bytes in a binary file."""
     raw = list(names)
     out, bad = [], []
@@ -128,7 +91,7 @@ def utf8_names(names: Iterable[bytes], what: str, *, error: type[BltvsError] = D
         except UnicodeDecodeError:
             bad.append(name)
     if bad:
-        raise error(f"{what}: {len(bad)} of {len(raw)} names are no UTF-8 text: {listed(bad, 3)}")
+        raise DataError(f"{what}: {len(bad)} of {len(raw)} names are no UTF-8 text: {listed(bad, 3)}")
     return out
 
 

@@ -2,17 +2,8 @@
 
 from __future__ import annotations
 
-from .labelled import (
-    align_rdms,
-    average_repetitions,
-    check_rdms,
-    check_responses,
-    make_rdms,
-    make_responses,
-    rdm_stimulus_ids,
-    select_stimuli,
-    to_square,
-)
+from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
+from .labelled import average_repetitions, check_rdms, check_responses, make_rdms, make_responses
 from .netcdf import from_netcdf, to_netcdf
 from .reading.nifti import to_volume
 from .registry import (

@@ -17,13 +17,7 @@ OnMismatch = Literal["raise", "intersect"]
 
 
 def rdm_stimulus_ids(rdms: xr.DataArray) -> tuple[str, ...]:
-    """Ids of the stimuli, in the order of the rows.
-
-    Raises
-    ------
-    DataError
-        The pairs are not those of a condensed matrix (some were dropped or reordered by hand).
-    """
+    """Ids of the stimuli in the order of the rows; DataError where pairs were dropped or reordered by hand."""
     for name in ("stimulus_a", "stimulus_b"):
         if name not in rdms.coords or rdms[name].dims != (PAIR,):
             raise DataError(
@@ -39,13 +33,7 @@ def rdm_stimulus_ids(rdms: xr.DataArray) -> tuple[str, ...]:
 
 
 def to_square(rdms: xr.DataArray) -> xr.DataArray:
-    """RDMs as matrices.
-
-    Returns
-    -------
-    xarray.DataArray
-        (rdm, stimulus_a, stimulus_b) with the ids as index, so that ``.sel(stimulus_a="x", stimulus_b="y")`` works.
-    """
+    """RDMs as matrices (rdm, stimulus_a, stimulus_b) with the ids as index: ``.sel(stimulus_a="x", stimulus_b="y")``."""
     ids = list(rdm_stimulus_ids(rdms))
     square = condensed_to_square(rdms.transpose(RDM, PAIR).values)
     coords: dict[str, Any] = {str(name): c for name, c in rdms.coords.items() if c.dims in ((), (RDM,))}
@@ -55,13 +43,7 @@ def to_square(rdms: xr.DataArray) -> xr.DataArray:
 
 
 def select_stimuli(rdms: xr.DataArray, ids: Iterable[str]) -> xr.DataArray:
-    """The RDMs of some stimuli, in the order of ``ids``.
-
-    Raises
-    ------
-    DataError
-        An id repeats or is not in the RDMs.
-    """
+    """The RDMs of some stimuli, in the order of ``ids``; DataError for an id that repeats or is not in the RDMs."""
     have, want = rdm_stimulus_ids(rdms), unique_ids(ids)
     position = {stimulus: i for i, stimulus in enumerate(have)}
     if not set(want) <= set(position):

@@ -24,12 +24,7 @@ def n_pairs(n: int) -> int:
 
 
 def n_from_pairs(pairs: int) -> int:
-    """Number of stimuli that have ``pairs`` pairs.
-
-    Raises
-    ------
-    DataError
-        ``pairs`` is not a triangular number; the nearest ones are named.
+    """Number of stimuli that have ``pairs`` pairs; a DataError names the nearest numbers where there is none.
 
     Examples
     --------
@@ -77,34 +72,17 @@ def looks_like_rdm(square: ArrayLike) -> bool:
 def square_to_condensed(
     square: ArrayLike, *, asymmetric: Literal["raise", "mean"] = "raise", what: str = "the matrix"
 ) -> NDArray[np.float64]:
-    """Upper triangles of square matrices, after checking that they are dissimilarities.
+    """Upper triangles of square matrices as float64, (..., n, n) -> (..., n_pairs), once they are known to be dissimilarities.
 
-    Parameters
-    ----------
-    square : array of shape (..., n, n)
-        Symmetric, with a diagonal of zeros or of NaN (which is never used). NaN elsewhere is a missing value and must
-        lie symmetrically.
-    asymmetric : "raise" or "mean"
-        What to do when ``square`` and its transpose differ by more than 1e-6 of the largest value: refuse, or take the
-        mean of both triangles. Smaller differences (single precision, rounding in text files) are always averaged.
-    what : str
-        What the matrix is, for error messages.
-
-    Returns
-    -------
-    array of float64, shape (..., n_pairs)
-
-    Raises
-    ------
-    DataError
-        Not square, complex, asymmetric, infinite, or with a diagonal that is not zero.
+    The diagonal is zero or NaN (and never used), NaN elsewhere lies symmetrically. Triangles that differ by more than 1e-6
+    of the largest value are refused with a DataError or, where ``asymmetric`` is "mean", averaged; smaller differences
+    (single precision, rounding in text files) always are. ``what`` names the matrix in errors.
     """
     values = as_real(square, what)
     if values.ndim < 2 or values.shape[-1] != values.shape[-2] or values.shape[-1] < 2:
         raise DataError(f"{what} should be square, stimuli × stimuli; its shape is {values.shape}")
     n = values.shape[-1]
-    if np.isinf(values).any():
-        raise DataError(f"{what} holds {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN")
+    refuse_infinite(values, f"{what} holds")
     scale = float(np.nanmax(np.abs(values))) if not np.isnan(values).all() else 0.0
     diagonal = np.diagonal(values, axis1=-2, axis2=-1)
     off = np.nan_to_num(np.abs(diagonal), nan=0.0)
@@ -129,16 +107,7 @@ def square_to_condensed(
 
 
 def condensed_to_square(condensed: ArrayLike) -> NDArray[np.float64]:
-    """Symmetric matrices with a zero diagonal.
-
-    Parameters
-    ----------
-    condensed : array of shape (..., n_pairs)
-
-    Returns
-    -------
-    array of float64, shape (..., n, n)
-    """
+    """Symmetric float64 matrices with a zero diagonal, (..., n_pairs) -> (..., n, n)."""
     values = np.asarray(condensed, dtype=np.float64)
     n = n_from_pairs(values.shape[-1])
     square = np.zeros((*values.shape[:-1], n, n))
@@ -146,6 +115,12 @@ def condensed_to_square(condensed: ArrayLike) -> NDArray[np.float64]:
     square[..., row, column] = values
     square[..., column, row] = values
     return square
+
+
+def refuse_infinite(values: NDArray[np.float64], what: str) -> None:
+    """Raise a DataError for infinite dissimilarities; ``what``, "the RDMs hold"."""
+    if np.isinf(values).any():
+        raise DataError(f"{what} {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN")
 
 
 def as_real(values: ArrayLike, what: str) -> NDArray[np.float64]:

@@ -16,32 +16,15 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Literal, get_args
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
 from ..errors import DataError, argument, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
-from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
-from .condensed import as_real, condensed_to_square, n_from_pairs, n_pairs, square_to_condensed
+from .align import rdm_stimulus_ids
+from .condensed import as_real, condensed_to_square, n_pairs, refuse_infinite, square_to_condensed
 from .reading.labels import count_repetitions, id_texts, pair_coords, unique_ids
-
-__all__ = [
-    "align_rdms",
-    "average_repetitions",
-    "check_rdms",
-    "check_responses",
-    "condensed_to_square",
-    "count_repetitions",
-    "make_rdms",
-    "make_responses",
-    "n_from_pairs",
-    "pair_coords",
-    "rdm_stimulus_ids",
-    "select_stimuli",
-    "square_to_condensed",
-    "to_square",
-    "unique_ids",
-]
 
 Missing = Literal["raise", "keep"]
 
@@ -101,10 +84,7 @@ def make_rdms(
         raise DataError(
             f"{n} stimuli have RDMs of shape ({n}, {n}) or ({n_pairs(n)},), one or a stack of them; got {values.shape}"
         )
-    if np.isinf(values).any():
-        raise DataError(
-            f"the RDMs hold {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN"
-        )
+    refuse_infinite(values, "the RDMs hold")
     coords: dict[str, Any] = {key: (PAIR, value) for key, value in pair_coords(ids).items()}
     for name, value in rdm_coords.items():
         if value is not None:
@@ -194,26 +174,16 @@ def make_responses(
 def average_repetitions(responses: xr.DataArray) -> xr.DataArray:
     """Mean over the presentations of each stimulus.
 
-    Parameters
-    ----------
-    responses : xarray.DataArray
-        (presentation, neuroid[, time]).
-
-    Returns
-    -------
-    xarray.DataArray
-        One presentation per stimulus in the order of first appearance, with ``repetition`` 0 and ``n_repetitions``,
-        the number averaged. A missing value (NaN) in any repetition is missing in the mean. Other coordinates of the
-        presentations (run, session) are dropped.
+    One presentation per stimulus in the order of first appearance, with ``repetition`` 0 and ``n_repetitions``, the number
+    averaged. A missing value (NaN) in any repetition is missing in the mean. Other coordinates of the presentations (run,
+    session) are dropped.
     """
     check_responses(responses)
     check_one_subject(responses)
     ids = responses[STIMULUS_ID].values
     order = list(dict.fromkeys(ids))
-    code = {stimulus: i for i, stimulus in enumerate(order)}
-    groups: list[list[int]] = [[] for _ in order]
-    for row, stimulus in enumerate(ids):
-        groups[code[stimulus]].append(row)
+    rows_of = pd.Series(range(len(ids))).groupby(ids.astype(object)).indices
+    groups = [rows_of[stimulus] for stimulus in order]
     values = responses.values
     # one stimulus at a time: a sorted copy of all presentations would double the memory
     mean = np.stack([values[rows].mean(axis=0, dtype=np.float64) for rows in groups]).astype(values.dtype)
@@ -256,10 +226,7 @@ def check_rdms(rdms: xr.DataArray, *, missing: Missing = "raise") -> None:
     values = rdms.values
     if len(values) == 0:
         raise DataError("there is no RDM among the RDMs (the selection is empty)")
-    if np.isinf(values).any():
-        raise DataError(
-            f"the RDMs hold {int(np.isinf(values).sum())} infinite values; a dissimilarity is finite or NaN"
-        )
+    refuse_infinite(values, "the RDMs hold")
     nan = np.isnan(values)
     if missing == "raise" and nan.any():
         square = condensed_to_square(nan.all(axis=0))

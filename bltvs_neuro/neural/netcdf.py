@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,24 +15,20 @@ from ..durable import whole_file
 from ..errors import DataError
 from ..foreign.netcdf import load_netcdf
 from ..schema import PAIR, STIMULUS_ID
-from .labelled import check_rdms, check_responses, pair_coords, rdm_stimulus_ids
+from .align import rdm_stimulus_ids
+from .labelled import check_rdms, check_responses
 from .reader import Match, Reader
 from .reading.files import kind, provenance, variables
+from .reading.labels import pair_coords
 
 JSON_PREFIX = "json:"
 
 
 def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
-    """Write RDMs or responses as a netCDF-4 file.
+    """Write RDMs or responses as a netCDF-4 file, whole or not at all, and return its path.
 
     The ids of an RDM's pairs are stored once per stimulus (``stimulus_id`` on ``stimulus``), not once per pair.
-    Attributes that netCDF has no type for (None, bool, lists, dicts) are written as JSON after ``json:``. The file
-    appears under its name only when it is complete, in place of one that is there if ``overwrite``.
-
-    Returns
-    -------
-    pathlib.Path
-        The file.
+    Attributes that netCDF has no type for (None, bool, lists, dicts) are written as JSON after ``json:``.
     """
     target = Path(path)
     if PAIR in array.dims:
@@ -54,13 +51,7 @@ def to_netcdf(array: xr.DataArray, path: str | os.PathLike[str], *, overwrite: b
 
 
 def from_netcdf(path: str | os.PathLike[str]) -> xr.DataArray:
-    """Read a file written by :func:`to_netcdf`.
-
-    Raises
-    ------
-    DataError
-        The file is not netCDF, or holds neither RDMs nor responses.
-    """
+    """Read a file written by :func:`to_netcdf`; DataError where it is another."""
     dataset = load_netcdf(Path(path))
     for name in list(dataset.variables):
         if dataset[name].dtype.kind in "US":
@@ -108,17 +99,11 @@ def _from_attribute(value: Any) -> Any:
     )
 
 
-def _held(path: Path) -> set[str]:
-    held = variables(path) if kind(path) == "hdf5" else {}
-    return set(held)
+def _sniff(names: set[str], path: Path) -> Match:
+    return 2 if kind(path) == "hdf5" and names <= set(variables(path)) else 0
 
 
-def _sniff_rdms(path: Path) -> Match:
-    return 2 if {"dissimilarity", STIMULUS_ID} <= _held(path) else 0
-
-
-def _sniff_responses(path: Path) -> Match:
-    return 2 if {"response", STIMULUS_ID, "repetition"} <= _held(path) else 0
+_RDMS, _RESPONSES = {"dissimilarity", STIMULUS_ID}, {"response", STIMULUS_ID, "repetition"}
 
 
 def _read(path: Path) -> xr.DataArray:
@@ -130,6 +115,12 @@ def _read(path: Path) -> xr.DataArray:
 
 
 READERS = (
-    Reader("netcdf", "rdms", "RDMs saved by bltvs_neuro.neural.to_netcdf (.nc)", _sniff_rdms, _read),
-    Reader("netcdf", "responses", "responses saved by bltvs_neuro.neural.to_netcdf (.nc)", _sniff_responses, _read),
+    Reader("netcdf", "rdms", "RDMs saved by bltvs_neuro.neural.to_netcdf (.nc)", partial(_sniff, _RDMS), _read),
+    Reader(
+        "netcdf",
+        "responses",
+        "responses saved by bltvs_neuro.neural.to_netcdf (.nc)",
+        partial(_sniff, _RESPONSES),
+        _read,
+    ),
 )

@@ -22,20 +22,9 @@ Match = Literal[0, 1, 2]
 class Reader:
     """One format or data set.
 
-    Attributes
-    ----------
-    name : str
-        The name to give as ``format=``.
-    kind : "rdms" or "responses"
-        What :attr:`read` returns.
-    description : str
-        One line, for error messages and the documentation.
-    sniff : callable
-        Path -> :data:`Match`. Looks at headers, and at few values. May take some of the reader's options, such as
-        ``stimuli``, that tell what a file holds.
-    read : callable
-        Path -> labelled data. Its keyword arguments are the options of the format; their annotations say what they
-        take (:mod:`bltvs_neuro.neural.reading.options`).
+    ``sniff`` looks at headers and a few values of a path; it may take some of the reader's options, such as ``stimuli``,
+    that tell what a file holds. The keyword arguments of ``read`` are the options of the format, and their annotations say
+    what they take (:mod:`bltvs_neuro.neural.reading.options`). ``name`` is what ``format=`` takes.
     """
 
     name: str
@@ -74,15 +63,7 @@ def same_label(have: str, wanted: str) -> bool:
 
 
 def choose_label(what: str, have: Sequence[str], wanted: str | None, where: object) -> str:
-    """The one of ``have`` that ``wanted`` names; the only one when nothing is named.
-
-    Raises
-    ------
-    DataError
-        Nothing is named and there are several, or none.
-    SpecError
-        There is no such label, or several fit.
-    """
+    """The one of ``have`` that ``wanted`` names; the only one when nothing is named, else a DataError or SpecError."""
     if wanted is None:
         if len(have) != 1:
             raise DataError(f"{where} has {listed(have) or f'no {what}s'}: choose one with {argument(what)}")

@@ -14,7 +14,8 @@ from ..errors import DataError, SpecError, argument, listed, unknown
 from ..paths import not_a_file
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from . import netcdf
-from .labelled import Missing, check_rdms, check_responses, pair_coords, rdm_stimulus_ids, unique_ids
+from .align import rdm_stimulus_ids
+from .labelled import Missing, check_rdms, check_responses
 from .reader import Reader, same_label
 from .readers import (
     algonauts2019,
@@ -27,37 +28,25 @@ from .readers import (
     meadows,
     mne_epochs,
     nsd,
+    rdm_array,
     rdm_struct,
+    response_array,
     rsatoolbox_file,
     things_eeg2,
     things_fmri,
 )
-from .readers import rdm_array as array_rdms
-from .readers import response_array as array_responses
 from .reading.array_kind import either
 from .reading.files import describe
 from .reading.ids import StimuliOrNames, given_ids
+from .reading.labels import pair_coords, unique_ids
 from .reading.options import convert
 from .reading.rois import match_roi
 
-_ALL = (
-    *rsatoolbox_file.READERS,
-    *meadows.READERS,
-    *rdm_struct.READERS,
-    *array_rdms.READERS,
-    *netcdf.READERS,
-    *algonauts2019.READERS,
-    *array_responses.READERS,
-    *brainscore_netcdf.READERS,
-    *nsd.READERS,
-    *algonauts2023.READERS,
-    *things_fmri.READERS,
-    *things_eeg2.READERS,
-    *glmsingle.READERS,
-    *bold5000.READERS,
-    *bids.READERS,
-    *mne_epochs.READERS,
-)
+_MODULES = (
+    rsatoolbox_file, meadows, rdm_struct, rdm_array, netcdf, algonauts2019, response_array, brainscore_netcdf, nsd,
+    algonauts2023, things_fmri, things_eeg2, glmsingle, bold5000, bids, mne_epochs,
+)  # fmt: skip
+_ALL = [reader for module in _MODULES for reader in module.READERS]
 RDM_READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL if reader.kind == "rdms"}
 """Readers of RDMs by the name to give as ``format=``."""
 
@@ -161,17 +150,11 @@ def load_responses(
     ----------
     path : str or path
         A file or folder.
-    format : str, optional
-        Name of the reader (:data:`RESPONSE_READERS`). Default: the one that recognises the file.
     stimuli : sequence of str, path or dict, optional
         The stimulus of each presentation in the order of the file, or the path of such a list, for files that hold
         none; a dict renames the ids of a file that has them.
-    subject, session, roi : optional
-        Keep only these. ``roi="V1"`` also means V1v and V1d.
-    allow_pickle : bool
-        Read formats that are pickles. They are restricted to plain arrays, but load them only from those you trust.
-    **options
-        Options of the format, see its reader.
+    format, subject, session, roi, allow_pickle, **options
+        As for :func:`load_rdms`; the readers are :data:`RESPONSE_READERS`.
 
     Returns
     -------
@@ -180,10 +163,8 @@ def load_responses(
 
     Raises
     ------
-    DataError
-        No reader or several recognise the file, or what it holds are no responses.
-    SpecError
-        An unknown format or option.
+    DataError, SpecError
+        As for :func:`load_rdms`.
 
     Examples
     --------
@@ -202,16 +183,7 @@ def load_responses(
 def recognise(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> list[Reader]:
     """Readers of either kind that fit a file or folder best; none if no reader knows it.
 
-    Parameters
-    ----------
-    path : str or path
-    options : mapping, optional
-        With which it is to be read; ``stimuli`` and ``key`` may tell what a file of plain arrays holds.
-
-    Raises
-    ------
-    DataError
-        There is no such file.
+    ``options`` are those with which it is to be read; ``stimuli`` and ``key`` may tell what a file of plain arrays holds.
     """
     place = Path(path)
     if not place.exists():
@@ -224,20 +196,8 @@ def kind_of(
 ) -> Literal["rdms", "responses"]:
     """Whether a file, or a data set known by name, holds RDMs or responses.
 
-    Parameters
-    ----------
-    path_or_name : str or path
-    format : str, optional
-        Name of the reader. Default: the one that recognises the file.
-    **options
-        With which the file is to be read: see :func:`recognise`.
-
-    Raises
-    ------
-    DataError
-        No reader recognises the file, or readers of both kinds do.
-    SpecError
-        An unknown format.
+    ``format`` and ``options`` are those of :func:`load_rdms`. DataError where no reader recognises the file, or readers of
+    both kinds do.
     """
     both = {**RDM_READERS, **RESPONSE_READERS}
     if format is not None and format not in both:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from ..neural.labelled import rdm_stimulus_ids
+from ..neural.align import rdm_stimulus_ids
 
 
 def describe(rdms: xr.DataArray) -> dict[str, Any]:

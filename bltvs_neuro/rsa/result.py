@@ -14,7 +14,7 @@ import xarray as xr
 from ..cluster import map_tasks
 from ..errors import DataError, listed
 from ..features.folds import OnMismatch
-from ..neural.labelled import align_rdms, rdm_stimulus_ids
+from ..neural.align import align_rdms, rdm_stimulus_ids
 from ..options import Run
 from ..results import Result
 from ..schema import RDM

@@ -11,7 +11,8 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..errors import DataError, SpecError
-from ..neural.labelled import align_rdms, check_rdms
+from ..neural.align import align_rdms
+from ..neural.labelled import check_rdms
 from ..results import Result
 from ..schema import RDM
 from ..stats import ClusterTest, bootstrap_counts, cluster_sign_flip_test

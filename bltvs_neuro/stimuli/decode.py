@@ -84,17 +84,9 @@ def signature(path: Path) -> str | None:
 
 
 def pixel_sha256(pixels: Pixels) -> str:
-    """Hash pixels, so that a stimulus is known by what is shown and not by its file.
+    """Hash decoded RGB pixels, uint8 (height, width, 3), so that a stimulus is known by what is shown and not by its file.
 
-    Parameters
-    ----------
-    pixels : uint8 array of shape (height, width, 3)
-        Decoded RGB, before any transform.
-
-    Returns
-    -------
-    str
-        sha256 of the shape (three little-endian int64) and of the bytes in row-major order, hexadecimal.
+    The sha256, in hexadecimal, of the shape (three little-endian int64) and of the bytes in row-major order.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3:
         raise StimulusError(f"pixels are uint8 (height, width, 3); got {pixels.dtype} {pixels.shape}")

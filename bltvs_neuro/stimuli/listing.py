@@ -42,23 +42,10 @@ LEFT_OUT = {NO_KIND: True, NO_ENDING: True, CIRCLE: True, "hidden or left by a s
 
 
 def list_images(folder: Path, *, pattern: str = "*", recursive: bool = True) -> tuple[list[str], list[Path]]:
-    """The images below a folder, in natural order (``img2`` before ``img10``).
+    """Ids and paths of the images below a folder, in natural order (``img2`` before ``img10``).
 
-    Links to files and to folders are followed. What is left out is logged; a :class:`StimulusWarning` tells of
-    pictures that cannot be read and of links that run in circles.
-
-    Returns
-    -------
-    ids : list of str
-        Paths relative to the folder, POSIX, with extension, NFC-normalised.
-    paths : list of Path
-        The files.
-
-    Raises
-    ------
-    StimulusError
-        No folder or one that may not be read, no image in it, two files with one id, a link that leads nowhere, a
-        pipe or device named like an image, a name that is no Unicode.
+    Ids are paths relative to the folder, POSIX, with extension, NFC-normalised. Links to files and to folders are followed.
+    What is left out is logged; a :class:`StimulusWarning` tells of pictures that cannot be read and of links that run in circles.
     """
     if not folder.is_dir():
         raise StimulusError(f"{folder} is {'not a folder' if folder.exists() else 'missing'}")
@@ -158,31 +145,16 @@ def normalised(text: str) -> str:
 def read_table(
     path: Path, *, id_column: str | None = None, path_column: str | None = None
 ) -> tuple[list[str], list[Path], pd.DataFrame]:
-    """The stimuli of a table, see :func:`bltvs_neuro.tables.read_cells`.
+    """Ids, paths and metadata of the stimuli of a table, see :func:`bltvs_neuro.tables.read_cells`.
 
-    Returns
-    -------
-    ids : list of str
-        The id column as text (``007`` stays ``007``); without one, the path column.
-    paths : list of Path
-        Relative ones are relative to the table's folder.
-    metadata : DataFrame
-        All other columns that have a name, as whole numbers, numbers, booleans or text (``007`` stays text).
-
-    Raises
-    ------
-    StimulusError
-        The table cannot be read, has no such column, an empty cell in one of the two, repeated ids or missing files.
+    Ids are the text of the id column (``007`` stays ``007``), without one of the path column. Relative paths are relative to
+    the table's folder. All other columns that have a name are metadata: whole numbers, numbers, booleans or text.
     """
     try:
         grid = read_cells(path)
         text = grid.frame()
-    except FileNotFoundError:
-        raise StimulusError(f"there is no table {path}") from None
-    except (DataError, OSError) as error:
+    except DataError as error:
         raise StimulusError(str(error)) from error
-    if grid.short_header:
-        raise StimulusError(f"{path}: rows have more cells than the header has columns")
     columns = list(text.columns)
     if id_column is None:
         id_column = next((column for column in columns if column.lower() == ID_COLUMN), None)
@@ -198,7 +170,6 @@ def read_table(
         if column not in columns:
             raise StimulusError(f"{path} has no column {column!r}; it has: {', '.join(columns)}")
     for column in (id_column, path_column):
-        text[column] = text[column].str.strip()
         empty = [str(row + 2) for row, cell in enumerate(text[column]) if cell == ""]
         if empty:
             raise StimulusError(f"{path}: column {column!r} is empty in row {listed(empty)} (the header is row 1)")

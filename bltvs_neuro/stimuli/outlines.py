@@ -13,8 +13,8 @@ ROUND = 40
 """Points of a full circle."""
 
 
-def _arc(radius: float, start: float, stop: float, centre: tuple[float, float] = (0.0, 0.0), n: int = ROUND) -> Path:
-    angle = np.linspace(start, stop, n)
+def _arc(radius: float, start: float, stop: float, centre: tuple[float, float] = (0.0, 0.0)) -> Path:
+    angle = np.linspace(start, stop, ROUND)
     return np.stack([centre[0] + radius * np.cos(angle), centre[1] + radius * np.sin(angle)], axis=1)
 
 
@@ -25,19 +25,16 @@ def _alternating(radii: tuple[float, ...], points: int) -> Path:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-def disc(rng: np.random.Generator) -> Path:
-    """A filled circle."""
+def _disc(rng: np.random.Generator) -> Path:
     return _arc(0.9, 0, 2 * np.pi)
 
 
-def ring(rng: np.random.Generator) -> Path:
-    """A circle with a hole."""
+def _ring(rng: np.random.Generator) -> Path:
     hole = rng.uniform(0.4, 0.6)
     return np.concatenate([_arc(0.92, 0, 2 * np.pi), _arc(hole, 2 * np.pi, 0)])
 
 
-def crescent(rng: np.random.Generator) -> Path:
-    """A circle from which another has bitten."""
+def _crescent(rng: np.random.Generator) -> Path:
     shift, bite = rng.uniform(0.45, 0.6), 0.8
     # the two circles meet where x is the same on both
     x = (1 - bite**2 + shift**2) / (2 * shift)
@@ -45,78 +42,59 @@ def crescent(rng: np.random.Generator) -> Path:
     return np.concatenate([_arc(1, outer, 2 * np.pi - outer), _arc(bite, 2 * np.pi - inner, inner, (shift, 0.0))[1:-1]])
 
 
-def triangle(rng: np.random.Generator) -> Path:
-    """Three corners."""
+def _triangle(rng: np.random.Generator) -> Path:
     return _alternating((1.0,), 3)
 
 
-def square(rng: np.random.Generator) -> Path:
-    """Four corners."""
+def _square(rng: np.random.Generator) -> Path:
     return _alternating((1.0,), 4)
 
 
-def star(rng: np.random.Generator) -> Path:
-    """Five arms."""
+def _star(rng: np.random.Generator) -> Path:
     return _alternating((1.0, rng.uniform(0.38, 0.5)), 10)
 
 
-def cross(rng: np.random.Generator) -> Path:
-    """Two bars of equal length."""
+def _cross(rng: np.random.Generator) -> Path:
     half = rng.uniform(0.22, 0.34)
     arm = np.array([[0.95, -half], [0.95, half], [half, half]])  # its end, and the corner to the next arm
     turns = (np.array([[np.cos(t), -np.sin(t)], [np.sin(t), np.cos(t)]]) for t in np.arange(4) * np.pi / 2)
     return np.concatenate([arm @ turn.T for turn in turns])
 
 
-def arrow(rng: np.random.Generator) -> Path:
-    """A shaft with a triangular head."""
+def _arrow(rng: np.random.Generator) -> Path:
     shaft, neck, head = rng.uniform(0.16, 0.26), rng.uniform(-0.1, 0.25), rng.uniform(0.55, 0.75)
     upper = np.array([[-0.95, shaft], [neck, shaft], [neck, head], [1.0, 0.0]])
     return np.concatenate([upper, upper[-2::-1] * (1, -1)])
 
 
-def heart(rng: np.random.Generator) -> Path:
-    """Two lobes and a tip."""
+def _heart(rng: np.random.Generator) -> Path:
     t = np.linspace(0, 2 * np.pi, ROUND, endpoint=False)
     x = 16 * np.sin(t) ** 3
     y = 13 * np.cos(t) - 5 * np.cos(2 * t) - 2 * np.cos(3 * t) - np.cos(4 * t)
     return np.stack([x, 2.0 - y], axis=1) / 17.5
 
 
-def gear(rng: np.random.Generator) -> Path:
-    """A disc with square teeth."""
+def _gear(rng: np.random.Generator) -> Path:
     return _alternating((1.0, 1.0, 0.74, 0.74), 4 * int(rng.integers(7, 10)))
 
 
 OUTLINES: dict[str, Callable[[np.random.Generator], Path]] = {
-    "disc": disc,
-    "ring": ring,
-    "crescent": crescent,
-    "triangle": triangle,
-    "square": square,
-    "star": star,
-    "cross": cross,
-    "arrow": arrow,
-    "heart": heart,
-    "gear": gear,
+    "disc": _disc,
+    "ring": _ring,
+    "crescent": _crescent,
+    "triangle": _triangle,
+    "square": _square,
+    "star": _star,
+    "cross": _cross,
+    "arrow": _arrow,
+    "heart": _heart,
+    "gear": _gear,
 }
 """Category -> its outline; the order is that of the labels."""
 
 
 def placed(path: Path, centre: tuple[float, float], size: float, turn: float, aspect: float) -> Path:
-    """Stretch, turn, scale and move a path.
-
-    Parameters
-    ----------
-    path : array (points, 2)
-    centre : (x, y)
-    size : float
-        Radius, in the units of ``centre``.
-    turn : float
-        Radians.
-    aspect : float
-        Width over height before the turn; the area stays the same.
-    """
+    """Stretch a path (points, 2) to ``aspect``, width over height at the same area, turn it by radians, scale and move it."""
     stretched = path * (np.sqrt(aspect), 1 / np.sqrt(aspect))
     rotation = np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
     return stretched @ rotation.T * size + centre

@@ -31,16 +31,9 @@ LAYOUTS = {"16L": "16B", "16B": "16L", "16N": "16B" if sys.byteorder == "little"
 class Samples:
     """Pixels as they are stored.
 
-    Attributes
-    ----------
-    colour : uint8 or uint16 array of shape (height, width) or (height, width, 3)
-        Grey, or red, green and blue.
-    white : int
-        Value of white, and of full opacity.
-    alpha : array of shape (height, width) or None
-        Opacity.
-    premultiplied : bool
-        Whether colours were multiplied by the opacity ("associated alpha").
+    ``colour`` is uint8 or uint16, (height, width) for grey or (height, width, 3) for red, green and blue. ``white`` is the
+    value of white and of full opacity, ``alpha`` (height, width) the opacity. Where ``premultiplied``, colours were multiplied
+    by the opacity ("associated alpha").
     """
 
     colour: np.ndarray
@@ -55,20 +48,7 @@ def refused(what: str) -> StimulusError:
 
 
 def read_samples(image: ImageFile.ImageFile, data: bytes) -> Samples:
-    """Read an opened picture.
-
-    Parameters
-    ----------
-    image : ImageFile
-        As Pillow opens it, not loaded yet.
-    data : bytes
-        Its file, whole.
-
-    Raises
-    ------
-    StimulusError
-        What is stored has no defined white, or Pillow cannot be trusted with it.
-    """
+    """Read a picture that Pillow has opened from ``data`` and not loaded; StimulusError where it has no certain reading."""
     return _READERS.get(image.format or "", _usual)(image, data)
 
 

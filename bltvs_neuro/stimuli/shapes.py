@@ -47,15 +47,20 @@ MAX_TURN = np.pi / 4
 _FINER = 2  # drawn this much larger and then averaged, which smooths the edges
 
 
+@dataclass(frozen=True)
 class DrawnSource:
     """A sequence of pictures of one split, drawn when they are asked for (a :class:`.sources.PixelSource`)."""
 
-    def __init__(self, n: int, split: Split, seed: int, size: int) -> None:
-        if n < 1:
-            raise StimulusError(f"a set has at least 1 picture; got {n}")
-        if split not in SPLITS:
-            raise unknown("split", split, SPLITS)
-        self.n, self.split, self.seed, self.size = n, split, seed, size
+    n: int
+    split: Split
+    seed: int
+    size: int
+
+    def __post_init__(self) -> None:
+        if self.n < 1:
+            raise StimulusError(f"a set has at least 1 picture; got {self.n}")
+        if self.split not in SPLITS:
+            raise unknown("split", self.split, SPLITS)
 
     def __len__(self) -> int:
         return self.n
@@ -64,24 +69,10 @@ class DrawnSource:
         """See :class:`.sources.PixelSource`."""
         return draw(row, self.split, seed=self.seed, size=self.size).pixels
 
-    def same_as(self, other: object) -> bool:
-        """See :class:`.sources.PixelSource`."""
-        mine = (self.split, self.seed, self.size)
-        return isinstance(other, DrawnSource) and mine == (other.split, other.seed, other.size)
-
 
 @dataclass(frozen=True)
 class Drawing:
-    """One picture.
-
-    Attributes
-    ----------
-    pixels : uint8 array (size, size, 3)
-    label : int
-        Position in :data:`CATEGORIES`.
-    occlusion : float
-        Share of the object's area that is covered, 0 to 0.6.
-    """
+    """One picture: uint8 pixels (size, size, 3), the position of its category, and the share of the object that is covered."""
 
     pixels: Pixels
     label: int
@@ -94,26 +85,7 @@ def label_of(index: int) -> int:
 
 
 def draw(index: int, split: Split = "test", *, seed: int = 0, size: int = 128) -> Drawing:
-    """Draw one picture.
-
-    Parameters
-    ----------
-    index : int
-        Number of the picture, from 0, without an end.
-    split : {"train", "val", "test"}
-    seed : int
-        Another seed is another data set.
-    size : int
-        Height and width, pixels.
-
-    Returns
-    -------
-    Drawing
-
-    Raises
-    ------
-    StimulusError
-        A negative number, or fewer than 16 pixels.
+    """Draw picture number ``index`` (from 0, without an end) of a split, ``size`` x ``size`` pixels (16 at least).
 
     Examples
     --------

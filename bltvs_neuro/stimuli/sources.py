@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -16,7 +17,7 @@ from .decode import GREY, MAX_PIXELS, Background, Pixels, decode_image
 
 
 class PixelSource(Protocol):
-    """A sequence of pictures that can be sent to another process."""
+    """A sequence of pictures that can be sent to another process; equal ones have equal pixels."""
 
     def __len__(self) -> int:
         """How many pictures there are."""
@@ -24,10 +25,6 @@ class PixelSource(Protocol):
 
     def load(self, row: int, name: str) -> Pixels:
         """RGB pixels (height, width, 3) of one picture; errors call it ``name``."""
-        ...
-
-    def same_as(self, other: object) -> bool:
-        """Whether equal rows are known to be equal pixels without reading them."""
         ...
 
 
@@ -56,12 +53,12 @@ def _check_size(shape: tuple[int, ...], what: str) -> None:
         )
 
 
+@dataclass(frozen=True)
 class FileSource:
     """Image files, decoded when they are asked for."""
 
-    def __init__(self, paths: Sequence[Path], background: Background = GREY) -> None:
-        self.paths = tuple(paths)
-        self.background = background
+    paths: Sequence[Path]
+    background: Background = GREY
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -69,10 +66,6 @@ class FileSource:
     def load(self, row: int, name: str) -> Pixels:
         """See :class:`PixelSource`."""
         return decode_image(self.paths[row], name=name, background=self.background)
-
-    def same_as(self, other: object) -> bool:
-        """See :class:`PixelSource`."""
-        return isinstance(other, FileSource) and (self.paths, self.background) == (other.paths, other.background)
 
 
 class ArraySource:
@@ -88,10 +81,6 @@ class ArraySource:
     def load(self, row: int, name: str) -> Pixels:
         """See :class:`PixelSource`."""
         return as_rgb(self.images[row])
-
-    def same_as(self, other: object) -> bool:
-        """See :class:`PixelSource`."""
-        return isinstance(other, ArraySource) and self.images is other.images
 
 
 class Hdf5Source:
@@ -126,6 +115,11 @@ class Hdf5Source:
                 f"black (rows {listed(gone)}); complete the file, or choose others with {argument('rows')}"
             )
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Hdf5Source) and (self.path, self.dataset) == (other.path, other.dataset)
+
+    __hash__ = None  # type: ignore[assignment]
+
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_open": None}
 
@@ -139,7 +133,3 @@ class Hdf5Source:
             raise StimulusError(
                 f"cannot read stimulus {name!r}: row {row} of {self.path}:{self.dataset}: {error}"
             ) from error
-
-    def same_as(self, other: object) -> bool:
-        """See :class:`PixelSource`."""
-        return isinstance(other, Hdf5Source) and (self.path, self.dataset) == (other.path, other.dataset)

@@ -71,16 +71,8 @@ class StimulusSet:
     def open(cls, path: str | Path) -> StimulusSet:
         """Open what ``path`` names.
 
-        Parameters
-        ----------
-        path : str or Path
-            A folder of images, one image, a table (.csv, .tsv), an HDF5 brick (.h5, .hdf5), the 92 objects' .mat file,
-            or one of the names ``"kriegeskorte92"`` (fetched), ``"synthetic"`` and ``"shapes"`` (made by the package).
-
-        Raises
-        ------
-        StimulusError
-            There is no such thing, or it is of another kind.
+        A folder of images, one image, a table (.csv, .tsv), an HDF5 brick (.h5, .hdf5), the 92 objects' .mat file, or one of the
+        names ``"kriegeskorte92"`` (fetched), ``"synthetic"`` and ``"shapes"`` (made by the package).
         """
         named: dict[str, Callable[[], StimulusSet]] = {
             "kriegeskorte92": cls.from_mat92,
@@ -117,9 +109,9 @@ class StimulusSet:
     ) -> StimulusSet:
         """All images of a folder.
 
-        Ids are paths relative to the folder with extension (``"faces/a.1.png"``), in natural order. Hidden files and
-        other files are ignored and counted in the log; a warning counts pictures that cannot be read. Links are
-        followed, unless they lead back to a folder they lie in.
+        Ids are paths relative to the folder with extension (``"faces/a.1.png"``), in natural order. Hidden files and other files
+        are ignored and counted in the log; a warning counts pictures that cannot be read. Links are followed, unless they lead
+        back to a folder they lie in.
 
         Parameters
         ----------
@@ -225,10 +217,7 @@ class StimulusSet:
     def from_mat92(cls, path: str | Path | None = None) -> StimulusSet:
         """The 92 objects of Kriegeskorte et al. 2008 (doi:10.1016/j.neuron.2008.10.043), 175 x 175 on grey.
 
-        Parameters
-        ----------
-        path : str or Path, optional
-            ``Kriegeskorte_Neuron2008_supplementalData.mat``; fetched unless given.
+        ``path`` is ``Kriegeskorte_Neuron2008_supplementalData.mat``; fetched unless given.
         """
         images, metadata, found = bricks.read_mat92(None if path is None else Path(path))
         source = {"kind": "kriegeskorte92", "path": str(found), "sha256": sha256_file(found)}
@@ -238,14 +227,7 @@ class StimulusSet:
     def synthetic(cls, n: int = 24, *, size: int = 224, seed: int = 0) -> StimulusSet:
         """Gratings, shapes and textures made by the package from a seed: no file needed.
 
-        Parameters
-        ----------
-        n : int
-            How many.
-        size : int
-            Height and width in pixels.
-        seed : int
-            Decides orientations, places and textures.
+        ``n`` pictures of ``size`` x ``size`` pixels; ``seed`` decides orientations, places and textures.
         """
         ids, images, metadata = synthetic.make_pictures(n, size, seed)
         source = {"kind": "synthetic", "n": n, "size": size, "seed": seed}
@@ -255,14 +237,8 @@ class StimulusSet:
     def shapes(cls, n: int = 100, *, split: shapes.Split = "test", seed: int = 0, size: int = 128) -> StimulusSet:
         """Objects of ten drawn categories among clutter and partly covered, see :mod:`bltvs_neuro.stimuli.shapes`.
 
-        Parameters
-        ----------
-        n : int
-            How many, drawn when they are asked for; the categories in turn.
-        split : {"train", "val", "test"}
-            The checkpoint ``shapes`` was trained on pictures of ``"train"``.
-        seed, size : int
-            Another seed is another data set; height and width in pixels.
+        ``n`` pictures of ``size`` x ``size`` pixels, drawn when they are asked for; the categories in turn. The checkpoint
+        ``shapes`` was trained on pictures of the split ``"train"``; another seed is another data set.
         """
         pixels = shapes.DrawnSource(n, split, seed, size)
         ids = bricks.brick_ids(np.arange(n), max(n, 10**6), f"shapes_{split}_")
@@ -325,7 +301,7 @@ class StimulusSet:
             return NotImplemented
         if self.ids != other.ids or not self._metadata.equals(other._metadata):
             return False
-        if self._pixels.same_as(other._pixels) and np.array_equal(self._rows, other._rows):
+        if self._pixels == other._pixels and np.array_equal(self._rows, other._rows):
             return True
         return all(np.array_equal(self.load(index), other.load(index)) for index in range(len(self)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.foreign.text import decode_text, read_json, read_lines, read_text, whole_number, whole_numbers
+from bltvs_neuro.foreign.text import decode_text, read_json, read_lines, read_text, whole_numbers
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16"])
@@ -53,15 +53,13 @@ def test_json_that_is_none(tmp_path, text):
         read_json(tmp_path / "x.json")
 
 
-@pytest.mark.parametrize(("cell", "number"), [("12", 12), (" -3 ", -3), ("7.0", 7), ("+8.", 8), (5, 5), (6.0, 6)])
+@pytest.mark.parametrize(("cell", "number"), [("12", 12), (" -3 ", -3), ("7.0", 7), ("+8.", 8)])
 def test_whole_numbers(cell, number):
-    assert whole_number(cell, "it") == number
+    assert whole_numbers([cell], "it", "t.csv").tolist() == [number]
 
 
-@pytest.mark.parametrize(
-    "cell", ["12a", "1e400", "1e3", "٣", "1_0", "", "nan", "9" * 50, "1.5", 1.5, float("nan"), float("inf"), None, True]
-)
+@pytest.mark.parametrize("cell", ["12a", "1e400", "1e3", "٣", "1_0", "", "nan", "9" * 50, "1.5", "True"])
 def test_what_is_no_whole_number(tmp_path, cell):
     with pytest.raises(DataError, match=r"trial in line 3 of t\.csv should be a whole number; got ") as caught:
-        whole_numbers([1, cell], "trial", "t.csv")
+        whole_numbers(["1", cell], "trial", "t.csv")
     assert len(str(caught.value)) < 120

@@ -248,3 +248,9 @@ def test_an_array_of_one_number_is_neither(tmp_path):
     (tmp_path / "x.stimuli.txt").write_text("a\nb\n")
     with pytest.raises(DataError, match=r"shape \(\)"):
         load_rdms(tmp_path / "x.npy", format="rdm_array")
+
+
+def test_an_array_called_response_is_data(tmp_path):
+    np.savez(tmp_path / "x.npz", response=np.arange(8.0).reshape(4, 2), stimulus_id=list("abab"), trial=np.arange(4))
+    responses = load_responses(tmp_path / "x.npz")
+    assert responses.shape == (4, 2) and responses.trial.values.tolist() == [0, 1, 2, 3]

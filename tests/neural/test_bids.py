@@ -206,7 +206,7 @@ def test_names_and_events_have_to_say_one_run(two_runs):
 
 
 def test_columns_of_events_that_mean_something_else_do_no_harm(tmp_path):
-    names = ["stimulus_id", "repetition", "values", "attrs", "time", "i", "roi", "subject", "a/b", "", "presentation"]
+    names = ["stimulus_id", "repetition", "values", "attrs", "time", "i", "roi", "subject", "a/b", "presentation"]
     image = run(tmp_path, "sub-01_task-x", ["a"], events="")
     (tmp_path / "sub-01_task-x_events.tsv").write_text("\t".join(names) + "\n" + "\t".join(["7"] * len(names)) + "\n")
     responses = load_responses(image, mask=np.ones(SHAPE))
@@ -254,3 +254,41 @@ def test_names_of_other_kinds_are_no_names_of_bids(tmp_path):
     save_nifti(tmp_path / "betas.nii", code(SHAPE, 2).astype(np.float32))
     with pytest.raises(DataError, match=r"has no images of betas \(sub-01_..._betas.nii.gz\)"):
         load_responses(tmp_path, format="bids")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"onset\tstimulus_id\n0\ta\0\n", "is a NUL"),
+        (b"onset\tstimulus_id\n0\t\xe4\n", "is no UTF-8 text"),
+        (b"onset\tstimulus_id\trun\n0\ta\t1\t9\n", "rows have more cells than the header has columns"),
+        (b"onset\tstimulus_id\trun\n0\ta\n", "rows of .* have different lengths: 2, 3"),
+    ],
+)
+def test_events_that_are_no_table(tmp_path, text, message):
+    image = run(tmp_path, "sub-01_task-x", ["a"], events="")
+    (tmp_path / "sub-01_task-x_events.tsv").write_bytes(text)
+    with pytest.raises(DataError, match=message):
+        load_responses(image, mask=np.ones(SHAPE))
+
+
+def test_events_of_a_spreadsheet(tmp_path):
+    image = run(tmp_path, "sub-01_task-x", ["a"], events="")
+    (tmp_path / "sub-01_task-x_events.tsv").write_bytes("onset\tstimulus_id\n0\tä \n".encode("utf-16"))
+    assert load_responses(image, mask=np.ones(SHAPE)).stimulus_id.values.tolist() == ["ä"]
+
+
+def test_complex_volumes_are_refused(tmp_path):
+    image = save_nifti(tmp_path / "sub-01_betas.nii.gz", np.ones((*SHAPE, 2), np.complex64))
+    with pytest.raises(DataError, match="holds complex64: voxels are real numbers"):
+        load_responses(image, mask=np.ones(SHAPE), stimuli=["a", "b"])
+
+
+@pytest.mark.parametrize("labels", ["1:V1,1:V2", [("index", "name"), (1, "V1"), (1, "V2")]])
+def test_a_region_has_one_name(tmp_path, labels):
+    if not isinstance(labels, str):
+        (tmp_path / "r.tsv").write_text("".join(f"{a}\t{b}\n" for a, b in labels))
+        labels = tmp_path / "r.tsv"
+    image = run(tmp_path, "sub-01_task-x", ["a"])
+    with pytest.raises((DataError, SpecError), match="1 stands there more than once"):
+        load_responses(image, mask=np.ones(SHAPE), labels=labels)

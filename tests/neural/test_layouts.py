@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import pickle
 import struct
 import sys
@@ -446,6 +447,7 @@ def fake_mne(monkeypatch, tmp_path):
 
     module = types.ModuleType("mne")
     module.metadata = None
+    module.use_log_level = lambda level: contextlib.nullcontext()
     module.read_epochs = lambda path, **_: FakeEpochs(module.metadata)
     monkeypatch.setitem(sys.modules, "mne", module)
     path = tmp_path / "preprocessed_P2-epo.fif"
@@ -578,6 +580,22 @@ def test_mne_channels_of_several_units(tmp_path):
     assert grad.channel_type.values.tolist() == ["grad", "grad"] and grad.attrs["units"] == "T/m"
     everything = load_responses(path, picks="data")
     assert everything.sizes["neuroid"] == 4 and "units" not in everything.attrs
+
+
+def test_mne_ids_stand_once_and_columns_of_one_name_twice(tmp_path):
+    path = tmp_path / "x-epo.fif"
+    labelled_epochs(path, pd.DataFrame({"stimulus_id": list("ab"), "Run": [1, 2], "run": [3, 4]}))
+    responses = load_responses(path)
+    assert "metadata_stimulus_id" not in responses.coords
+    assert responses.run.values.tolist() == [1, 2] and responses["run_"].values.tolist() == [3, 4]
+
+
+def test_mne_a_subject_is_chosen_not_renamed(tmp_path):
+    path = tmp_path / "x-epo.fif"
+    labelled_epochs(path, pd.DataFrame({"stimulus_id": list("ab"), "subject": ["sub-01", "sub-01"]}))
+    assert set(load_responses(path, subject="1").subject.values) == {"sub-01"}
+    with pytest.raises(SpecError, match="unknown subject 'sub-02'"):
+        load_responses(path, subject="sub-02")
 
 
 def test_mne_names_of_events(tmp_path):

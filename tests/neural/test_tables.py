@@ -348,3 +348,33 @@ def test_what_pandas_writes_comes_back(tmp_path_factory, data):
     np.testing.assert_array_equal(responses.values, values)
     if "run" in frame:
         assert responses.run.values.tolist() == frame["run"].tolist()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["Sub ID", "subjectID", "trialNumber", "Trial No.", "rt_ms", "reaction_time_ms", "stim_onset", "StimOnset", "runIdx",
+     "is_catch", "Session #", "ses_id", "block_num", "Unnamed: 0.1", "level_0", "image_number"],
+)  # fmt: skip
+def test_names_made_of_words_for_coordinates_are_no_targets(tmp_path, name):
+    path = written(tmp_path / "x.csv", f"stimulus_id,{name},v1\na,1,0.5\nb,1,0.7\n")
+    responses = load_responses(path)
+    assert responses.neuroid_id.values.tolist() == ["v1"] and len(responses.coords) == 4
+
+
+@pytest.mark.parametrize("name", ["voxel_12", "EEG 001", "response_1", "lV1", "class_0", "T7", "MEG0111", "position_2"])
+def test_other_names_are_targets(tmp_path, name):
+    responses = load_responses(written(tmp_path / "x.csv", f"stimulus_id,{name},v1\na,1,0.5\nb,1,0.7\n"))
+    assert responses.neuroid_id.values.tolist() == [name, "v1"]
+
+
+def test_blanks_around_ids_are_no_part_of_them(tmp_path):
+    path = written(tmp_path / "x.csv", "stimulus_id , v1\na , 1\nb, 2\n")
+    assert load_responses(path).stimulus_id.values.tolist() == ["a", "b"]
+    path = written(tmp_path / "y.csv", "a ,.5,.25\nb ,.125,.75\n")
+    assert load_responses(path).stimulus_id.values.tolist() == ["a", "b"]
+
+
+def test_hexadecimal_numbers_are_no_words(tmp_path):
+    path = written(tmp_path / "x.csv", "stimulus_id,v1,v2\na,0x10,1\nb,0x11,2\n")
+    with pytest.raises(DataError, match="column 'v1' of .* holds text among its numbers: '0x10' in row 2"):
+        load_responses(path)

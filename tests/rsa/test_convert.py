@@ -7,7 +7,8 @@ import xarray as xr
 from rsatoolbox.data import Dataset
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.neural.labelled import make_rdms, rdm_stimulus_ids
+from bltvs_neuro.neural.align import rdm_stimulus_ids
+from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.rsa.rdms.compute import compute_rdms
 from bltvs_neuro.rsa.rdms.convert import as_rdms, from_rsatoolbox, to_rsatoolbox
 

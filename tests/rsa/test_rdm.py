@@ -14,7 +14,8 @@ from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.features.tiles import unit_blocks
 from bltvs_neuro.neural import select_stimuli
-from bltvs_neuro.neural.labelled import make_responses, rdm_stimulus_ids
+from bltvs_neuro.neural.align import rdm_stimulus_ids
+from bltvs_neuro.neural.labelled import make_responses
 from bltvs_neuro.options import Run
 from bltvs_neuro.rsa.rdms.compute import compute_rdms
 from bltvs_neuro.rsa.rdms.metrics import METRICS
@@ -90,7 +91,7 @@ def presentations(seed=0, runs=4, unbalanced=True):
 
 
 def in_order(ours: xr.DataArray) -> np.ndarray:
-    from bltvs_neuro.neural.labelled import select_stimuli
+    from bltvs_neuro.neural.align import select_stimuli
 
     return select_stimuli(ours, IDS).values
 

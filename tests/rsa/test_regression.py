@@ -8,7 +8,8 @@ from rsatoolbox.model.fitter import fit_regress_nn
 from scipy import stats as sps
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
+from bltvs_neuro.neural.align import select_stimuli
+from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.rsa.comparing.commonality import commonality
 from bltvs_neuro.rsa.comparing.regression import fit_weights, partial_correlation, weighted_model
 from bltvs_neuro.rsa.comparing.similarity import compare_vectors

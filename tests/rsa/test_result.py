@@ -7,7 +7,8 @@ import pytest
 import xarray as xr
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
+from bltvs_neuro.neural.align import select_stimuli
+from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.options import Run
 from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa
 from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa

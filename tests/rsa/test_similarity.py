@@ -5,7 +5,8 @@ import pytest
 from scipy import stats as sps
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.neural.labelled import make_rdms, select_stimuli
+from bltvs_neuro.neural.align import select_stimuli
+from bltvs_neuro.neural.labelled import make_rdms
 from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare, compare_vectors
 
 from . import reference

@@ -37,19 +37,17 @@ def read(
 
     Parameters
     ----------
-    path : Path
-        The file.
     stimuli : sequence of str or path, optional
-        Ids in the order of the images. Default: the image numbers, ``image_01`` to ``image_92`` or ``image_001`` to
-        ``image_118``, from 1.
+        Ids in the order of the images. Default: their numbers from 1, ``image_01`` to ``image_92`` or ``image_001`` to
+        ``image_118``.
     time : dict, optional
         For MEG: ``{"early": [...], "late": [...]}``, the seconds of the samples, which the file does not hold.
 
     Returns
     -------
     xarray.DataArray
-        On rdm ``subject`` (1 to 15) and ``roi`` (EVC, IT), or ``interval`` (early, late), ``sample`` (from 0 within
-        the interval) and ``time``.
+        On rdm ``subject`` (1 to 15) and ``roi`` (EVC, IT), or ``interval`` (early, late), ``sample`` (from 0 within the
+        interval) and ``time``.
     """
     found = [name for name in (*FMRI, *MEG) if name in variables(path)]
     if not found:
@@ -65,24 +63,22 @@ def read(
             raise DataError(f"{path}: {name} has {stack.shape[-1]} stimuli, the others {n}")
         n = stack.shape[-1]
         condensed = square_to_condensed(stack, what=f"{path}: {name}")
+        subjects, samples = len(stack), stack.shape[1] if name in MEG else 1
+        coords["subject"] += np.repeat(np.arange(1, subjects + 1), samples).astype(str).tolist()
         if name in FMRI:
-            coords["subject"] += [str(number + 1) for number in range(len(stack))]
-            coords.setdefault("roi", []).extend([FMRI[name]] * len(stack))
-        else:
-            samples = stack.shape[1]
-            seconds = None if time is None else list(time.get(MEG[name], ()))
-            if seconds is not None and len(seconds) != samples:
+            coords.setdefault("roi", []).extend([FMRI[name]] * subjects)
+        else:  # rows of the reshape below: subject slow, sample fast
+            coords.setdefault("interval", []).extend([MEG[name]] * subjects * samples)
+            coords.setdefault("sample", []).extend([*range(samples)] * subjects)
+        if name in MEG and time is not None:
+            seconds = list(time.get(MEG[name], ()))
+            if len(seconds) != samples:
                 raise DataError(f"{name} has {samples} samples, {argument('time')} has {len(seconds)} for {MEG[name]}")
-            for number in range(len(stack)):  # rows of the reshape below: subject slow, sample fast
-                coords["subject"] += [str(number + 1)] * samples
-                coords.setdefault("interval", []).extend([MEG[name]] * samples)
-                coords.setdefault("sample", []).extend(range(samples))
-                if seconds is not None:
-                    coords.setdefault("time", []).extend(seconds)
+            coords.setdefault("time", []).extend(seconds * subjects)
         rows.append(condensed.reshape(-1, condensed.shape[-1]))
-    ids = given_ids(stimuli) or [f"image_{number:0{len(str(n))}d}" for number in range(1, n + 1)]
-    if len(ids) != n:
-        raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {n} stimuli")
+    ids = given_ids(stimuli, n, f"{path} has {n} stimuli") or [
+        f"image_{number:0{len(str(n))}d}" for number in range(1, n + 1)
+    ]
     metric = "correlation" if "roi" in coords else "decoding accuracy"
     return make_rdms(np.concatenate(rows), ids, metric=metric, attrs=provenance(path), **coords)
 

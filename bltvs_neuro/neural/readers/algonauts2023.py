@@ -17,10 +17,11 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
+from ...foreign.npy import open_npy
 from ...leftovers import data_files
 from ..labelled import make_responses
 from ..reader import Match, Reader
-from ..reading.files import open_npy, provenance
+from ..reading.files import provenance
 from ..reading.ids import Stimuli, given_ids
 from ..reading.pickles import load_pickled_npy
 from ..reading.rois import ATLASES, choose_rois, coordinate_name, first_roi
@@ -40,12 +41,10 @@ def read(
     ids: Literal["nsd", "file"] = "nsd",
     allow_pickle: bool = False,
 ) -> xr.DataArray:
-    """Read the training responses of one subject.
+    """Read the training responses of one subject from the folder ``subjXX``.
 
     Parameters
     ----------
-    path : Path
-        ``subjXX``.
     stimuli : sequence of str or path, optional
         Ids of the rows; needed only without the image files, which name them.
     roi : str or sequence of str, optional
@@ -53,16 +52,16 @@ def read(
     hemisphere : "both", "lh" or "rh"
         Which vertices.
     ids : "nsd" or "file"
-        ``nsd-00013`` (the 0-based nsdId, the ids of the NSD reader and of stores made from NSD's file of stimuli) or
-        the name of the image's file (the ids of a store made from ``training_images``).
+        ``nsd-00013`` (the 0-based nsdId, the ids of the NSD reader and of stores made from NSD's file of stimuli) or the name
+        of the image's file (the ids of a store made from ``training_images``).
     allow_pickle : bool
         Read label names from mapping_*.npy, which are pickles, instead of the known tables.
 
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32. On neuroid subject, hemisphere, vertex (0-based in the challenge space), roi,
-        one coordinate per mask family and, where the mask is there, vertex_fsaverage.
+        (presentation, neuroid), float32. On neuroid subject, hemisphere, vertex (0-based in the challenge space), roi, one
+        coordinate per mask family and, where the mask is there, vertex_fsaverage.
     """
     folder = path / "training_split"
     values, used, neuroid = [], [], []
@@ -130,10 +129,7 @@ def _families(
 
 
 def _images(folder: Path, stimuli: Stimuli, rows: int, ids: str) -> list[str]:
-    given = given_ids(stimuli)
-    if given is not None:
-        if len(given) != rows:
-            raise DataError(f"{len(given)} stimulus ids were given, but there are {rows} rows")
+    if (given := given_ids(stimuli, rows, f"there are {rows} rows")) is not None:
         return given
     names: dict[int, str] = {}
     for file in data_files(folder, "train-*_nsd-*.png"):

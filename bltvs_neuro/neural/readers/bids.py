@@ -13,11 +13,11 @@ from ...errors import DataError, argument, listed
 from ...leftovers import data_files
 from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
+from ..reading import nifti
 from ..reading.bids_events import events_of, presentation_coords, read_events
 from ..reading.bids_names import VOLUMES, Named, betas_of, named, one_file_a_run, same
 from ..reading.files import kind, provenance
 from ..reading.ids import Stimuli, given_ids
-from ..reading.nifti import Grid, Mask, grid_attrs, label_names, open_nifti, read_labels, read_voxels, voxel_coords
 from ..reading.rois import Labels
 
 
@@ -32,20 +32,18 @@ def read(
     path: Path,
     *,
     stimuli: Stimuli = None,
-    mask: Mask | None = None,
+    mask: nifti.Mask | None = None,
     labels: Labels | None = None,
     subject: str | None = None,
     column: str | None = None,
     entities: Mapping[str, str | None] | None = None,
 ) -> xr.DataArray:
-    """Read one image, or all images of betas of a folder and its subfolders.
+    """Read one 4-D image (i, j, k, trial), or all images of betas of a folder and its subfolders.
 
     An image of betas says so in its suffix, ``desc`` or ``stat``: ``sub-01_ses-02_task-x_run-3_betas.nii.gz``.
 
     Parameters
     ----------
-    path : Path
-        A 4-D image (i, j, k, trial) or a folder.
     stimuli : sequence of str or path, optional
         The stimulus of each volume, over all files in the order of session, task and run. Default: the rows of the
         ``_events.tsv`` with the same entities, without those whose stimulus is ``n/a``.
@@ -59,49 +57,37 @@ def read(
     column : str, optional
         Column of the events with the stimulus ids. Default: stimulus_id, stimulus, ..., trial_type.
     entities : dict, optional
-        Where several files hold a run, what the name of the right one says: ``{"space": "T1w", "desc": None}``, or
-        as text ``"space:T1w,desc:none"``. Also suffix, extension and folder (below ``path``).
+        Where several files hold a run, what the name of the right one says: ``{"space": "T1w", "desc": None}``, or as text
+        ``"space:T1w,desc:none"``. Also suffix, extension and folder (below ``path``).
 
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32. On presentation stimulus_id, repetition, session, run, task where there are
-        several, and the columns of the events; on neuroid subject, roi (with ``labels``), i, j, k (0-based).
-
-    Raises
-    ------
-    DataError
-        Several files hold one run, images or mask lie on different grids, or stimuli and volumes differ in number.
+        (presentation, neuroid), float32. On presentation stimulus_id, repetition, session, run, task where there are several,
+        and the columns of the events; on neuroid subject, roi (with ``labels``), i, j, k (0-based).
     """
     files, who = _images(path, subject, entities or {})
-    images = [open_nifti(file.path) for file in files]
-    grids = [Grid.of(image, file.path) for image, file in zip(images, files, strict=True)]
+    images = [nifti.open_nifti(file.path) for file in files]
+    grids = [nifti.Grid.of(image, file.path) for image, file in zip(images, files, strict=True)]
     for grid in grids[1:]:
         grids[0].check(grid)
-    numbers = read_labels(_mask(files) if mask is None else mask, grids[0])
-    voxels = np.argwhere(numbers > 0)
-    if not len(voxels):
-        raise DataError("the mask is empty")
-    counts = [image.shape[3] if len(image.shape) == 4 else 1 for image in images]
+    numbers, voxels = nifti.read_inside(_mask(files) if mask is None else mask, grids[0])
+    counts = [nifti.volumes(image) for image in images]
     coords: dict[str, Any] = {}
-    ids = given_ids(stimuli)
+    ids = given_ids(stimuli, sum(counts), f"the images have {sum(counts)} volumes")
     if ids is None:
         root = path if path.is_dir() else path.parent
         tables = [read_events(events_of(f, root), f, n, column) for f, n in zip(files, counts, strict=True)]
         ids = [stimulus for table in tables for stimulus in table["stimulus_id"]]
         coords = presentation_coords(tables)
-    if len(ids) != sum(counts):
-        raise DataError(f"{len(ids)} stimulus ids were given, but the images have {sum(counts)} volumes")
-    values = np.empty((sum(counts), len(voxels)), dtype=np.float32)
-    start = 0
-    for file, image, count in zip(files, images, counts, strict=True):
-        values[start : start + count] = read_voxels(image, voxels, str(file.path))
-        start += count
-    neuroid: dict[str, Any] = {"subject": who, **voxel_coords(voxels)}
+    values = np.concatenate([nifti.read_voxels(i, voxels, str(f.path)) for f, i in zip(files, images, strict=True)])
+    neuroid: dict[str, Any] = {"subject": who, **nifti.voxel_coords(voxels)}
     if labels is not None or numbers.max() > 1:
-        neuroid["roi"] = label_names("mask", numbers[tuple(voxels.T)], labels)
+        neuroid["roi"] = nifti.label_names("mask", numbers[tuple(voxels.T)], labels)
     coords |= _names_of_runs(files, counts)
-    attrs = grid_attrs(grids[0]) | provenance(*(file.path for file in files), root=path if path.is_dir() else None)
+    attrs = nifti.grid_attrs(grids[0]) | provenance(
+        *(file.path for file in files), root=path if path.is_dir() else None
+    )
     return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, **coords)
 
 

@@ -19,9 +19,9 @@ from ...errors import DataError, listed, unknown
 from ...leftovers import data_files
 from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
+from ..reading import nifti
 from ..reading.files import provenance
 from ..reading.ids import read_list
-from ..reading.nifti import Grid, Mask, grid_attrs, open_nifti, read_labels, read_voxels, voxel_coords, zscore_sessions
 
 BETAS = re.compile(r"(CSI\d)_GLMbetas-(.+)_ses-(\d+)\.nii(\.gz)?")
 
@@ -36,15 +36,13 @@ def read(
     *,
     subject: str | None = None,
     session: int | Sequence[int] | None = None,
-    mask: Mask | None = None,
+    mask: nifti.Mask | None = None,
     normalise: Literal["none", "session"] = "session",
 ) -> xr.DataArray:
-    """Read one subject's betas.
+    """Read one subject's betas from a folder with ``CSIx_imgnames.txt`` and ``CSIx_brainmask.nii.gz`` beside them.
 
     Parameters
     ----------
-    path : Path
-        The folder with betas, ``CSIx_imgnames.txt`` and ``CSIx_brainmask.nii.gz``.
     subject : str, optional
         ``"CSI1"`` to ``"CSI4"``; default: the only one there.
     session : int or sequence of int, optional
@@ -57,8 +55,8 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32; on presentation stimulus_id (the image's file name), repetition, session; on
-        neuroid subject, i, j, k (0-based).
+        (presentation, neuroid), float32; on presentation stimulus_id (the image's file name), repetition, session; on neuroid
+        subject, i, j, k (0-based).
     """
     found: dict[str, dict[int, Path]] = {}
     for file in data_files(path):
@@ -79,8 +77,8 @@ def read(
         if number not in files:
             raise unknown("session", number, list(files))
     names = read_list(path / f"{subject}_imgnames.txt")
-    images = {number: open_nifti(file) for number, file in files.items()}
-    counts = {number: images[number].shape[3] if len(images[number].shape) == 4 else 1 for number in files}
+    images = {number: nifti.open_nifti(file) for number, file in files.items()}
+    counts = {number: nifti.volumes(images[number]) for number in files}
     absent = sorted(set(range(1, max(wanted) + 1)) - set(files))
     if absent:
         raise DataError(
@@ -88,26 +86,24 @@ def read(
         )
     if sum(counts.values()) > len(names):
         raise DataError(f"{subject}_imgnames.txt has {len(names)} names, the images {sum(counts.values())} volumes")
-    grid = Grid.of(images[wanted[0]], files[wanted[0]])
+    grid = nifti.Grid.of(images[wanted[0]], files[wanted[0]])
     for number in wanted:
-        grid.check(Grid.of(images[number], files[number]))
+        grid.check(nifti.Grid.of(images[number], files[number]))
     mask = mask if mask is not None else path / f"{subject}_brainmask.nii.gz"
-    voxels = np.argwhere(read_labels(mask, grid) > 0)
-    if not len(voxels):
-        raise DataError("the mask is empty")
+    voxels = nifti.read_inside(mask, grid)[1]
     parts, ids, labels = [], [], []
     for number in wanted:
         start = sum(counts[earlier] for earlier in range(1, number))
-        parts.append(read_voxels(images[number], voxels, str(files[number])))
+        parts.append(nifti.read_voxels(images[number], voxels, str(files[number])))
         ids += names[start : start + counts[number]]
         labels += [number] * counts[number]
     values = np.concatenate(parts)
     if normalise == "session":
-        values = zscore_sessions(values, labels)
+        values = nifti.zscore_sessions(values, labels)
     attrs: dict[str, Any] = {"units": "z within session" if normalise == "session" else "beta"}
     used = [*(files[number] for number in wanted), path / f"{subject}_imgnames.txt"]
-    attrs |= {**grid_attrs(grid), **provenance(*used, root=path)}
-    neuroid = {"subject": subject, **voxel_coords(voxels)}
+    attrs |= {**nifti.grid_attrs(grid), **provenance(*used, root=path)}
+    neuroid = {"subject": subject, **nifti.voxel_coords(voxels)}
     return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, session=labels)
 
 

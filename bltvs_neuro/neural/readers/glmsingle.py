@@ -15,11 +15,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
+from ...foreign.hdf5 import check_dataset, open_hdf5
+from ...foreign.npy import npy_header
 from ..labelled import make_responses
 from ..reader import Match, Reader
-from ..reading.files import check_dataset, kind, load_arrays, npy_header, open_hdf5, provenance, variables
+from ..reading import nifti
+from ..reading.files import kind, load_arrays, provenance, variables
 from ..reading.ids import Stimuli, given_ids
-from ..reading.nifti import Grid, Mask, grid_attrs, label_names, read_labels, read_volume, voxel_coords
 from ..reading.pickles import load_pickled_npy
 from ..reading.rois import Labels
 
@@ -41,34 +43,32 @@ def read(
     path: Path,
     *,
     stimuli: Stimuli = None,
-    mask: Mask | None = None,
+    mask: nifti.Mask | None = None,
     labels: Labels | None = None,
     subject: str | None = None,
     allow_pickle: bool = False,
 ) -> xr.DataArray:
-    """Read the betas of a session.
+    """Read the betas of a session: ``TYPED_FITHRF_GLMDENOISE_RR.npy``, ``.mat`` or ``.hdf5``.
 
     Parameters
     ----------
-    path : Path
-        ``TYPED_FITHRF_GLMDENOISE_RR.npy`` (a pickle: needs ``allow_pickle=True``), ``.mat`` or ``.hdf5``.
     stimuli : sequence of str or path
         The stimulus of each trial, in their order.
     mask : path or array, optional
-        Volume (i, j, k) of the voxels to read; whole numbers above 0 are inside. Its affine is kept. Default: every
-        voxel with finite betas.
+        Volume (i, j, k) of the voxels to read; whole numbers above 0 are inside. Its affine is kept. Default: every voxel with
+        finite betas.
     labels : dict, optional
         Region of each number of ``mask``.
     subject : str, optional
         Which subject this is; the file does not say.
     allow_pickle : bool
-        For .npy.
+        For .npy, which is a pickle.
 
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32, percent signal change (whole numbers as they are stored, see ``units``);
-        i, j, k on neuroid for volumes, voxel otherwise.
+        (presentation, neuroid), float32, percent signal change (whole numbers as they are stored, see ``units``); i, j, k on
+        neuroid for volumes, voxel otherwise.
     """
     betas, grid, dtype = _betas(path, allow_pickle=allow_pickle)
     # GLMsingle writes floats; whole numbers were scaled by somebody, who knows the factor
@@ -76,25 +76,22 @@ def read(
     attrs: dict[str, Any] = {"units": units, **provenance(path)}
     numbers = None
     if mask is not None:
-        numbers = read_labels(mask, Grid(grid, None, str(path)))  # the betas have no affine to compare
-        voxels = np.argwhere(numbers > 0)
-        attrs |= grid_attrs(Grid(grid, read_volume(mask)[1].affine, str(mask)))
+        numbers, voxels = nifti.read_inside(
+            mask, nifti.Grid(grid, None, str(path))
+        )  # the betas have no affine to compare
+        attrs |= nifti.grid_attrs(nifti.Grid(grid, nifti.read_volume(mask)[1].affine, str(mask)))
     else:
         voxels = np.indices(grid).reshape(len(grid), -1).T  # (axes, ...) -> (voxel, axes)
-    if not len(voxels):
-        raise DataError("the mask is empty")
     values = betas(voxels)
     if mask is None:
         finite = np.isfinite(values).all(axis=0)
         values, voxels = values[:, finite], voxels[finite]
-    ids = given_ids(stimuli)
+    ids = given_ids(stimuli, len(values), f"{path} has {len(values)} trials")
     if ids is None:
         raise DataError(f"{path} does not name its {len(values)} trials: pass {argument('stimuli')}, one id per trial")
-    if len(ids) != len(values):
-        raise DataError(f"{len(ids)} stimulus ids were given, but {path} has {len(values)} trials")
-    neuroid: dict[str, Any] = voxel_coords(voxels) if len(grid) == 3 else {"voxel": voxels[:, 0]}
+    neuroid: dict[str, Any] = nifti.voxel_coords(voxels) if len(grid) == 3 else {"voxel": voxels[:, 0]}
     if numbers is not None:
-        neuroid["roi"] = label_names("mask", numbers[tuple(voxels.T)], labels)
+        neuroid["roi"] = nifti.label_names("mask", numbers[tuple(voxels.T)], labels)
     return make_responses(values, ids, neuroid_coords={"subject": subject, **neuroid}, attrs=attrs)
 
 

@@ -9,9 +9,11 @@ import numpy as np
 import xarray as xr
 
 from ...errors import DataError, argument, listed, unknown
-from ..labelled import make_rdms, select_stimuli
+from ...foreign.text import read_json
+from ..align import rdm_stimulus_ids, select_stimuli
+from ..labelled import make_rdms
 from ..reader import Match, Reader
-from ..reading.files import json_keys, kind, load_arrays, load_json, provenance, variables
+from ..reading.files import json_keys, kind, load_arrays, provenance, variables
 from ..reading.ids import as_text
 
 
@@ -27,20 +29,10 @@ def sniff(path: Path) -> Match:
 
 
 def read(path: Path, *, task: str | None = None) -> xr.DataArray:
-    """Read a Meadows export.
+    """Read ``..._1D.mat`` (upper triangles) of one or several participants, or ``..._tree.json`` of one participant.
 
-    Parameters
-    ----------
-    path : Path
-        ``..._1D.mat`` (upper triangles) of one or several participants, or ``..._tree.json`` of one participant.
-    task : str, optional
-        Keep only this task (.json trees).
-
-    Returns
-    -------
-    xarray.DataArray
-        With ``subject`` (the participant's pseudonym, words joined by ``-``) and, from trees, ``task``. Ids are the
-        stimulus names as Meadows stores them; participants are aligned by id.
+    ``subject`` is the participant's pseudonym, words joined by ``-``; trees also have ``task``, of which ``task`` keeps one.
+    Ids are the stimulus names as Meadows stores them; participants are aligned by id.
     """
     return _read_mat(path, task) if kind(path) == "matlab5" else _read_json(path, task)
 
@@ -64,7 +56,7 @@ def _read_mat(path: Path, task: str | None) -> xr.DataArray:
 
 
 def _read_json(path: Path, task: str | None) -> xr.DataArray:
-    data = load_json(path)
+    data = read_json(path)
     if not isinstance(data, dict):
         raise DataError(f"{path} is no Meadows export: it holds a {type(data).__name__}")
     entries = data.get("tasks", [data])
@@ -108,8 +100,6 @@ def _join(parts: list[xr.DataArray], path: Path) -> xr.DataArray:
         raise DataError(
             f"the participants or tasks of {path} do not share their stimuli; choose one with {argument('task')}"
         )
-    from ..labelled import rdm_stimulus_ids
-
     order = rdm_stimulus_ids(parts[0])
     joined = xr.concat([select_stimuli(part, order) for part in parts], dim="rdm")
     joined.attrs = {**parts[0].attrs, **provenance(path)}

@@ -7,10 +7,8 @@ Gramfort et al. 2013, Frontiers in Neuroscience 7:267, doi:10.3389/fnins.2013.00
 
 from __future__ import annotations
 
-import logging
 import re
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,10 +19,10 @@ from numpy.typing import NDArray
 from ...errors import DataError, argument, listed, unknown
 from ...foreign.fif import check_fif
 from ..labelled import make_responses
-from ..reader import Match, Reader
+from ..reader import Match, Reader, choose_label
 from ..reading.files import kind, provenance
 from ..reading.ids import ID_KEYS, Stimuli, given_ids
-from ..reading.labels import id_text
+from ..reading.labels import RESERVED, id_text
 
 BLOCK = 500
 """Epochs read at a time."""
@@ -39,12 +37,6 @@ UNITS = {
 
 LOWER = ("run", "block", "session", "subject", "trial")
 """Columns of the metadata that are found in any case of letters."""
-
-RESERVED = (
-    "stimulus_id", "repetition", "time", "presentation", "neuroid", "electrode", "channel_type", "values", "stimulus_ids",
-    "neuroid_coords", "attrs",
-)  # fmt: skip
-"""Names that mean something else in responses; such a column becomes ``metadata_NAME``."""
 
 
 def sniff(path: Path) -> Match:
@@ -61,32 +53,30 @@ def read(
     subject: str | None = None,
     unlabelled: Unlabelled = "raise",
 ) -> xr.DataArray:
-    """Read epochs.
+    """Read ``*-epo.fif``, for example THINGS-MEG's ``preprocessed_P1-epo.fif``.
 
     Parameters
     ----------
-    path : Path
-        ``*-epo.fif``, for example THINGS-MEG's ``preprocessed_P1-epo.fif``.
     stimuli : sequence of str or path, optional
         The stimulus of each epoch.
     picks : str or sequence of str, optional
-        Channels or channel types, as MNE reads them. Default: the good data channels, which must then share a unit;
-        ``"data"`` takes all of them, ``["mag", "grad"]`` both kinds of sensors.
+        Channels or channel types, as MNE reads them. Default: the good data channels, which must then share a unit; ``"data"``
+        takes all of them, ``["mag", "grad"]`` both kinds of sensors.
     column : str, optional
-        Column of the epochs' metadata that holds the stimulus ids. Default: stimulus_id, stimulus, ... where the
-        metadata has one, else the name of each epoch's event.
+        Column of the epochs' metadata that holds the stimulus ids. Default: stimulus_id, stimulus, ... where the metadata has
+        one, else the name of each epoch's event.
     subject : str, optional
-        Which subject to read, where the metadata have a column ``subject`` with several; otherwise the name to give to
-        the only one (default: from the metadata, or P1 or sub-01 from the file's name).
+        Which subject to read, where the metadata have a column ``subject``; otherwise the name to give to the only one
+        (default: P1 or sub-01 from the file's name).
     unlabelled : "raise" or "drop"
         What to do with epochs whose stimulus is missing in ``column``: refuse, or leave them out.
 
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid, time), float32 in MNE's units (tesla, volt); neuroid with electrode (the channel's
-        name), channel_type, subject. Times are seconds after the event. Columns of the metadata (run, block,
-        session, ...) become coordinates on presentation.
+        (presentation, neuroid, time), float32 in MNE's units (tesla, volt), time in seconds after the event; neuroid with
+        electrode (the channel's name), channel_type, subject. Columns of the metadata (run, block, session, ...) become
+        coordinates on presentation.
     """
     if unlabelled not in get_args(Unlabelled):
         raise unknown("unlabelled", unlabelled, get_args(Unlabelled))
@@ -100,23 +90,22 @@ def read(
     except Exception as error:  # MNE raises many types for damaged files; only these are words for its users
         why = error if isinstance(error, OSError | ValueError) else "it is damaged"
         raise DataError(f"{path} cannot be read as epochs: {why}") from error
-    table, rows = _metadata(epochs), np.arange(len(epochs))
-    if subject is not None and len(set(table.get("subject", []))) > 1:
+    ids, column = _ids(epochs, stimuli, column, path)
+    table, rows = _metadata(epochs, column), np.arange(len(epochs))
+    if subject is not None and "subject" in table:
+        subject = choose_label("subject", list(dict.fromkeys(table["subject"])), subject, path)
         rows = np.flatnonzero(table["subject"] == subject)
-        if not len(rows):
-            raise unknown("subject", subject, list(dict.fromkeys(table["subject"])))
-    ids = _ids(epochs, stimuli, column, path)
-    gone = [int(row) for row in rows if ids[row] is None]
+    gone = [int(row) for row in rows if ids[int(row)] is None]
     if gone and unlabelled == "raise":
         raise DataError(
             f"{path}: {len(gone)} of {len(rows)} epochs have no stimulus (epochs {listed(gone)}, from 0); "
             f"{argument('unlabelled', 'drop')} leaves them out"
         )
-    rows = np.array([row for row in rows if ids[row] is not None], dtype=np.intp)
+    rows = np.array([row for row in rows if ids[int(row)] is not None], dtype=np.intp)
     if not len(rows):
         raise DataError(f"{path} has no epochs with a stimulus")
     try:
-        with _quiet():
+        with mne.use_log_level("ERROR"):  # else it says on standard output that it loads
             values, first = _read(epochs, picks, rows)
     except Exception as error:  # unknown picks, truncated files
         raise DataError(f"{path}: picks {picks!r} cannot be read: {error}") from error
@@ -131,20 +120,8 @@ def read(
     units = {UNITS.get(kind, "") for kind in types}
     attrs = {**({"units": min(units)} if len(units) == 1 and "" not in units else {}), **provenance(path)}
     time = np.asarray(epochs.times, dtype=float)
-    named = [str(ids[row]) for row in rows]
+    named = [str(ids[int(row)]) for row in rows]
     return make_responses(values, named, neuroid_coords=neuroid, time=time, attrs=attrs, **labels)
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Keep MNE from saying on standard output that it loads."""
-    logger = logging.getLogger("mne")
-    before = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(before)
 
 
 def _read(epochs: Any, picks: str | Sequence[str] | None, rows: NDArray[np.intp]) -> tuple[NDArray[np.float32], Any]:
@@ -171,13 +148,10 @@ def _check_units(types: list[str], picks: Any, path: Path) -> None:
     )
 
 
-def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> list[str | None]:
-    """The stimulus of every epoch; None where the file has none."""
-    given = given_ids(stimuli)
-    if given is not None:
-        if len(given) != len(epochs):
-            raise DataError(f"{len(given)} stimulus ids were given, but {path} has {len(epochs)} epochs")
-        return [id_text(name) for name in given]
+def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> tuple[Sequence[str | None], str | None]:
+    """The stimulus of every epoch, None where the file has none, and the column that says so."""
+    if (given := given_ids(stimuli, len(epochs), f"{path} has {len(epochs)} epochs")) is not None:
+        return given, None
     table = epochs.metadata
     have = [] if table is None else [str(name) for name in table.columns]
     if column is None:
@@ -185,22 +159,24 @@ def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> list[
     elif column not in have:
         raise DataError(f"the metadata of {path} have no column {column!r}; they have {listed(have) or 'no columns'}")
     if column is not None:
-        return [id_text(value) for value in table[column]]
+        return [id_text(value) for value in table[column]], column
     names = {int(code): str(name) for name, code in epochs.event_id.items()}
-    return [names.get(int(code), str(int(code))) for code in epochs.events[:, 2]]
+    return [names.get(int(code), str(int(code))) for code in epochs.events[:, 2]], None
 
 
-def _metadata(epochs: Any) -> dict[str, NDArray[Any]]:
-    """Columns of the metadata as coordinates: numbers as they are, everything else as text, missing text as ""."""
+def _metadata(epochs: Any, ids: str | None) -> dict[str, NDArray[Any]]:
+    """Columns of the metadata but ``ids`` as coordinates: numbers as they are, all else as text, missing text as ""."""
     found: dict[str, NDArray[Any]] = {}
-    for column in () if epochs.metadata is None else epochs.metadata.columns:
+    for column in () if epochs.metadata is None else epochs.metadata.columns.drop(ids or []):
         values = epochs.metadata[column].to_numpy()
         name = str(column).lower() if str(column).lower() in LOWER else str(column)
-        name = re.sub(r"[^\w.-]", "_", f"metadata_{name}" if name in RESERVED else name)
+        name = re.sub(r"[^\w.-]", "_", f"metadata_{name}" if name in (*RESERVED, "electrode", "channel_type") else name)
         if values.dtype.kind == "f" and np.isfinite(values).all() and (values == np.round(values)).all():
             values = values.astype(np.int64)  # whole numbers are kept as floats in some files
         if values.dtype.kind not in "iufb" or name == "subject":
             values = np.array([id_text(value) or "" for value in values], dtype=object)
+        while name in found:  # Run and run, a/b and a b
+            name += "_"
         found[name] = values
     return found
 

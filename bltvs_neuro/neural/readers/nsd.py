@@ -19,23 +19,13 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed, unknown
+from ...foreign.hdf5 import check_dataset, open_hdf5
 from ...leftovers import data_files, data_folders
 from ...schema import NSD_PREFIX
 from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
-from ..reading.files import check_dataset, load_arrays, open_hdf5, provenance
-from ..reading.nifti import (
-    Grid,
-    grid_attrs,
-    is_scaled,
-    label_names,
-    open_nifti,
-    read_labels,
-    read_volume,
-    read_voxels,
-    voxel_coords,
-    zscore_sessions,
-)
+from ..reading import nifti
+from ..reading.files import load_arrays, provenance
 from ..reading.rois import choose_rois, coordinate_name, first_roi
 
 TRIALS = 750
@@ -60,19 +50,17 @@ def read(
     preparation: str = "betas_fithrf_GLMdenoise_RR",
     normalise: Literal["none", "session"] = "none",
 ) -> xr.DataArray:
-    """Read the betas of one subject.
+    """Read the betas of one subject from the folder that holds ``nsddata`` and ``nsddata_betas``.
 
     Parameters
     ----------
-    path : Path
-        The folder that holds ``nsddata`` and ``nsddata_betas``.
     subject : str, optional
         ``"subj01"`` ...; default: the only one there.
     session : int or sequence of int, optional
         1-based; default: all that are there. NSD keeps back no trials of the sessions it publishes.
     roi : str or sequence of str
-        Regions (``"V1"``, ``"EBA"``) or mask files (``"nsdgeneral"``, the default, ``"streams"``). ``"all"`` is the
-        whole volume: 700,000 voxels.
+        Regions (``"V1"``, ``"EBA"``) or mask files (``"nsdgeneral"``, the default, ``"streams"``). ``"all"`` is the whole
+        volume: 700,000 voxels.
     space, preparation : str
         Folders of the betas.
     normalise : "none" or "session"
@@ -81,8 +69,8 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32. On presentation stimulus_id, repetition, session (1-based) and trial (0-based
-        within the subject); on neuroid subject, roi, i, j, k (0-based), ncsnr where it is there, and each atlas.
+        (presentation, neuroid), float32. On presentation stimulus_id, repetition, session (1-based) and trial (0-based within
+        the subject); on neuroid subject, roi, i, j, k (0-based), ncsnr where it is there, and each atlas.
     """
     subjects = [folder.name for folder in data_folders(path / "nsddata_betas" / "ppdata", "subj[0-9]*")]
     subject = choose_label("subject", subjects, subject, path)
@@ -97,15 +85,15 @@ def read(
         inside = np.ones(len(voxels), dtype=bool)
     else:
         voxels = np.argwhere(np.any([labels > 0 for labels in families.values()], axis=0))
-        names = {name: label_names(name, labels[tuple(voxels.T)]) for name, labels in families.items()}
+        names = {name: nifti.label_names(name, labels[tuple(voxels.T)]) for name, labels in families.items()}
         inside = choose_rois(names, roi)
     voxels = voxels[inside]
-    regions = {name: label_names(name, labels[tuple(voxels.T)]) for name, labels in families.items()}
-    neuroid: dict[str, Any] = {"subject": subject, "roi": first_roi(regions, len(voxels)), **voxel_coords(voxels)}
+    regions = {name: nifti.label_names(name, labels[tuple(voxels.T)]) for name, labels in families.items()}
+    neuroid: dict[str, Any] = {"subject": subject, "roi": first_roi(regions, len(voxels)), **nifti.voxel_coords(voxels)}
     neuroid |= {coordinate_name(name): labels for name, labels in regions.items()}
     ncsnr = folder / "ncsnr.nii.gz"
     if ncsnr.is_file():
-        volume, own = read_volume(ncsnr)
+        volume, own = nifti.read_volume(ncsnr)
         grid.check(own)
         neuroid["ncsnr"] = volume[tuple(voxels.T)].astype(np.float32)
         used.append(ncsnr)
@@ -118,9 +106,9 @@ def read(
         values[row * TRIALS : (row + 1) * TRIALS] = read_session(file, voxels, shape)
     sessions = np.repeat(list(files), TRIALS)
     if normalise == "session":
-        values = zscore_sessions(values, sessions)
+        values = nifti.zscore_sessions(values, sessions)
     attrs: dict[str, Any] = {"units": "z within session" if normalise == "session" else "percent signal change"}
-    attrs |= {**grid_attrs(grid), **provenance(*used, design, root=path)}
+    attrs |= {**nifti.grid_attrs(grid), **provenance(*used, design, root=path)}
     return make_responses(
         values, [ids[trial] for trial in trials], neuroid_coords=neuroid, attrs=attrs, session=sessions, trial=trials
     )
@@ -132,11 +120,11 @@ def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]
     The .hdf5 files keep MATLAB's array with its axes reversed, (trial, k, j, i); the NIfTI files are (i, j, k, trial).
     """
     if file.suffix != ".hdf5":
-        image = open_nifti(file)
+        image = nifti.open_nifti(file)
         if image.shape != (*shape, TRIALS):
             raise DataError(f"{file} has shape {image.shape}; expected {(*shape, TRIALS)}")
-        values = read_voxels(image, voxels, str(file))
-        raw = image.get_data_dtype().kind in "iu" and not is_scaled(image)
+        values = nifti.read_voxels(image, voxels, str(file))
+        raw = image.get_data_dtype().kind in "iu" and not nifti.is_scaled(image)
         return values / np.float32(PERCENT) if raw else values
     values = np.empty((TRIALS, len(voxels)), dtype=np.float32)
     with open_hdf5(file) as opened:
@@ -176,27 +164,29 @@ def _sessions(folder: Path, session: int | Sequence[int] | None) -> dict[int, Pa
     return {number: found[number] for number in wanted}
 
 
-def _grid(path: Path, folder: Path, files: dict[int, Path], subject: str, space: str) -> Grid:
+def _grid(path: Path, folder: Path, files: dict[int, Path], subject: str, space: str) -> nifti.Grid:
     """The grid of the betas; the .hdf5 files have no affine, so a volume of the same space gives it, a mask at last."""
     betas = [file for file in files.values() if file.suffix != ".hdf5"]
     others = data_files(path / "nsddata" / "ppdata" / subject / space, "*.nii.gz", recursive=True)
     others.sort(key=lambda file: file.parent.name == "roi")
     for file in (*betas, folder / "ncsnr.nii.gz", *others):
         if file.is_file():
-            grid = Grid.of(open_nifti(file), file)
+            grid = nifti.Grid.of(nifti.open_nifti(file), file)
             for session in betas:
-                grid.check(Grid.of(open_nifti(session), session))
+                grid.check(nifti.Grid.of(nifti.open_nifti(session), session))
             return grid
     raise DataError(f"no volume of {subject} in {space} was found that gives the affine (ncsnr.nii.gz, roi/*.nii.gz)")
 
 
-def _atlases(folder: Path, grid: Grid, roi: str | Sequence[str]) -> tuple[dict[str, NDArray[np.int64]], list[Path]]:
+def _atlases(
+    folder: Path, grid: nifti.Grid, roi: str | Sequence[str]
+) -> tuple[dict[str, NDArray[np.int64]], list[Path]]:
     files = {file.name.removesuffix(".nii.gz"): file for file in data_files(folder, "*.nii.gz")}
     # lh.X and rh.X repeat X
     files = {name: file for name, file in files.items() if not name.startswith(("lh.", "rh."))}
     if not files and roi != "all":
         raise DataError(f"{folder} has no mask files; {argument('roi', 'all')} reads whole volumes")
-    return {name: read_labels(file, grid) for name, file in files.items()}, list(files.values())
+    return {name: nifti.read_labels(file, grid) for name, file in files.items()}, list(files.values())
 
 
 def _design(path: Path, subject: str) -> tuple[list[str], Path]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,29 +10,17 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...errors import DataError, argument, listed, unknown
+from ...errors import DataError, argument, listed
 from ...tables import read_cells
 from ..condensed import looks_like_rdm, square_to_condensed
 from ..labelled import make_rdms
-from ..reader import Match, Reader
-from ..reading.array_kind import candidates, check_key, holds, n_stimuli
+from ..reader import Reader
+from ..reading.array_kind import check_key, choose_array, n_stimuli, sniff
 from ..reading.files import kind, load_arrays, provenance, variables
 from ..reading.ids import ID_KEYS, Stimuli, find_ids, known_ids
 from ..reading.tables import apart, is_counting, square
 
 Asymmetric = Literal["raise", "mean"]
-
-
-def sniff(
-    path: Path,
-    *,
-    stimuli: Stimuli | Mapping[str, str] = None,
-    key: str | None = None,
-    id_column: str | None = None,
-    columns: str | Sequence[str] | None = None,
-) -> Match:
-    """A container or table with an array that is, or may be, RDMs."""
-    return 1 if "rdms" in holds(path, stimuli, key, id_column, columns) else 0
 
 
 def read(
@@ -101,17 +89,12 @@ def to_condensed(values: Any, what: str, *, asymmetric: Asymmetric = "raise") ->
 def _array(path: Path, stimuli: Stimuli, key: str | None) -> tuple[Any, dict[str, Any]]:
     """The array, and those that may hold its ids."""
     held = variables(path)
-    if key is not None and key not in held:
-        raise unknown("key", key, list(held))
-    found = candidates(path, held, stimuli)
-    sure = [name for name, fits in found.items() if fits == {"rdms"}]
-    fits = sure or [name for name, fits in found.items() if "rdms" in fits] or (list(held) if len(held) == 1 else [])
-    if key is None and len(fits) != 1:
+    key, fits = choose_array(path, held, stimuli, next(iter(held)) if key is None and len(held) == 1 else key, "rdms")
+    if key is None:
         have = listed([f"{name or 'array'} ({variable})" for name, variable in held.items()])
         several = f"several could be RDMs ({listed(fits)}): choose with {argument('key', fits[0])}" if fits else ""
         raise DataError(f"{path} has {have}: {several or 'none has the shape of RDMs'}")
-    key = fits[0] if key is None else key
-    arrays = load_arrays(path, [key, *(name for name in held if name in ID_KEYS)])
+    arrays = load_arrays(path, [key, *(name for name in held if name in ID_KEYS and stimuli is None)])
     return arrays.pop(key), arrays
 
 
@@ -143,6 +126,6 @@ def _three_rows(array: NDArray[np.float64]) -> bool:
 READERS = (
     Reader(
         "rdm_array", "rdms", "RDMs as square or condensed arrays (.npy, .npz, .mat, .h5, .csv, .txt), with a list of stimuli",
-        sniff, read,
+        partial(sniff, "rdms"), read,
     ),
 )  # fmt: skip

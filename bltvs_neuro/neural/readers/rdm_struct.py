@@ -27,13 +27,7 @@ def sniff(path: Path) -> Match:
 
 
 def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None) -> xr.DataArray:
-    """Read the struct array ``key`` (default: the only one).
-
-    Returns
-    -------
-    xarray.DataArray
-        With the coordinate ``name`` on rdm; struct arrays of two dimensions are flattened row by row.
-    """
+    """Read the struct array ``key`` (default: the only one), row by row; ``name`` is a coordinate on rdm."""
     found = _structs(path)
     if not found:
         raise DataError(f"{path} has no struct array with a field RDM; it has {listed(variables(path))}")
@@ -50,13 +44,7 @@ def read(path: Path, *, stimuli: Stimuli = None, key: str | None = None) -> xr.D
 
 
 def read_struct(records: NDArray[np.void], what: str) -> tuple[NDArray[np.float64], list[str]]:
-    """Condensed RDMs and names of a struct array.
-
-    Returns
-    -------
-    array of shape (n_rdm, n_pairs), list of str
-        In row-major order of the struct array.
-    """
+    """Condensed RDMs (n_rdm, n_pairs) and names of a struct array, in row-major order."""
     rows, names = [], []
     for number, record in enumerate(records.ravel()):
         values = np.asarray(record["RDM"])

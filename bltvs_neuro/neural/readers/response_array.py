@@ -3,33 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import xarray as xr
 
-from ...errors import DataError, argument, listed, unknown
+from ...errors import DataError, argument, listed
+from ...foreign.npy import open_npy
 from ...schema import PRESENTATION
-from ..labelled import count_repetitions, make_responses
-from ..reader import Match, Reader
-from ..reading.array_kind import NEUROID_ARRAYS, candidates, check_key, holds
-from ..reading.columns import OF_NEUROIDS, coordinate_of, plain
-from ..reading.files import kind, load_arrays, open_npy, provenance, variables
+from ...tables import read_cells
+from ..labelled import make_responses
+from ..reader import Reader
+from ..reading.array_kind import NEUROID_ARRAYS, check_key, choose_array, sniff
+from ..reading.columns import coordinate_of, of_neuroids
+from ..reading.files import kind, load_arrays, provenance, variables
 from ..reading.ids import ID_KEYS, Stimuli, as_text, find_ids, known_ids
-from ..reading.tables import read_table
-
-
-def sniff(
-    path: Path,
-    *,
-    stimuli: Stimuli | Mapping[str, str] = None,
-    key: str | None = None,
-    id_column: str | None = None,
-    columns: str | Sequence[str] | None = None,
-) -> Match:
-    """A container or table with an array that is, or may be, responses."""
-    return 1 if "responses" in holds(path, stimuli, key, id_column, columns) else 0
+from ..reading.labels import count_repetitions
+from ..reading.tables import apart
 
 
 def read(
@@ -55,7 +47,7 @@ def read(
         Column of a table with the stimulus ids. Default: by its name.
     columns : str or sequence of str, optional
         Columns of a table with the responses, ``"v1,v2"`` or a list. Default: all with numbers whose name is not that
-        of a coordinate (:data:`.columns.COORDINATES`: run, session, subject, trial, onset, rt, ...).
+        of a coordinate (:data:`.columns.WORDS`: run, session, subject, trial, onset, rt, ...).
 
     Returns
     -------
@@ -75,17 +67,14 @@ def read(
         values = open_npy(path)
     else:
         held = variables(path)
-        if key is not None and key not in held:
-            raise unknown("key", key, list(held))
-        found = candidates(path, held, stimuli)
-        sure = [name for name, fits in found.items() if fits == {"responses"}]
-        fits = sure or [name for name, fits in found.items() if "responses" in fits]
-        if key is None and len(fits) != 1:
+        key, fits = choose_array(path, held, stimuli, key, "responses")
+        if key is None:
             have = listed([f"{name} ({variable})" for name, variable in held.items()])
             raise DataError(f"{path} has {have}: choose the responses with {argument('key', (fits or ['NAME'])[0])}")
-        key = fits[0] if key is None else key
-        labels = (*ID_KEYS, *NEUROID_ARRAYS, "time")
-        arrays = load_arrays(path, [key, *(n for n in held if n != key and (n in labels or coordinate_of(n)))])
+        labels = (*(ID_KEYS if stimuli is None else ()), *NEUROID_ARRAYS, "time")
+        arrays = load_arrays(
+            path, [key, *(n for n in held if n != key and (n in labels or (n not in ID_KEYS and coordinate_of(n))))]
+        )
         values = arrays.pop(key)
     values = np.asarray(values)
     if values.ndim not in (2, 3):
@@ -106,8 +95,8 @@ def read(
 def _read_table(
     path: Path, stimuli: Stimuli, id_column: str | None, columns: str | Sequence[str] | None
 ) -> xr.DataArray:
-    table = read_table(path, id_column=id_column, columns=columns)
-    long = [name for name in table.coordinates if plain(name) in OF_NEUROIDS]
+    table = apart(read_cells(path), id_column=id_column, columns=columns)
+    long = [name for name in table.coordinates if of_neuroids(name)]
     if long:
         raise DataError(
             f"{path} has a column {long[0]!r}, which presentations do not have: tables of responses are read with one row "
@@ -142,7 +131,7 @@ def _of_presentations(arrays: Mapping[str, Any], presentations: int, neuroids: i
     found = {}
     for name, array in arrays.items():
         label = coordinate_of(name)
-        if label is None or name in ID_KEYS or plain(name) in OF_NEUROIDS or np.size(array) != presentations:
+        if label is None or name in ID_KEYS or of_neuroids(name) or np.size(array) != presentations:
             continue
         if name != "subject" or presentations != neuroids:
             found[label] = _flat(array)
@@ -169,6 +158,7 @@ def _from_zero(path: Path, repetition: Any) -> np.ndarray:
 READERS = (
     Reader(
         "response_array", "responses",
-        "presentations × neuroids as arrays or tables (.npy, .npz, .mat, .h5, .csv, .txt), with a list of stimuli", sniff, read,
+        "presentations × neuroids as arrays or tables (.npy, .npz, .mat, .h5, .csv, .txt), with a list of stimuli",
+        partial(sniff, "responses"), read,
     ),
 )  # fmt: skip

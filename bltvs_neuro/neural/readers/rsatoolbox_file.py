@@ -15,12 +15,13 @@ import numpy as np
 import xarray as xr
 
 from ...errors import DataError, argument, listed, unknown
+from ...foreign.hdf5 import open_hdf5, read_dataset
 from ..condensed import n_from_pairs
 from ..labelled import make_rdms
 from ..reader import Match, Reader
-from ..reading.files import kind, open_hdf5, provenance, read_dataset, variables
+from ..reading.files import kind, provenance, variables
 from ..reading.ids import ID_KEYS, Stimuli, as_text, given_ids
-from ..reading.pickles import load_pickle
+from ..reading.pickles import check_keys, load_pickle
 
 PREFERRED = (*ID_KEYS, "stim", "stims", "conds", "condition", "name", "image", "img")
 """Pattern descriptors taken as stimulus ids when there are several."""
@@ -40,22 +41,14 @@ def sniff_pickle(path: Path) -> Match:
 
 
 def read_hdf5(path: Path, *, stimuli: Stimuli = None, pattern_descriptor: str | None = None) -> xr.DataArray:
-    """Read a .hdf5 file.
+    """Read a .hdf5 file; descriptors of RDMs and of the whole object become coordinates on rdm.
 
     Parameters
     ----------
-    path : Path
-        The file.
     stimuli : sequence of str, optional
         Ids in the order of the patterns, instead of a descriptor.
     pattern_descriptor : str, optional
-        The descriptor that holds the stimulus ids. Default: the only one besides ``index``, or the first of
-        :data:`PREFERRED`.
-
-    Returns
-    -------
-    xarray.DataArray
-        RDM descriptors become coordinates on rdm, and so do descriptors of the whole object.
+        The descriptor that holds the stimulus ids. Default: the only one besides ``index``, or the first of :data:`PREFERRED`.
     """
     with open_hdf5(path) as file:
         if "dissimilarities" not in file:
@@ -76,9 +69,7 @@ def read_pickle(
 ) -> xr.DataArray:
     """Read a .pkl file, with the options of :func:`read_hdf5`; needs ``allow_pickle=True``."""
     data = load_pickle(path, allow_pickle=allow_pickle, reader="rsatoolbox_pkl")
-    if not isinstance(data, dict) or "dissimilarities" not in data:
-        got = f"a dict of {listed(data)}" if isinstance(data, dict) else type(data).__name__
-        raise DataError(f"{path} is no rsatoolbox file: it holds {got}")
+    check_keys(data, ["dissimilarities"], path)
     return _label(data, path, stimuli, pattern_descriptor)
 
 

@@ -13,12 +13,12 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from ...errors import DataError, argument, listed
+from ...errors import DataError, argument
 from ..labelled import make_responses
 from ..reader import Match, Reader
 from ..reading.files import provenance
 from ..reading.ids import Stimuli, given_ids
-from ..reading.pickles import load_pickled_npy
+from ..reading.pickles import check_keys, load_pickled_npy
 
 NAME = "things_eeg2"
 SPLITS = {"training": "train", "test": "test"}
@@ -51,8 +51,6 @@ def read(
     metadata : path, optional
         Path of ``image_metadata.npy``. Default: looked for in the folder of the file and the two above, and in their
         ``image_set`` folders.
-    allow_pickle : bool
-        The files are pickles.
 
     Returns
     -------
@@ -64,10 +62,7 @@ def read(
         raise DataError(f"{file} does not exist")
     split = "training" if file.stem.endswith("training") else "test"
     data = load_pickled_npy(file, allow_pickle=allow_pickle, reader=NAME)
-    needed = ("preprocessed_eeg_data", "ch_names", "times")
-    if not isinstance(data, dict) or any(key not in data for key in needed):
-        got = f"a dict of {listed(data)}" if isinstance(data, dict) else type(data).__name__
-        raise DataError(f"{file} holds {got}; expected {listed(needed)}")
+    check_keys(data, ("preprocessed_eeg_data", "ch_names", "times"), file)
     values = np.asarray(data["preprocessed_eeg_data"])
     channels, times = [str(name) for name in data["ch_names"]], np.asarray(data["times"], dtype=float)
     if values.ndim != 4 or values.shape[2:] != (len(channels), len(times)):
@@ -80,8 +75,7 @@ def read(
     if ids is None:
         found = metadata if metadata is not None else _metadata(file)
         lists, key = load_pickled_npy(found, allow_pickle=allow_pickle, reader=NAME), f"{SPLITS[split]}_img_files"
-        if not isinstance(lists, dict) or key not in lists:
-            raise DataError(f"{found} should be image_metadata.npy, a dict with the list {key}")
+        check_keys(lists, [key], found)
         ids = [str(name) for name in lists[key]]
         used.append(found)
     if len(ids) != len(values):

@@ -11,23 +11,25 @@ Hebart et al. 2023, eLife 12:e82580, doi:10.7554/eLife.82580
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import StringIO
 from pathlib import Path
 from typing import Any, Literal
 
 import h5py
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
+from ...foreign.hdf5 import check_dataset, open_hdf5, read_dataset
 from ...foreign.pickles import loads_pickle
-from ...foreign.text import read_text, whole_numbers
+from ...foreign.text import whole_numbers
 from ...leftovers import data_files
+from ...tables import numbers, read_cells, typed
 from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
 from ..reading.bids_names import named
-from ..reading.files import check_dataset, open_hdf5, provenance, read_dataset
+from ..reading.files import provenance
 from ..reading.ids import as_text
 from ..reading.pickles import refuse_pickle
 from ..reading.rois import choose_rois, first_roi
@@ -49,12 +51,10 @@ def read(
     split: Literal["all", "train", "test"] = "all",
     allow_pickle: bool = False,
 ) -> xr.DataArray:
-    """Read one subject's betas.
+    """Read one subject's betas from ``betas_csv`` or the folder that holds it.
 
     Parameters
     ----------
-    path : Path
-        ``betas_csv`` or the folder that holds it.
     subject : str, optional
         ``"sub-01"`` or ``"01"``; default: the only one there.
     roi : str or sequence of str, optional
@@ -67,12 +67,10 @@ def read(
     Returns
     -------
     xarray.DataArray
-        (presentation, neuroid), float32. On presentation stimulus_id (the image's file name), repetition, session,
-        run, trial_type, trial_id; on neuroid subject, voxel (voxel_id), roi (the first that applies), i, j, k and
-        nc_testset (percent).
+        (presentation, neuroid), float32. On presentation stimulus_id (the image's file name), repetition, session, run,
+        trial_type, trial_id; on neuroid subject, voxel (voxel_id), roi (the first that applies), i, j, k and nc_testset
+        (percent).
     """
-    import pandas as pd
-
     tables = _tables(path)
     name = choose_label("subject", list(tables), subject, path)
     response = tables[name]
@@ -85,10 +83,11 @@ def read(
         if "trial_type" not in trials:
             raise DataError(f"{stem}_StimulusMetadata.csv has no trial_type to choose {argument('split', split)} by")
         trials = trials[trials["trial_type"] == split]
+    dummies = {column: numbers(voxels[column].tolist()) for column in voxels.columns if column not in NO_ROI}
     families = {
-        str(column): np.where(voxels[column].to_numpy() == 1, str(column), "").astype(object)
-        for column in voxels.columns
-        if column not in NO_ROI and pd.api.types.is_numeric_dtype(voxels[column]) and voxels[column].isin([0, 1]).all()
+        column: np.where(coded == 1, column, "").astype(object)
+        for column, coded in dummies.items()
+        if coded is not None and np.isin(coded, [0, 1]).all()
     }
     keep = choose_rois(families, roi) if roi is not None else np.ones(len(voxels), dtype=bool)
     rois = first_roi(families, len(voxels))
@@ -103,16 +102,11 @@ def read(
         if column in voxels:
             neuroid[axis] = voxels[column].to_numpy(np.int64)
     if "nc_testset" in voxels:
-        if not pd.api.types.is_numeric_dtype(voxels["nc_testset"]):
+        if (percent := numbers(voxels["nc_testset"].tolist())) is None:
             raise DataError(f"{stem}_VoxelMetadata.csv: nc_testset holds text, not percent")
-        neuroid["nc_testset"] = voxels["nc_testset"].to_numpy(float)
-    extra: dict[str, Any] = {
-        column: trials[column].to_numpy()
-        if trials[column].dtype.kind in "iuf"
-        else trials[column].astype(object).where(trials[column].notna(), "").astype(str).to_numpy(object)
-        for column in ("session", "run", "trial_type", "trial_id", "concept")
-        if column in trials
-    }
+        neuroid["nc_testset"] = percent
+    shown = [column for column in ("session", "run", "trial_type", "trial_id", "concept") if column in trials]
+    extra: dict[str, Any] = {column: typed(trials[column].astype(str).tolist()) for column in shown}
     attrs = provenance(*(response.with_name(f"{stem}_{part}") for part in FILES), root=response.parent)
     ids = trials["stimulus"].tolist()
     return make_responses(values, ids, neuroid_coords=neuroid, attrs=attrs, **extra)
@@ -203,26 +197,17 @@ def _tables(path: Path) -> dict[str, Path]:
     return {}
 
 
-def _csv(file: Path, *, text: Sequence[str] = (), whole: Sequence[str], optional: Sequence[str] = ()) -> Any:
-    """A table whose columns ``text`` are text as it stands, and ``whole`` whole numbers."""
-    import pandas as pd
-
+def _csv(file: Path, *, text: Sequence[str] = (), whole: Sequence[str], optional: Sequence[str] = ()) -> pd.DataFrame:
+    """A table of text, its columns ``text`` without gaps, ``whole`` and ``optional`` as whole numbers."""
     if not file.is_file():
         raise DataError(f"{file} is missing beside ResponseData.h5")
-    content = read_text(file)
-    try:
-        table = pd.read_csv(StringIO(content))
-        # again as text: pandas makes "007" a number and "None" a missing value
-        plain = pd.read_csv(StringIO(content), dtype=str, keep_default_na=False)
-    except ValueError as error:  # pandas' parser errors
-        raise DataError(f"{file} is no table: {' '.join(str(error).split())}") from None
+    table = read_cells(file).frame(row_names=True)
     lacking = [column for column in (*text, *whole) if column not in table]
     if lacking:
         raise DataError(f"{file} has no column {listed(lacking)}; its columns: {listed(table.columns)}")
     for column in (*whole, *(name for name in optional if name in table)):
-        table[column] = whole_numbers(plain[column], column, file)
+        table[column] = whole_numbers(table[column], column, file)
     for column in text:
-        table[column] = plain[column].str.strip()
         empty = [line for line, cell in enumerate(table[column], 2) if not cell]
         if empty:
             raise DataError(f"{file}: {column} is empty in line {listed(empty)}")

@@ -15,10 +15,10 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import SpecError, argument
+from ...errors import SpecError, argument, unknown
 from ...tables import SEPARATORS, Grid, numberlike, read_cells
 from ..condensed import looks_like_rdm, n_pairs
-from .columns import COORDINATES, plain
+from .columns import coordinate_of
 from .files import Variable, kind, load_arrays, variables
 from .ids import ID_KEYS, Stimuli, known_ids
 from .peek import SIDE, corners
@@ -35,32 +35,27 @@ MOST_IDS = 2**22
 """A longer array under a name of stimulus ids is not read to count them."""
 
 
-def holds(
+def sniff(
+    what: Holds,
     path: Path,
     stimuli: Stimuli | Mapping[str, str] = None,
     key: str | None = None,
     id_column: str | None = None,
     columns: str | Sequence[str] | None = None,
-) -> set[Holds]:
-    """What a file of plain arrays may hold: RDMs, responses, either, or (an empty set) no such array.
+) -> Literal[0, 1]:
+    """Whether a container or table has an array that is, or may be, RDMs or responses.
 
-    Parameters
-    ----------
-    path : Path
-    stimuli : sequence of str or path, optional
-        The list that the user gave; its length tells rows of pairs from presentations.
-    key : str, optional
-        The array meant, where there are several.
-    id_column, columns : optional
-        Columns that were chosen: the rows are presentations then.
+    The options are those of the two readers: the number of ``stimuli`` tells rows of pairs from presentations, and the
+    rows of a table whose columns were chosen are presentations.
     """
     if kind(path) == "table":
-        if id_column is not None or columns is not None:
-            return {"responses"}
-        return _table_holds(path, stimuli)
-    if kind(path) not in CONTAINERS:
-        return set()
-    return set().union(*candidates(path, variables(path), stimuli, key).values())
+        chosen = id_column is not None or columns is not None
+        found: set[Holds] = {"responses"} if chosen else _table_holds(path, stimuli)
+    elif kind(path) in CONTAINERS:
+        found = set().union(*candidates(path, variables(path), stimuli, key).values())
+    else:
+        found = set()
+    return 1 if what in found else 0
 
 
 def candidates(
@@ -71,7 +66,11 @@ def candidates(
     counts = None
     for name, variable in held.items():
         type_ = _kind_of_type(variable.dtype)
-        if (is_label(name) if key is None else name != key) or type_ not in "fiub" or not math.prod(variable.shape):
+        if (
+            (is_label(name, variable.shape) if key is None else name != key)
+            or type_ not in "fiub"
+            or not math.prod(variable.shape)
+        ):
             continue
         counts = _counts(path, held, stimuli) if counts is None else counts
         fits = shape_holds(variable.shape, counts)
@@ -89,20 +88,25 @@ def check_key(path: Path, key: str | None) -> None:
         raise SpecError(f"{path} holds one array, which has no name: leave {argument('key')} out")
 
 
-def is_label(name: str) -> bool:
-    """Whether an array of this name labels others."""
-    return name in (*ID_KEYS, *NEUROID_ARRAYS, "time") or plain(name) in COORDINATES
+def choose_array(
+    path: Path, held: Mapping[str, Variable], stimuli: Stimuli | Mapping[str, str], key: str | None, what: Holds
+) -> tuple[str | None, list[str]]:
+    """The array that is meant, None where it is not clear, and the names of those that may be."""
+    if key is not None and key not in held:
+        raise unknown("key", key, list(held))
+    found = candidates(path, held, stimuli)
+    fits = [name for name, some in found.items() if some == {what}] or [n for n, some in found.items() if what in some]
+    return key if key is not None else fits[0] if len(fits) == 1 else None, fits
+
+
+def is_label(name: str, shape: tuple[int, ...]) -> bool:
+    """Whether an array of this name and shape labels others."""
+    vector = sum(n > 1 for n in shape) < 2
+    return name in (*ID_KEYS, *NEUROID_ARRAYS, "time") or (vector and coordinate_of(name) is not None)
 
 
 def shape_holds(shape: tuple[int, ...], counts: set[int]) -> set[Holds]:
-    """What an array whose values tell nothing may be.
-
-    Parameters
-    ----------
-    shape : tuple of int
-    counts : set of int
-        Lengths of the lists of stimuli that may belong to it; empty if there is none.
-    """
+    """What an array whose values tell nothing may be; ``counts`` are lengths of lists of stimuli that may belong to it."""
     if len(shape) == 3:
         return {"responses"} if shape[0] > 1 else set()
     if len(shape) not in (1, 2):
@@ -126,7 +130,7 @@ def n_stimuli(pairs: int) -> int:
 
 def either(path: Path) -> str:
     """How the two readings of an array differ, for an error message."""
-    shapes = [variable.shape for name, variable in variables(path).items() if not is_label(name)]
+    shapes = [variable.shape for name, variable in variables(path).items() if not is_label(name, variable.shape)]
     shape = next((shape for shape in shapes if len(shape) == 2 and n_stimuli(shape[1])), None)
     if shape is None:
         return "its rows may be condensed RDMs or presentations"
@@ -134,7 +138,8 @@ def either(path: Path) -> str:
 
 
 def _counts(path: Path, held: Mapping[str, Variable], stimuli: Stimuli | Mapping[str, str]) -> set[int]:
-    keys = [name for name in held if name in ID_KEYS and math.prod(held[name].shape) <= MOST_IDS]
+    given = stimuli is not None and not isinstance(stimuli, Mapping)
+    keys = [name for name in held if name in ID_KEYS and math.prod(held[name].shape) <= MOST_IDS and not given]
     lists = known_ids(path, stimuli, load_arrays(path, keys) if keys else {})[1]
     return {len(ids) for ids in lists}
 

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed
 from ...leftovers import data_files
+from ...tables import read_cells
 from ..reader import same_label
 from .bids_names import Named, agree, named
 from .ids import ID_KEYS
+from .labels import RESERVED
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -24,21 +26,12 @@ NO_STIMULUS = ("", "n/a", "nan")
 LABELS = ("session", "run")
 """Columns that are labels even where they look like numbers."""
 
-TAKEN = frozenset(
-    ("stimulus_id", "repetition", "presentation", "neuroid", "time", "values", "stimulus_ids", "neuroid_coords", "attrs",
-     "subject", "roi", "i", "j", "k")
-)  # fmt: skip
+TAKEN = RESERVED | {"subject", "roi", "i", "j", "k"}
 """Names that responses use otherwise."""
 
 
 def events_of(image: Named, root: Path) -> Path:
-    """The table of an image: the ``_events.tsv`` with most of its entities, beside it or, failing that, below ``root``.
-
-    Raises
-    ------
-    DataError
-        There is none, or there are several that are as near.
-    """
+    """The ``_events.tsv`` with most of an image's entities, beside it or else below ``root``; DataError for none or several."""
     fitting: list[Named] = []
     for folder, recursive in ((image.path.parent, False), (root, True)):
         tables = map(named, data_files(folder, "*_events.tsv", recursive=recursive))
@@ -60,13 +53,9 @@ def events_of(image: Named, root: Path) -> Path:
 def read_events(path: Path, image: Named, count: int, column: str | None) -> pd.DataFrame:
     """The rows that show a stimulus, as text, with its id as ``stimulus_id``; one per volume of the image.
 
-    Raises
-    ------
-    DataError
-        The table cannot be read, lacks the column, names more or fewer stimuli than the image has volumes, or says
-        another run or session than the names.
+    DataError where the column or rows are lacking, or another run or session is named than by the file.
     """
-    table = read_tsv(path)
+    table = read_cells(path).frame()
     if column is None:
         have = [key for key in ID_KEYS if key in table]
         column = next((key for key in have if _shown(table[key]).any()), have[0] if have else None)
@@ -91,21 +80,6 @@ def read_events(path: Path, image: Named, count: int, column: str | None) -> pd.
         if other:
             raise DataError(f"{path} says {word} {listed(dict.fromkeys(other))}, but the names say {key}-{own}")
     return rows.assign(stimulus_id=rows[column])
-
-
-def read_tsv(path: Path) -> pd.DataFrame:
-    """A table of text, cells and names of columns without blanks at their ends."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, sep="\t", dtype=str, keep_default_na=False, encoding="utf-8-sig", index_col=False)
-    except (OSError, ValueError) as error:  # pandas' parser errors and undecodable text are ValueErrors
-        raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
-    names = [str(name).strip() for name in table.columns]
-    if len(set(names)) != len(names):
-        raise DataError(f"{path} has two columns of one name; its columns: {listed(names)}")
-    cells = {name: [str(cell).strip() for cell in table[own]] for name, own in zip(names, table.columns, strict=True)}
-    return pd.DataFrame(cells, dtype=object)
 
 
 def presentation_coords(tables: Sequence[pd.DataFrame]) -> dict[str, NDArray[Any]]:

@@ -86,24 +86,10 @@ def same(a: str | None, b: str | None) -> bool:
 
 
 def one_file_a_run(files: Sequence[Named], lost: Sequence[Named], picks: Picks, root: Path) -> list[Named]:
-    """The file of each run, in the order of session, task and run.
+    """The file of each run of one subject, in the order of session, task and run; DataError where several files hold one.
 
-    Parameters
-    ----------
-    files, lost : sequence of Named
-        Images of one subject, and links to images that lead nowhere.
-    picks : mapping
-        What the names have to say, ``{"space": "T1w", "desc": None}``; None for names without the entity. Also
-        ``suffix``, ``extension`` and ``folder`` (with the folders in it).
-    root : Path
-        The folder that is read.
-
-    Raises
-    ------
-    SpecError
-        No name says what was asked for.
-    DataError
-        Several files hold one run, or all are links that lead nowhere.
+    ``lost`` are links to images that lead nowhere. ``picks`` is what the names have to say, ``{"space": "T1w", "desc": None}``;
+    None for names without the entity. Also ``suffix``, ``extension`` and ``folder`` (below ``root``).
     """
     files, lost = _picked(files, lost, picks, root)
     runs: dict[tuple[str, ...], list[Named]] = {}

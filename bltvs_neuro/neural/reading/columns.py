@@ -19,39 +19,49 @@ WEAK_ID = (
 OF_NEUROIDS = ("time", "neuroid", "neuroid_id", "voxel", "electrode", "channel", "roi", "hemisphere")
 """Coordinates that presentations do not have; RDMs may."""
 
-COORDINATES: dict[str, str] = {
-    **dict.fromkeys(("subject", "sub", "subj", "subject_id", "participant", "participant_id"), "subject"),
-    **dict.fromkeys(("session", "ses", "session_id", "session_number"), "session"),
-    **dict.fromkeys(("run", "run_id", "run_number"), "run"),
-    **dict.fromkeys(("repetition", "rep", "repeat", "repetitions", "repetition_number"), "repetition"),
-    **{
-        name: name
-        for name in (
-            "block", "block_id", "trial", "trials", "trial_id", "trial_number", "trial_index", "trial_num", "trial_no",
-            "event", "epoch", "row", "index", "unnamed_0", "onset", "onset_time", "timestamp", "duration", "rt",
-            "response_time", "reaction_time", "response", "button", "key_press", "choice", "answer", "accuracy", "acc",
-            "correct", "hit", "category", "categories", "class", "superordinate", "object", "object_name", "concept",
-            "exemplar", "split", "fold", "partition", "phase", "order", "position", "volume", "scan", "tr", "isi", "iti",
-            "soa", "age", "sex", "gender", "group",
-        )
-    },
-    "presentation": "trial",
-    **{name: name for name in OF_NEUROIDS},
-}  # fmt: skip
-"""Names that are coordinates of presentations (of RDMs, where a table holds these), and how these are called here."""
+CALLED: dict[str, str] = {
+    **dict.fromkeys(("subject", "sub", "subj", "participant"), "subject"),
+    **dict.fromkeys(("session", "ses"), "session"),
+    "run": "run",
+    **dict.fromkeys(("repetition", "rep", "repeat", "repetitions"), "repetition"),
+}
+"""Words for the coordinates that have one name here."""
+
+WORDS = frozenset((
+    *CALLED, *OF_NEUROIDS, "block", "trial", "trials", "trialnum", "trialno", "presentation", "event", "epoch", "row", "index",
+    "unnamed", "level", "onset", "offset", "timestamp", "date", "duration", "rt", "response", "reaction", "latency", "button",
+    "press", "choice", "answer", "accuracy", "acc", "correct", "hit", "catch", "category", "categories", "class",
+    "superordinate", "object", "concept", "exemplar", "split", "fold", "partition", "phase", "order", "position", "volume",
+    "scan", "tr", "stim", "stimulus", "image", "img", "item", "picture", "isi", "iti", "soa", "age", "sex", "gender", "group",
+))  # fmt: skip
+"""A name that holds one of these words, and nothing but these and :data:`BESIDE`, is that of a coordinate."""
+
+NUMBERED = frozenset(("id", "number", "num", "no", "nr", "idx", "code", "label", "name"))
+BESIDE = NUMBERED | {"ids", "key", "type", "is", "of", "in", "ms", "s", "sec", "seconds"}
+"""``trial_number``, ``stim_onset``, ``rt_ms``, ``is_catch``, ``unnamed_0``."""
 
 
 def plain(name: str) -> str:
-    """``"Stimulus ID"`` and ``"stimulus-id"`` are ``"stimulus_id"``."""
-    return re.sub(r"[\s\-.:]+", "_", name.strip()).strip("_").lower()
+    """``"Stimulus ID"``, ``"stimulus-id"`` and ``"stimulusId"`` are ``"stimulus_id"``."""
+    split = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", name.strip())
+    return re.sub(r"[\s\-.:#()\[\]]+", "_", split).strip("_").lower()
 
 
 def coordinate_of(name: str) -> str | None:
     """The coordinate that a column of this name holds; None for a neuroid."""
-    known = COORDINATES.get(plain(name))
-    if known is None and is_id(name):
-        known = plain(name)
-    return known if known is None or known in ("subject", "session", "run", "repetition", "trial") else name
+    words = re.sub(r"^(unnamed|level|index)(_\d+)+$", r"\1", plain(name)).split("_")
+    telling = [word for word in words if word in WORDS]
+    if not is_id(name) and not (telling and all(word in WORDS or word in BESIDE for word in words)):
+        return None
+    if words == ["presentation"]:
+        return "trial"
+    return CALLED.get(words[0], name) if NUMBERED.issuperset(words[1:]) else name
+
+
+def of_neuroids(name: str) -> bool:
+    """Whether a column of this name says something of neuroids or samples, as in tables with a row for each value."""
+    words = plain(name).split("_")
+    return words[0] in OF_NEUROIDS and coordinate_of(name) is not None
 
 
 def is_id(name: str) -> bool:
@@ -60,14 +70,9 @@ def is_id(name: str) -> bool:
 
 
 def choose_ids(columns: Mapping[str, Sequence[str]], where: object, remedy: str | None = None) -> str | None:
-    """The column of stimulus ids by its name, None if there is none.
+    """The column of stimulus ids by its name, None if there is none; DataError where several hold different ids.
 
-    ``remedy`` is what an error tells to do, where not to choose by ``id_column``.
-
-    Raises
-    ------
-    DataError
-        Several could be, and hold different ids.
+    ``remedy`` is what the error tells to do, where not to choose by ``id_column``.
     """
     for names in (ID, WEAK_ID):
         found = [name for name in columns if plain(name) in names]

@@ -3,37 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import numpy as np
 
 from ...datasets import sha256_file
 from ...errors import DataError, listed
-from ...foreign.hdf5 import check_dataset, datasets, open_hdf5, read_dataset
+from ...foreign.hdf5 import Variable, datasets, open_hdf5, read_dataset
 from ...foreign.matlab5 import load_matlab5, matlab5_headers
 from ...foreign.npy import load_npz, npy_header, npz_headers, open_npy
-from ...foreign.text import read_json as load_json
+from ...foreign.text import read_json
 from ...paths import regular
-
-__all__ = [
-    "Kind",
-    "Variable",
-    "check_dataset",
-    "describe",
-    "json_keys",
-    "kind",
-    "load_arrays",
-    "load_json",
-    "npy_header",
-    "open_hdf5",
-    "open_npy",
-    "provenance",
-    "read_dataset",
-    "sha256_files",
-    "variables",
-]
 
 Kind = Literal[
     "folder", "hdf5", "matlab73", "matlab5", "npy", "npz", "nifti", "json", "table", "pickle", "fif", "unknown"
@@ -42,16 +25,6 @@ Kind = Literal[
 
 DEFLATE_RATIO = 1100
 """Deflate cannot shrink more than 1032 times: a volume that claims more than this of its file is refused."""
-
-
-class Variable(NamedTuple):
-    """Shape and type of one array of a file, in the axis order in which it is loaded."""
-
-    shape: tuple[int, ...]
-    dtype: str
-
-    def __str__(self) -> str:
-        return f"{'×'.join(map(str, self.shape)) or 'scalar'} {self.dtype}"
 
 
 def kind(path: Path) -> Kind:
@@ -65,35 +38,42 @@ def kind(path: Path) -> Kind:
     with path.open("rb") as stream:
         head = stream.read(520)
     suffixes = "".join(path.suffixes[-2:]).lower()
-    if head.startswith(b"MATLAB 7.3"):
-        return "matlab73"
-    if head.startswith(b"\x89HDF\r\n\x1a\n") or head[512:].startswith(b"\x89HDF\r\n"):
+    if head[512:].startswith(b"\x89HDF\r\n") and not head.startswith(b"MATLAB"):
         return "hdf5"
-    if head.startswith(b"MATLAB 5.0"):
-        return "matlab5"
-    if head.startswith(b"\x93NUMPY"):
-        return "npy"
-    if head.startswith(b"PK\x03\x04") and suffixes.endswith(".npz"):
-        return "npz"
-    if suffixes.endswith((".nii", ".nii.gz")):
-        return "nifti"
-    if suffixes.endswith((".fif", ".fif.gz")):
-        return "fif"
-    if suffixes.endswith(".json"):
-        return "json"
-    if suffixes.endswith((".csv", ".tsv", ".txt")):
-        return "table"
-    if suffixes.endswith((".pkl", ".pickle")) or head[:1] == b"\x80":
-        return "pickle"
-    return "unknown"
+    found = next((what for start, what in _STARTS.items() if head.startswith(start)), None)
+    found = found or next((what for ending, what in _ENDINGS.items() if suffixes.endswith(ending)), None)
+    return found or ("pickle" if head[:1] == b"\x80" else "unknown")
+
+
+_STARTS: dict[bytes, Kind] = {
+    b"MATLAB 7.3": "matlab73", b"MATLAB 5.0": "matlab5", b"\x89HDF\r\n\x1a\n": "hdf5", b"\x93NUMPY": "npy",
+}  # fmt: skip
+_ENDINGS: dict[str, Kind] = {
+    ".npz": "npz", ".nii": "nifti", ".nii.gz": "nifti", ".fif": "fif", ".fif.gz": "fif", ".json": "json", ".csv": "table",
+    ".tsv": "table", ".txt": "table", ".pkl": "pickle", ".pickle": "pickle",
+}  # fmt: skip
+
+
+@contextmanager
+def _readable(path: Path, what: Kind) -> Iterator[None]:
+    """What the libraries make of a damaged file, which is almost anything, becomes a DataError."""
+    try:
+        yield
+    except DataError:
+        raise
+    except Exception as error:
+        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
 
 
 def variables(path: Path) -> dict[str, Variable]:
     """The arrays a container holds, by name, read from its headers; empty for other files."""
     what = kind(path)
-    try:
-        if what in ("hdf5", "matlab73"):
-            return _hdf5_variables(path, transposed=what == "matlab73")
+    with _readable(path, what):
+        if what == "hdf5":
+            return datasets(path)
+        if what == "matlab73":  # axes in reverse; what cells refer to is kept under #
+            held = {name: one for name, one in datasets(path).items() if not name.startswith("#")}
+            return {name: Variable(one.shape[::-1], one.dtype) for name, one in held.items()}
         if what == "matlab5":
             return {name: Variable(shape, dtype) for name, (shape, dtype) in matlab5_headers(path).items()}
         if what == "npy":
@@ -102,10 +82,6 @@ def variables(path: Path) -> dict[str, Variable]:
             return {"": Variable(shape, str(dtype))}
         if what == "npz":
             return {name: Variable(shape, str(dtype)) for name, (shape, dtype) in npz_headers(path).items()}
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file makes these libraries raise almost anything
-        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
     return {}
 
 
@@ -136,22 +112,16 @@ def describe(path: Path) -> str:
 
 def json_keys(path: Path) -> list[str]:
     """Top-level keys of a JSON object; its type when it is none."""
-    data = load_json(path)
+    data = read_json(path)
     return list(data) if isinstance(data, dict) else [type(data).__name__]
 
 
 def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any]:
-    """Load arrays of a .npy (named ``""``), .npz, .mat (v5 and v7.3, in MATLAB's axis order) or HDF5 file.
-
-    Raises
-    ------
-    DataError
-        The file is damaged, holds pickled objects, or declares more than it can hold.
-    """
+    """Load arrays of a .npy (named ``""``), .npz, .mat (v5 and v7.3, in MATLAB's axis order) or HDF5 file."""
     held = variables(path)
     wanted = list(held) if names is None else [name for name in names if name in held]
     what = kind(path)
-    try:
+    with _readable(path, what):
         if what == "npy":
             return {"": open_npy(path)[...]}
         if what == "npz":
@@ -161,13 +131,7 @@ def load_arrays(path: Path, names: Iterable[str] | None = None) -> dict[str, Any
         if what in ("hdf5", "matlab73"):
             with open_hdf5(path) as file:
                 loaded = {name: read_dataset(file[name]) for name in wanted}
-            if what == "matlab73":
-                return {name: np.ascontiguousarray(value.T) for name, value in loaded.items()}
-            return loaded
-    except DataError:
-        raise
-    except Exception as error:  # a damaged file makes these libraries raise almost anything
-        raise DataError(f"{path} is damaged or truncated ({what}): {error}") from error
+            return loaded if what == "hdf5" else {name: np.ascontiguousarray(value.T) for name, value in loaded.items()}
     raise DataError(f"{path} holds no arrays: {describe(path)}")
 
 
@@ -186,11 +150,3 @@ def sha256_files(paths: Iterable[Path], root: Path | None = None) -> str:
 def provenance(*paths: Path, root: Path | None = None) -> dict[str, str]:
     """Attributes that say where data come from: ``source`` and ``sha256``."""
     return {"source": str(root if root is not None else paths[0]), "sha256": sha256_files(paths, root)}
-
-
-def _hdf5_variables(path: Path, *, transposed: bool) -> dict[str, Variable]:
-    return {
-        name: Variable(held.shape[::-1] if transposed else held.shape, held.dtype)
-        for name, held in datasets(path).items()
-        if not name.startswith("#")  # where MATLAB keeps what cells refer to
-    }

@@ -10,12 +10,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from ...errors import DataError, SpecError, argument, listed
-from ...foreign.text import read_lines
+from ...foreign.text import read_json, read_lines
 from ...tables import SEPARATORS, read_cells
 from .columns import ID, choose_ids, is_id
-from .files import load_json
 from .labels import id_text
-from .options import Kind, Misfit, as_path, fit, read_json
+from .options import Kind, Misfit, as_path, fit, parse_json
 from .tables import checked_ids, has_header, is_counting
 
 ID_KEYS = (
@@ -34,7 +33,7 @@ ID_KEYS = (
 
 def _list_or_path(value: Any) -> list[str] | Path:
     if isinstance(value, str) and value.lstrip().startswith("["):
-        value = read_json(value)
+        value = parse_json(value)
     if isinstance(value, str | os.PathLike) and os.fspath(value):
         return as_path(value, there=False)
     if isinstance(value, str | bytes | Mapping | set) or not hasattr(value, "__len__") or not len(value):
@@ -48,7 +47,7 @@ def _list_path_or_names(value: Any) -> list[str] | Path | dict[str, str]:
         and str(value).lower().endswith(".json")
         and as_path(value, there=False).is_file()
     ):
-        held = load_json(as_path(value))
+        held = read_json(as_path(value))
         value = held if isinstance(held, Mapping) else value
     if isinstance(value, Mapping):
         return {fit(str, old): fit(str, new) for old, new in value.items()}
@@ -70,29 +69,20 @@ StimuliOrNames = (
 """A dict, or a JSON file that holds one, renames the stimuli of a file that has ids."""
 
 
-def read_list(path: Path, column: str | None = None) -> list[str]:
+def read_list(path: Path) -> list[str]:
     """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file.
 
-    Parameters
-    ----------
-    path : Path
-    column : str, optional
-        Column of a table. Default: by its name, else the only column (a nameless one that counts rows is none).
-
-    Raises
-    ------
-    DataError
-        There is no such file, no such column, or an empty id.
+    The column is told by its name, else the only one (a nameless one that counts rows is none).
     """
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
     if path.suffix.lower() == ".json":
-        data = load_json(path)
+        data = read_json(path)
         if not isinstance(data, list) or not all(isinstance(i, str | int) and not isinstance(i, bool) for i in data):
             raise DataError(f"{path} should be a JSON list of stimulus ids")
         ids = [str(item) for item in data]
     elif path.suffix.lower() in SEPARATORS:
-        return _column_of_ids(path, column)
+        return _column_of_ids(path)
     else:
         ids = read_lines(path)
     if not all(ids):
@@ -100,22 +90,16 @@ def read_list(path: Path, column: str | None = None) -> list[str]:
     return ids
 
 
-def _column_of_ids(path: Path, column: str | None) -> list[str]:
+def _column_of_ids(path: Path) -> list[str]:
     grid = read_cells(path)
     header = grid.cells.shape[1] > 1 or has_header(grid)
-    if column is None and grid.cells.shape[1] == 1 and not (is_id(grid.cells[0, 0]) or grid.cells[0, 0].strip() == "0"):
+    if grid.cells.shape[1] == 1 and not (is_id(grid.cells[0, 0]) or grid.cells[0, 0].strip() == "0"):
         header = False  # a list of ids without a name above it
     if not header:
         return checked_ids(path, grid.cells[:, 0].tolist(), first_row=1)
-    table = grid.frame()
+    table = grid.frame(row_names=True)
     columns = {str(name): table[name].tolist() for name in table}
-    if column is not None and column not in columns:
-        raise DataError(f"{path} has no column {column!r}; its columns: {listed(columns)}")
-    name = (
-        column
-        if column is not None
-        else choose_ids(columns, path, "call the others something else, or give the ids as a list")
-    )
+    name = choose_ids(columns, path, "call the others something else, or give the ids as a list")
     if name is None:
         rest = [key for key in columns if not (key == "" and is_counting(columns[key]))]
         if len(rest) != 1:
@@ -126,15 +110,18 @@ def _column_of_ids(path: Path, column: str | None) -> list[str]:
     return checked_ids(path, columns[name], name)
 
 
-def given_ids(stimuli: Stimuli) -> list[str] | None:
-    """The ids a user gave, as a list or as the path of one."""
+def given_ids(stimuli: Stimuli, count: int | None = None, has: str = "") -> list[str] | None:
+    """The ids a user gave, as a list or as the path of one; DataError where ``has``, "FILE has N trials", are others."""
     if stimuli is None:
         return None
-    if isinstance(stimuli, str | os.PathLike):
-        return read_list(Path(stimuli))
     if isinstance(stimuli, Mapping):
         raise SpecError("a dict renames the stimuli of a file that has ids; this one has none: pass a list")
-    return [str(stimulus) for stimulus in stimuli]
+    ids = (
+        read_list(Path(stimuli)) if isinstance(stimuli, str | os.PathLike) else [str(stimulus) for stimulus in stimuli]
+    )
+    if count not in (None, len(ids)):
+        raise DataError(f"{len(ids)} stimulus ids were given, but {has}")
+    return ids
 
 
 def known_ids(
@@ -162,25 +149,9 @@ def sidecars(path: Path) -> list[Path]:
 def find_ids(
     path: Path, stimuli: Stimuli, arrays: Mapping[str, Any], lengths: set[int], what: str = "stimuli"
 ) -> list[str]:
-    """Ids for ``path``: the argument, else a key of the file, else a list beside the file.
+    """Ids for ``path``: the argument, else a key of the file, else a list ``NAME.stimuli.txt`` (.json, .csv, .tsv) beside it.
 
-    Parameters
-    ----------
-    path : Path
-        The data file; beside it ``NAME.stimuli.txt``, ``.json``, ``.csv`` or ``.tsv`` is looked for.
-    stimuli : sequence of str, path or None
-        What the user gave.
-    arrays : mapping
-        Arrays of the file by name.
-    lengths : set of int
-        The numbers of ids that would fit.
-    what : str
-        What is counted, for the error message.
-
-    Raises
-    ------
-    DataError
-        There is no list, or none of a length that fits.
+    ``lengths`` are the numbers of ids that would fit; a DataError says that there is no list of these, of ``what``.
     """
     wanted = " or ".join(map(str, sorted(lengths)))
     origin, lists = known_ids(path, stimuli, arrays)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -10,6 +11,22 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from ...errors import DataError, listed
+from ...foreign.text import utf8_names
+
+RESERVED = frozenset(
+    (
+        "stimulus_id",
+        "repetition",
+        "presentation",
+        "neuroid",
+        "time",
+        "values",
+        "stimulus_ids",
+        "neuroid_coords",
+        "attrs",
+    )
+)
+"""Names that mean something else in responses, or are arguments of ``make_responses``."""
 
 
 def pair_coords(stimulus_ids: Sequence[str]) -> dict[str, NDArray[np.object_]]:
@@ -36,7 +53,7 @@ def id_text(value: Any) -> str | None:
     if value is None or (np.ndim(value) == 0 and not isinstance(value, str | bytes) and pd.isna(value)):
         return None
     if isinstance(value, bytes):
-        value = value.decode("utf-8", "backslashreplace")
+        value = utf8_names([value], "labels in a binary file")[0]
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     text = str(value)
@@ -57,20 +74,13 @@ def id_texts(stimulus_ids: Iterable[Any]) -> list[str]:
 def unique_ids(stimulus_ids: Iterable[str]) -> tuple[str, ...]:
     """``stimulus_ids`` as text; a DataError names those that repeat or are missing."""
     ids = tuple(id_texts(stimulus_ids))
-    if len(set(ids)) != len(ids):
-        seen: dict[str, int] = {}
-        for stimulus in ids:
-            seen[stimulus] = seen.get(stimulus, 0) + 1
-        twice = [f"{stimulus} ({count} times)" for stimulus, count in seen.items() if count > 1]
+    twice = [f"{stimulus} ({count} times)" for stimulus, count in Counter(ids).items() if count > 1]
+    if twice:
         raise DataError(f"stimulus ids are unique; these repeat: {listed(twice)}")
     return ids
 
 
 def count_repetitions(stimulus_ids: Iterable[str]) -> NDArray[np.int64]:
     """How often each presentation's stimulus was shown before."""
-    seen: dict[str, int] = {}
-    counts = []
-    for stimulus in stimulus_ids:
-        counts.append(seen.get(stimulus, 0))
-        seen[stimulus] = counts[-1] + 1
-    return np.array(counts, dtype=np.int64)
+    ids = pd.Series(list(stimulus_ids), dtype=object)
+    return ids.groupby(ids, sort=False).cumcount().to_numpy().astype(np.int64)

@@ -50,6 +50,8 @@ def open_nifti(path: Path) -> Any:
         raise DataError(f"{path} cannot be read as NIfTI, it is damaged or truncated: {error}") from error
     if getattr(image, "affine", None) is None or len(image.shape) not in (3, 4):
         raise DataError(f"{path} holds values of shape {image.shape}; a volume is (i, j, k), several (i, j, k, volume)")
+    if image.get_data_dtype().kind not in "biuf":
+        raise DataError(f"{path} holds {image.get_data_dtype()}: voxels are real numbers")
     if path.suffix == ".gz":
         _check_gzip(path)
     need = math.prod(image.shape) * image.get_data_dtype().itemsize
@@ -60,17 +62,7 @@ def open_nifti(path: Path) -> Any:
 
 
 class Grid(NamedTuple):
-    """Where the voxels of data lie.
-
-    Attributes
-    ----------
-    shape : tuple of int
-        i, j, k.
-    affine : array of shape (4, 4) or None
-        Voxel to millimetres; None where the data do not say.
-    source : str
-        What says so, for messages.
-    """
+    """Where the voxels of data lie: shape (i, j, k), affine to millimetres (None where the data do not say), and what says so."""
 
     shape: tuple[int, ...]
     affine: NDArray[Any] | None
@@ -108,13 +100,7 @@ def _check_gzip(path: Path) -> None:
 
 
 def read_labels(mask: Mask, grid: Grid) -> NDArray[np.int64]:
-    """A mask or atlas as whole numbers of the shape of the data; 0 is outside.
-
-    Raises
-    ------
-    DataError
-        Another shape, another affine, or values that are not whole numbers.
-    """
+    """A mask or atlas as whole numbers of the shape of the data; 0 is outside. DataError for another grid or fractions."""
     values, own = read_volume(mask)
     grid.check(own)
     if values.dtype.kind not in "biuf":
@@ -123,6 +109,20 @@ def read_labels(mask: Mask, grid: Grid) -> NDArray[np.int64]:
     if np.abs(finite).max(initial=0) > np.iinfo(np.int32).max or not np.allclose(finite, np.rint(finite), atol=1e-3):
         raise DataError(f"{own.source} holds values that are not whole numbers: threshold it first")
     return np.rint(finite).astype(np.int64)
+
+
+def read_inside(mask: Mask, grid: Grid) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A mask as :func:`read_labels` reads it, and the voxels (n, 3) inside of it; DataError where there are none."""
+    numbers = read_labels(mask, grid)
+    voxels = np.argwhere(numbers > 0)
+    if not len(voxels):
+        raise DataError("the mask is empty")
+    return numbers, voxels
+
+
+def volumes(image: Any) -> int:
+    """How many volumes an image holds."""
+    return int(image.shape[3]) if len(image.shape) == 4 else 1
 
 
 def read_volume(volume: Mask) -> tuple[NDArray[Any], Grid]:
@@ -137,10 +137,10 @@ def read_volume(volume: Mask) -> tuple[NDArray[Any], Grid]:
     return values, Grid(values.shape, affine, source)
 
 
-def load(image: Any, what: str) -> NDArray[Any]:
-    """All values of an image; damage becomes a DataError."""
+def load(image: Any, what: str, part: Any = ...) -> NDArray[Any]:
+    """Values of an image; damage becomes a DataError."""
     try:
-        return np.asarray(image.dataobj)
+        return np.asarray(image.dataobj[part])
     except Exception as error:  # gzip and nibabel raise several unrelated types
         raise DataError(f"{what} is damaged or truncated: {error}") from error
 
@@ -151,39 +151,19 @@ def is_scaled(image: Any) -> bool:
 
 
 def read_voxels(image: Any, voxels: NDArray[np.integer], what: str) -> NDArray[np.float32]:
-    """Values of some voxels in every volume of a 4-D image.
+    """Values of some voxels in every volume of an image: float32 (n_volume, n_voxel).
 
-    Parameters
-    ----------
-    image : nibabel image
-        (i, j, k, volume) or (i, j, k).
-    voxels : array of int, shape (n_voxel, 3)
-        0-based i, j, k.
-    what : str
-        Name for error messages.
-
-    Returns
-    -------
-    array of float32, shape (n_volume, n_voxel)
+    ``voxels`` are 0-based i, j, k, shape (n_voxel, 3); ``what`` names the image in errors.
     """
-    shape = image.shape if len(image.shape) == 4 else (*image.shape, 1)
-    if len(shape) != 4:
-        raise DataError(f"{what} has shape {image.shape}; expected (i, j, k, volume)")
     i, j, k = np.asarray(voxels).T
-    out = np.empty((shape[3], len(i)), dtype=np.float32)
+    if len(image.shape) == 3:
+        return load(image, what)[i, j, k].astype(np.float32)[None]
+    out = np.empty((image.shape[3], len(i)), dtype=np.float32)
     # volumes lie one after the other in the file: blocks of volumes are read in order, also through gzip
-    step = max(1, BLOCK_BYTES // (8 * math.prod(shape[:3])))
-    try:
-        for start in range(0, shape[3], step):
-            stop = min(start + step, shape[3])
-            block = (
-                np.asarray(image.dataobj[..., start:stop]) if len(image.shape) == 4 else load(image, what)[..., None]
-            )
-            out[start:stop] = block[i, j, k].T  # (i, j, k, volume) -> (volume, voxel)
-    except DataError:
-        raise
-    except Exception as error:  # gzip and nibabel raise several unrelated types
-        raise DataError(f"{what} is damaged or truncated: {error}") from error
+    step = max(1, BLOCK_BYTES // (8 * math.prod(image.shape[:3])))
+    for start in range(0, image.shape[3], step):
+        part = (..., slice(start, start + step))
+        out[start : start + step] = load(image, what, part)[i, j, k].T  # (i, j, k, volume) -> (volume, voxel)
     return out
 
 
@@ -211,19 +191,14 @@ def label_names(
 
 
 def to_volume(values: ArrayLike, responses: xr.DataArray) -> Any:
-    """Write one value per voxel into a volume.
+    """Write one value per voxel into a volume: a float32 Nifti1Image, NaN outside of the voxels.
 
     Parameters
     ----------
     values : array of shape (n_neuroid,) or (n_neuroid, n_map)
         In the order of ``responses``' neuroids (scores, noise ceilings, ...).
     responses : xarray.DataArray
-        Responses read from volumes: i, j, k on neuroid, ``affine`` and ``volume_shape`` in the attributes.
-
-    Returns
-    -------
-    nibabel.Nifti1Image
-        float32, NaN outside of the voxels.
+        Responses read from volumes of one subject: i, j, k on neuroid, ``affine`` and ``volume_shape`` in the attributes.
 
     Raises
     ------

@@ -10,6 +10,7 @@ import inspect
 import json
 import os
 import types
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -19,6 +20,7 @@ from typing import Annotated, Any, Literal, Union, get_args, get_origin, get_typ
 import numpy as np
 
 from ...errors import SpecError, argument, listed
+from ...foreign.text import read_json
 
 LONGEST = 80
 """Characters of a wrong value that a message repeats."""
@@ -34,12 +36,8 @@ class Misfit(ValueError):
 class Kind:
     """A kind of option that types alone do not say; the metadata of an ``Annotated``.
 
-    Attributes
-    ----------
-    what : str
-        "a volume": for messages.
-    read : callable
-        What the user gave -> what the reader takes; raises :class:`Misfit`.
+    ``what`` is its name in messages, "a volume"; ``read`` turns what the user gave into what the reader takes, or raises
+    :class:`Misfit`.
     """
 
     what: str
@@ -47,13 +45,7 @@ class Kind:
 
 
 def convert(read: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """What was given for the arguments of ``read``, each as its annotation asks for it.
-
-    Raises
-    ------
-    SpecError
-        A value is of another kind; the sentence names the option as the asker would write it.
-    """
+    """What was given for the arguments of ``read``, each as its annotation asks for it, else a SpecError that names it."""
     hints = _hints(read)
     out = {}
     for name, value in given.items():
@@ -87,7 +79,11 @@ def fit(hint: Any, value: Any) -> Any:
     if origin is Literal:
         return _fit_literal(parts, value)
     if origin is not None and issubclass(origin, Mapping):
-        return {fit(parts[0], key): fit(parts[1], item) for key, item in _pairs(value)}
+        pairs = [(fit(parts[0], key), fit(parts[1], item)) for key, item in _pairs(value)]
+        twice = [key for key, count in Counter(key for key, _ in pairs).items() if count > 1]
+        if twice:
+            raise Misfit(f"{listed(twice)} stands there more than once")
+        return dict(pairs)
     if origin is not None and issubclass(origin, Sequence):
         return [fit(parts[0], item) for item in _items(value)]
     return SIMPLE[hint][1](value)
@@ -109,7 +105,7 @@ def describe(hint: Any) -> str:
     return SIMPLE[hint][0]
 
 
-def read_json(value: str) -> Any:
+def parse_json(value: str) -> Any:
     """JSON from text; raises :class:`Misfit`."""
     try:
         return json.loads(value)
@@ -161,7 +157,7 @@ def _is_list(hint: Any) -> bool:
 
 def _items(value: Any) -> list[Any]:
     if isinstance(value, str):
-        value = read_json(value) if value.lstrip().startswith("[") else value.split(",")
+        value = parse_json(value) if value.lstrip().startswith("[") else value.split(",")
         value = [item.strip() if isinstance(item, str) else item for item in value]
     if isinstance(value, np.ndarray) and value.ndim == 1:
         value = value.tolist()
@@ -175,16 +171,16 @@ def _items(value: Any) -> list[Any]:
 def _pairs(value: Any) -> list[tuple[Any, Any]]:
     """Keys and values of a dict, of JSON, of a .json file, or of ``key:value,key:value``."""
     if isinstance(value, os.PathLike) or (isinstance(value, str) and value.lower().endswith(".json")):
-        from .files import load_json
-
-        value = load_json(as_path(value))
+        value = read_json(as_path(value))
     elif isinstance(value, str) and value.lstrip().startswith("{"):
-        value = read_json(value)
+        value = parse_json(value)
     elif isinstance(value, str):
         parts = [part.partition(":") for part in value.split(",")]
         if any(not key.strip() or not colon for key, colon, _ in parts):
             raise Misfit("")
-        value = {key.strip(): item.strip() for key, _, item in parts}
+        value = [(key.strip(), item.strip()) for key, _, item in parts]
+    if isinstance(value, list) and all(isinstance(pair, tuple) and len(pair) == 2 for pair in value):
+        return value
     if not isinstance(value, Mapping):
         raise Misfit("")
     return list(value.items())

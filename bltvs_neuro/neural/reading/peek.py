@@ -13,7 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError
-from .files import Variable, kind, load_arrays, npy_header, open_hdf5, open_npy
+from ...foreign.hdf5 import open_hdf5
+from ...foreign.npy import npy_header, open_npy
+from .files import Variable, kind, load_arrays
 
 SIDE = 128
 """Rows and columns of a corner."""
@@ -31,13 +33,9 @@ Corners = list[NDArray[np.float64]]
 
 
 def corners(path: Path, name: str, variable: Variable) -> list[Corners]:
-    """Corners of a square matrix, or of the first matrices of a stack.
+    """Corners, at most SIDE × SIDE, of a square matrix or of the first matrices of a stack, one list per reading of the axes.
 
-    Returns
-    -------
-    list of lists of arrays, at most SIDE × SIDE
-        One list per reading of the axes: a stack may have its matrices on the first or on the last axis. Empty where
-        the array is too large to be looked at.
+    A stack may have its matrices on the first or on the last axis. Empty where the array is too large to be looked at.
     """
     with _opened(path, name, variable) as (array, shape):
         if array is None or 0 in array.shape:

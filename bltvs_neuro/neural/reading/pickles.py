@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ...errors import DataError, argument
+from ...errors import DataError, argument, listed
 from ...foreign.npy import npy_header
 from ...foreign.pickles import load_pickle as load_plain
 
@@ -21,13 +22,7 @@ def refuse_pickle(path: Path, reader: str) -> DataError:
 
 
 def load_pickle(path: Path, *, allow_pickle: bool, reader: str) -> Any:
-    """Load a pickle of plain containers and arrays.
-
-    Raises
-    ------
-    DataError
-        ``allow_pickle`` is false, the file is damaged, or it would create anything else.
-    """
+    """Load a pickle of plain containers and arrays, where that is allowed."""
     if not allow_pickle:
         raise refuse_pickle(path, reader)
     return load_plain(path)
@@ -44,3 +39,10 @@ def load_pickled_npy(path: Path, *, allow_pickle: bool, reader: str) -> Any:
         raise DataError(f"{path} holds a plain {shape} {dtype} array; a pickled dict was expected here")
     value = load_plain(path, start)
     return value.item() if isinstance(value, np.ndarray) and value.ndim == 0 else value
+
+
+def check_keys(data: Any, needed: Sequence[str], path: Path) -> None:
+    """Refuse what was pickled unless it is a dict with these keys."""
+    if not isinstance(data, dict) or any(key not in data for key in needed):
+        got = f"a dict of {listed(data)}" if isinstance(data, dict) else f"a {type(data).__name__}"
+        raise DataError(f"{path} holds {got}; expected {listed(needed)}")

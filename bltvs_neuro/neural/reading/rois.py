@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, listed, unknown
+from ...tables import read_cells
 from .options import Kind, Misfit, as_path, fit
 
 ATLASES: dict[str, dict[int, str]] = {
@@ -40,18 +41,14 @@ def _names(value: Any) -> dict[int, str]:
 
 def _look_up(path: Path) -> dict[int, str]:
     """BIDS's table beside a segmentation (``_dseg.tsv``)."""
-    import pandas as pd
-
-    try:
-        table = pd.read_csv(path, sep=None, engine="python", dtype=str, keep_default_na=False, encoding="utf-8-sig")
-    except (OSError, ValueError) as error:  # pandas' parser errors and undecodable text are ValueErrors
-        raise DataError(f"{path} cannot be read as a table: {' '.join(str(error).split())}") from error
+    table = read_cells(path).frame()
     if not {"index", "name"} <= set(table.columns):
         raise DataError(f"{path} should have the columns index and name; it has {listed(table.columns)}")
     try:
-        return fit(Mapping[int, str], dict(zip(table["index"], table["name"], strict=True)))  # type: ignore[no-any-return]
-    except Misfit:
-        raise DataError(f"{path}: the column index should hold whole numbers") from None
+        return fit(Mapping[int, str], list(zip(table["index"], table["name"], strict=True)))  # type: ignore[no-any-return]
+    except Misfit as error:
+        why = error.args[0] or "the column index should hold whole numbers"
+        raise DataError(f"{path}: {why}") from None
 
 
 Labels = Annotated[
@@ -71,14 +68,10 @@ def match_roi(name: str, wanted: str) -> bool:
 
 
 def choose_rois(families: dict[str, NDArray[np.object_]], roi: str | Sequence[str] | None) -> NDArray[np.bool_]:
-    """Which neuroids are in any of the wanted regions.
+    """Which neuroids are in any of the wanted regions; all where ``roi`` is None.
 
-    Parameters
-    ----------
-    families : dict
-        Per atlas, the region of each neuroid ("" for none).
-    roi : str, sequence of str or None
-        Names of regions, or of an atlas for all of its regions; None for every neuroid.
+    ``families`` holds, per atlas, the region of each neuroid ("" for none); ``roi`` may also name an atlas, for all of its
+    regions.
     """
     length = len(next(iter(families.values()))) if families else 0
     keep = np.zeros(length, dtype=bool)

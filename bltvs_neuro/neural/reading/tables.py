@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...errors import DataError, argument, listed, unknown
 from ...schema import STIMULUS_ID
-from ...tables import Grid, numberlike, numbers, read_cells, text_among, typed
+from ...tables import Grid, numberlike, numbers, text_among, typed
 from ..condensed import looks_like_rdm
 from .columns import choose_ids, coordinate_of, is_id
 
@@ -22,18 +22,8 @@ from .columns import choose_ids, coordinate_of, is_id
 class Table:
     """A table taken apart.
 
-    Attributes
-    ----------
-    values : array of float64, shape (rows, columns)
-        Numbers in columns that are no coordinates.
-    names : tuple of str or None
-        Names of these columns; None without a header.
-    ids : list of str or None
-        Stimulus ids of the rows, as written.
-    counted : bool
-        The ids are a nameless column of row numbers, which any other list goes before.
-    coordinates : mapping
-        All other columns by name, one value per row.
+    ``values`` are the numbers in columns that are no coordinates, ``names`` those of these columns (None without a header),
+    ``ids`` the stimuli of the rows. If these are ``counted``, row numbers in a nameless column, any other list goes before.
     """
 
     values: NDArray[np.float64]
@@ -43,36 +33,16 @@ class Table:
     coordinates: dict[str, NDArray[Any]]
 
 
-def read_table(
-    path: Path, *, id_column: str | None = None, columns: str | Sequence[str] | None = None, rows: int | None = None
-) -> Table:
-    """Read rows that are presentations (or RDMs).
-
-    Parameters
-    ----------
-    path : Path
-        See :func:`bltvs_neuro.tables.read_cells`.
-    id_column : str, optional
-        Column of the stimulus ids. Default: by its name (:mod:`.columns`), else the first column where it has no name.
-    columns : str or sequence of str, optional
-        Columns of the values, ``"v1,v2"`` or a list. Default: all columns of numbers whose name is not a coordinate's.
-    rows : int, optional
-        Read no more rows than these.
-
-    Raises
-    ------
-    DataError
-        The table cannot be read, a column is neither numbers nor text, or it is not clear what a column is.
-    """
-    grid = read_cells(path, rows=rows)
-    return apart(grid, id_column=id_column, columns=columns)
-
-
 def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[str] | None = None) -> Table:
-    """The parts of a table, see :func:`read_table`."""
+    """The parts of a table whose rows are presentations (or RDMs).
+
+    ``id_column`` is the column of the stimulus ids (default: by its name, else the first column where it has no name),
+    ``columns`` those of the values, ``"v1,v2"`` or a list (default: all of numbers whose name is not a coordinate's).
+    DataError where a column is neither numbers nor text, or it is not clear what it is.
+    """
     if not has_header(grid):
         return _without_header(grid, id_column, columns)
-    frame = grid.frame()
+    frame = grid.frame(row_names=True)
     have = list(frame.columns)
     texts = {name: frame[name].tolist() for name in have}
     if id_column is not None and id_column not in have:
@@ -150,14 +120,9 @@ def square(grid: Grid) -> SquareTable | None:
 
 
 def has_header(grid: Grid) -> bool:
-    """Whether the first row holds names.
+    """Whether the first row holds names, which text says; DataError where it may be names or values.
 
-    Text says so. Numbers may be names too, of columns without names (pandas writes 0, 1, 2) or of voxels.
-
-    Raises
-    ------
-    DataError
-        The first row may be names or values.
+    Numbers may be names too, of columns without names (pandas writes 0, 1, 2) or of voxels.
     """
     first, rest = [cell.strip() for cell in grid.cells[0]], grid.cells[1:]
     corner, behind = first[0], first[1:] or first
@@ -211,12 +176,12 @@ def _without_header(grid: Grid, id_column: str | None, columns: str | Sequence[s
 
 
 def checked_ids(path: Path, ids: list[str], column: str | None = None, *, first_row: int = 2) -> list[str]:
-    """``ids`` as they are, or a DataError that names the rows where there is none."""
+    """``ids`` without blanks around them, or a DataError that names the rows where there is none."""
     empty = [str(row + first_row) for row, cell in enumerate(ids) if not cell.strip()]
     if empty:
         where = "" if column is None else f" (column {column!r}; the header is row 1)"
         raise DataError(f"the stimulus id in row {listed(empty)} of {path} is empty{where}")
-    return ids
+    return [cell.strip() for cell in ids]
 
 
 def _wanted(columns: str | Sequence[str] | None, have: Sequence[str]) -> set[str] | None:

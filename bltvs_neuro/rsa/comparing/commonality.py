@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 
 from ...errors import DataError, SpecError, argument, listed
+from ...neural.align import align_rdms
 from ...neural.condensed import n_from_pairs
-from ...neural.labelled import align_rdms, check_rdms
+from ...neural.labelled import check_rdms
 from ...stats import bootstrap_counts, corrected_dual_variance, corrected_variance
 from ..inference.bootstrap import Over
 from ..inference.limits import bounded_interval

@@ -9,8 +9,8 @@ import numpy as np
 import xarray as xr
 
 from ...errors import DataError, argument, listed, unknown
+from ...neural.align import rdm_stimulus_ids, select_stimuli
 from ...neural.condensed import condensed_to_square
-from ...neural.labelled import rdm_stimulus_ids, select_stimuli
 
 log = logging.getLogger(__name__)
 

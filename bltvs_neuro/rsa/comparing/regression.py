@@ -12,8 +12,9 @@ from scipy import stats as sps
 from scipy.optimize import nnls
 
 from ...errors import DataError, SpecError, unknown
+from ...neural.align import align_rdms
 from ...neural.condensed import n_from_pairs
-from ...neural.labelled import align_rdms, check_rdms
+from ...neural.labelled import check_rdms
 from ..inference.ceiling import nan_mean, scale_for_pooling
 from .similarity import SIMILARITIES, Similarity, compare_vectors, similarity_name
 from .whitening import whiten

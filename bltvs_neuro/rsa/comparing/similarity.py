@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 
 from ...errors import DataError, SpecError, unknown
+from ...neural.align import align_rdms
 from ...neural.condensed import n_from_pairs
-from ...neural.labelled import align_rdms, check_rdms
+from ...neural.labelled import check_rdms
 from ...schema import RDM
 from .whitening import whiten
 

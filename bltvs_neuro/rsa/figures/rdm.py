@@ -14,8 +14,9 @@ from scipy import stats as sps
 
 from ...errors import DataError, SpecError, difference
 from ...figures import ACCENT, GREY, PALETTE, RC, RDM_MAP, STREAM_NAMES, area_styles, new_figure
+from ...neural.align import align_rdms, rdm_stimulus_ids, select_stimuli
 from ...neural.condensed import condensed_to_square
-from ...neural.labelled import align_rdms, check_rdms, rdm_stimulus_ids, select_stimuli
+from ...neural.labelled import check_rdms
 from ...schema import RDM
 from ..comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
 

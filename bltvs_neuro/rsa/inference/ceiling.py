@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 
 from ...errors import DataError, SpecError
-from ...neural.labelled import check_rdms, make_rdms, rdm_stimulus_ids
+from ...neural.align import rdm_stimulus_ids
+from ...neural.labelled import check_rdms, make_rdms
 from ...schema import RDM
 from ..comparing.similarity import SIMILARITIES, Similarity, compare_vectors, similarity_name
 

@@ -8,7 +8,8 @@ import numpy as np
 import xarray as xr
 
 from ...errors import DataError, SpecError
-from ...neural.labelled import check_rdms, make_rdms, rdm_stimulus_ids
+from ...neural.align import rdm_stimulus_ids
+from ...neural.labelled import check_rdms, make_rdms
 from ...schema import RDM, STIMULUS_ID
 
 METRIC_NAMES = {"squared euclidean": "sqeuclidean", "squared mahalanobis": "mahalanobis"}
