@@ -91,14 +91,12 @@ def evaluate(
         table.add_column(column, justify="right")
     for row in result.table.to_dict("records"):
         table.add_row(
-            str(row["timestep"]), f"{row['top1']:.2f}", interval_text(row['top1_low'], row['top1_high'], ".2f"),
-            f"{row['top5']:.2f}", interval_text(row['top5_low'], row['top5_high'], ".2f"),
+            str(row["timestep"]), f"{row['top1']:.2f}", interval_text(row['top1_ci_low'], row['top1_ci_high'], ".2f"),
+            f"{row['top5']:.2f}", interval_text(row['top5_ci_low'], row['top5_ci_high'], ".2f"),
         )  # fmt: skip
     out.print(table)
     if len(result.table) > 1:
         gain = result.gain.to_dict("records")[0]
-        out.print(
-            f"last timestep minus first: {gain['top1_gain']:+.2f} points, {interval_text(gain['low'], gain['high'], '+.2f')}",
-            highlight=False,
-        )
+        interval = interval_text(gain["ci_low"], gain["ci_high"], "+.2f")
+        out.print(f"last timestep minus first: {gain['top1_gain']:+.2f} points, {interval}", highlight=False)
     out.print(f"tables and figure in {folder}", highlight=False, soft_wrap=True)

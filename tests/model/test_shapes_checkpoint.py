@@ -46,7 +46,7 @@ def test_accuracy_rises_over_time_in_what_is_shipped():
     np.testing.assert_allclose(TABLE["top1"], SAID["accuracies"], atol=1e-3)
     assert TABLE["top1"].iloc[-1] > TABLE["top1"].iloc[0]
     gain = json.loads((SHAPES / "evaluation.json").read_text("utf-8"))["gain"]
-    assert gain["low"] > 0  # beyond what the choice of pictures explains
+    assert gain["ci_low"] > 0  # beyond what the choice of pictures explains
 
 
 def test_the_first_held_out_drawings_are_recognised():
@@ -65,4 +65,4 @@ def test_evaluation_gives_the_accuracies_that_are_shipped():
     result = evaluate(model, open_for("shapes", class_names("shapes"), model.image_size), batch_size=100)
     np.testing.assert_allclose(result.table["top1"], TABLE["top1"], atol=0.25)
     assert result.table["top1"].iloc[-1] > result.table["top1"].iloc[0]
-    assert result.gain["low"].iloc[0] > 0
+    assert result.gain["ci_low"].iloc[0] > 0

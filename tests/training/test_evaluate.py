@@ -74,10 +74,10 @@ def test_intervals_are_those_of_a_plain_bootstrap(answered):
     correct = np.stack([result.pictures[f"rank_t{t}"] == 1 for t in (1, 2, 4)], axis=1)
     samples = np.array([100 * correct[rng.integers(0, 100, 100)].mean(axis=0) for _ in range(4000)])
     low, high = np.percentile(samples, [2.5, 97.5], axis=0)
-    np.testing.assert_allclose(result.table["top1_low"], low, atol=1.01)
-    np.testing.assert_allclose(result.table["top1_high"], high, atol=1.01)
+    np.testing.assert_allclose(result.table["top1_ci_low"], low, atol=1.01)
+    np.testing.assert_allclose(result.table["top1_ci_high"], high, atol=1.01)
     gain = np.percentile(samples[:, -1] - samples[:, 0], [2.5, 97.5])
-    np.testing.assert_allclose(result.gain[["low", "high"]].iloc[0], gain, atol=1.01)
+    np.testing.assert_allclose(result.gain[["ci_low", "ci_high"]].iloc[0], gain, atol=1.01)
 
 
 def test_what_is_saved(answered, tmp_path):

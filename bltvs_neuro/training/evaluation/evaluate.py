@@ -30,7 +30,7 @@ class Evaluation:
     Attributes
     ----------
     table : DataFrame
-        One row per timestep that has logits: timestep, top1, top1_low, top1_high, top5, top5_low, top5_high; percent.
+        One row per timestep that has logits: timestep, top1, top1_ci_low, top1_ci_high, top5, top5_ci_low, top5_ci_high; percent.
     gain : DataFrame
         One row: the last timestep's top-1 minus the first's, with its interval (the pictures are the same ones).
     pictures : DataFrame
@@ -104,8 +104,10 @@ def evaluate(
         On the device where it shall compute; put into eval mode.
     data : Labelled
         Its classes are those of the model's logits, in the same order.
-    bootstrap, seed : int
+    bootstrap : int
         Samples of the pictures for the 95 % percentile intervals.
+    seed : int
+        Seed of these samples.
     progress : callable, optional
         Receives the number of pictures that are done, and of all.
 
@@ -146,10 +148,10 @@ def evaluate(
     table = pd.DataFrame({"timestep": timesteps})
     for k in (1, 5):
         low, high, _ = _intervals(rank <= k, bootstrap, rng)
-        table[f"top{k}"], table[f"top{k}_low"], table[f"top{k}_high"] = 100 * (rank <= k).mean(axis=0), low, high
+        table[f"top{k}"], table[f"top{k}_ci_low"], table[f"top{k}_ci_high"] = 100 * (rank <= k).mean(axis=0), low, high
     *_, (low_gain, high_gain) = _intervals(rank <= 1, bootstrap, rng)
     gain = pd.DataFrame(
-        [{"top1_gain": table["top1"].iloc[-1] - table["top1"].iloc[0], "low": low_gain, "high": high_gain}]
+        [{"top1_gain": table["top1"].iloc[-1] - table["top1"].iloc[0], "ci_low": low_gain, "ci_high": high_gain}]
     )
     names = np.array(data.classes, dtype=object)
     pictures = pd.DataFrame({"stimulus_id": data.stimuli.ids, "class_name": names[data.labels]})

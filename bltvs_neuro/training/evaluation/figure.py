@@ -27,7 +27,7 @@ def plot_evaluation(result: Evaluation, title: str = "") -> Figure:
             continue
         k = int(name[-1])
         over_time.fill_between(
-            table["timestep"], table[f"{name}_low"], table[f"{name}_high"], color=colour, alpha=0.2, lw=0
+            table["timestep"], table[f"{name}_ci_low"], table[f"{name}_ci_high"], color=colour, alpha=0.2, lw=0
         )
         over_time.plot(table["timestep"], table[name], color=colour, marker=marker, label=f"top {k}")
         over_time.axhline(100 * k / len(classes), color=colour, lw=0.8, ls=":", label="chance" if k == 1 else None)
