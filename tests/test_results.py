@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from importlib.metadata import version
+
 import h5py
 import numpy as np
 import pytest
@@ -76,3 +78,25 @@ def test_a_quantity_that_is_not_there_is_named(result):
     assert result["kg"].sum() == 6.5
     with pytest.raises(SpecError, match="quantity 'lb'.*kg"):
         result["lb"]
+
+
+def test_analyses_take_the_path_of_a_store(tmp_path):
+    import bltvs_neuro as bn
+    from bltvs_neuro.neural import make_responses
+
+    model = bn.BLT_VS(timesteps=2, num_classes=3, bio_unroll=False, image_size=128, width=0.0625).eval()
+    path = bn.extract(model, bn.StimulusSet.shapes(12), tmp_path / "acts.h5", "V1", reduce="pool:2")
+    with bn.open_store(path) as acts:
+        ids = acts.stimulus_ids
+        assert bn.compute_rdms(path).identical(bn.compute_rdms(acts))
+    responses = make_responses(np.random.default_rng(0).normal(size=(12, 2)), ids, neuroid_coords={})
+    options = {"sites": "V1/bu@1", "solver": bn.Ridge(on_edge="ignore"), "cv": bn.Folds(3)}
+    assert bn.fit_encoding(str(path), responses, **options)["r"].shape == (1, 2)
+    labels = ["a", "b"] * 6
+    assert bn.decode(path, labels, folds=2, sites="V1/bu@1", classifier="ridge").chance == 0.5
+
+
+def test_the_version_is_that_of_the_installation():
+    import bltvs_neuro as bn
+
+    assert bn.__version__ == version("bltvs_neuro")

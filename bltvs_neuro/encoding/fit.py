@@ -13,6 +13,7 @@ from ..cluster import Cluster
 from ..errors import SpecError, argument, listed
 from ..features.folds import Folds
 from ..features.select import Selection
+from ..features.stores import Activations, store_of
 from ..options import Run
 from ..schema import STIMULUS_ID
 from ..versions import versions
@@ -31,7 +32,7 @@ PARTITION_SOLVER = BandedRidge(candidates=20, on_edge="ignore")
 
 
 def fit_encoding(
-    acts: Mapping[str, Any],
+    acts: Activations,
     responses: Any,
     *,
     sites: Selection = "all",
@@ -47,8 +48,8 @@ def fit_encoding(
 
     Parameters
     ----------
-    acts : mapping of site to DataArray (stimulus, timestep, *unit dims)
-        A store (:func:`bltvs_neuro.store.open_store`), read lazily, or a dict of such arrays.
+    acts : path, store, or mapping of site to DataArray (stimulus, timestep, *unit dims)
+        A store (:func:`bltvs_neuro.store.open_store`) or its path, read lazily, or a dict of such arrays.
     responses : DataArray with dims (presentation, neuroid[, time])
         Matched to the store by ``stimulus_id``. Targets with NaN or without variance are not fitted; their status in the
         result says so.
@@ -94,6 +95,7 @@ def fit_encoding(
     (['bu', 'td'], ('space', 'neuroid'), (2, 4))
     """
     asked = Asked(solver, cv, run, transform, n_permutations)
+    acts = store_of(acts)
     members, left_out = choose_members(acts, sites)
     spaces = banded_spaces(members, solver.bands) if isinstance(solver, BandedRidge) else single_spaces(members)  # type: ignore[arg-type]
     sweep = prepare(acts, responses, members, spaces, left_out, asked)
@@ -104,7 +106,7 @@ def fit_encoding(
 
 
 def partition_encoding(
-    acts: Mapping[str, Any],
+    acts: Activations,
     responses: Any,
     *,
     over: Over = "stream",
@@ -141,6 +143,7 @@ def partition_encoding(
         As :func:`fit_encoding`.
     """
     asked = Asked(solver, cv, run)
+    acts = store_of(acts)
     members, left_out, spaces = partition_spaces(acts, over, sites)
     sweep = prepare(acts, responses, members, spaces, left_out, asked)
     with run.limited():

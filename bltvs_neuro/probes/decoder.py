@@ -8,6 +8,7 @@ weights is the same as in the space of all features.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -19,6 +20,7 @@ from ..errors import DataError, SpecError, argument, listed, unknown
 from ..features.folds import Fold, join_groups
 from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..features.select import Selection, by_site, select, statuses_of
+from ..features.stores import store_of
 from ..options import check_seed
 from ..schema import TIMESTEP
 from ..versions import versions
@@ -51,7 +53,7 @@ TILE_BYTES = 64 << 20
 
 
 def decode(
-    store: Store,
+    store: Store | str | os.PathLike[str],
     labels: str | Sequence[object],
     *,
     sites: Selection = "all",
@@ -66,8 +68,8 @@ def decode(
 
     Parameters
     ----------
-    store : Store
-        As :func:`bltvs_neuro.open_store` gives it.
+    store : Store or path
+        As :func:`bltvs_neuro.open_store` gives it, or takes it.
     labels : str or sequence of length n_stimuli
         A column of the store's stimuli, such as ``"category"``, or one label per stimulus in the store's order.
     sites : str, iterable of str or Select
@@ -124,12 +126,13 @@ def decode(
     check_seed(seed)
     if n_permutations < 0:
         raise SpecError(f"{argument('n_permutations')} is a count from 0; got {n_permutations}")
-    chosen = by_site(select(sites, statuses_of(store), constant=False).moments)
+    acts: Store = store_of(store)
+    chosen = by_site(select(sites, statuses_of(acts), constant=False).moments)
     names = list(chosen)
-    y, classes = np.unique(_column(store, labels, "labels").astype(str), return_inverse=True)[::-1]
-    together = [store.stimulus_ids.tolist(), store.stimulus_sha256.tolist()]
+    y, classes = np.unique(_column(acts, labels, "labels").astype(str), return_inverse=True)[::-1]
+    together = [acts.stimulus_ids.tolist(), acts.stimulus_sha256.tolist()]
     if groups is not None:
-        together.append(_column(store, groups, "groups").tolist())
+        together.append(_column(acts, groups, "groups").tolist())
     group = join_groups(*together)
     split = stratified_folds(y, group, folds, seed=seed, names=classes.tolist())
     lacking = {number for number, fold in enumerate(split) if len(np.unique(y[fold.test])) < len(classes)}
@@ -143,12 +146,12 @@ def decode(
     # folds are stratified by labels: those of the data would be no chance folds of others
     splits = [_folds_of(now, group, folds, rng, classes.tolist()) for now in shuffles]
 
-    steps = sorted({int(t) for name in names for t in store[name][TIMESTEP].values})
+    steps = sorted({int(t) for name in names for t in acts[name][TIMESTEP].values})
     shape = (len(names), len(steps), len(steps))
     accuracy, spread = np.full(shape, np.nan), np.full((*shape, folds), np.nan)
     null = np.full((n_permutations, *shape[:2]), np.nan)
     for at, name in enumerate(names):
-        data = store[name]
+        data = acts[name]
         active = list(chosen[name])
         products, n = _time_gram(data, active, name), len(y)
         where = [steps.index(t) for t in active]
@@ -189,7 +192,7 @@ def decode(
         "stimuli_per_class": np.bincount(y).tolist(), "groups": groups if isinstance(groups, str) else groups is not None,
         "n_groups": int(group.max()) + 1, "folds": folds, "classifier": classifier, "strength": strength,
         "permutations": n_permutations, "seed": seed, "score": "balanced accuracy", "versions": versions(),
-        "store": {"path": store.path.name, **store.provenance},
+        "store": {"path": acts.path.name, **acts.provenance},
     }  # fmt: skip
     return Decoding(table, provenance)
 

@@ -10,6 +10,7 @@ import xarray as xr
 
 from ...errors import SpecError, listed
 from ...features.folds import Folds
+from ...features.stores import Activations, store_of
 from ...options import Run
 from ...schema import NEUROID, TIMESTEP
 from ..fit import prepare
@@ -58,7 +59,7 @@ def score_matrix(result: EncodingResult, score: str = "r", *, per_neuroid: bool 
 
 
 def temporal_generalisation(
-    acts: Mapping[str, Any],
+    acts: Activations,
     responses: xr.DataArray,
     site: str,
     *,
@@ -87,6 +88,7 @@ def temporal_generalisation(
     """
     if isinstance(solver, BandedRidge):
         raise SpecError(f"a mapping of one site has one band; got solver {solver!r}")
+    acts = store_of(acts)
     members, left_out = check_generalisation(acts, responses, site)
     sweep = prepare(acts, responses, members, single_spaces(members), left_out, Asked(solver, cv, run))
     plan, targets = sweep.plan, sweep.plan.targets

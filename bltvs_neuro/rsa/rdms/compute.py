@@ -15,6 +15,7 @@ from ...cluster import map_tasks
 from ...devices import pick_float64_device
 from ...errors import DataError, SpecError, argument, listed, unknown
 from ...features.select import Select, Selection
+from ...features.stores import store_of
 from ...features.tiles import Features
 from ...neural.labelled import check_one_subject, make_rdms
 from ...options import Run
@@ -44,8 +45,8 @@ def compute_rdms(
 
     Parameters
     ----------
-    activations : store or mapping of DataArrays, DataArray, or array
-        A store or a mapping ``"V4/td" -> (stimulus, timestep, *units)``; one such DataArray; responses
+    activations : path or store, mapping of DataArrays, DataArray, or array
+        A store or its path, or a mapping ``"V4/td" -> (stimulus, timestep, *units)``; one such DataArray; responses
         (presentation, neuroid[, time]); or an array (stimulus, feature) with ``stimulus_ids``. Presentations of one
         stimulus are averaged unless the metric is cross-validated.
     metric : str
@@ -94,7 +95,7 @@ def compute_rdms(
     """
     if metric not in METRICS:
         raise unknown("metric", metric, list(METRICS))
-    jobs = _jobs(activations, stimulus_ids, sites, combine, by)
+    jobs = _jobs(store_of(activations), stimulus_ids, sites, combine, by)
     if METRICS[metric].crossvalidated == "yes" and folds is None:
         raise SpecError(
             f"metric {metric!r} is cross-validated: pass {argument('folds')}, the name of a presentation coordinate "
