@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import html
 import json
 import os
 from collections.abc import Mapping
@@ -49,6 +50,17 @@ class Result:
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}\n{self.dataset!r}"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first rows of the table; provenance and dataset to unfold."""
+        frame = self.to_frame()
+        folded = {
+            "provenance": f"<pre>{html.escape(json.dumps(self.provenance, indent=1)[:20000])}</pre>",
+            "dataset": self.dataset._repr_html_(),
+        }
+        return f"<b>{type(self).__name__}</b>, {len(frame)} rows{frame.head(8).to_html(index=False)}" + "".join(
+            f"<details><summary>{name}</summary>{held}</details>" for name, held in folded.items()
+        )
 
     @property
     def provenance(self) -> dict[str, Any]:

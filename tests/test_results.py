@@ -74,6 +74,11 @@ def test_a_changed_file_is_damaged(result, tmp_path, change):
         Weights.load(path)
 
 
+def test_notebooks_show_a_table(result):
+    shown = Weights(result.dataset, {"scale": "<kitchen>"})._repr_html_()
+    assert shown.startswith("<b>Weights</b>, 4 rows<table") and "&lt;kitchen&gt;" in shown and "<kitchen>" not in shown
+
+
 def test_a_quantity_that_is_not_there_is_named(result):
     assert result["kg"].sum() == 6.5
     with pytest.raises(SpecError, match="quantity 'lb'.*kg"):
