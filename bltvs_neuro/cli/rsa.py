@@ -91,7 +91,7 @@ def rsa(
     store: Path,
     /,
     *,
-    neural: str,
+    neural: Annotated[tuple[str, ...], Parameter(consume_multiple=False)],
     output: Annotated[Output, Parameter(name="*")] = Output(),
     data: Annotated[Neural, flat("Neural data")] = Neural(),
     select: Annotated[Select, flat("Sites and timesteps")] = Select(),
@@ -114,7 +114,7 @@ def rsa(
     store : path
         A finished store, see `bltvs extract`.
     neural : str
-        A file, a folder, or `kriegeskorte92`: see `bltvs neural`.
+        A file, a folder, or `kriegeskorte92`: see `bltvs neural`. Again for each subject that has a file of its own.
 
     Examples
     --------
@@ -123,6 +123,8 @@ def rsa(
     `bltvs rsa acts.h5 --neural target_fmri.mat --roi IT --similarity spearman --areas V4:LOC -o results/it`
 
     `bltvs rsa acts.h5 --neural betas.h5 --neural-metric crossnobis --folds-by run`
+
+    `bltvs rsa acts.h5 --neural sub-01_betas.npy --neural sub-02_betas.npy --neural sub-03_betas.npy`
     """
     from ..rsa import compare_rdms, compute_rdms
     from ..rsa.comparing.similarity import similarity_name
@@ -160,7 +162,7 @@ def rsa(
             rdms, brain, prefix, similarity, inference, run, figures.formats, overwrite=output.overwrite
         )
     else:
-        with err.status(f"comparing {len(rdms)} RDMs with {len(brain)} of {escape(neural)}"):
+        with err.status(f"comparing {len(rdms)} RDMs with {len(brain)} of {escape(', '.join(neural))}"):
             result = compare_rdms(
                 rdms,
                 brain,

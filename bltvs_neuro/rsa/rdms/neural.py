@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import xarray as xr
@@ -13,10 +13,11 @@ from ...neural import align_rdms, kind_of, load_rdms, load_responses
 from ...schema import NEUROID, PRESENTATION, RDM
 from .compute import compute_rdms
 from .metrics import MetricName
+from .subjects import join_subjects
 
 
 def brain_rdms(
-    path_or_name: str | os.PathLike[str],
+    path_or_name: str | os.PathLike[str] | Sequence[str | os.PathLike[str]],
     /,
     *,
     format: str | None = None,
@@ -29,8 +30,9 @@ def brain_rdms(
 
     Parameters
     ----------
-    path_or_name : str or path
-        As for :func:`~bltvs_neuro.neural.load_rdms` and :func:`~bltvs_neuro.neural.load_responses`.
+    path_or_name : str or path, or a sequence of these
+        As for :func:`~bltvs_neuro.neural.load_rdms` and :func:`~bltvs_neuro.neural.load_responses`. Of several files, a
+        subject each, one set is made; the subjects are those of the data, else of the files' names.
     format : str, optional
         Name of a reader of either kind. Default: the one that recognises the file.
     metric, folds
@@ -52,6 +54,11 @@ def brain_rdms(
     SpecError
         ``folds`` for RDMs, or an option that the reader does not have.
     """
+    if not isinstance(path_or_name, str | os.PathLike):
+        names = [os.fspath(one) for one in path_or_name]
+        shared: dict[str, Any] = {"format": format, "metric": metric, "folds": folds, "options": options, **more}
+        every = {name: brain_rdms(name, **shared) for name in names}
+        return join_subjects(every) if len(every) > 1 else every[names[0]]
     given = {key: value for key, value in {"format": format, **more, **(options or {})}.items() if value is not None}
     if kind_of(path_or_name, **given) == "rdms":
         if folds is not None:
