@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 from cyclopts import Parameter
 
-from ..errors import SpecError
+from ..errors import DataError, SpecError
 from ..options import check_seed
 from .base import Names, err, read_pairs
 
@@ -143,6 +144,24 @@ class Output:
 
     output: Annotated[Path | None, Parameter(alias="-o")] = None
     overwrite: Overwrite = False
+
+
+def check_neural(path: str | Path) -> None:
+    """A sentence where neural data are asked for and a file that this package wrote is given."""
+    from ..foreign.hdf5 import open_hdf5
+    from ..store.seal import is_ours
+
+    path = Path(path)
+    if not path.is_file():
+        return
+    what = "an activation store" if is_ours(path) else ""
+    if not what and path.suffix in (".nc", ".h5"):
+        with suppress(DataError), open_hdf5(path) as file:
+            kind = file.attrs.get("kind", b"") if "provenance" in file.attrs else b""
+            kind = kind.decode(errors="replace") if isinstance(kind, bytes) else str(kind)
+            what = f"a result of kind {kind!r}" if kind else ""
+    if what:
+        raise DataError(f"{path} is {what}, not neural data")
 
 
 UNITS = {"ms": 1e-3, "s": 1.0}

@@ -19,7 +19,7 @@ from ..features.folds import Folds
 from ..features.select import Select
 from ..options import Run, inherited
 from .base import err, flat, goes_on, out, shown, told_in
-from .choices import DataChoice, Output, Seconds, within
+from .choices import DataChoice, Output, Seconds, check_neural, within
 
 if TYPE_CHECKING:
     from ..encoding import EncodingResult
@@ -73,6 +73,7 @@ class Responses(DataChoice):
         """The responses, as the options choose them."""
         from ..neural import load_responses
 
+        check_neural(path)
         with err.status("reading the responses"):
             return within(load_responses(path, **self.given()), self.time)
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from rich.table import Table
 
 from .base import err, escape, flat, out
-from .choices import DataChoice
+from .choices import DataChoice, check_neural
 
 
 def neural(file: str | None = None, /, *, data: Annotated[DataChoice, flat("How it is read")] = DataChoice()) -> None:
@@ -31,6 +31,7 @@ def neural(file: str | None = None, /, *, data: Annotated[DataChoice, flat("How 
         return
     from ..neural import kind_of, load_rdms, load_responses
 
+    check_neural(file)
     options = data.given()
     kind = kind_of(file, **options)
     with err.status(f"reading {escape(file)}"):

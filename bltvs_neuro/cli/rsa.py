@@ -16,7 +16,7 @@ from ..options import Run, inherited
 from ..rsa.comparing.missing import Missing
 from ..rsa.inference.options import Inference
 from .base import err, escape, flat, out, told_in
-from .choices import DataChoice, Output, Seconds, interval_text, within
+from .choices import DataChoice, Output, Seconds, check_neural, interval_text, within
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -141,6 +141,8 @@ def rsa(
     prefix = _prefix(output.output, store)
     check_comparison(prefix, overwrite=output.overwrite)
     check_time_matrix(prefix, overwrite=output.overwrite)
+    for one in neural:
+        check_neural(one)
     with err.status("reading the neural data"):
         brain = brain_rdms(neural, metric=data.neural_metric, folds=data.folds, options=data.given())  # type: ignore[arg-type]
     brain = within(brain, data.time)

@@ -231,6 +231,8 @@ def _load(
     options: dict[str, Any],
     named: Sequence[str],
 ) -> xr.DataArray:
+    if not path.exists() and not named and is_named(str(path)):
+        raise DataError(f"{path} is a data set of RDMs, not responses: {_INSTEAD['responses']}")
     if not path.exists():
         sets = f"; data sets known by name: {listed(named)}" if named else ""
         raise DataError(f"{path} does not exist{sets}")

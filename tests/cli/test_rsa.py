@@ -278,3 +278,20 @@ def test_wrong_options_of_a_reader_are_one_sentence(store, bids, tmp_path, optio
     done = bltvs(command, store, "--neural", bids, "-o", tmp_path / "out", *options)
     assert done.exit_code == 1
     assert re.search(message, " ".join(done.stderr.split())), done.stderr
+
+
+def test_our_own_files_are_no_neural_data(store, brain, tmp_path):
+    done = bltvs(
+        "rsa", store, "--neural", brain, "--roi", "IT", "--bootstrap", 5, "--figures", "none", "-o", tmp_path / "r"
+    )
+    assert done.exit_code == 0, done.stderr
+    for command, given, what in (
+        ("rsa", store, "is an activation store"), ("encode", result, "is a result of kind 'rsa'"),
+    ):  # fmt: skip
+        refused = bltvs(command, store, "--neural", given, "-o", tmp_path / "x")
+        assert refused.exit_code == 1 and f"{what}, not neural data" in " ".join(refused.stderr.split())
+    assert "data set of RDMs, not responses" in " ".join(
+        bltvs("encode", store, "--neural", "kriegeskorte92").stderr.split()
+    )
+    several = bltvs("rsa", store, "--neural", brain, "--neural", brain, "-o", tmp_path / "y")
+    assert several.exit_code == 1

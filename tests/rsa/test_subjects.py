@@ -36,11 +36,11 @@ def test_each_subject_keeps_its_numbers_in_one_order(betas):
 
 def test_what_does_not_belong_together_is_named(betas, tmp_path):
     _, paths = betas
+    twin = tmp_path / "x" / "sub-01_betas.npy"
+    twin.parent.mkdir()
+    twin.write_bytes(paths[0].read_bytes())
+    twin.with_name("sub-01_betas.stimuli.txt").write_text("\n".join(IDS))
     with pytest.raises(DataError, match=r"sub-01_betas\.npy.*both hold subject sub-01"):
-        twin = tmp_path / "x" / "sub-01_betas.npy"
-        twin.parent.mkdir()
-        twin.write_bytes(paths[0].read_bytes())
-        twin.with_name("sub-01_betas.stimuli.txt").write_text("\n".join(IDS))
         brain_rdms([paths[0], twin])
     other = to_netcdf(make_rdms(np.ones((1, 15)), IDS, metric="m", roi=["IT"]), tmp_path / "r.nc")
     with pytest.raises(DataError, match="do not both have roi"):
