@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...errors import DataError, listed, unknown
+from ...errors import DataError, listed
 from ...foreign.hdf5 import datasets, open_hdf5, read_dataset
 from ...model.transform import Transform
 from ...stimuli import StimulusSet
@@ -54,15 +54,12 @@ def image_folder(folder: str | Path, classes: Sequence[str] | None = None) -> La
     outside any folder, or a folder that is no class.
     """
     stimuli = StimulusSet.from_folder(folder)
-    parts = [stimulus_id.split("/") for stimulus_id in stimuli.ids]
-    loose = [stimulus_id for stimulus_id, part in zip(stimuli.ids, parts, strict=True) if len(part) < 2]
-    if loose:
+    if loose := [stimulus_id for stimulus_id in stimuli.ids if "/" not in stimulus_id]:
         raise DataError(f"{folder}: {len(loose)} pictures lie in no class's folder: {listed(loose, 4)}")
-    folders = [part[0] for part in parts]
+    folders = [stimulus_id.partition("/")[0] for stimulus_id in stimuli.ids]
     names = tuple(sorted(set(folders))) if classes is None else tuple(classes)
     position = {name: at for at, name in enumerate(names)}
-    strange = sorted(set(folders) - set(names))
-    if strange:
+    if strange := sorted(set(folders) - set(names)):
         raise DataError(f"{folder}: {len(strange)} folders are no class of the model: {listed(strange)}")
     return Labelled(stimuli, np.array([position[name] for name in folders], np.int64), names)
 
@@ -106,8 +103,6 @@ def open_split(config: DataConfig, split: str, size: int, classes: Sequence[str]
 
     ``classes`` are those of the training split, so that all splits count alike.
     """
-    if config.source not in SOURCES:
-        raise unknown("data.source", config.source, list(SOURCES))
     return SOURCES[config.source](config, split, size, classes)
 
 

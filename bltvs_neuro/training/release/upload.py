@@ -28,14 +28,12 @@ def upload_model(folder: str | os.PathLike[str], repo: str, *, private: bool = F
     folder = Path(folder)
     try:
         validate_repo_id(repo)
+        if not repo.partition("/")[2]:
+            raise HFValidationError
     except HFValidationError:
-        owner = ""
-    else:
-        owner = repo.partition("/")[0] if "/" in repo else ""
-    if not owner:
         raise SpecError(
             f"a repository of the hub is written 'user/name', in letters, digits, '-', '_' and '.'; got {repo!r}"
-        )
+        ) from None
     checkpoint = read_checkpoint(folder)
     read_exported_weights(checkpoint)
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token)
