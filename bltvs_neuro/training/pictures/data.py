@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...errors import DataError, listed
+from ...errors import DataError, listed, unknown
 from ...foreign.hdf5 import datasets, open_hdf5, read_dataset
 from ...model.transform import Transform
 from ...stimuli import StimulusSet
@@ -32,9 +32,12 @@ class Labelled:
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.stimuli):
             raise DataError(f"{len(self.labels)} labels for {len(self.stimuli)} pictures")
+        if not len(self.labels):
+            raise DataError("there are no pictures")
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= len(self.classes):
             raise DataError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
+        object.__setattr__(self, "labels", self.labels.astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,6 +46,8 @@ class Labelled:
 def drawn(config: DataConfig, split: str, size: int) -> Labelled:
     """The data set ``shapes``; ``split`` is train, val or test."""
     numbers = {config.train: config.n_train, config.val: config.n_val, config.test: config.n_test}
+    if split not in numbers:
+        raise unknown("split", split, list(numbers))
     stimuli = StimulusSet.shapes(numbers[split], split=split, seed=config.seed, size=size)  # type: ignore[arg-type]
     return Labelled(stimuli, np.arange(len(stimuli)) % len(CATEGORIES), CATEGORIES)
 
@@ -86,8 +91,8 @@ def ecoset(path: str | Path, split: str, classes: Sequence[str] | None = None) -
             f"{path}: its categories are not the model's classes in the same order; they differ first at label {first} "
             f"({len(named)} against {len(classes)} names)"
         )
-    names = classes or named or [f"class {number}" for number in range(int(labels.max()) + 1)]
-    return Labelled(StimulusSet.from_hdf5(path, f"{split}/data"), labels.astype(np.int64), tuple(names))
+    names = classes or named or [f"class {number}" for number in range(int(labels.max(initial=-1)) + 1)]
+    return Labelled(StimulusSet.from_hdf5(path, f"{split}/data"), labels, tuple(names))
 
 
 SOURCES: dict[str, Callable[[DataConfig, str, int, Sequence[str] | None], Labelled]] = {
