@@ -18,10 +18,10 @@ HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 def check_source(what: str) -> None:
     """Raise DataError for what cannot be labelled pictures, before anything is opened."""
     path = Path(what)
-    if what == "shapes" or path.is_dir() or (path.is_file() and path.suffix.lower() in HDF5):
+    if what == "shapes" or (what and path.is_dir()) or (path.is_file() and path.suffix.lower() in HDF5):
         return
     raise DataError(
-        f"{what} {'is of an unknown kind' if path.exists() else 'does not exist'}; labelled pictures are "
+        f"{what or repr(what)} {'is of an unknown kind' if what and path.exists() else 'does not exist'}; labelled pictures are "
         f"'shapes', a folder with one folder per class, or an HDF5 file ({', '.join(HDF5)})"
     )
 
