@@ -197,12 +197,7 @@ class TrainingConfig:
 
 
 FREE = (
-    "run.epochs",
-    "run.device",
-    "run.workers",
-    "run.save_minutes",
-    "run.val_batch_size",
-    "run.export",
+    *(f"run.{key}" for key in ("epochs", "device", "workers", "save_minutes", "val_batch_size", "export")),
     "description",
 )
 """Keys that may change when a run is resumed: they do not decide the numbers that were computed so far."""
@@ -244,11 +239,11 @@ def _check_model(config: TrainingConfig) -> None:
     except SpecError as error:
         raise SpecError(f"name: {error}") from None
     table = dict(config.model)
-    if "architecture" not in table:
+    architecture = table.pop("architecture", None)
+    if architecture is None:
         raise SpecError("the table [model] needs the key 'architecture', for example architecture = 'BLT_VS'")
     if "num_classes" in table:
         raise SpecError("model.num_classes is not given: the data decide it")
-    architecture = table.pop("architecture")
     if architecture not in ARCHITECTURES:
         raise unknown("model.architecture", architecture, list(ARCHITECTURES))
     checked_arguments(ARCHITECTURES[architecture], table, "model.")

@@ -286,7 +286,7 @@ def test_our_own_files_are_no_neural_data(store, brain, tmp_path):
     )
     assert done.exit_code == 0, done.stderr
     for command, given, what in (
-        ("rsa", store, "is an activation store"), ("encode", result, "is a result of kind 'rsa'"),
+        ("rsa", store, "is an activation store"), ("encode", tmp_path / "r.nc", "is a result of kind 'rsa'"),
     ):  # fmt: skip
         refused = bltvs(command, store, "--neural", given, "-o", tmp_path / "x")
         assert refused.exit_code == 1 and f"{what}, not neural data" in " ".join(refused.stderr.split())

@@ -410,7 +410,7 @@ def test_patterns_of_any_real_type():
 
 @pytest.mark.parametrize("options", [{"strength": 1j}, {"strength": "a"}, {"action": "freeze"}, {"action": Scale}])
 def test_what_is_no_action_leaves_no_lesion(simultaneous, options):
-    with pytest.raises(SpecError, match="finite number|an action is a Scale or Freeze"):
+    with pytest.raises(SpecError, match="finite number|an action is a Scale, Freeze"):
         simultaneous.lesion("V4/td", **options)
     assert simultaneous.lesions == ()
 

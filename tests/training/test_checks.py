@@ -83,7 +83,7 @@ def test_exports_and_uploads_look_at_names_first(tmp_path):
             upload_model(tmp_path / "no model", repo)
 
 
-@pytest.mark.parametrize("what", ["no/such/folder", __file__])
+@pytest.mark.parametrize("what", ["", "no/such/folder", __file__])
 def test_labelled_pictures_are_looked_for_before_a_model_is_loaded(what):
     with pytest.raises(BltvsError, match="labelled pictures are 'shapes'"):
         check_source(what)

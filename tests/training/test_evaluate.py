@@ -11,10 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from bltvs_neuro.errors import DataError
+from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.model import BLT_VS
 from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.stimuli import StimulusSet
+from bltvs_neuro.stimuli.shapes import CATEGORIES
 from bltvs_neuro.training.evaluation.evaluate import evaluate
 from bltvs_neuro.training.pictures.classes import folder_names, read_class_file
 from bltvs_neuro.training.pictures.data import Labelled
@@ -170,6 +171,24 @@ def test_ecoset_hdf5(tmp_path):
     for path in ("no.h5", "no"):
         with pytest.raises(DataError, match="no"):
             open_for(str(tmp_path / path), ("man", "house"), 32)
+
+
+def test_labels_that_are_none(tmp_path):
+    names = ("man", "house", "car")
+    for labels, message in (
+        (np.zeros(0, int), "there are no pictures"),
+        (np.array([0, 2**63 + 1], np.uint64), "labels run from 0 to 9223372036854775809"),
+    ):
+        with pytest.raises(DataError, match=message):
+            open_for(str(ecoset_file(tmp_path / f"{len(labels)}.h5", labels)), names, 32)
+    data = open_for(str(ecoset_file(tmp_path / "ok.h5", np.array([2, 0], np.uint64))), names, 32)
+    assert data.labels.dtype == np.int64
+    assert data.labels.tolist() == [2, 0]
+
+
+def test_an_unknown_split_of_shapes():
+    with pytest.raises(SpecError, match="unknown split 'foo'; valid: train, val, test"):
+        open_for("shapes", CATEGORIES, 32, split="foo")
 
 
 def test_shapes_are_for_models_that_know_them():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -185,11 +186,11 @@ def test_every_pass_takes_every_picture_once_and_processes_share_batches():
     assert [row for _, row in passes[0]] != [row for _, row in passes[1]]
     assert order.batch(8) == Order(25, 4, seed=3).batch(8)  # whatever was asked for before
     assert order.batch(8) != Order(25, 4, seed=4).batch(8)
-    shares = [list(order.share(2, 5, rank, 2)) for rank in range(2)]
+    shares = [list(itertools.islice(order.share(2, rank, 2), 3)) for rank in range(2)]
     for at, step in enumerate(range(2, 5)):
         assert sorted([*shares[0][at], *shares[1][at]]) == sorted(order.batch(step))
     with pytest.raises(SpecError, match="not a multiple of the 3 processes"):
-        next(order.share(0, None, 0, 3))
+        next(order.share(0, 0, 3))
     with pytest.raises(SpecError, match="there are 25 training pictures"):
         Order(25, 26, 0)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from ...errors import DataError, SpecError, difference, listed
 from ...neural.labelled import check_responses
 from ...schema import NEUROID, PRESENTATION, STIMULUS_ID
 from ...stimuli import StimulusSet, pixel_sha256
-from ..subject.timeline import Bin
+from ..subject.timeline import Bin, whole
 
 OBJECT = "object_name"
 RESERVED = ("truth", "degrees")
@@ -33,17 +34,13 @@ def to_stimulus_set(stimuli: StimulusSet, folder: Path | None = None) -> BrainSc
     Brain-Score's screen would let two files of the same name in different folders overwrite each other. The identifier
     holds a hash of ids and pixels, because Brain-Score keeps activations by it.
     """
-    digest = hashlib.sha256()
-    pixels = []
-    for stimulus_id, picture in stimuli:
-        sha256 = pixel_sha256(picture)
-        digest.update(f"{stimulus_id}\n{sha256}\n".encode())
-        pixels.append(sha256)
-    name = f"bltvs_{digest.hexdigest()[:16]}"
+    pixels = [(stimulus_id, pixel_sha256(picture)) for stimulus_id, picture in stimuli]
+    told = "".join(f"{stimulus_id}\n{sha256}\n" for stimulus_id, sha256 in pixels)
+    name = f"bltvs_{hashlib.sha256(told.encode()).hexdigest()[:16]}"
     home = Path(os.getenv("BRAINSCORE_HOME", "~/.brain-score")).expanduser()
     folder = (folder or home / "bltvs_neuro").absolute() / name
     paths = {}
-    for number, (stimulus_id, sha256) in enumerate(zip(stimuli.ids, pixels, strict=True)):
+    for number, (stimulus_id, sha256) in enumerate(pixels):
         path = folder / f"{number:06d}_{sha256[:16]}.png"
         if not path.exists():
             write_durably(path, _png(stimuli.load(number)), overwrite=True)  # another process may write the same
@@ -56,8 +53,6 @@ def to_stimulus_set(stimuli: StimulusSet, folder: Path | None = None) -> BrainSc
 
 
 def _png(picture: np.ndarray) -> bytes:
-    import io
-
     stream = io.BytesIO()
     Image.fromarray(picture).save(stream, format="PNG")
     return stream.getvalue()
@@ -89,9 +84,9 @@ def to_assembly(
         single time bin is a coordinate without a dimension.
     """
     check_responses(responses)
-    shown = list(dict.fromkeys(str(s) for s in responses[STIMULUS_ID].values))
-    absent = [stimulus_id for stimulus_id in shown if stimulus_id not in set(stimuli.ids)]
-    if absent:
+    ids = [str(s) for s in responses[STIMULUS_ID].values]
+    shown = list(dict.fromkeys(ids))
+    if set(shown) - set(stimuli.ids):
         raise DataError(difference("stimuli", shown, stimuli.ids, "the neural data", "the stimuli").split(";")[0])
     missing = np.isnan(responses.values)
     if missing.any():
@@ -102,18 +97,16 @@ def to_assembly(
         )
     values, bins = _in_time(responses, times, average=average)
     chosen = stimuli.subset(shown)
-    ids = [str(s) for s in responses[STIMULUS_ID].values]
-    presentation: dict[str, Any] = {
+    made = to_stimulus_set(chosen)
+    coords: dict[str, Any] = {
         STIMULUS_ID: (PRESENTATION, ids),
         "image_id": (PRESENTATION, ids),  # Brain-Score's averaging loses a dimension that has one coordinate only
         "repetition": (PRESENTATION, responses["repetition"].values),
+        **_neuroids(responses, region),
     }
-    objects = _objects(responses, chosen)
-    made = to_stimulus_set(chosen)
-    if objects is not None:
+    if (objects := _objects(responses, chosen)) is not None:
         made[OBJECT] = [objects[s] for s in made[STIMULUS_ID]]
-        presentation[OBJECT] = (PRESENTATION, [objects[s] for s in ids])
-    coords = {**presentation, **_neuroids(responses, region)}
+        coords[OBJECT] = (PRESENTATION, [objects[s] for s in ids])
     if len(bins) == 1:
         assembly = NeuroidAssembly(values[..., 0], coords=coords, dims=[PRESENTATION, NEUROID])
         assembly = assembly.expand_dims("time_bin_start").expand_dims("time_bin_end")
@@ -151,14 +144,10 @@ def _in_time(responses: xr.DataArray, times: Bin | None, *, average: bool) -> tu
     if not len(keep):
         raise DataError(f"no time bin lies within {low:g} to {high:g} ms; there are {starts[0]:g} to {ends[-1]:g} ms")
     values = responses.values[..., keep]
-    bins = [(_whole(starts[i]), _whole(ends[i])) for i in keep]
+    bins = [(whole(starts[i]), whole(ends[i])) for i in keep]
     if average:
         return values.mean(axis=-1, keepdims=True), [(bins[0][0], bins[-1][1])]
     return values, bins
-
-
-def _whole(value: float) -> float:
-    return int(value) if float(value).is_integer() else float(value)
 
 
 def _objects(responses: xr.DataArray, stimuli: StimulusSet) -> dict[str, str] | None:

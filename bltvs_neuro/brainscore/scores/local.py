@@ -152,12 +152,12 @@ def _check_repetitions(assembly: NeuroidAssembly, metric: str) -> None:
 
 def _folds(assembly: NeuroidAssembly) -> dict[str, Any]:
     """Cross-validation over stimuli, stratified by object where each has enough stimuli for that."""
+    by = None
     if OBJECT in assembly.coords:
         counts = pd.Series(assembly[OBJECT].values).value_counts()
         tested = len(assembly) - int(TRAIN * len(assembly))
-        if counts.min() >= 2 and tested >= len(counts):
-            return {"stratification_coord": OBJECT, "splits": SPLITS}
-    return {"stratification_coord": None, "splits": SPLITS}
+        by = OBJECT if counts.min() >= 2 and tested >= len(counts) else None
+    return {"stratification_coord": by, "splits": SPLITS}
 
 
 class ChoiceBenchmark(BenchmarkBase):
@@ -189,16 +189,10 @@ class ChoiceBenchmark(BenchmarkBase):
         unfit = objects - set(self._fitting["image_label"])
         if unfit:
             raise DataError(f"no fitting stimulus shows {listed(sorted(unfit))}, which the choices are about")
-        self._assembly = BehavioralAssembly(
-            table["choice"].to_numpy(dtype=object),
-            coords={
-                STIMULUS_ID: (PRESENTATION, table[STIMULUS_ID].to_numpy(dtype=object)),
-                "sample_obj": (PRESENTATION, table["sample_obj"].to_numpy(dtype=object)),
-                "dist_obj": (PRESENTATION, table["dist_obj"].to_numpy(dtype=object)),
-                "truth": (PRESENTATION, table["sample_obj"].to_numpy(dtype=object)),
-            },
-            dims=[PRESENTATION],
-        )
+        columns = {name: table[name].to_numpy(dtype=object) for name in table}
+        choices_made, columns["truth"] = columns.pop("choice"), columns["sample_obj"]
+        coords = {name: (PRESENTATION, column) for name, column in columns.items()}
+        self._assembly = BehavioralAssembly(choices_made, coords=coords, dims=[PRESENTATION])
         with no_installing():
             self._metric = load_metric("i2n")
         content = table.to_csv(index=False) + self._stimuli.identifier + self._fitting.identifier

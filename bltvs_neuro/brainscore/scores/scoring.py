@@ -110,9 +110,8 @@ def score(
             try:
                 value = score_benchmark(benchmark, subject) if check_memory else benchmark(subject)
             except MemoryError as error:
-                raise BrainScoreError(
-                    f"{error} A smaller reduction such as {argument('reduce', 'pool:4')} takes less"
-                ) from error
+                smaller = argument("reduce", "pool:4")
+                raise BrainScoreError(f"{error} A smaller reduction such as {smaller} takes less") from error
         rows.append(score_rows(value, benchmark))
         if len(found := neuroid_rows(value, benchmark)):
             neuroids.append(found)
@@ -140,10 +139,7 @@ def quiet() -> Iterator[None]:
 
 
 def public_benchmark(name: str) -> Any:
-    """Load a benchmark of Brain-Score.
-
-    BrainScoreError if its data cannot be had: there is no network, or they are private.
-    """
+    """Load a benchmark of Brain-Score; BrainScoreError if its data cannot be had: no network, or private ones."""
     known = benchmark_names()
     if name not in known:
         raise unknown("benchmark", name, known)
@@ -180,15 +176,10 @@ def score_rows(value: Score, benchmark: Any) -> pd.DataFrame:
         timed = value if "time_bin" in value.dims else raw
         bins = [(float(a), float(b)) for a, b in timed["time_bin"].values.tolist()]
     columns = {"score": value, "raw": raw, "error": error, "ceiling": ceiling}
-    return pd.DataFrame(
-        {
-            "benchmark": benchmark.identifier,
-            "region": getattr(benchmark, "region", ""),
-            "time_bin_start": [a for a, _ in bins],
-            "time_bin_end": [b for _, b in bins],
-            **{name: _per_bin(column, len(bins)) for name, column in columns.items()},
-        }
-    )
+    table = pd.DataFrame(bins, columns=["time_bin_start", "time_bin_end"])
+    table.insert(0, "benchmark", benchmark.identifier)
+    table.insert(1, "region", getattr(benchmark, "region", ""))
+    return table.assign(**{name: _per_bin(column, len(bins)) for name, column in columns.items()})
 
 
 def _per_bin(values: Any, count: int) -> np.ndarray:

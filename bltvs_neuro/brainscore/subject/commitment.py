@@ -19,7 +19,7 @@ from ...schema import Site, Stream, parse_names, parse_timesteps
 from .extractor import BATCH_SIZE, Wrapper
 from .layers import LOGITS, site_layer, window_name
 from .regions import RegionMap, default_timeline, region_map
-from .timeline import Bin, Timeline, check_bin
+from .timeline import Bin, Timeline, check_bin, whole
 
 REDUCE = "pool:7"
 """V1 with both streams has 903,168 units at 224 pixels, of which Brain-Score would keep every one: 56,448 after this."""
@@ -212,10 +212,8 @@ def _read_bins(time_bins: Any) -> list[Bin]:
         items = []
     if not items:
         raise SpecError(f"time_bins are pairs (start, end) in milliseconds, for example [(70, 170)]; got {time_bins!r}")
-    bins = [check_bin(item) for item in items]
-    return [
-        (int(a) if a.is_integer() else a, int(b) if b.is_integer() else b) for a, b in bins
-    ]  # as assemblies have them
+    # whole milliseconds as integers, as assemblies have them
+    return [(whole(a), whole(b)) for a, b in map(check_bin, items)]
 
 
 def _check_covered(bins: list[Bin], recorded: tuple[Bin, ...], region: str) -> None:

@@ -99,7 +99,7 @@ class Wrapper(PytorchWrapper):
             if name == LOGITS:
                 results[name] = logits.cpu().numpy()
                 continue
-            layer = next(layer for layer in layers if layer.name == name)
+            layer = self.find(name)
             moments = [
                 torch.cat([sums[name, site, position] for site in layer.sites], dim=1)  # sites side by side
                 for position in range(len(layer.moments))
@@ -112,10 +112,9 @@ class Wrapper(PytorchWrapper):
         """Coordinates of a layer's neuroids: stream, channel, channel_x and channel_y (pixels of the image, or NaN)."""
         if name == LOGITS:
             count = self._network.num_classes
-            nowhere = np.full(count, np.nan)
-            streams = np.full(count, "bu")
-            return {"stream": streams, "channel": np.arange(count), "channel_x": nowhere, "channel_y": nowhere}
-        parts: dict[str, list[np.ndarray]] = {"stream": [], "channel": [], "channel_x": [], "channel_y": []}
+            places = dict.fromkeys(("channel_x", "channel_y"), np.full(count, np.nan))
+            return {"stream": np.full(count, "bu"), "channel": np.arange(count), **places}
+        parts = []
         for site in self.find(name).sites:
             bound = self.bound(site)
             count = int(np.prod(bound.shape))
@@ -123,11 +122,14 @@ class Wrapper(PytorchWrapper):
             values = {
                 key: np.asarray(coord)[places[dim]] for key, (dim, coord) in bound.coords.items() if dim in places
             }
-            parts["stream"].append(np.full(count, site.stream))
-            parts["channel"].append(values.get("channel", np.arange(count)))
-            parts["channel_x"].append(values.get("x", np.full(count, np.nan)))
-            parts["channel_y"].append(values.get("y", np.full(count, np.nan)))
-        return {key: np.concatenate(part) for key, part in parts.items()}
+            nowhere = np.full(count, np.nan)
+            parts.append(
+                {
+                    "stream": np.full(count, site.stream), "channel": values.get("channel", np.arange(count)),
+                    "channel_x": values.get("x", nowhere), "channel_y": values.get("y", nowhere),
+                }
+            )  # fmt: skip
+        return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
     @property
     def _network(self) -> Network:

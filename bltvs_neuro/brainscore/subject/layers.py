@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from ...errors import SpecError, unknown
 from ...model import Network, State
-from ...schema import STREAMS, Site, Stream
+from ...schema import Site, Stream
 from .timeline import Bin, Timeline
 
 LOGITS = "logits"
@@ -61,9 +61,7 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     """
     tap = _TAP.fullmatch(name)
     if tap:
-        site = Site(tap["area"], _stream(tap["stream"]))
-        model.tap_name(site, int(tap["timestep"]))
-        return Layer(name, (site,), ({int(tap["timestep"]): 1.0},))
+        return _at_timestep(name, (Site.parse(f"{tap['area']}/{tap['stream']}"),), int(tap["timestep"]), model)
     match = _SITES.fullmatch(name)
     if not match:
         raise SpecError(
@@ -72,7 +70,7 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
         )
     if match["area"] not in model.areas:
         raise unknown("area", match["area"], model.areas)
-    sites = tuple(Site(match["area"], _stream(stream)) for stream in match["streams"].split("+"))
+    sites = tuple(Site.parse(f"{match['area']}/{stream}") for stream in match["streams"].split("+"))
     if len(set(sites)) < len(sites):
         raise SpecError(f"layer {name!r} names a stream twice")
     timesteps, clock = varying_timesteps(sites, model), timeline.of(match["area"])
@@ -80,9 +78,7 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     if when is None:
         return Layer(name, sites, tuple({t: 1.0} for t in timesteps), tuple(clock.bins(timesteps)))
     if re.fullmatch(r"[0-9]+", when):
-        for site in sites:
-            model.tap_name(site, int(when))
-        return Layer(name, sites, ({int(when): 1.0},))
+        return _at_timestep(name, sites, int(when), model)
     window = _WINDOW.fullmatch(when)
     if not window:
         raise SpecError(f"layer {name!r}: after the @ comes a window in milliseconds ('70-170') or a timestep ('3')")
@@ -91,19 +87,17 @@ def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
 
 def varying_timesteps(sites: tuple[Site, ...], model: Network) -> tuple[int, ...]:
     """Timesteps at which every site exists and at least one of them differs between stimuli."""
-    common: set[int] | None = None
-    for site in sites:
-        exists = model.timesteps_of(site)
-        if not exists:
-            raise SpecError(f"{site} is never active in this model")
-        common = set(exists) if common is None else common & set(exists)
-    varying = tuple(t for t in sorted(common or ()) if not all(model.is_constant(State(*site, t)) for site in sites))
+    exist = {site: set(model.timesteps_of(site)) for site in sites}
+    if never := [site for site, timesteps in exist.items() if not timesteps]:
+        raise SpecError(f"{never[0]} is never active in this model")
+    common = sorted(set.intersection(*exist.values()))
+    varying = tuple(t for t in common if not all(model.is_constant(State(*site, t)) for site in sites))
     if not varying:
         raise SpecError(f"{' and '.join(map(str, sites))} never differ between stimuli in this model")
     return varying
 
 
-def _stream(text: str) -> Stream:
-    if text not in STREAMS:
-        raise unknown("stream", text, STREAMS)
-    return text  # type: ignore[return-value]
+def _at_timestep(name: str, sites: tuple[Site, ...], timestep: int, model: Network) -> Layer:
+    for site in sites:
+        model.tap_name(site, timestep)  # refuses what does not exist
+    return Layer(name, sites, ({timestep: 1.0},))

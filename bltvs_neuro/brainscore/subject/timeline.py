@@ -92,6 +92,11 @@ class Timeline:
         return described
 
 
+def whole(value: float) -> float:
+    """An integer where a number is whole."""
+    return int(value) if float(value).is_integer() else float(value)
+
+
 def check_bin(bin_: Any) -> Bin:
     """Read a pair of milliseconds, start before end; SpecError for anything else."""
     try:

@@ -169,13 +169,11 @@ def _plugin(root: Path, plugin: Path) -> Iterator[Finding]:
         detail = f"the installed brainscore_vision has a model of that name, in models/{taken}" if taken else ""
         yield Finding(f"{identifier}: name is free", not taken, detail)
         mapping = plugin / "region_layer_map" / f"{identifier}.json"
-        yield Finding(
-            f"{identifier}: region_layer_map", mapping.is_file(), "" if mapping.is_file() else f"no {mapping.name}"
-        )
+        stated = mapping.is_file()
+        yield Finding(f"{identifier}: region_layer_map", stated, "" if stated else f"no {mapping.name}")
     try:
-        runner = PluginTestRunner.__new__(
-            PluginTestRunner
-        )  # its constructor asks for conda, which the validation does not
+        # its constructor asks for conda, which the validation does not
+        runner = PluginTestRunner.__new__(PluginTestRunner)
         runner.plugin_directory = plugin
         runner.validate_plugin()
         yield Finding(f"{name}: validate_plugin", True)
@@ -184,7 +182,7 @@ def _plugin(root: Path, plugin: Path) -> Iterator[Finding]:
     changed = [path.relative_to(root.parent).as_posix() for path in plugin.rglob("*") if path.is_file()]
     parsed = parse_plugin_changes(" ".join(changed), root.name)
     yield Finding(f"{name}: touches plugins only", parsed["modifies_plugins"] and not parsed["test_all_plugins"])
-    metadata = next((p for p in (plugin / "metadata.yml", plugin / "metadata.yaml") if p.is_file()), None)
+    metadata = next(plugin.glob("metadata.y*ml"), None)
     yield Finding(
         f"{name}: is merged automatically", parsed["is_automergeable"],
         "" if parsed["is_automergeable"] else "no: it holds a metadata file, which is looked at first", note=True,
@@ -192,12 +190,9 @@ def _plugin(root: Path, plugin: Path) -> Iterator[Finding]:
     if metadata is not None:
         try:
             models = load(metadata.read_text("utf-8"), domain="vision")["models"]
-            strange = set(models) - set(identifiers)
-            yield Finding(
-                f"{name}: metadata",
-                not strange,
-                f"about models that are not registered: {listed(strange)}" if strange else "",
-            )
+            strange = listed(set(models) - set(identifiers))
+            detail = f"about models that are not registered: {strange}" if strange else ""
+            yield Finding(f"{name}: metadata", not strange, detail)
         except MetadataError as error:
             yield Finding(f"{name}: metadata", False, str(error))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+import sys
 from importlib.metadata import packages_distributions, requires
 from pathlib import Path
 
@@ -22,10 +23,9 @@ def files_of(entries: tuple[str, ...]) -> dict[str, bytes]:
 
     Every module that is imported, at the top or inside of a function, and the data files next to them.
     """
-    found = modules_of(entries)
-    paths = {path for path in found.values()}
+    paths = set(modules_of(entries).values())
     for folder in {path.parent for path in paths}:
-        paths.update(path for path in folder.glob("*.json"))
+        paths.update(folder.glob("*.json"))
     return {path.relative_to(ROOT.parent).as_posix(): _carried(path) for path in sorted(paths)}
 
 
@@ -63,19 +63,16 @@ def requirements_of(modules: dict[str, Path]) -> list[str]:
 
     BltvsError for a module that imports what the package does not require.
     """
-    third_parties: set[str] = set()
+    imported: set[str] = set()
     for path in modules.values():
         for node in ast.walk(ast.parse(_carried(path))):
             if isinstance(node, ast.Import):
-                third_parties.update(alias.name.split(".")[0] for alias in node.names)
+                imported.update(alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
-                third_parties.add(node.module.split(".")[0])
-    import sys
-
-    third_parties -= {*sys.stdlib_module_names, *GIVEN}
-    stated = {
-        _normal(re.split(r"[^A-Za-z0-9._-]", line)[0]): line for line in requires(PACKAGE) or [] if "extra" not in line
-    }
+                imported.add(node.module)
+    third_parties = {name.split(".")[0] for name in imported} - {*sys.stdlib_module_names, *GIVEN}
+    lines = {line: _normal(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in requires(PACKAGE) or []}
+    stated = {name: line for line, name in lines.items() if "extra" not in line}
     owners = packages_distributions()
     needed, unknown = set(), []
     for name in sorted(third_parties):
@@ -84,7 +81,7 @@ def requirements_of(modules: dict[str, Path]) -> list[str]:
             unknown.append(name)
         else:
             needed.add(stated[owner])
-    extras = {_normal(re.split(r"[^A-Za-z0-9._-]", line)[0]) for line in requires(PACKAGE) or [] if "extra" in line}
+    extras = {name for line, name in lines.items() if "extra" in line}
     unknown = [
         name for name in unknown if name not in OPTIONAL and not ({name, *map(_normal, owners.get(name, []))} & extras)
     ]

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import io
 import json
+import logging
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from importlib.metadata import files as installed_files
 from importlib.metadata import version
 from pathlib import Path, PurePosixPath
+from pprint import pformat
 from typing import Any
 
 from ...durable import check_outputs, write_durably
@@ -30,20 +33,12 @@ EPOCH = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Entry:
-    """A model of a submission.
+    """A model of a submission, with its weights as for :func:`bltvs_neuro.load_model`.
 
-    Attributes
-    ----------
-    model, weights, seed, image_size
-        As for :func:`bltvs_neuro.load_model`. The released weights are fetched by the plugin; a file or folder of your
-        own is carried in the zip, unless ``url`` says from where the plugin fetches it.
-    identifier : str, optional
-        Its name on Brain-Score, where no two models share one. Default: see
-        :func:`bltvs_neuro.brainscore.subject.commitment.model_identifier`.
-    url : str, optional
-        Where the weights file can be downloaded; its sha256 is checked.
-    options : mapping
-        Of :func:`bltvs_neuro.brainscore.brain_model`, JSON-safe.
+    The released weights are fetched by the plugin; a file or folder of your own is carried in the zip, unless ``url`` says where
+    the file can be downloaded; its sha256 is checked. No two models share an ``identifier``; see
+    :func:`bltvs_neuro.brainscore.subject.commitment.model_identifier` for the default. ``options`` are those of
+    :func:`bltvs_neuro.brainscore.brain_model`, JSON-safe.
     """
 
     model: str = "imagenet"
@@ -131,20 +126,18 @@ def _settle(entry: Entry) -> tuple[str, dict[str, Any], dict[str, bytes]]:
     if wrong:
         raise SpecError(f"a plugin has no option {wrong[0]!r}; its options: {', '.join((*OPTIONS, 'timeline'))}")
     carried: dict[str, bytes] = {}
-    if "timeline" in setting and setting["timeline"] is not None:
+    if setting.get("timeline") is not None:
         setting["timeline"] = asdict(setting["timeline"])
     if entry.weights == "untrained":
         setting |= {"seed": entry.seed}
     if entry.image_size is not None:
         setting |= {"image_size": entry.image_size}
+    if _released(entry):
+        return entry.identifier or released_identifier(entry.model), setting, carried
     folder = Path(entry.model).is_dir()
-    released = entry.weights == "pretrained" and not folder
-    identifier = entry.identifier
-    if released:
-        return identifier or released_identifier(entry.model), setting, carried
     model = load_model(entry.model, entry.weights, seed=entry.seed, image_size=entry.image_size)
     setting["weights_sha256"] = model.provenance["weights_sha256"]
-    identifier = identifier or model_identifier(model)
+    identifier = entry.identifier or model_identifier(model)
     if entry.url:
         if folder or entry.weights == "untrained":
             raise SpecError(
@@ -166,8 +159,6 @@ def _subject(identifier: str, setting: Mapping[str, Any], entry: Entry) -> Any:
     """The model as the plugin will have it; with released weights an untrained one stands in, which has the same layers."""
     here = {key: value for key, value in setting.items() if key not in ("carried", "url", "weights_sha256", "sha256")}
     here |= {"model": entry.model, "weights": "untrained" if _released(entry) else entry.weights}
-    import logging
-
     logger = logging.getLogger(PACKAGE)
     level = logger.level
     logger.setLevel(logging.ERROR)  # the stand-in is thrown away; its warning would mislead
@@ -183,10 +174,11 @@ def _released(entry: Entry) -> bool:
 
 def _about(subject: Any, entry: Entry) -> dict[str, Any]:
     model: Network = subject.activations_model._network
-    classes = getattr(getattr(model, "checkpoint", None), "classes", "")
+    checkpoint = getattr(model, "checkpoint", None)
+    classes = getattr(checkpoint, "classes", "")
+    description = str(getattr(checkpoint, "description", "") or type(model).__name__)
     return {
-        "description": ("random weights, else as: " if entry.weights == "untrained" else "")
-        + str(getattr(getattr(model, "checkpoint", None), "description", "") or type(model).__name__),
+        "description": f"random weights, else as: {description}" if entry.weights == "untrained" else description,
         "parameters": sum(p.numel() for p in model.parameters()),
         "recurrent": model.timesteps > 1 and subject.timestep is None,
         "timesteps": model.timesteps,
@@ -211,23 +203,20 @@ def _texts(settings: Mapping[str, Any], about: Mapping[str, dict[str, Any]], ins
         }
         for identifier, facts in about.items()
     }  # fmt: skip
-    bibtex = plugin_text.bibtex(next(iter(settings)))
     names = "\n".join(f"- `{identifier}`: {facts['description']}" for identifier, facts in about.items())
-    static = first["timeline"]["static_ms"]
     time = (
-        f"timestep t lasts from {first['timeline']['start_ms']:g} + {first['timeline']['step_ms']:g} t to "
-        f"{first['timeline']['start_ms']:g} + {first['timeline']['step_ms']:g} (t + 1) ms after stimulus onset; a single "
-        f"time bin is the mean over {static[0]:g} to {static[1]:g} ms."
-    )
+        "timestep t lasts from {start_ms:g} + {step_ms:g} t to {start_ms:g} + {step_ms:g} (t + 1) ms after stimulus onset; a "
+        "single time bin is the mean over {static_ms[0]:g} to {static_ms[1]:g} ms."
+    ).format(**first["timeline"])
     carried = f"It installs `{install}`." if install else f"`{PACKAGE}/` holds the files of bltvs_neuro that it runs."
     package = PACKAGE if install else f".{PACKAGE}"
     requirements = [install] if install else requirements_of(modules_of(ENTRIES))
     return {
         "__init__.py": plugin_text.init_py(list(settings)).encode(),
         "model.py": plugin_text.MODEL_PY.format(
-            title=title, version=version(PACKAGE), package=package, models=plugin_text.python(settings), bibtex=bibtex
+            title=title, version=version(PACKAGE), package=package, models=_python(settings), bibtex=plugin_text.BIBTEX
         ).encode(),
-        "test.py": plugin_text.TEST_PY.format(expected=plugin_text.python(expected)).encode(),
+        "test.py": plugin_text.TEST_PY.format(expected=_python(expected)).encode(),
         "requirements.txt": ("\n".join(requirements) + "\n").encode(),
         "README.md": plugin_text.README_MD.format(
             title=title, version=version(PACKAGE), table=names, regions=first["regions"], timeline=time, carried=carried
@@ -237,12 +226,8 @@ def _texts(settings: Mapping[str, Any], about: Mapping[str, dict[str, Any]], ins
 
 def _license() -> bytes:
     """The licence's text, from a checkout or from the installed distribution."""
-    from importlib.metadata import files
-
-    for path in [
-        ROOT.parent / "LICENSE",
-        *(Path(str(f.locate())) for f in files(PACKAGE) or [] if f.name == "LICENSE"),
-    ]:
+    installed = (Path(str(file.locate())) for file in installed_files(PACKAGE) or [] if file.name == "LICENSE")
+    for path in (ROOT.parent / "LICENSE", *installed):
         if path.is_file():
             return path.read_bytes()
     raise WeightsError("the licence of bltvs_neuro was not found beside it")
@@ -262,6 +247,11 @@ def _zip(files: Mapping[str, bytes]) -> bytes:
             entry.compress_type, entry.external_attr = zipfile.ZIP_DEFLATED, 0o644 << 16
             archive.writestr(entry, files[name])
     return stream.getvalue()
+
+
+def _python(value: Any) -> str:
+    """JSON-safe data as Python text; TypeError for any other, which a plugin could not be written with."""
+    return pformat(json.loads(json.dumps(value)), width=110)
 
 
 def _json(value: Any) -> bytes:

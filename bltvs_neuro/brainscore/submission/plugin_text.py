@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -117,9 +116,7 @@ def init_py(identifiers: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-def bibtex(identifier: str) -> str:
-    """What to cite for BLT_VS."""
-    return """@misc{blt_vs,
+BIBTEX = """@misc{blt_vs,
   title = {BLT_VS: a bottom-up, lateral and top-down model of the ventral stream},
   author = {{KietzmannLab}},
   howpublished = {Zenodo},
@@ -128,38 +125,20 @@ def bibtex(identifier: str) -> str:
 }"""
 
 
-def python(value: Any) -> str:
-    """A JSON-like value as Python text over several lines."""
-    text = json.dumps(value, indent=4, sort_keys=True)
-    # the literals that differ; no string of ours holds them
-    for theirs, ours in ((": true", ": True"), (": false", ": False"), (": null", ": None")):
-        text = text.replace(theirs, ours)
-    return text
-
-
 def metadata(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """Brain-Score's metadata, schema 2.0."""
-    entries = {}
+    entries, family, code = {}, "recurrent_convolutional_neural_network", "KietzmannLab/BLT-VS"
     for identifier, about in models.items():
         imagenet = about["classes"] == "imagenet"
         entry: dict[str, Any] = {
-            "sources": {
-                "repository": {
-                    "kind": "other",
-                    "url": "https://github.com/KietzmannLab/BLT-VS",
-                    "citation": "KietzmannLab/BLT-VS",
-                }
-            },
+            "sources": {"repository": {"kind": "other", "url": f"https://github.com/{code}", "citation": code}},
             "assertions": [
-                {"path": "/model/visual_degrees", "status": "verified", "sources": ["repository"]},
-                {"path": "/model/recurrent", "status": "verified", "sources": ["repository"]},
+                {"path": f"/model/{fact}", "status": "verified", "sources": ["repository"]}
+                for fact in ("visual_degrees", "recurrent")
             ],
             "model": {
                 "display_name": identifier,
-                "architecture": {
-                    "family": "recurrent_convolutional_neural_network",
-                    "description": about["description"],
-                },
+                "architecture": {"family": family, "description": about["description"]},
                 "parameter_count": about["parameters"],
                 "parameter_count_exact": True,
                 "recurrent": about["recurrent"],

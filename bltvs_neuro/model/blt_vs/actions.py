@@ -40,28 +40,39 @@ class Draws:
         return torch.from_numpy(drawn).to(like)
 
 
+class Action:
+    """What a lesion does: ``apply`` to a value (B, ...), ``describe`` as plain JSON data."""
+
+    replaces: bool = False
+    """Whether the result does not depend on what was there."""
+
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
+        """What becomes of ``value``; the value itself where the graph does the work."""
+        return value
+
+    def describe(self) -> dict[str, Any]:
+        """As plain JSON data."""
+        return {"action": str(self)}
+
+
 @dataclass(frozen=True)
-class Scale:
+class Scale(Action):
     """Multiply by ``strength``: 0 silences (and what is silenced is not computed), 1 changes nothing."""
 
     strength: float = 0.0
-    sites_only: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not (isinstance(self.strength, Real) and math.isfinite(self.strength)):
             raise SpecError(f"the strength of a lesion is a finite number; got {self.strength!r:.60}")
 
     @property
-    def replaces(self) -> bool:
-        """Whether the result does not depend on what was there."""
+    def replaces(self) -> bool:  # type: ignore[override]  # noqa: D102
         return self.strength == 0
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
-        """Scale ``value``."""
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
         return value * self.strength
 
-    def describe(self) -> dict[str, Any]:
-        """As plain JSON data."""
+    def describe(self) -> dict[str, Any]:  # noqa: D102
         return {"action": "scale", "strength": float(self.strength)}
 
     def __str__(self) -> str:
@@ -69,26 +80,15 @@ class Scale:
 
 
 @dataclass(frozen=True)
-class Freeze:
+class Freeze(Action):
     """Hold the value of the last timestep before."""
-
-    sites_only: ClassVar[bool] = False
-    replaces: ClassVar[bool] = False
-
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
-        """Do nothing: the graph reads the earlier value."""
-        return value
-
-    def describe(self) -> dict[str, Any]:
-        """As plain JSON data."""
-        return {"action": "freeze"}
 
     def __str__(self) -> str:
         return "freeze"
 
 
 @dataclass(frozen=True)
-class Noise:
+class Noise(Action):
     """Add normal noise of ``sd`` standard deviations of the value over the units of each image.
 
     It depends on the seed, the target, the timestep and the image, and on nothing else.
@@ -96,30 +96,25 @@ class Noise:
 
     sd: float
     seed: int = 0
-    sites_only: ClassVar[bool] = False
-    replaces: ClassVar[bool] = False
 
     def __post_init__(self) -> None:
         if not (isinstance(self.sd, Real) and math.isfinite(self.sd) and self.sd >= 0):
             raise SpecError(f"the standard deviation of noise is a number from 0; got {self.sd!r:.60}")
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
-        """Add noise to ``value``."""
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
         spread = value.flatten(1).float().std(dim=1, correction=0).reshape(-1, *[1] * (value.ndim - 1))
         return value + (self.sd * spread * draws.normal(f"{self.seed} {key} ", value)).to(value.dtype)
 
-    def describe(self) -> dict[str, Any]:
-        """As plain JSON data."""
+    def describe(self) -> dict[str, Any]:  # noqa: D102
         return {"action": "noise", "sd": float(self.sd), "seed": int(self.seed)}
 
     def __str__(self) -> str:
         return f"noise({self.sd:g},seed={self.seed})"
 
 
-class Pattern:
+class Pattern(Action):
     """Activity that is imposed on a site: one value, one per channel (C,) or class, or one per unit (C, H, W)."""
 
-    sites_only: ClassVar[bool] = True
     verb: ClassVar[str]
 
     def __init__(self, pattern: float | np.ndarray | Tensor, name: str = "") -> None:
@@ -149,8 +144,7 @@ class Pattern:
             values = values.reshape(-1, *[1] * (value.ndim - 2))
         return values
 
-    def describe(self) -> dict[str, Any]:
-        """As plain JSON data: a single value as it is, an array by shape and sha256."""
+    def describe(self) -> dict[str, Any]:  # noqa: D102  # a single value as it is, an array by shape and sha256
         about: dict[str, Any] = {"action": self.verb}
         if self.values.ndim == 0:
             return about | {"value": None if np.isnan(self.values) else float(self.values)}
@@ -167,15 +161,13 @@ class Add(Pattern):
     """Stimulate: add a pattern to the activity of a site."""
 
     verb = "add"
-    replaces = False
 
     def __init__(self, pattern: float | np.ndarray | Tensor, name: str = "") -> None:
         super().__init__(pattern, name)
         if np.isnan(self.values).any():
             raise SpecError("a pattern that is added holds NaN")
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
-        """Add the pattern to ``value``."""
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
         return value + self.on(value)
 
 
@@ -185,17 +177,13 @@ class Clamp(Pattern):
     verb = "clamp"
 
     @property
-    def replaces(self) -> bool:
-        """Whether no unit stays free."""
+    def replaces(self) -> bool:  # type: ignore[override]  # noqa: D102
         return not np.isnan(self.values).any()
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
-        """Put the pattern in the place of ``value``."""
+    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
         pattern = self.on(value)
         return torch.where(torch.isnan(pattern), value, pattern).expand_as(value)
 
-
-Action = Scale | Freeze | Noise | Add | Clamp
 
 ACTIONS: dict[str, Callable[..., Action]] = {"freeze": Freeze, "noise": Noise, "add": Add, "clamp": Clamp}
 """Words of the grammar; a bare number is the strength of :class:`Scale`."""

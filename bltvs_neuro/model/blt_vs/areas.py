@@ -19,19 +19,10 @@ DEGREES_PER_IMAGE = 5.0
 class Area:
     """One area: its bottom-up kernel, and which recurrent connections end in it.
 
-    Attributes
-    ----------
-    name : str
-    kernel, stride : int
-        Of the bottom-up convolution, in units of the area below.
-    channels : int or None
-        None for the Readout, whose channels are classes plus additional features.
-    lateral_kernel : int or None
-        Kernel of the lateral connections of both streams; None where there are none.
-    feedback : bool
-        Whether the area above sends top-down activity here.
-    skip_bu, skip_td : tuple of (str, int) or None
-        Source area and kernel of a long-range connection into the bottom-up or top-down stream.
+    ``kernel`` and ``stride`` are in units of the area below; ``channels`` is None for the Readout, whose channels are classes
+    plus additional features. Both streams' lateral connections have ``lateral_kernel``, None where there are none.
+    ``feedback``: whether the area above sends top-down activity here. ``skip_bu`` and ``skip_td`` are source area and kernel of a
+    long-range connection into a stream.
     """
 
     name: str

@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -23,7 +23,7 @@ from ...errors import DataError, SpecError, unknown
 from ...foreign.npy import open_npy
 from ...paths import not_a_file
 from ...schema import STREAMS, Site, parse_timesteps
-from .actions import ACTIONS, Action, Freeze, Scale
+from .actions import ACTIONS, Action, Freeze, Noise, Pattern, Scale
 
 if TYPE_CHECKING:
     from .module import BLT_VS
@@ -144,7 +144,7 @@ def lesion(
         raise SpecError(f"no target to lesion; valid: {', '.join(connection_names(model))}, or a site such as 'V4/td'")
     given = Scale(strength) if action is None else action
     if not isinstance(given, Action):
-        raise SpecError(f"an action is a {' or '.join(one.__name__ for one in get_args(Action))}; got {given!r:.60}")
+        raise SpecError(f"an action is a Scale, Freeze, Noise, Add or Clamp; got {given!r:.60}")
     lesions = tuple(_lesion(model, text, timesteps, given) for text in targets)
     for at, one in enumerate(lesions):
         _refuse_conflict(one, (*model.lesions, *lesions[:at]))
@@ -174,13 +174,13 @@ def _lesion(model: BLT_VS, text: str, timesteps: Timesteps, action: Action) -> L
     steps = frozenset(parse_timesteps(when if at else timesteps, model.timesteps))
     found = _targets(model, target)
     made = Lesion(target, found, steps, action)
-    for (area, what), name in found.items():
-        if action.sites_only:
+    if isinstance(action, Pattern):
+        for (area, what), name in found.items():
             if what not in STREAMS:
                 raise SpecError(
                     f"{name}: {action} is for sites, such as '{area}/bu'; connections are scaled, frozen or noisy"
                 )
-            action.fit(model.shape(Site(area, what)), name)  # type: ignore[union-attr, arg-type]
+            action.fit(model.shape(Site(area, what)), name)  # type: ignore[arg-type]
     _refuse_untouched(model, made)
     if isinstance(action, Freeze) and 0 in steps:
         raise SpecError(f"{text!r}: nothing comes before timestep 0 that could be held; freeze from timestep 1 on")
@@ -204,12 +204,8 @@ def _targets(model: BLT_VS, target: str) -> dict[Target, str]:
 
 def parse_action(text: str) -> Action:
     """Read ``"0.5"``, ``"freeze"``, ``"noise(0.5,seed=3)"``, ``"add(1)"`` or ``"clamp(pattern.npy)"``."""
-    try:
-        return Scale(float(text))
-    except SpecError:
-        raise
-    except ValueError:
-        pass
+    if (strength := _number(text)) is not None:
+        return Scale(strength)
     match = re.fullmatch(r"(\w+)(?:\((.*)\))?", text.strip())
     if match is None or match[1] not in ACTIONS:
         raise unknown("action", text, ["a number", "freeze", "noise(SD,seed=0)", "add(PATTERN)", "clamp(PATTERN)"])
@@ -219,23 +215,23 @@ def parse_action(text: str) -> Action:
             raise SpecError(f"freeze takes nothing; got {text!r}")
         return Freeze()
     if word == "noise":
-        numbers = re.fullmatch(r"\s*([^,\s]+)\s*(?:,\s*seed\s*=\s*(\d+)\s*)?", inside)
-        try:
-            if numbers is None:
-                raise ValueError
-            return ACTIONS["noise"](float(numbers[1]), int(numbers[2] or 0))
-        except SpecError:
-            raise
-        except ValueError:
-            raise SpecError(f"noise is written noise(0.5) or noise(0.5,seed=3); got {text!r}") from None
+        numbers = re.fullmatch(r"\s*([-+.\w]+)\s*(?:,\s*seed\s*=\s*(\d+)\s*)?", inside)
+        if numbers is None or (sd := _number(numbers[1])) is None:
+            raise SpecError(f"noise is written noise(0.5) or noise(0.5,seed=3); got {text!r}")
+        return Noise(sd, int(numbers[2] or 0))
     return ACTIONS[word](*_pattern(inside, text))
 
 
-def _pattern(inside: str, text: str) -> tuple[Any, str]:
+def _number(text: str) -> float | None:
     try:
-        return float(inside), ""
+        return float(text)
     except ValueError:
-        pass
+        return None
+
+
+def _pattern(inside: str, text: str) -> tuple[Any, str]:
+    if (value := _number(inside)) is not None:
+        return value, ""
     try:
         if why := not_a_file(inside) if inside else "nothing is named":
             raise DataError(why)
@@ -252,26 +248,19 @@ def _refuse_untouched(model: BLT_VS, one: Lesion) -> None:
         return
     phrases = []
     for name, times in reached.items():
-        when = (
-            f"is used at timesteps {_ranges(times)}"
-            if times
-            else f"is never used within {model.timesteps} timesteps of the {model.schedule.name} schedule"
-        )
-        phrases.append(f"{name} {when}")
+        never = f"is never used within {model.timesteps} timesteps of the {model.schedule.name} schedule"
+        phrases.append(f"{name} {f'is used at timesteps {_ranges(times)}' if times else never}")
     raise SpecError(f"nothing to lesion at timesteps {_ranges(one.timesteps)}: {'; '.join(phrases[:8])}")
 
 
 def _refuse_conflict(one: Lesion, others: Iterable[Lesion]) -> None:
     for other in others:
         shared = [name for target, name in one.targets.items() if target in other.targets]
-        if (
-            shared
-            and one.timesteps & other.timesteps
-            and isinstance(one.action, Freeze) | isinstance(other.action, Freeze)
-        ):
+        together = one.timesteps & other.timesteps
+        if shared and together and Freeze in (type(one.action), type(other.action)):
             raise SpecError(
-                f"{one} and {other} both touch {shared[0]} at timesteps {_ranges(one.timesteps & other.timesteps)}; "
-                "what is frozen cannot be lesioned otherwise at the same time"
+                f"{one} and {other} both touch {shared[0]} at timesteps {_ranges(together)}; what is frozen cannot be lesioned "
+                "otherwise at the same time"
             )
 
 

@@ -38,7 +38,6 @@ class BLT_VS(Network):
         Height and width of the images in pixels.
     readout_type : {"multi", "single"}
         Logits per timestep, or one sum over timesteps with learned weights.
-
     width : float
         Factor on the channels of every area but the Readout: 1.0 is the design, 0.25 a model that a CPU can train.
 
@@ -51,12 +50,7 @@ class BLT_VS(Network):
     intact : Graph
         The unrolled network without lesions.
     taps : nn.ModuleDict
-        ``taps[area][stream][str(timestep)]`` passes that state on unchanged; forward hooks attach to it. A state is
-        computed if it is tapped by a hook or needed for the logits, and only then.
-    transform : Transform
-        From decoded pictures to the model's input.
-    provenance : dict
-        Where the weights came from; :func:`bltvs_neuro.load_model` fills it in.
+        ``taps[area][stream][str(timestep)]``, for forward hooks; what else a :class:`.Network` has is told there.
 
     Raises
     ------

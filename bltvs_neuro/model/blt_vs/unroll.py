@@ -132,8 +132,10 @@ class Graph:
         self.updates: dict[State, Update] = {}
         self._alias: dict[State, State] = {}
         for timestep in range(timesteps):
-            for area, stream in self._order():
-                self._add(State(area, stream, timestep))
+            for area in self._names:
+                self._add(State(area, "bu", timestep))
+            for area in reversed(self._names):
+                self._add(State(area, "td", timestep))
         self._varies: dict[State, bool] = {IMAGE: True}
         for state, update in self.updates.items():
             self._varies[state] = self._is_varied(update)
@@ -181,17 +183,11 @@ class Graph:
             return self.timesteps_of(area, what)  # type: ignore[arg-type]
         if State(area, "bu", 1) in self._alias and what == "bu_conv":
             return tuple(range(self.timesteps))
-        used = {
-            state.timestep
-            for state, update in self.updates.items()
-            if state.area == area and any(read.edge.connection == what for read in (*update.drive, *update.gate))
-        }
-        return tuple(sorted(used))
-
-    def _order(self) -> list[tuple[str, Stream]]:
-        upward: list[tuple[str, Stream]] = [(name, "bu") for name in self._names]
-        downward: list[tuple[str, Stream]] = [(name, "td") for name in reversed(self._names)]
-        return upward + downward
+        reading = (
+            state.timestep for state, update in self.updates.items() for read in (*update.drive, *update.gate)
+            if state.area == area and read.edge.connection == what
+        )  # fmt: skip
+        return tuple(sorted(set(reading)))
 
     def source(self, area: str, connection: str) -> tuple[str, Stream] | None:
         """Where a connection into ``area`` comes from, None for the image."""
@@ -209,8 +205,7 @@ class Graph:
 
     def _reads(self, state: State, connections: Iterable[str]) -> tuple[Input, ...]:
         """What ``state`` reads from those connections that deliver something."""
-        reads = (self._read(state, connection) for connection in connections)
-        return tuple(read for read in reads if read is not None)
+        return tuple(read for connection in connections if (read := self._read(state, connection)) is not None)
 
     def _read(self, state: State, connection: str) -> Input | None:
         """What ``state`` reads from a connection, None if nothing comes through."""
@@ -244,8 +239,7 @@ class Graph:
             if state.stream == "bu" and state.timestep > 0 and not lesioned:  # the image does not change
                 self._alias[state] = State(retina, "bu", 0)
                 return
-        update = self._update(state)
-        if update is not None:
+        if (update := self._update(state)) is not None:
             self.updates[state] = update
 
     def _update(self, state: State) -> Update | None:

@@ -46,18 +46,17 @@ class Fast:
     @contextmanager
     def active(self) -> Iterator[None]:
         """Compute with the faster forms within a ``with`` block."""
-        before = {name: self._modules[name].forward for name in self.kernels}
-        own = {name: "forward" in vars(self._modules[name]) for name in self.kernels}
+        own = {name: vars(self._modules[name]).get("forward") for name in self.kernels}
         try:
             for name, kernel in self.kernels.items():
-                self._modules[name].forward = _either(kernel, before[name])  # type: ignore[method-assign]
+                module = self._modules[name]
+                module.forward = _either(kernel, module.forward)  # type: ignore[method-assign]
             yield
         finally:
-            for name, plain in before.items():
-                if own[name]:
+            for name, plain in own.items():
+                vars(self._modules[name]).pop("forward", None)  # the class's own again
+                if plain is not None:
                     self._modules[name].forward = plain  # type: ignore[method-assign]
-                else:
-                    vars(self._modules[name]).pop("forward", None)  # the class's own again
 
 
 def _either(kernel: Callable[[Tensor], Tensor], plain: Callable[..., Tensor]) -> Callable[..., Tensor]:

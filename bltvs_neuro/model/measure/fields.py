@@ -54,7 +54,7 @@ def effective_fields(
     """
     states = list(states)
     maps = sensitivity(model, states, images, n_images, seed)
-    sizes = [_size(relative) for relative in maps]
+    sizes = [float(np.sqrt((relative > THRESHOLD).sum())) for relative in maps]
     degrees = DEGREES_PER_IMAGE / model.image_size
     return [EffectiveField(state, size, size * degrees) for state, size in zip(states, sizes, strict=True)]
 
@@ -87,7 +87,3 @@ def sensitivity(
             power[at] += gradient[0].square().sum(0)
     magnitudes = power.sqrt().cpu().numpy()
     return [magnitude / magnitude.max() for magnitude in magnitudes]
-
-
-def _size(relative: np.ndarray) -> float:
-    return float(np.sqrt((relative > THRESHOLD).sum()))

@@ -34,10 +34,9 @@ class follow_grids(TorchFunctionMode):
         output = function(*args, **(kwargs or {}))
         if isinstance(output, Tensor) and output.ndim == 4 and getattr(output, GRID, None) is None:
             source = _source(args)
-            if source is not None:
-                grid = _moved(function, source, output, args, dict(kwargs or {}))
-                if grid is not None:
-                    setattr(output, GRID, grid)
+            grid = None if source is None else _moved(function, source, output, args, dict(kwargs or {}))
+            if grid is not None:
+                setattr(output, GRID, grid)
         return output
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -114,9 +115,7 @@ class Wrapped(FeedForward):
                 handle.remove()
         return kept
 
-    def _passed(
-        self, state: State, value: Tensor, outputs: Collection[State], kept: dict[State, Tensor]
-    ) -> Tensor:  # fmt: skip
+    def _passed(self, state: State, value: Tensor, outputs: Collection[State], kept: dict[State, Tensor]) -> Tensor:
         result = self.tap(state)(value)
         if state in outputs:
             kept[state] = result
@@ -169,14 +168,14 @@ class _Enough(Exception):
     """Not an error: everything that was asked for has been computed."""
 
 
+@dataclass
 class _Seen:
     """What a trial pass shows of a network's layers."""
 
-    def __init__(self) -> None:
-        self.calls: Counter[str] = Counter()
-        self.shapes: dict[str, tuple[int, ...]] = {}
-        self.grids: dict[str, Grid] = {}
-        self.classes = 0
+    calls: Counter[str] = field(default_factory=Counter)
+    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
+    grids: dict[str, Grid] = field(default_factory=dict)
+    classes: int = 0
 
 
 def _try(network: nn.Module, layers: Sequence[str], image_size: int) -> _Seen:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from ...errors import SpecError, WeightsError, unknown
 from ..network import Network
 from ..released.fetched import fetch_timm, fetch_torchvision, from_torchvision, known_to_timm, known_to_torchvision
+from ..released.table import Classes
 from ..released.weights import fill, own_weights, random_weights, weights_sha256
 from ..transform import Transform
 from .cornet_s import CORnet_S
@@ -32,43 +33,32 @@ SOURCES = ("torchvision", "timm")
 class Architecture:
     """A model of the zoo.
 
-    ``build`` is a class with the keywords ``num_classes`` and ``image_size``, whose defaults ``config`` holds, or the name of
-    a model of torchvision or timm, whose usual layers ``layers`` replace. ``released`` says where weights can be had that do not
-    come by name.
+    ``build`` is a class with the keywords ``num_classes`` and ``image_size``, or the name of a model of torchvision or timm,
+    whose usual layers ``layers`` replace. ``classes`` says which it knows by default, ``released`` where weights can be had
+    that do not come by name.
     """
 
     name: str
     description: str
     build: type[Network] | str
-    config: dict[str, int] = field(default_factory=dict)
+    classes: Classes = "imagenet"
     layers: tuple[str, ...] | None = None
     released: str = "nobody has released weights of it: train it, or take untrained ones"
 
 
+_RESNET_LAYERS = ("maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool")
+_CORNET_S = (
+    "the released weights are cornet_s-1d3f7974.pth of github.com/dicarlolab/CORnet: fetch the file, and give its path as "
+    "weights"
+)
 _TABLE = (
+    Architecture("resnet50", "torchvision's ResNet-50", "torchvision:resnet50", layers=_RESNET_LAYERS),
     Architecture(
-        "resnet50",
-        "torchvision's ResNet-50",
-        "torchvision:resnet50",
-        layers=("maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool"),
+        "cornet_s", "CORnet-S: four areas, V2, V4 and IT recurrent in themselves", CORnet_S, released=_CORNET_S
     ),
-    Architecture(
-        "cornet_s",
-        "CORnet-S: four areas, V2, V4 and IT recurrent in themselves",
-        CORnet_S,
-        {"num_classes": 1000, "image_size": 224},
-        released="the released weights are cornet_s-1d3f7974.pth of github.com/dicarlolab/CORnet: fetch the file, and "
-        "give its path as weights",
-    ),
-    Architecture(
-        "b_vs", "the feed-forward twin of BLT_VS: its bottom-up convolutions alone", B_VS,
-        {"num_classes": 565, "image_size": 224},
-    ),
-    Architecture(
-        "vnet", "vNet: ten convolutions with the receptive fields of the ventral stream", VNet,
-        {"num_classes": 565, "image_size": 128},
-    ),
-)  # fmt: skip
+    Architecture("b_vs", "the feed-forward twin of BLT_VS: its bottom-up convolutions alone", B_VS, "ecoset"),
+    Architecture("vnet", "vNet: ten convolutions with the receptive fields of the ventral stream", VNet, "ecoset"),
+)
 
 ZOO: dict[str, Architecture] = {architecture.name: architecture for architecture in _TABLE}
 """The comparison models by name."""
@@ -92,23 +82,22 @@ def build(
     What is not given is the model's usual; ``layers`` are for torchvision and timm only. SpecError for an unknown name, or a
     model that is no classifier of images.
     """
-    source, _, model_name = name.partition(":")
-    architecture, usual_layers = ZOO.get(name), None
-    if architecture is None and source not in SOURCES:
-        raise unknown("model", name, [*ZOO, *(f"{source}:NAME" for source in SOURCES)])
-    if architecture is not None and isinstance(architecture.build, str):
-        source, _, model_name = architecture.build.partition(":")
-        usual_layers = architecture.layers
-    elif architecture is not None:
+    architecture = ZOO.get(name)
+    known = name if architecture is None else architecture.build
+    if not isinstance(known, str):
         if layers is not None:
             raise SpecError(f"layers are chosen of torchvision's and timm's models; {name} has areas")
         given = {"num_classes": num_classes, "image_size": image_size or (transform and transform.size)}
-        own: Network = architecture.build(**architecture.config | {k: v for k, v in given.items() if v is not None})
+        own: Network = known(**{key: value for key, value in given.items() if value is not None})
         own.transform = fitting(transform or own.transform, own.image_size)
         own.provenance |= {"model": name}
         return own
+    source, _, model_name = known.partition(":")
+    if source not in SOURCES:
+        raise unknown("model", name, [*ZOO, *(f"{source}:NAME" for source in SOURCES)])
     module, usual = (_torchvision if source == "torchvision" else _timm)(model_name, num_classes, transform)
     size = image_size or usual.size
+    usual_layers = None if architecture is None else architecture.layers
     network = Wrapped(module, usual_layers if layers is None else layers, fitting(transform or usual.at(size), size))
     if layers is None:
         network.leave_out_vectors()

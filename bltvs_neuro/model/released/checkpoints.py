@@ -170,8 +170,7 @@ def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
     exported model holds its own. A comparison model is taken to know ImageNet's classes, or Ecoset's where it has 565.
     """
     if isinstance(checkpoint, str) and in_zoo(checkpoint) and not Path(checkpoint).is_dir():
-        trained_on_ecoset = checkpoint in ZOO and ZOO[checkpoint].config.get("num_classes") == 565
-        return _names_of("ecoset" if trained_on_ecoset else "imagenet")
+        return _names_of(ZOO[checkpoint].classes if checkpoint in ZOO else "imagenet")
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = find_checkpoint(checkpoint)
     names = checkpoint.classes if isinstance(checkpoint.classes, tuple) else _names_of(checkpoint.classes)

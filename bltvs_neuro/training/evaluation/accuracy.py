@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch.utils.data import DataLoader, Sampler
+from torch.utils.data import DataLoader
 
 from ...model.network import Network
 from ..optimisation.loss import Criterion
@@ -28,19 +28,6 @@ class Scores:
     top5: np.ndarray
 
 
-class _Share(Sampler):
-    """Every ``world``-th row from ``rank`` on."""
-
-    def __init__(self, n: int, rank: int, world: int) -> None:
-        self.rows = range(rank, n, world)
-
-    def __iter__(self):  # type: ignore[no-untyped-def]
-        return iter(self.rows)
-
-    def __len__(self) -> int:
-        return len(self.rows)
-
-
 @torch.no_grad()
 def measure(
     model: Network,
@@ -58,7 +45,7 @@ def measure(
     """
     timesteps = model.logit_timesteps
     loader = DataLoader(
-        PlainPictures(data, model.transform), batch_size, sampler=_Share(len(data), processes.rank, processes.world),
+        PlainPictures(data, model.transform), batch_size, sampler=range(processes.rank, len(data), processes.world),
         num_workers=workers,
     )  # fmt: skip
     count = len(timesteps)

@@ -70,11 +70,7 @@ class Evaluation:
                 table.to_csv(part, index=False, float_format="%.6g")
         with whole_file(folder / "accuracy.png", overwrite=overwrite) as part:
             plot_evaluation(self, title).savefig(part, dpi=150)
-        said = {
-            "accuracy": _plain(self.table),
-            "gain": _plain(self.gain)[0],
-            "provenance": self.provenance,
-        }
+        said = {"accuracy": _plain(self.table), "gain": _plain(self.gain)[0], "provenance": self.provenance}
         text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
         write_durably(folder / "evaluation.json", text.encode(), overwrite=overwrite)
         return folder
@@ -85,7 +81,6 @@ def check_evaluation(folder: str | Path, *, overwrite: bool = False) -> None:
     check_outputs(*(Path(folder) / name for name in OUTPUTS), overwrite=overwrite)
 
 
-@torch.no_grad()
 def evaluate(
     model: Network,
     data: Labelled,
@@ -125,11 +120,42 @@ def evaluate(
         raise SpecError(f"the data have {len(data.classes)} classes and the model {model.num_classes} logits")
     if bootstrap < 1:
         raise SpecError(f"bootstrap must be at least 1 sample; got {bootstrap}")
+    taken, rank = _classified(model, data, batch_size, workers, progress)
+    rng = np.random.default_rng(seed)
+    table = pd.DataFrame({"timestep": timesteps})
+    for k in (1, 5):
+        low, high, _ = _intervals(rank <= k, bootstrap, rng)
+        table[f"top{k}"], table[f"top{k}_ci_low"], table[f"top{k}_ci_high"] = 100 * (rank <= k).mean(axis=0), low, high
+    *_, (low_gain, high_gain) = _intervals(rank <= 1, bootstrap, rng)
+    top1 = table["top1"]
+    gain = pd.DataFrame([{"top1_gain": top1.iloc[-1] - top1.iloc[0], "ci_low": low_gain, "ci_high": high_gain}])
+    names = np.array(data.classes, dtype=object)
+    pictures = pd.DataFrame({"stimulus_id": data.stimuli.ids, "class_name": names[data.labels]})
+    confusion = np.zeros((len(timesteps), len(names), len(names)), np.int64)
+    for at, timestep in enumerate(timesteps):
+        pictures[f"as_t{timestep}"], pictures[f"rank_t{timestep}"] = names[taken[:, at]], rank[:, at]
+        np.add.at(confusion[at], (data.labels, taken[:, at]), 1)
+    device = str(next(model.parameters()).device)
+    provenance = {
+        "model": dict(model.provenance),
+        "pictures": {**data.stimuli.source, "n": len(data)},
+        "options": {
+            "bootstrap": bootstrap, "seed": seed, "level": LEVEL, "precision": "float32", "device": device,
+        },
+        "versions": {package: version(package) for package in ("bltvs_neuro", "torch", "numpy", "pillow")},
+    }  # fmt: skip
+    return Evaluation(table, gain, pictures, confusion, tuple(data.classes), provenance)
+
+
+@torch.no_grad()
+def _classified(
+    model: Network, data: Labelled, batch_size: int, workers: int, progress: Callable[[int, int], None] | None
+) -> tuple[np.ndarray, np.ndarray]:
+    """The class that every picture is taken for, and the rank of its own from 1: (n, timesteps) each."""
     model.eval()
     device = next(model.parameters()).device
     loader = DataLoader(PlainPictures(data, model.transform), batch_size, num_workers=workers)
-    guesses, ranks = [], []
-    done = 0
+    guesses, ranks, done = [], [], 0
     for pixels, labels in loader:
         outputs = model(model.transform.scale(pixels.to(device)))
         logits = torch.stack([output.float() for output in outputs], dim=1)  # (B, T, classes)
@@ -142,38 +168,7 @@ def evaluate(
         done += len(labels)
         if progress:
             progress(done, len(data))
-    taken, rank = np.concatenate(guesses), np.concatenate(ranks)  # (n, T) each
-
-    rng = np.random.default_rng(seed)
-    table = pd.DataFrame({"timestep": timesteps})
-    for k in (1, 5):
-        low, high, _ = _intervals(rank <= k, bootstrap, rng)
-        table[f"top{k}"], table[f"top{k}_ci_low"], table[f"top{k}_ci_high"] = 100 * (rank <= k).mean(axis=0), low, high
-    *_, (low_gain, high_gain) = _intervals(rank <= 1, bootstrap, rng)
-    gain = pd.DataFrame(
-        [{"top1_gain": table["top1"].iloc[-1] - table["top1"].iloc[0], "ci_low": low_gain, "ci_high": high_gain}]
-    )
-    names = np.array(data.classes, dtype=object)
-    pictures = pd.DataFrame({"stimulus_id": data.stimuli.ids, "class_name": names[data.labels]})
-    for at, timestep in enumerate(timesteps):
-        pictures[f"as_t{timestep}"], pictures[f"rank_t{timestep}"] = names[taken[:, at]], rank[:, at]
-    count = len(names)
-    confusion = np.zeros((len(timesteps), count, count), np.int64)
-    for at in range(len(timesteps)):
-        np.add.at(confusion[at], (data.labels, taken[:, at]), 1)
-    provenance = {
-        "model": dict(model.provenance),
-        "pictures": {**data.stimuli.source, "n": len(data)},
-        "options": {
-            "bootstrap": bootstrap,
-            "seed": seed,
-            "level": LEVEL,
-            "precision": "float32",
-            "device": str(device),
-        },
-        "versions": {package: version(package) for package in ("bltvs_neuro", "torch", "numpy", "pillow")},
-    }
-    return Evaluation(table, gain, pictures, confusion, tuple(data.classes), provenance)
+    return np.concatenate(guesses), np.concatenate(ranks)
 
 
 def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:

@@ -22,14 +22,13 @@ def plot_evaluation(result: Evaluation, title: str = "") -> Figure:
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     over_time, confused = figure.subplots(1, 2, width_ratios=(1, 1.15))
     table, classes = result.table, result.classes
-    for name, colour, marker in (("top1", PALETTE[0], "o"), ("top5", PALETTE[2], "s")):
-        if name == "top5" and len(classes) <= 5:
+    time = table["timestep"]
+    for k, colour, marker in ((1, PALETTE[0], "o"), (5, PALETTE[2], "s")):
+        if k == 5 and len(classes) <= 5:
             continue
-        k = int(name[-1])
-        over_time.fill_between(
-            table["timestep"], table[f"{name}_ci_low"], table[f"{name}_ci_high"], color=colour, alpha=0.2, lw=0
-        )
-        over_time.plot(table["timestep"], table[name], color=colour, marker=marker, label=f"top {k}")
+        name = f"top{k}"
+        over_time.fill_between(time, table[f"{name}_ci_low"], table[f"{name}_ci_high"], color=colour, alpha=0.2, lw=0)
+        over_time.plot(time, table[name], color=colour, marker=marker, label=f"top {k}")
         over_time.axhline(100 * k / len(classes), color=colour, lw=0.8, ls=":", label="chance" if k == 1 else None)
     over_time.set(xlabel="timestep", ylabel="correct (%)", ylim=(0, 102))
     over_time.xaxis.set_major_locator(MaxNLocator(integer=True))

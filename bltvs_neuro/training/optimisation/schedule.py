@@ -64,7 +64,7 @@ class LearningRate:
             self._history, self._bad = [], 0
 
     def state_dict(self) -> dict[str, Any]:
-        """What :meth:`load_state_dict` needs, plain numbers."""
+        """Plain numbers."""
         return {"finished": self._finished, "history": list(self._history), "bad": self._bad, "value": self.value}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,8 +28,7 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
         names = [line.split()[0] if _WNID.match(line) else line for line in read_lines(path)]
     if not names:
         raise DataError(f"{path} names no classes")
-    twice = sorted({name for name in names if names.count(name) > 1}) if len(set(names)) < len(names) else []
-    if twice:
+    if twice := sorted(name for name, count in Counter(names).items() if count > 1):
         raise DataError(f"{path} names {len(twice)} classes more than once: {listed(twice)}")
     return tuple(names)
 

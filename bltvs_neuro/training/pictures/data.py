@@ -32,9 +32,12 @@ class Labelled:
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.stimuli):
             raise DataError(f"{len(self.labels)} labels for {len(self.stimuli)} pictures")
+        if not len(self.labels):
+            raise DataError("there are no pictures")
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= len(self.classes):
             raise DataError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
+        object.__setattr__(self, "labels", self.labels.astype(np.int64))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -43,6 +46,8 @@ class Labelled:
 def drawn(config: DataConfig, split: str, size: int) -> Labelled:
     """The data set ``shapes``; ``split`` is train, val or test."""
     numbers = {config.train: config.n_train, config.val: config.n_val, config.test: config.n_test}
+    if split not in numbers:
+        raise unknown("split", split, list(numbers))
     stimuli = StimulusSet.shapes(numbers[split], split=split, seed=config.seed, size=size)  # type: ignore[arg-type]
     return Labelled(stimuli, np.arange(len(stimuli)) % len(CATEGORIES), CATEGORIES)
 
@@ -54,15 +59,12 @@ def image_folder(folder: str | Path, classes: Sequence[str] | None = None) -> La
     outside any folder, or a folder that is no class.
     """
     stimuli = StimulusSet.from_folder(folder)
-    parts = [stimulus_id.split("/") for stimulus_id in stimuli.ids]
-    loose = [stimulus_id for stimulus_id, part in zip(stimuli.ids, parts, strict=True) if len(part) < 2]
-    if loose:
+    if loose := [stimulus_id for stimulus_id in stimuli.ids if "/" not in stimulus_id]:
         raise DataError(f"{folder}: {len(loose)} pictures lie in no class's folder: {listed(loose, 4)}")
-    folders = [part[0] for part in parts]
+    folders = [stimulus_id.partition("/")[0] for stimulus_id in stimuli.ids]
     names = tuple(sorted(set(folders))) if classes is None else tuple(classes)
     position = {name: at for at, name in enumerate(names)}
-    strange = sorted(set(folders) - set(names))
-    if strange:
+    if strange := sorted(set(folders) - set(names)):
         raise DataError(f"{folder}: {len(strange)} folders are no class of the model: {listed(strange)}")
     return Labelled(stimuli, np.array([position[name] for name in folders], np.int64), names)
 
@@ -89,8 +91,8 @@ def ecoset(path: str | Path, split: str, classes: Sequence[str] | None = None) -
             f"{path}: its categories are not the model's classes in the same order; they differ first at label {first} "
             f"({len(named)} against {len(classes)} names)"
         )
-    names = classes or named or [f"class {number}" for number in range(int(labels.max()) + 1)]
-    return Labelled(StimulusSet.from_hdf5(path, f"{split}/data"), labels.astype(np.int64), tuple(names))
+    names = classes or named or [f"class {number}" for number in range(int(labels.max(initial=-1)) + 1)]
+    return Labelled(StimulusSet.from_hdf5(path, f"{split}/data"), labels, tuple(names))
 
 
 SOURCES: dict[str, Callable[[DataConfig, str, int, Sequence[str] | None], Labelled]] = {
@@ -106,8 +108,6 @@ def open_split(config: DataConfig, split: str, size: int, classes: Sequence[str]
 
     ``classes`` are those of the training split, so that all splits count alike.
     """
-    if config.source not in SOURCES:
-        raise unknown("data.source", config.source, list(SOURCES))
     return SOURCES[config.source](config, split, size, classes)
 
 

@@ -18,10 +18,10 @@ HDF5 = (".h5", ".hdf5", ".hdf", ".he5")
 def check_source(what: str) -> None:
     """Raise DataError for what cannot be labelled pictures, before anything is opened."""
     path = Path(what)
-    if what == "shapes" or path.is_dir() or (path.is_file() and path.suffix.lower() in HDF5):
+    if what == "shapes" or (what and path.is_dir()) or (path.is_file() and path.suffix.lower() in HDF5):
         return
     raise DataError(
-        f"{what} {'is of an unknown kind' if path.exists() else 'does not exist'}; labelled pictures are "
+        f"{what or repr(what)} {'is of an unknown kind' if what and path.exists() else 'does not exist'}; labelled pictures are "
         f"'shapes', a folder with one folder per class, or an HDF5 file ({', '.join(HDF5)})"
     )
 
@@ -38,20 +38,9 @@ def open_for(
 ) -> Labelled:
     """Open labelled pictures so that label ``i`` is a model's logit ``i``; DataError where the classes are not the model's.
 
-    Parameters
-    ----------
-    what : str
-        ``"shapes"``, a folder with one folder per class, or an HDF5 file with ``split/data`` and ``split/labels``.
-    classes : sequence of str
-        Of the model's logits, in order.
-    size : int
-        Pixels of pictures that are drawn.
-    split : str
-        Of ``shapes`` and of HDF5 files. A folder is one split.
-    given : sequence of str, optional
-        Folder of every logit, where the names of the folders are not the model's classes.
-    n, seed : int
-        Of ``shapes``: how many pictures, and which data set.
+    ``what`` is ``"shapes"``, ``n`` drawn pictures of ``size`` pixels from ``seed``; a folder with one folder per class; or an
+    HDF5 file with ``split/data`` and ``split/labels``. ``classes`` are those of the logits, in order; ``given`` is the folder of
+    every logit, where the names of the folders are not the model's classes.
     """
     check_source(what)
     if what == "shapes":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 import numpy as np
@@ -35,11 +36,9 @@ class Order:
         rows = self._permutation[position * self.batch_size : (position + 1) * self.batch_size]
         return [(number, int(row)) for row in rows]
 
-    def share(self, start: int, stop: int | None, rank: int, world: int) -> Iterator[list[Key]]:
-        """What process ``rank`` of ``world`` takes from step ``start`` on, up to ``stop`` or without an end."""
+    def share(self, start: int, rank: int, world: int) -> Iterator[list[Key]]:
+        """What process ``rank`` of ``world`` takes from step ``start`` on, without an end."""
         if self.batch_size % world:
             raise SpecError(f"run.batch_size {self.batch_size} is not a multiple of the {world} processes")
-        step = start
-        while stop is None or step < stop:
+        for step in itertools.count(start):
             yield self.batch(step)[rank::world]
-            step += 1

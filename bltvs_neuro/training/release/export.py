@@ -13,6 +13,7 @@ import torch
 from ...errors import DataError, argument
 from ...model import BLT_VS
 from ...model.released.exported import check_export, export_model
+from ...model.released.weights import read_weights
 from ..config import TrainingConfig, make_config
 from ..evaluation.evaluate import evaluate
 from ..pictures.data import open_split
@@ -27,8 +28,6 @@ def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], 
     ``weights`` are ``"best"``, those of the epoch with the lowest validation loss, or ``"last"``, of the last checkpoint.
     DataError if there is no checkpoint, or no epoch has ended yet.
     """
-    from safetensors.torch import load
-
     check_export(target, overwrite=overwrite)
     state = read_checkpoint(folder)
     config = make_config(state["config"])
@@ -40,7 +39,7 @@ def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], 
             raise DataError(
                 f"no epoch of the run in {folder} has ended yet; {argument('weights', 'last')} takes the last checkpoint"
             )
-        values = load((folder / BEST).read_bytes())
+        values = read_weights(folder / BEST, BEST)
     model.load_state_dict(values)
     history = [dict(row) for row in state["history"]]
     training = _described(config, history, weights, "", None, dict(state["started_from"]))
@@ -51,14 +50,9 @@ def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], 
 
 
 def finish(
-    config: TrainingConfig,
-    folder: Path,
-    history: Sequence[Row],
-    model: BLT_VS,
-    classes: Sequence[str],
-    device: torch.device,
-    started_from: dict[str, Any],
-) -> None:
+    config: TrainingConfig, folder: Path, history: Sequence[Row], model: BLT_VS, classes: Sequence[str],
+    device: torch.device, started_from: dict[str, Any],
+) -> None:  # fmt: skip
     """Evaluate a trained model on the test split and export it into ``folder / "model"``."""
     model.to(device)
     accuracies: list[float] = []
@@ -69,9 +63,8 @@ def finish(
         result.save(folder / "evaluation", overwrite=True)
         accuracies = [round(float(value), 4) for value in result.table["top1"]]
         test = {"split": config.data.test, "pictures": len(data), "top1": accuracies}
-    training = _described(
-        config, history, config.run.export, f"{device.type}, {platform.machine()}", test, started_from
-    )
+    computed_on = f"{device.type}, {platform.machine()}"
+    training = _described(config, history, config.run.export, computed_on, test, started_from)
     export_model(
         model.cpu(), folder / "model", name=config.name, classes=classes, description=config.description,
         accuracies=accuracies, training=training, overwrite=True,
@@ -79,21 +72,12 @@ def finish(
 
 
 def _described(
-    config: TrainingConfig,
-    history: Sequence[Row],
-    weights: str,
-    device: str,
-    test: dict[str, Any] | None,
+    config: TrainingConfig, history: Sequence[Row], weights: str, device: str, test: dict[str, Any] | None,
     started_from: dict[str, Any],
-) -> dict[str, Any]:
+) -> dict[str, Any]:  # fmt: skip
     return {
-        "config": config.to_json(),
-        "epochs": len(history),
-        "images": int(history[-1]["images"]) if history else 0,
-        "weights_of": weights,
-        "started_from": started_from,
-        "log": [dict(row) for row in history],
-        "test": test,
+        "config": config.to_json(), "epochs": len(history), "images": int(history[-1]["images"]) if history else 0,
+        "weights_of": weights, "started_from": started_from, "log": [dict(row) for row in history], "test": test,
         "versions": {name: version(name) for name in ("bltvs_neuro", "torch", "torchvision", "numpy", "pillow")},
         "computed_on": device,
-    }
+    }  # fmt: skip

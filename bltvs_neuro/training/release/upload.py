@@ -11,16 +11,10 @@ from ...model.released.table import Checkpoint
 
 
 def upload_model(folder: str | os.PathLike[str], repo: str, *, private: bool = False, token: str | None = None) -> str:
-    """Upload ``model.json``, the weights and a model card; returns the address of the commit.
+    """Upload ``model.json``, the weights and a model card, and return the address of the commit.
 
-    Parameters
-    ----------
-    folder : path
-        Of an exported model; its weights are checked before anything is sent.
-    repo : str
-        ``"user/name"``; made if it does not exist, private if ``private``.
-    token : str, optional
-        Otherwise the one of ``hf auth login`` or of the environment variable ``HF_TOKEN``.
+    ``folder`` is of an exported model, checked before anything is sent; ``repo`` is ``"user/name"``, made (as a private one if
+    ``private``) if it does not exist. ``token`` is otherwise the one of ``hf auth login`` or of the environment's ``HF_TOKEN``.
     """
     from huggingface_hub import CommitOperationAdd, HfApi
     from huggingface_hub.utils import HFValidationError, validate_repo_id
@@ -28,14 +22,12 @@ def upload_model(folder: str | os.PathLike[str], repo: str, *, private: bool = F
     folder = Path(folder)
     try:
         validate_repo_id(repo)
+        if not repo.partition("/")[2]:
+            raise HFValidationError
     except HFValidationError:
-        owner = ""
-    else:
-        owner = repo.partition("/")[0] if "/" in repo else ""
-    if not owner:
         raise SpecError(
             f"a repository of the hub is written 'user/name', in letters, digits, '-', '_' and '.'; got {repo!r}"
-        )
+        ) from None
     checkpoint = read_checkpoint(folder)
     read_exported_weights(checkpoint)
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT") or None, token=token)

@@ -8,34 +8,25 @@ from typing import Any
 
 import torch
 
-from ...errors import SpecError, unknown
+from ...errors import SpecError
 from ...model import BLT_VS
 from ...model.released.exported import ARCHITECTURES, read_checkpoint, read_exported_weights
 from ...model.released.weights import fill, random_weights
 
 
 def build_model(table: Mapping[str, Any], num_classes: int, seed: int) -> BLT_VS:
-    """Make a model with random weights; global random states are neither used nor changed."""
-    keywords = dict(table)
-    name = keywords.pop("architecture")
-    if name not in ARCHITECTURES:
-        raise unknown("model.architecture", name, list(ARCHITECTURES))
+    """Make a model of a checked table with random weights; global random states are neither used nor changed."""
+    keywords = {key: value for key, value in table.items() if key != "architecture"}
     with random_weights(seed):
-        try:
-            return ARCHITECTURES[name](num_classes=num_classes, **keywords)
-        except TypeError as error:
-            raise SpecError(f"the table [model] does not fit {name}: {error}") from None
+        return ARCHITECTURES[table["architecture"]](num_classes=num_classes, **keywords)
 
 
 def start_from(model: BLT_VS, folder: str) -> dict[str, Any]:
     """Fill a model with the weights of an exported one of the same shape, and say which they were."""
     checkpoint = read_checkpoint(folder)
     fill(model, read_exported_weights(checkpoint), f"the model in {folder}", "the table [model]")
-    return {
-        "model": checkpoint.name,
-        "file_sha256": checkpoint.file_sha256,
-        "training": dict(checkpoint.about)["training"],
-    }
+    training = checkpoint.about["training"]
+    return {"model": checkpoint.name, "file_sha256": checkpoint.file_sha256, "training": training}
 
 
 def freeze_unused(model: BLT_VS) -> list[str]:

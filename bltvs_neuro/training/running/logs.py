@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import logging
 from pathlib import Path
 from typing import Any
+
+import pandas as pd
 
 from ...durable import write_durably
 
@@ -17,14 +17,9 @@ Row = dict[str, float]
 
 
 def write_log(folder: Path, rows: list[Row]) -> None:
-    """Write all rows; the columns are those of the last one."""
-    if not rows:
-        return
-    buffer = io.StringIO()
-    writer = csv.DictWriter(buffer, fieldnames=list(rows[-1]), lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    writer.writerows({key: f"{value:.6g}" for key, value in row.items()} for row in rows)
-    write_durably(folder / LOG, buffer.getvalue().encode(), overwrite=True)
+    """Write all rows, of which there is one at least."""
+    text = pd.DataFrame(rows).to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    write_durably(folder / LOG, text.encode(), overwrite=True)
 
 
 class Board:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import functools
-import json
 import logging
 import math
 import threading
@@ -19,12 +17,12 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.utils.data import DataLoader
 
 from ...devices import why_slow
-from ...durable import check_outputs, remove_stale, write_durably
-from ...errors import DataError, SpecError, argument
+from ...durable import write_durably
+from ...errors import DataError
 from ...model import BLT_VS
-from ...model.released.exported import MODEL_JSON
+from ...model.released.weights import read_weights
 from ..config import TrainingConfig
-from ..evaluation.accuracy import Scores, measure
+from ..evaluation.accuracy import measure
 from ..optimisation.clipping import clip_gradients, unit_axes
 from ..optimisation.loss import Criterion, class_weights
 from ..optimisation.schedule import LearningRate
@@ -33,15 +31,14 @@ from ..pictures.data import TrainingPictures, open_split
 from ..pictures.order import Order
 from ..release.export import finish
 from .build import build_model, freeze_unused, start_from
-from .checkpoint import BEST, CHECKPOINT, check_same_run, read_checkpoint, save_checkpoint
+from .checkpoint import BEST, save_checkpoint
+from .folder import begin, earlier
 from .interrupts import ignore_interrupts, stop_when_asked
-from .logs import LOG, Board, Row, write_log
+from .logs import Board, Row, write_log
 from .processes import Processes, joined
 
 log = logging.getLogger(__name__)
 
-CONFIG = "config.json"
-MODEL_FILE = f"model/{MODEL_JSON}"
 LOOK_EVERY = 10
 """Steps between looks at the loss and at whether to stop: each look waits for the GPU."""
 
@@ -104,15 +101,8 @@ def train(
         with stop_when_asked() as stop:  # before and after, a signal ends the command as it ends any other
             run.go(stop, progress)
         if processes.first:
-            finish(
-                config,
-                folder,
-                run.history,
-                run.best_model(),
-                run.train_data.classes,
-                processes.device,
-                run.started_from,
-            )
+            classes = run.train_data.classes
+            finish(config, folder, run.history, run.best_model(), classes, processes.device, run.started_from)
         processes.wait()
     return folder / "model"
 
@@ -125,7 +115,7 @@ class Run:
     ) -> None:
         self.config, self.folder, self.processes = config, folder, processes
         device, options = processes.device, config.run
-        state = self._earlier(resume=resume, overwrite=overwrite)
+        state = earlier(config, folder, resume=resume, overwrite=overwrite)
         if reason := why_slow(device, options.precision):
             log.warning("%s; run.precision = 'float32' is the faster choice", reason)
         image_size = int(config.model.get("image_size", 224))
@@ -164,7 +154,7 @@ class Run:
             self.network = DistributedDataParallel(self.model, [device] if device.type == "cuda" else None)
         if device.type == "cuda":
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-        self._begin(resume=resume, overwrite=overwrite)
+        begin(config, folder, processes, resume=resume, overwrite=overwrite)
 
     @property
     def epoch(self) -> int:
@@ -189,7 +179,8 @@ class Run:
             while not self.done:
                 self.model.train()
                 epoch_started = time.monotonic()
-                self._set_learning_rate()
+                for group in self.optimizer.param_groups:
+                    group["lr"] = self.rate.value
                 while self.step < (self.epoch + 1) * self.steps:
                     self._one_step(*next(batches))
                     in_epoch = self.step - self.epoch * self.steps
@@ -198,15 +189,13 @@ class Run:
                     loss = self._look()
                     # flags travel between processes so that all of them save or stop at the same step
                     late = time.monotonic() - saved > 60 * options.save_minutes
-                    wanted = processes.summed(
-                        torch.tensor([stop.is_set(), late], dtype=torch.int32, device=processes.device)
-                    )
-                    if wanted[0]:
-                        self.save()
-                        raise KeyboardInterrupt
-                    if wanted[1] and in_epoch < self.steps:
+                    flags = torch.tensor([stop.is_set(), late], dtype=torch.int32, device=processes.device)
+                    stopped, late = processes.summed(flags).tolist()
+                    if stopped or (late and in_epoch < self.steps):
                         self.save()
                         saved = time.monotonic()
+                    if stopped:
+                        raise KeyboardInterrupt
                     if progress and processes.first:
                         rate = (self.step - begun) * options.batch_size / (time.monotonic() - started)
                         progress(self._progress(in_epoch, loss, rate))
@@ -241,51 +230,12 @@ class Run:
 
     def best_model(self) -> BLT_VS:
         """A model with the weights that are exported: of the lowest validation loss, or the last."""
-        from safetensors.torch import load
-
-        state = self.model.state_dict()
-        best = self.folder / BEST
+        state, best = self.model.state_dict(), self.folder / BEST
         if self.config.run.export == "best" and best.is_file():
-            state = load(best.read_bytes())
+            state = read_weights(best, BEST)
         model = build_model(self.config.model, self.model.num_classes, self.config.seed)
         model.load_state_dict(state)
         return model.eval()
-
-    def _earlier(self, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
-        """The state to go on from, None for a new run; refuses to run over another."""
-        if resume and overwrite:
-            raise SpecError(
-                f"a run either goes on ({argument('resume', True)}) or starts anew ({argument('overwrite', True)})"
-            )
-        if resume:
-            state = read_checkpoint(self.folder)
-            check_same_run(self.config, state["config"], self.folder)
-            return state
-        if (self.folder / CHECKPOINT).exists() and not overwrite:
-            raise SpecError(
-                f"{self.folder} already holds a run; go on with it ({argument('resume', True)}), replace it "
-                f"({argument('overwrite', True)}), or choose another folder"
-            )
-        check_outputs(*self._mine(), overwrite=overwrite)
-        return None
-
-    def _mine(self) -> list[Path]:
-        return [self.folder / name for name in (CHECKPOINT, BEST, LOG, MODEL_FILE)]
-
-    def _begin(self, *, resume: bool, overwrite: bool) -> None:
-        """Write what the run is, once everything that it needs is there."""
-        note, text = self.folder / CONFIG, json.dumps(self.config.to_json(), indent=2, ensure_ascii=False) + "\n"
-        mine = self._mine()
-        check_outputs(*mine, overwrite=resume or overwrite)
-        # a run that was killed before its first checkpoint leaves its config
-        replace = resume or overwrite or (note.is_file() and note.read_bytes() == text.encode())
-        check_outputs(note, overwrite=replace)
-        self.processes.wait()
-        if self.processes.first:
-            if not resume:
-                remove_stale(mine, ())
-            write_durably(note, text.encode(), overwrite=replace)
-        self.processes.wait()
 
     def _data_spec(self) -> list[Any]:
         """What must be the same for the order of pictures to mean the same."""
@@ -313,25 +263,18 @@ class Run:
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor]]:
         options, processes = self.config.run, self.processes
-        pictures = TrainingPictures(
-            self.train_data, Augment(self.config.augment, self.model.transform), self.config.seed
-        )
+        augment = Augment(self.config.augment, self.model.transform)
+        pictures = TrainingPictures(self.train_data, augment, self.config.seed)
         loader = DataLoader(
-            pictures, batch_sampler=_Batches(self.order, self.step, processes.rank, processes.world),
+            pictures, batch_sampler=self.order.share(self.step, processes.rank, processes.world),
             num_workers=options.workers, prefetch_factor=4 if options.workers else None,
             pin_memory=processes.device.type == "cuda", worker_init_fn=ignore_interrupts,
         )  # fmt: skip
         return iter(loader)
 
-    def _set_learning_rate(self) -> None:
-        for group in self.optimizer.param_groups:
-            group["lr"] = self.rate.value
-
     def _autocast(self) -> torch.autocast:
-        precision = self.config.run.precision
-        return torch.autocast(
-            self.processes.device.type, dtype=HALVES.get(precision, torch.bfloat16), enabled=precision != "float32"
-        )
+        precision, kind = self.config.run.precision, self.processes.device.type
+        return torch.autocast(kind, dtype=HALVES.get(precision, torch.bfloat16), enabled=precision in HALVES)
 
     def _one_step(self, pixels: Tensor, labels: Tensor) -> None:
         device = self.processes.device
@@ -372,7 +315,7 @@ class Run:
         """Validate, log, step the schedule, and keep the weights if they are the best so far."""
         sums = self.processes.summed(self.sums.clone()) / self.steps
         self.model.eval()
-        scores: Scores = measure(
+        scores = measure(
             self.model, self.val_data, self.criterion, self.processes, batch_size=self.config.run.val_batch_size,
             workers=self.config.run.workers, autocast=self._autocast,
         )  # fmt: skip
@@ -399,13 +342,3 @@ class Run:
     def _progress(self, step: int, loss: float, rate: float, row: Row | None = None) -> Progress:
         epoch = self.epoch if row is not None else self.epoch + 1
         return Progress(epoch, self.config.run.epochs, step, self.steps, loss, self.rate.value, rate, row)
-
-
-class _Batches:
-    """The keys of this process's batches, from a step on without an end."""
-
-    def __init__(self, order: Order, start: int, rank: int, world: int) -> None:
-        self._iterate = functools.partial(order.share, start, None, rank, world)
-
-    def __iter__(self) -> Iterator[list[tuple[int, int]]]:
-        return self._iterate()

@@ -55,7 +55,12 @@ def joined(device: str) -> Iterator[Processes]:
     Each of several takes the GPU of its local rank; ``"auto"`` is the first GPU of one process, else the CPU.
     """
     world = int(os.environ.get("WORLD_SIZE", "1"))
-    here = _device(device, int(os.environ.get("LOCAL_RANK", "0")) if world > 1 else None)
+    try:
+        here = pick_device(device)
+        if here.type == "cuda":
+            here = pick_device(f"cuda:{os.environ.get('LOCAL_RANK', 0) if world > 1 else here.index or 0}")
+    except SpecError as error:
+        raise SpecError(f"run.device: {error}") from None
     if world == 1:
         yield Processes(0, 1, here)
         return
@@ -66,14 +71,3 @@ def joined(device: str) -> Iterator[Processes]:
         yield Processes(dist.get_rank(), world, here)
     finally:
         dist.destroy_process_group()
-
-
-def _device(name: str, local_rank: int | None) -> torch.device:
-    """The device of this process; every one of several takes the GPU of its rank."""
-    try:
-        chosen = pick_device(name)
-        if chosen.type == "cuda":
-            chosen = pick_device(f"cuda:{(chosen.index or 0) if local_rank is None else local_rank}")
-    except SpecError as error:
-        raise SpecError(f"run.device: {error}") from None
-    return chosen
