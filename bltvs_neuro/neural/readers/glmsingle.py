@@ -61,8 +61,6 @@ def read(
         Region of each number of ``mask``.
     subject : str, optional
         Which subject this is; the file does not say.
-    allow_pickle : bool
-        For .npy, which is a pickle.
 
     Returns
     -------

@@ -54,8 +54,6 @@ def read(
 
     Parameters
     ----------
-    subject : str, optional
-        ``"subj01"`` ...; default: the only one there.
     session : int or sequence of int, optional
         1-based; default: all that are there. NSD keeps back no trials of the sessions it publishes.
     roi : str or sequence of str
