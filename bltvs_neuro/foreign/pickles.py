@@ -114,10 +114,6 @@ def _frombuffer(raw: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> np.nda
     return _array(raw, dtype, shape, "F" if order == "F" else "C")
 
 
-def _dtype(code: Any, align: Any = False, copy: Any = True) -> _Dtype:
-    return _Dtype(code)
-
-
 def _encode(text: Any, encoding: Any = "utf-8") -> bytes:
     if not isinstance(text, str) or encoding not in ("latin1", "latin-1", "utf-8"):
         raise _Refused("it encodes something in an unknown way")
@@ -155,7 +151,7 @@ _FUNCTIONS: tuple[tuple[str, Any], ...] = (
     (rf"{_CORE} _reconstruct", _reconstruct),
     (rf"{_CORE} scalar", _scalar),
     (r"numpy\._?core\.numeric _frombuffer", _frombuffer),
-    (r"numpy dtype", _dtype),
+    (r"numpy dtype", lambda code, *_: _Dtype(code)),
     (r"numpy ndarray", _NDARRAY),
     (r"_codecs encode", _encode),
     (r"collections OrderedDict", _ordered),

@@ -105,7 +105,7 @@ class StimulusSet:
     ) -> StimulusSet:
         """All images of a folder.
 
-        Ids are paths relative to the folder with extension (``"faces/a.1.png"``), in natural order. Hidden files and other files
+        Ids are relative paths with extension (``"faces/a.1.png"``), in natural order. Hidden files and other files
         are ignored and counted in the log; a warning counts pictures that cannot be read. Links are followed, unless they lead
         back to a folder they lie in.
 
@@ -141,8 +141,6 @@ class StimulusSet:
             Default: ``stimulus_id`` if there is one, else the path column's text is the id.
         path_column : str, optional
             Default: the one column called path, filename, file, image, image_path or stimulus_path.
-        background : three ints or None
-            As for :meth:`from_folder`.
         """
         ids, paths, metadata = listing.read_table(Path(table), id_column=id_column, path_column=path_column)
         source = {"kind": "table", "path": str(table), "sha256": sha256_file(table), "background": _json(background)}
@@ -191,8 +189,6 @@ class StimulusSet:
         prefix : str, optional
             An id is the prefix and the zero-padded row, ``nsd-00042`` (in NSD the row is the 0-based nsdId).
             Default: ``nsd-`` for ``imgBrick``, else ``stimulus_``.
-        metadata : DataFrame or mapping of columns, optional
-            As for :meth:`from_arrays`.
         """
         path = Path(path)
         name = bricks.find_dataset(path, dataset)
@@ -340,12 +336,9 @@ def _positions(which: Iterable[int] | slice, length: int, what: str) -> np.ndarr
         if len(items) != length:
             raise StimulusError(f"a mask of {len(items)} for {length} stimuli of {what}")
         return np.flatnonzero(items)
-    try:
-        positions = [operator.index(item) for item in items]
-    except TypeError:
-        raise StimulusError(
-            f"stimuli are chosen by ids, by positions, by a mask or by a slice; got {listed(items)}"
-        ) from None
+    if not all(hasattr(item, "__index__") for item in items):
+        raise StimulusError(f"stimuli are chosen by ids, by positions, by a mask or by a slice; got {listed(items)}")
+    positions = [operator.index(item) for item in items]
     outside = [position for position in positions if not -length <= position < length]
     if outside:
         raise StimulusError(f"{what} has {length} stimuli; there is no position {listed(outside)}")
