@@ -50,7 +50,6 @@ RESPONSE_READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL if
 """Readers of responses by the name to give as ``format=``."""
 
 NAMED_RDMS: dict[str, Callable[[], xr.DataArray]] = kriegeskorte92.NAMED
-"""Data sets that are fetched by name."""
 
 
 def load_rdms(

@@ -26,7 +26,6 @@ from ..reading.pickles import load_pickled_npy
 from ..reading.rois import Labels
 
 KEYS = ("betasmd", "modelmd")
-"""Names of the betas, in Python and in MATLAB."""
 
 
 def sniff(path: Path) -> Match:
