@@ -94,9 +94,10 @@ def check_dataset(dataset: h5py.Dataset, *, unwritten: bool = False) -> None:
     if dataset.chunks is not None:
         check_unfolded(f"{what}, in chunks", math.prod(dataset.chunks) * dataset.dtype.itemsize, stored)
     gone, all_of = unwritten_chunks(dataset)
-    if gone and not unwritten and not _is_nan(dataset.fillvalue):
+    fill = dataset.fillvalue
+    if gone and not unwritten and not (isinstance(fill, float | np.floating) and np.isnan(fill)):
         raise DataError(
-            f"{what}: {gone} of its {all_of} chunks were never written and would read as {dataset.fillvalue!r}; the file "
+            f"{what}: {gone} of its {all_of} chunks were never written and would read as {fill!r}; the file "
             f"is unfinished"
         )
 
@@ -176,7 +177,3 @@ def _walked(real: str, path: str, *key: int) -> dict[str, Variable]:
     if "refused" in answer:
         raise DataError(f"{path} {answer['refused']}")
     return {name: Variable(tuple(shape), dtype) for name, (shape, dtype) in answer["datasets"].items()}
-
-
-def _is_nan(value: Any) -> bool:
-    return isinstance(value, float | np.floating) and bool(np.isnan(value))

@@ -8,6 +8,7 @@ plain numbers. This file imports nothing of the package, so that it starts quick
 from __future__ import annotations
 
 import json
+import math
 import sys
 from contextlib import suppress
 from typing import Any
@@ -58,7 +59,7 @@ def walk(file: h5py.File, most_bytes: int) -> dict[str, tuple[tuple[int, ...], s
                     _attributes(h5py.Group(node), name)
             elif isinstance(node, h5py.h5d.DatasetID):
                 dataset = h5py.Dataset(node)
-                if _BARE not in _label(node):
+                if not h5py.h5ds.is_scale(node) or _BARE not in (h5py.h5ds.get_scale_name(node) or b""):
                     found[name] = describe(dataset, most_bytes)
                 _attributes(dataset, name)
     return dict(sorted(found.items()))
@@ -66,10 +67,6 @@ def walk(file: h5py.File, most_bytes: int) -> dict[str, tuple[tuple[int, ...], s
 
 _BARE = b"This is a netCDF dimension but not a netCDF variable"
 """How netCDF labels a dataset that stands for a dimension alone and has no values."""
-
-
-def _label(node: Any) -> bytes:
-    return h5py.h5ds.get_scale_name(node) or b"" if h5py.h5ds.is_scale(node) else b""
 
 
 def describe(dataset: h5py.Dataset, most_bytes: int) -> tuple[tuple[int, ...], str]:
@@ -120,7 +117,7 @@ def _touch(dataset: h5py.Dataset, most_bytes: int) -> None:
     plain = dataset.dtype.kind in "biufcSV" and dataset.dtype.names is None
     plain &= {plist.get_filter(i)[0] for i in range(plist.get_nfilters())} <= PLAIN_FILTERS
     if 0 in dataset.shape or (
-        dataset.chunks is not None and _product(dataset.chunks) * dataset.dtype.itemsize > most_bytes
+        dataset.chunks is not None and math.prod(dataset.chunks) * dataset.dtype.itemsize > most_bytes
     ):
         return  # refused when it is read
     if dataset.shape == () or dataset.nbytes <= SAMPLE_BYTES:
@@ -160,10 +157,6 @@ def _target(group: Any, raw: bytes, kind: int) -> str:
 def _address(node: Any) -> tuple[int, int]:
     info = h5py.h5o.get_info(node)
     return info.fileno, info.addr
-
-
-def _product(shape: tuple[int, ...]) -> int:
-    return int(np.prod([1, *shape], dtype=object))
 
 
 def main(path: str, seconds: str, most_bytes: str) -> None:

@@ -24,8 +24,6 @@ from ..errors import DataError, listed
 from .bounds import RATIO, check_unfolded, unfold_limit
 
 VALUES = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
-"""numpy's type of each type of element that holds numbers."""
-
 TEXTS = {1: "latin1", 2: "latin1", 4: "utf-16", 16: "utf-8", 17: "utf-16", 18: "utf-32"}
 MATRIX, COMPRESSED = 14, 15
 CLASSES = {

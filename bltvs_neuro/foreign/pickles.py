@@ -37,8 +37,6 @@ class _Refused(ValueError):
 
 
 class _Dtype:
-    """A numpy type that is being described."""
-
     def __init__(self, code: str) -> None:
         if not isinstance(code, str) or not _DTYPE.fullmatch(code):
             raise _Refused(f"it describes the type {code!r:.40}")
@@ -62,7 +60,7 @@ class _Array:
     value: Any = None
 
     def build(self, state: Any) -> None:
-        """State of numpy: version, shape, type, Fortran order, bytes or a list of objects."""
+        # version, shape, type, Fortran order, bytes or a list of objects
         if self.value is not None or not isinstance(state, tuple) or len(state) != 5:
             raise _Refused("it describes an array in an unknown way")
         _, shape, dtype, fortran, raw = state
@@ -93,8 +91,7 @@ def _array(raw: Any, dtype: Any, shape: Any, order: str) -> np.ndarray:
 
 
 def _bytes(raw: Any) -> bytes | bytearray:
-    # Python 2 wrote bytes as text
-    if isinstance(raw, str):
+    if isinstance(raw, str):  # Python 2 wrote bytes as text
         return raw.encode("latin1")
     if not isinstance(raw, bytes | bytearray):
         raise _Refused(f"it gives a {type(raw).__name__} where bytes are expected")
@@ -115,10 +112,6 @@ def _scalar(dtype: Any, raw: Any = b"") -> Any:
 
 def _frombuffer(raw: Any, dtype: Any, shape: Any, order: Any, *_: Any) -> np.ndarray:
     return _array(raw, dtype, shape, "F" if order == "F" else "C")
-
-
-def _dtype(code: Any, align: Any = False, copy: Any = True) -> _Dtype:
-    return _Dtype(code)
 
 
 def _encode(text: Any, encoding: Any = "utf-8") -> bytes:
@@ -147,13 +140,8 @@ def _complex(real: Any = 0.0, imaginary: Any = 0.0) -> complex:
     return complex(real, imaginary)
 
 
-def _nothing() -> bytes:
-    return b""  # which the older protocols spell as a call
-
-
 def _key(value: Any) -> Any:
-    # Python hashes tuples in tuples without looking at how deep they are
-    if not isinstance(value, _KEYS):
+    if not isinstance(value, _KEYS):  # Python hashes tuples in tuples without looking at how deep they are
         raise _Refused(f"it uses a {type(value).__name__} as a key")
     return value
 
@@ -163,13 +151,13 @@ _FUNCTIONS: tuple[tuple[str, Any], ...] = (
     (rf"{_CORE} _reconstruct", _reconstruct),
     (rf"{_CORE} scalar", _scalar),
     (r"numpy\._?core\.numeric _frombuffer", _frombuffer),
-    (r"numpy dtype", _dtype),
+    (r"numpy dtype", lambda code, *_: _Dtype(code)),
     (r"numpy ndarray", _NDARRAY),
     (r"_codecs encode", _encode),
     (r"collections OrderedDict", _ordered),
     (r"(builtins|__builtin__) (set|frozenset)", _set),
     (r"(builtins|__builtin__) complex", _complex),
-    (r"(builtins|__builtin__) bytes", _nothing),
+    (r"(builtins|__builtin__) bytes", lambda: b""),  # which the older protocols spell as a call
 )
 """What a pickle may name; numpy 2 renamed numpy.core, and Python 3 __builtin__."""
 

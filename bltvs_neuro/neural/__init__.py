@@ -19,25 +19,8 @@ from .registry import (
 )
 
 __all__ = [
-    "NAMED_RDMS",
-    "RDM_READERS",
-    "RESPONSE_READERS",
-    "align_rdms",
-    "average_repetitions",
-    "check_rdms",
-    "check_responses",
-    "from_netcdf",
-    "is_named",
-    "kind_of",
-    "load_rdms",
-    "load_responses",
-    "make_rdms",
-    "make_responses",
-    "rdm_stimulus_ids",
-    "readers_table",
-    "recognise",
-    "select_stimuli",
-    "to_netcdf",
-    "to_square",
+    "NAMED_RDMS", "RDM_READERS", "RESPONSE_READERS", "align_rdms", "average_repetitions", "check_rdms",
+    "check_responses", "from_netcdf", "is_named", "kind_of", "load_rdms", "load_responses", "make_rdms",
+    "make_responses", "rdm_stimulus_ids", "readers_table", "recognise", "select_stimuli", "to_netcdf", "to_square",
     "to_volume",
-]
+]  # fmt: skip

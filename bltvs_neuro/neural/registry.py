@@ -7,16 +7,14 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-import numpy as np
 import xarray as xr
 
 from ..errors import DataError, SpecError, argument, listed, unknown
 from ..paths import not_a_file
-from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from . import netcdf
-from .align import rdm_stimulus_ids
 from .labelled import Missing, check_rdms, check_responses
-from .reader import Reader, same_label
+from .narrow import narrow
+from .reader import Reader
 from .readers import (
     algonauts2019,
     algonauts2023,
@@ -37,10 +35,8 @@ from .readers import (
 )
 from .reading.array_kind import either
 from .reading.files import describe
-from .reading.ids import StimuliOrNames, given_ids
-from .reading.labels import pair_coords, unique_ids
+from .reading.ids import StimuliOrNames
 from .reading.options import convert
-from .reading.rois import match_roi
 
 _MODULES = (
     rsatoolbox_file, meadows, rdm_struct, rdm_array, netcdf, algonauts2019, response_array, brainscore_netcdf, nsd,
@@ -54,7 +50,6 @@ RESPONSE_READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL if
 """Readers of responses by the name to give as ``format=``."""
 
 NAMED_RDMS: dict[str, Callable[[], xr.DataArray]] = kriegeskorte92.NAMED
-"""Data sets that are fetched by name."""
 
 
 def load_rdms(
@@ -125,7 +120,7 @@ def load_rdms(
                 f"{name} has no option {listed(options)}; choose by {argument('subject')}, {argument('session')} or "
                 f"{argument('roi')}"
             )
-        rdms = _narrow(NAMED_RDMS[name](), common, set())
+        rdms = narrow(NAMED_RDMS[name](), common, set())
     else:
         rdms = _load(Path(name), RDM_READERS, format, common, options, list(NAMED_RDMS))
     check_rdms(rdms, missing=missing)
@@ -253,7 +248,7 @@ def _load(
     except OSError as error:
         raise DataError(f"{path} is {describe(path)}; it cannot be read as {reader.name}: {error}") from error
     array.attrs.setdefault("reader", reader.name)
-    return _narrow(array, common, set(taken))
+    return narrow(array, common, set(taken))
 
 
 def _choose(path: Path, readers: Mapping[str, Reader], format: str | None, options: Mapping[str, Any]) -> Reader:
@@ -306,56 +301,3 @@ def _undecided(path: Path, fits: Sequence[Reader], readers: Mapping[str, Reader]
     return DataError(
         f"{path} is {describe(path)}: {why}. Name one with {argument('format')}. Readers:\n{readers_table(readers)}"
     )
-
-
-def _narrow(array: xr.DataArray, common: dict[str, Any], done: set[str]) -> xr.DataArray:
-    """Apply what the reader did not: renaming, and the choice of subjects, sessions and rois."""
-    stimuli = common["stimuli"]
-    if isinstance(stimuli, Mapping):
-        array = _rename(array, stimuli)
-    elif stimuli is not None and "stimuli" not in done:
-        raise SpecError(
-            f"these data carry their own stimulus ids ({listed(_ids(array), most=3)}); to rename them pass a dict "
-            f"{{id in the file: new id}}, not a list of {len(given_ids(stimuli) or [])}"
-        )
-    for name in ("subject", "session", "roi"):
-        wanted = common.get(name)
-        if wanted is None or name in done:
-            continue
-        if name not in array.coords or len(array[name].dims) != 1:
-            have = [str(key) for key, c in array.coords.items() if c.dims in ((RDM,), (NEUROID,), (PRESENTATION,))]
-            raise SpecError(f"these data have no {name} to choose by; their coordinates: {listed(have)}")
-        have = [str(value) for value in array[name].values]
-        keep = _matches(name, have, wanted)
-        array = array.isel({array[name].dims[0]: np.flatnonzero(keep)})
-    return array
-
-
-def _matches(name: str, have: list[str], wanted: Any) -> np.ndarray:
-    keep = np.zeros(len(have), dtype=bool)
-    for choice in [wanted] if isinstance(wanted, str) else map(str, wanted):
-        match = match_roi if name == "roi" else str.__eq__ if choice in have else same_label
-        hit = np.array([match(value, choice) for value in have], dtype=bool)
-        if not hit.any():
-            raise unknown(name, choice, list(dict.fromkeys(have)))
-        keep |= hit
-    return keep
-
-
-def _ids(array: xr.DataArray) -> tuple[str, ...]:
-    return rdm_stimulus_ids(array) if PAIR in array.dims else tuple(dict.fromkeys(array[STIMULUS_ID].values))
-
-
-def _rename(array: xr.DataArray, names: Mapping[str, str]) -> xr.DataArray:
-    have = _ids(array)
-    unused = [old for old in names if old not in set(have)]
-    if unused:
-        raise DataError(
-            f"{argument('stimuli')} renames {listed(unused)}, which the file does not have; it has {listed(have)}"
-        )
-    new = unique_ids(names.get(old, old) for old in have)
-    if PAIR in array.dims:
-        return array.assign_coords({key: (PAIR, value) for key, value in pair_coords(new).items()})
-    table = dict(zip(have, new, strict=True))
-    ids = np.array([table[old] for old in array[STIMULUS_ID].values], dtype=object)
-    return array.assign_coords({STIMULUS_ID: (PRESENTATION, ids)})

@@ -25,8 +25,6 @@ Background = tuple[int, int, int] | None
 
 GREY: tuple[int, int, int] = (128, 128, 128)
 ORIENTATION = 0x0112
-"""EXIF's number of the orientation."""
-
 MAX_PIXELS = 80_000_000
 """Larger pictures are refused before anything is allocated (a file of kilobytes can unfold to gigabytes)."""
 
@@ -73,7 +71,6 @@ _SIGNATURES: dict[str, str] = {
     "Photoshop": r"8BPS",
     "QOI": r"qoif",
 }
-"""How files of a format begin."""
 
 
 def signature(path: Path) -> str | None:

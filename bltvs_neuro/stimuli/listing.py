@@ -28,7 +28,6 @@ PATH_COLUMNS = ("path", "stimulus_path", "filename", "file", "image", "image_pat
 """Columns of a table that are taken as the path when none is named."""
 
 Identity = tuple[int, int]
-"""Device and inode of a folder, the same by whatever link it is reached."""
 
 _natural = natsort_keygen(alg=ns.PATH)
 
@@ -184,13 +183,9 @@ def read_table(
     missing = [str(file) for file in paths if not_a_file(file)]
     if missing:
         raise StimulusError(f"{path}: {len(missing)} of {len(paths)} files are missing: {listed(missing, 4)}")
-    metadata = {
-        name: _metadata(text[name], grid.decimal) for name in columns if name not in (id_column, path_column, "")
-    }
+    metadata = {}
+    for name in columns:
+        if name not in (id_column, path_column, ""):
+            values = typed(text[name].tolist(), grid.decimal)
+            metadata[name] = [None if cell in NONE else cell for cell in values] if values.dtype == object else values
     return ids, paths, pd.DataFrame(metadata, index=pd.RangeIndex(len(ids)))
-
-
-def _metadata(cells: pd.Series, decimal: str) -> pd.Series:
-    """A column with the type of what it holds; text that says that there is none is missing."""
-    values = typed(cells.tolist(), decimal)
-    return pd.Series([None if cell in NONE else cell for cell in values] if values.dtype == object else values)

@@ -10,7 +10,6 @@ Path = np.ndarray
 """Float (points, 2): x and y of a closed path; a hole is reached by a seam and runs the other way around."""
 
 ROUND = 40
-"""Points of a full circle."""
 
 
 def _arc(radius: float, start: float, stop: float, centre: tuple[float, float] = (0.0, 0.0)) -> Path:
@@ -79,17 +78,9 @@ def _gear(rng: np.random.Generator) -> Path:
 
 
 OUTLINES: dict[str, Callable[[np.random.Generator], Path]] = {
-    "disc": _disc,
-    "ring": _ring,
-    "crescent": _crescent,
-    "triangle": _triangle,
-    "square": _square,
-    "star": _star,
-    "cross": _cross,
-    "arrow": _arrow,
-    "heart": _heart,
-    "gear": _gear,
-}
+    "disc": _disc, "ring": _ring, "crescent": _crescent, "triangle": _triangle, "square": _square, "star": _star,
+    "cross": _cross, "arrow": _arrow, "heart": _heart, "gear": _gear,
+}  # fmt: skip
 """Category -> its outline; the order is that of the labels."""
 
 

@@ -21,8 +21,6 @@ from PIL import Image, ImageFile
 from ..errors import StimulusError
 
 BITS, COMPRESSION, PHOTOMETRIC, PLANAR, COLOURS, SAMPLE_FORMAT, EXTRA = 258, 259, 262, 284, 320, 339, 338
-"""Numbers of TIFF's tags."""
-
 LAYOUTS = {"16L": "16B", "16B": "16L", "16N": "16B" if sys.byteorder == "little" else "16L"}
 """Pillow's layout that takes the upper byte of every 16-bit value -> the one that takes the lower byte."""
 
@@ -259,14 +257,7 @@ def _avif(image: ImageFile.ImageFile, data: bytes) -> Samples:
 
 
 _READERS: dict[str, Callable[[ImageFile.ImageFile, bytes], Samples]] = {
-    "PNG": _png,
-    "TIFF": _tiff,
-    "JPEG": _jpeg,
-    "MPO": _jpeg,
-    "JPEG2000": _jpeg2000,
-    "PPM": _ppm,
-    "GIF": _gif,
-    "TGA": _tga,
-    "AVIF": _avif,
-}
+    "PNG": _png, "TIFF": _tiff, "JPEG": _jpeg, "MPO": _jpeg, "JPEG2000": _jpeg2000, "PPM": _ppm, "GIF": _gif,
+    "TGA": _tga, "AVIF": _avif,
+}  # fmt: skip
 """Formats that hold more than eight bits or whose colours may have several readings; the others are :func:`_usual`."""

@@ -20,24 +20,17 @@ from .outlines import OUTLINES, Path, placed
 Split = Literal["train", "val", "test"]
 SPLITS: tuple[str, ...] = get_args(Split)
 CATEGORIES: tuple[str, ...] = tuple(OUTLINES)
-"""Names of the classes, in the order of the labels."""
-
 VERSION = 1
 """Goes up whenever the same numbers would draw other pictures."""
 
 MAX_OCCLUSION = 0.6
-"""No more of the object than this is covered."""
 
 Palette = tuple[tuple[int, int], tuple[int, int], tuple[int, int]]
-"""Range of red, green and blue."""
-
 WARM: Palette = ((170, 250), (40, 190), (10, 90))
 """Objects are red to yellow; everything else is cold, so that colour tells where the object is, but not what."""
 COLD: Palette = ((20, 140), (40, 200), (60, 230))
 
 FRAGMENTS = (3, 9)
-"""Least and most fragments behind the object."""
-
 RADIUS = (0.26, 0.4)
 """Of the object, in widths of the picture."""
 

@@ -86,21 +86,17 @@ class StimulusSet:
         if path.is_dir():
             return cls.from_folder(path)
         if path.is_file():
-            if suffix in _TABLES:
-                return cls.from_table(path)
-            if suffix in _HDF5:
-                return cls.from_hdf5(path)
-            if suffix == ".mat":
-                return cls.from_mat92(path)
+            for suffixes, read in ((_TABLES, cls.from_table), (_HDF5, cls.from_hdf5), ((".mat",), cls.from_mat92)):
+                if suffix in suffixes:
+                    return read(path)
             if suffix in IMAGE_FORMATS or signature(path) is not None:
                 source = {"kind": "image", "path": str(path), "background": _json(GREY)}
                 return cls([listing.normalised(path.name)], FileSource([path]), source=source)
         what = "is of an unknown kind" if path.is_file() else (not_a_file(path) or "").removeprefix(f"{path} ")
         raise StimulusError(
-            f"{path} {what if path.exists() else 'does not exist'}; stimuli are a folder of images, "
-            f"an image ({', '.join(IMAGE_FORMATS)}), a table ({', '.join(_TABLES)}), "
-            f"an HDF5 file ({', '.join(_HDF5)}), "
-            f"the 92 objects' .mat file, or a name: {', '.join(named)}"
+            f"{path} {what if path.exists() else 'does not exist'}; stimuli are a folder of images, an image "
+            f"({', '.join(IMAGE_FORMATS)}), a table ({', '.join(_TABLES)}), an HDF5 file ({', '.join(_HDF5)}), the 92 "
+            f"objects' .mat file, or a name: {', '.join(named)}"
         )
 
     @classmethod
@@ -109,13 +105,12 @@ class StimulusSet:
     ) -> StimulusSet:
         """All images of a folder.
 
-        Ids are paths relative to the folder with extension (``"faces/a.1.png"``), in natural order. Hidden files and other files
+        Ids are relative paths with extension (``"faces/a.1.png"``), in natural order. Hidden files and other files
         are ignored and counted in the log; a warning counts pictures that cannot be read. Links are followed, unless they lead
         back to a folder they lie in.
 
         Parameters
         ----------
-        folder : str or Path
         pattern : str
             Shell pattern that the relative path must match, ``*`` also across ``/``.
         recursive : bool
@@ -138,16 +133,14 @@ class StimulusSet:
     ) -> StimulusSet:
         """Image files listed in a CSV (comma) or TSV (tab) file; its other columns are the metadata.
 
+        Paths in it are relative to its folder.
+
         Parameters
         ----------
-        table : str or Path
-            Image paths in it are relative to its folder.
         id_column : str, optional
             Default: ``stimulus_id`` if there is one, else the path column's text is the id.
         path_column : str, optional
             Default: the one column called path, filename, file, image, image_path or stimulus_path.
-        background : three ints or None
-            See :func:`bltvs_neuro.stimuli.decode_image`.
         """
         ids, paths, metadata = listing.read_table(Path(table), id_column=id_column, path_column=path_column)
         source = {"kind": "table", "path": str(table), "sha256": sha256_file(table), "background": _json(background)}
@@ -173,8 +166,7 @@ class StimulusSet:
         """
         pixels = ArraySource(np.asarray(images))
         chosen = bricks.brick_ids(np.arange(len(pixels)), len(pixels), "stimulus_") if ids is None else ids
-        shape = list(pixels.images.shape)
-        return cls(chosen, pixels, metadata=metadata, source={"kind": "arrays", "shape": shape})
+        return cls(chosen, pixels, metadata=metadata, source={"kind": "arrays", "shape": list(pixels.images.shape)})
 
     @classmethod
     def from_hdf5(
@@ -190,7 +182,6 @@ class StimulusSet:
 
         Parameters
         ----------
-        path : str or Path
         dataset : str, optional
             Default: ``imgBrick`` or the only dataset of that form.
         rows : ints or slice, optional
@@ -198,8 +189,6 @@ class StimulusSet:
         prefix : str, optional
             An id is the prefix and the zero-padded row, ``nsd-00042`` (in NSD the row is the 0-based nsdId).
             Default: ``nsd-`` for ``imgBrick``, else ``stimulus_``.
-        metadata : DataFrame or mapping of columns, optional
-            As for :meth:`from_arrays`.
         """
         path = Path(path)
         name = bricks.find_dataset(path, dataset)
@@ -210,8 +199,7 @@ class StimulusSet:
         if prefix is None:
             prefix = NSD_PREFIX if name == bricks.NSD_DATASET else "stimulus_"
         source = {"kind": "hdf5", "path": str(path), "dataset": name}
-        ids = bricks.brick_ids(chosen, length, prefix)
-        return cls(ids, pixels, rows=chosen, metadata=metadata, source=source)
+        return cls(bricks.brick_ids(chosen, length, prefix), pixels, rows=chosen, metadata=metadata, source=source)
 
     @classmethod
     def from_mat92(cls, path: str | Path | None = None) -> StimulusSet:
@@ -261,10 +249,9 @@ class StimulusSet:
 
     def index(self, stimulus_id: str) -> int:
         """Position of an id."""
-        try:
-            return self._position[stimulus_id]
-        except KeyError:
-            raise unknown("stimulus", stimulus_id, self.ids) from None
+        if stimulus_id not in self._position:
+            raise unknown("stimulus", stimulus_id, self.ids)
+        return self._position[stimulus_id]
 
     def load(self, key: int | str) -> Pixels:
         """Decode one stimulus, given by position or id: uint8 RGB (height, width, 3), a new array at every call."""
@@ -277,16 +264,13 @@ class StimulusSet:
 
     def subset(self, which: Iterable[str] | Iterable[int] | slice) -> StimulusSet:
         """Choose stimuli by ids, positions, a boolean mask of the set's length or a slice, in the order given."""
-        if not isinstance(which, slice):
-            chosen = [which] if isinstance(which, str) else list(which)
-            if chosen and all(isinstance(item, str) for item in chosen):
-                absent = [item for item in chosen if item not in self._position]
-                if absent:
-                    raise StimulusError(f"{len(absent)} stimuli are not in {self!r}: {listed(absent)}")
-                which = [self._position[str(item)] for item in chosen]
-            else:
-                which = chosen  # type: ignore[assignment]
-        positions = _positions(which, len(self), repr(self))  # type: ignore[arg-type]
+        chosen: Any = which if isinstance(which, slice) else [which] if isinstance(which, str) else list(which)
+        if isinstance(chosen, list) and chosen and all(isinstance(item, str) for item in chosen):
+            absent = [item for item in chosen if item not in self._position]
+            if absent:
+                raise StimulusError(f"{len(absent)} stimuli are not in {self!r}: {listed(absent)}")
+            chosen = [self._position[item] for item in chosen]
+        positions = _positions(chosen, len(self), repr(self))
         return StimulusSet(
             [self.ids[position] for position in positions],
             self._pixels,
@@ -315,12 +299,11 @@ class StimulusSet:
 
 def _checked_ids(ids: Iterable[str]) -> tuple[str, ...]:
     checked = list(ids)
-    wrong = [item for item in checked if not isinstance(item, str)]
-    if wrong:
-        raise StimulusError(f"stimulus ids are strings; got {wrong[0]!r} ({type(wrong[0]).__name__})")
-    bad = [item for item in checked if not item or not item.isprintable()]
-    if bad:
-        raise StimulusError(f"a stimulus id is empty or holds characters that cannot be printed: {bad[0]!r}")
+    for item in checked:
+        if not isinstance(item, str):
+            raise StimulusError(f"stimulus ids are strings; got {item!r} ({type(item).__name__})")
+        if not item or not item.isprintable():
+            raise StimulusError(f"a stimulus id is empty or holds characters that cannot be printed: {item!r}")
     repeated = [name for name, count in Counter(checked).items() if count > 1]
     if repeated:
         raise StimulusError(f"{len(repeated)} stimulus ids are not unique: {listed(repeated)}")
@@ -353,12 +336,9 @@ def _positions(which: Iterable[int] | slice, length: int, what: str) -> np.ndarr
         if len(items) != length:
             raise StimulusError(f"a mask of {len(items)} for {length} stimuli of {what}")
         return np.flatnonzero(items)
-    try:
-        positions = [operator.index(item) for item in items]
-    except TypeError:
-        raise StimulusError(
-            f"stimuli are chosen by ids, by positions, by a mask or by a slice; got {listed(items)}"
-        ) from None
+    if not all(hasattr(item, "__index__") for item in items):
+        raise StimulusError(f"stimuli are chosen by ids, by positions, by a mask or by a slice; got {listed(items)}")
+    positions = [operator.index(item) for item in items]
     outside = [position for position in positions if not -length <= position < length]
     if outside:
         raise StimulusError(f"{what} has {length} stimuli; there is no position {listed(outside)}")

@@ -23,8 +23,9 @@ from ..labelled import make_responses
 from ..reader import Match, Reader
 from ..reading.files import provenance
 from ..reading.ids import Stimuli, given_ids
+from ..reading.nifti import label_names
 from ..reading.pickles import load_pickled_npy
-from ..reading.rois import ATLASES, choose_rois, coordinate_name, first_roi
+from ..reading.rois import choose_rois, coordinate_name, first_roi
 
 
 def sniff(path: Path) -> Match:
@@ -116,14 +117,11 @@ def _families(
         if labels.shape != (length,):
             raise DataError(f"{file} has shape {labels.shape}; the responses have {length} vertices")
         mapping = folder / f"mapping_{family}.npy"
-        table: dict[int, str] = ATLASES.get(family, {})
+        names: dict[int, str] | None = None
         if allow_pickle and mapping.is_file():
             named = load_pickled_npy(mapping, allow_pickle=True, reader="algonauts2023")
-            table = {int(label): str(name) for label, name in named.items() if int(label) > 0}
-        out = np.full(length, "", dtype=object)
-        for label in np.unique(labels[labels > 0]):
-            out[labels == label] = table.get(int(label), f"{family}-{label}")
-        found[family] = out
+            names = {int(label): str(name) for label, name in named.items() if int(label) > 0}
+        found[family] = label_names(family, labels, names)
         used.append(file)
     return found, used
 

@@ -52,8 +52,6 @@ def read(
         entities agree with theirs.
     labels : dict, optional
         Region of each number of ``mask``; also the path of a table with the columns index and name.
-    subject : str, optional
-        For folders with several subjects: ``"sub-01"`` or ``"01"``.
     column : str, optional
         Column of the events with the stimulus ids. Default: stimulus_id, stimulus, ..., trial_type.
     entities : dict, optional

@@ -43,8 +43,6 @@ def read(
 
     Parameters
     ----------
-    subject : str, optional
-        ``"CSI1"`` to ``"CSI4"``; default: the only one there.
     session : int or sequence of int, optional
         1-based. The list of images runs over all sessions, so all earlier ones must be there too.
     mask : path or array, optional

@@ -26,7 +26,6 @@ from ..reading.pickles import load_pickled_npy
 from ..reading.rois import Labels
 
 KEYS = ("betasmd", "modelmd")
-"""Names of the betas, in Python and in MATLAB."""
 
 
 def sniff(path: Path) -> Match:
@@ -61,8 +60,6 @@ def read(
         Region of each number of ``mask``.
     subject : str, optional
         Which subject this is; the file does not say.
-    allow_pickle : bool
-        For .npy, which is a pickle.
 
     Returns
     -------

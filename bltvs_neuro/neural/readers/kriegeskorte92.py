@@ -60,4 +60,3 @@ NAMED: dict[str, Callable[[], xr.DataArray]] = {
     "kriegeskorte92:behaviour": partial(_read, "92_behavRDMs.mat", "rdms_behav_92", "judged dissimilarity", _behaviour),
     "kriegeskorte92:models": partial(_read, "92_modelRDMs.mat", "Models", "model", _models),  # eight
 }
-"""What can be loaded by name."""

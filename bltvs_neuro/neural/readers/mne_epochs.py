@@ -25,7 +25,6 @@ from ..reading.ids import ID_KEYS, Stimuli, given_ids
 from ..reading.labels import RESERVED, id_text
 
 BLOCK = 500
-"""Epochs read at a time."""
 
 Unlabelled = Literal["raise", "drop"]
 
@@ -33,8 +32,6 @@ UNITS = {
     "mag": "T", "ref_meg": "T", "grad": "T/m", "eeg": "V", "seeg": "V", "ecog": "V", "dbs": "V", "csd": "V/m²",
     "hbo": "M", "hbr": "M", "fnirs_cw_amplitude": "V", "fnirs_od": "V",
 }  # fmt: skip
-"""MNE's unit of each type of channel."""
-
 LOWER = ("run", "block", "session", "subject", "trial")
 """Columns of the metadata that are found in any case of letters."""
 

@@ -29,8 +29,6 @@ from ..reading.files import load_arrays, provenance
 from ..reading.rois import choose_rois, coordinate_name, first_roi
 
 TRIALS = 750
-"""Trials of a session."""
-
 PERCENT = 300.0
 """Betas stored as whole numbers are percent signal change times this, unless the file scales them itself."""
 
@@ -54,8 +52,6 @@ def read(
 
     Parameters
     ----------
-    subject : str, optional
-        ``"subj01"`` ...; default: the only one there.
     session : int or sequence of int, optional
         1-based; default: all that are there. NSD keeps back no trials of the sessions it publishes.
     roi : str or sequence of str
@@ -124,7 +120,7 @@ def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]
         if image.shape != (*shape, TRIALS):
             raise DataError(f"{file} has shape {image.shape}; expected {(*shape, TRIALS)}")
         values = nifti.read_voxels(image, voxels, str(file))
-        raw = image.get_data_dtype().kind in "iu" and not nifti.is_scaled(image)
+        raw = image.get_data_dtype().kind in "iu" and (image.dataobj.slope, image.dataobj.inter) == (1, 0)
         return values / np.float32(PERCENT) if raw else values
     values = np.empty((TRIALS, len(voxels)), dtype=np.float32)
     with open_hdf5(file) as opened:
@@ -142,11 +138,6 @@ def read_session(file: Path, voxels: NDArray[np.integer], shape: tuple[int, ...]
             slab = betas[:, k, j.min() : j.max() + 1, i.min() : i.max() + 1]  # (trial, j, i) of the box around the roi
             values[:, here] = slab[:, j - j.min(), i - i.min()]
         return values / np.float32(PERCENT) if betas.dtype.kind in "iu" else values
-
-
-def stimulus_name(nsd_id: int) -> str:
-    """Id of a 0-based nsdId, as in stores of NSD's own file of stimuli."""
-    return f"{NSD_PREFIX}{nsd_id:05d}"
 
 
 def _sessions(folder: Path, session: int | Sequence[int] | None) -> dict[int, Path]:
@@ -204,7 +195,7 @@ def _design(path: Path, subject: str) -> tuple[list[str], Path]:
         raise DataError(f"{file} does not fit {subject}: {error}") from error
     if images.ndim != 1 or not len(order) or order.min() < 1 or order.max() > len(images):
         raise DataError(f"{file}: masterordering should count the {images.shape} images of subjectim from 1")
-    return [stimulus_name(int(number)) for number in images[order - 1] - 1], file
+    return [f"{NSD_PREFIX}{number:05d}" for number in images[order - 1] - 1], file
 
 
 READERS = (Reader("nsd", "responses", "Natural Scenes Dataset folder (nsddata, nsddata_betas)", sniff, read),)

@@ -66,7 +66,8 @@ def to_condensed(values: Any, what: str, *, asymmetric: Asymmetric = "raise") ->
     if array.dtype.kind not in "fiub":
         raise DataError(f"{what} holds {array.dtype} values, not dissimilarities")
     array = array.astype(np.float64)
-    if array.ndim == 2 and array.shape[0] == array.shape[1] and not _three_rows(array):
+    # three condensed RDMs of three stimuli look square; only a symmetric one with one value on the diagonal is
+    if array.ndim == 2 and array.shape[0] == array.shape[1] and (len(array) != 3 or looks_like_rdm(array)):
         return square_to_condensed(array, what=what, asymmetric=asymmetric)[None], len(array)
     if array.ndim == 3:
         first, last = array.shape[1] == array.shape[2], array.shape[0] == array.shape[1]
@@ -116,11 +117,6 @@ def _table(path: Path, stimuli: Stimuli) -> tuple[NDArray[np.float64], dict[str,
     if table.ids is not None and not table.counted:
         coords["name"] = np.array(table.ids, dtype=object)  # rows are RDMs: what names them is no stimulus
     return table.values, {}, coords
-
-
-def _three_rows(array: NDArray[np.float64]) -> bool:
-    """Three condensed RDMs of three stimuli look square; only a symmetric one with one value on the diagonal is."""
-    return array.shape == (3, 3) and not looks_like_rdm(array)
 
 
 READERS = (

@@ -55,8 +55,6 @@ def read(
 
     Parameters
     ----------
-    subject : str, optional
-        ``"sub-01"`` or ``"01"``; default: the only one there.
     roi : str or sequence of str, optional
         Names of the dummy-coded columns of VoxelMetadata (``"V1"``, ``"lFFA"``).
     split : "all", "train" or "test"

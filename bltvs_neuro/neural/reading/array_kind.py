@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
 
 from ...errors import SpecError, argument, unknown
 from ...tables import SEPARATORS, Grid, numberlike, read_cells
@@ -195,8 +194,6 @@ def _kind_of_type(dtype: str) -> str:
 def _mirrored(path: Path, name: str, variable: Variable) -> bool:
     """Whether the matrices of an array look like RDMs; one too large to be looked at is believed to."""
     readings = corners(path, name, variable)
-    return not readings or any(all(map(_like, matrices)) for matrices in readings)
-
-
-def _like(corner: NDArray[np.float64]) -> bool:
-    return bool(np.isnan(corner).all()) or looks_like_rdm(corner)
+    return not readings or any(
+        all(np.isnan(corner).all() or looks_like_rdm(corner) for corner in matrices) for matrices in readings
+    )

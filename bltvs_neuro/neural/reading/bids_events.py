@@ -27,7 +27,6 @@ LABELS = ("session", "run")
 """Columns that are labels even where they look like numbers."""
 
 TAKEN = RESERVED | {"subject", "roi", "i", "j", "k"}
-"""Names that responses use otherwise."""
 
 
 def events_of(image: Named, root: Path) -> Path:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from ...errors import DataError, argument, listed
 
 ID = ("stimulus_id", "stimulus_ids", "stimuli", "stimulus", "ids", "stim_file", "stim_id", "stim")
-"""Names of stimulus ids."""
-
 WEAK_ID = (
     "labels", "conditions", "trial_type", "condition", "label", "id", "image", "image_id", "image_name", "img",
     "filename", "file_name", "file", "picture", "item", "name",

@@ -18,16 +18,8 @@ from .options import Kind, Misfit, as_path, fit, parse_json
 from .tables import checked_ids, has_header, is_counting
 
 ID_KEYS = (
-    "stimulus_id",
-    "stimulus_ids",
-    "stimuli",
-    "stimulus",
-    "ids",
-    "labels",
-    "conditions",
-    "stim_file",
-    "trial_type",
-)
+    "stimulus_id", "stimulus_ids", "stimuli", "stimulus", "ids", "labels", "conditions", "stim_file", "trial_type",
+)  # fmt: skip
 """Names under which files keep their stimulus ids, in the order they are looked for."""
 
 
@@ -143,7 +135,8 @@ def known_ids(
 
 def sidecars(path: Path) -> list[Path]:
     """Where a list of stimuli beside a file may lie."""
-    return [path.with_name(f"{_stem(path)}.stimuli{suffix}") for suffix in (".txt", ".json", ".csv", ".tsv")]
+    stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
+    return [path.with_name(f"{stem}.stimuli{suffix}") for suffix in (".txt", ".json", ".csv", ".tsv")]
 
 
 def find_ids(
@@ -184,7 +177,3 @@ def as_text(values: Any) -> list[str]:
             item = "".join(str(part) for part in item.ravel())
         out.append((id_text(item) or "").rstrip())
     return out
-
-
-def _stem(path: Path) -> str:
-    return path.name.removesuffix(".gz").rsplit(".", 1)[0]

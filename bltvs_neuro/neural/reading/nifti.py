@@ -20,7 +20,6 @@ from .options import Kind, Misfit, as_path
 from .rois import ATLASES
 
 BLOCK_BYTES = 128 * 2**20
-"""Volumes are read in blocks of about this many bytes."""
 
 
 def _volume(value: Any) -> Path | NDArray[Any]:
@@ -143,11 +142,6 @@ def load(image: Any, what: str, part: Any = ...) -> NDArray[Any]:
         return np.asarray(image.dataobj[part])
     except Exception as error:  # gzip and nibabel raise several unrelated types
         raise DataError(f"{what} is damaged or truncated: {error}") from error
-
-
-def is_scaled(image: Any) -> bool:
-    """Whether the header scales the numbers that are stored; nibabel then gives the scaled ones."""
-    return (image.dataobj.slope, image.dataobj.inter) != (1, 0)
 
 
 def read_voxels(image: Any, voxels: NDArray[np.integer], what: str) -> NDArray[np.float32]:

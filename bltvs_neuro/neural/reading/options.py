@@ -23,8 +23,6 @@ from ...errors import SpecError, argument, listed
 from ...foreign.text import read_json
 
 LONGEST = 80
-"""Characters of a wrong value that a message repeats."""
-
 TRUTH = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
 
@@ -232,4 +230,3 @@ SIMPLE: dict[Any, tuple[str, Callable[[Any], Any]]] = {
     bool: ("true or false", _truth),
     Path: ("the path of a file", as_path),
 }
-"""What the plain types are called, and how they are read."""

@@ -18,11 +18,7 @@ from ...foreign.npy import npy_header, open_npy
 from .files import Variable, kind, load_arrays
 
 SIDE = 128
-"""Rows and columns of a corner."""
-
 FEW = 4
-"""Matrices of a stack that are looked at."""
-
 BYTES = 2**24
 """What is read of a compressed array that has to be read from its beginning."""
 
