@@ -22,6 +22,7 @@ from torch import Tensor
 from ..durable import scratch_folder, told
 from ..errors import StimulusError
 from ..model import Network, State
+from ..paths import nearest_folder
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import StoreSpec, open_writer
@@ -105,7 +106,7 @@ def forecast(
     ids = tuple(f"s{row}" for row in range(n))
     with (
         told(path),
-        scratch_folder(_existing(path)) as folder,
+        scratch_folder(nearest_folder(path.parent)) as folder,
         contextlib.ExitStack() as stack,
     ):
         parts: dict[str, Any] = {}
@@ -180,13 +181,6 @@ def _seconds(compute: float, write: float, decode: float, device: torch.device) 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = 1 if device.type == "cuda" else min(torch.get_num_threads(), cores)
     return max(compute, write, decode / default_workers(), (compute * threads + write + decode) / cores)
-
-
-def _existing(path: Path) -> Path:
-    folder = path.absolute().parent
-    while not folder.is_dir():
-        folder = folder.parent
-    return folder
 
 
 def _peak() -> int:

@@ -11,6 +11,7 @@ import torch
 
 from ..errors import StoreError
 from ..model import Network, State
+from ..paths import nearest_folder
 from ..schema import Site
 from ..store import SiteLayout
 from .background import WAITING_BYTES
@@ -85,10 +86,7 @@ def make_plan(
 
 def free_bytes(path: Path) -> int:
     """Free space of the file system where ``path`` will lie."""
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return shutil.disk_usage(nearest_folder(path.parent)).free
 
 
 def usual_reductions(model: Network, states: tuple[State, ...]) -> list[Reduction]:

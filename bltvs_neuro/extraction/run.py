@@ -57,7 +57,7 @@ def extract(
         How the parts become one file: copied, or referred to; auto copies if the disk allows it.
     resume : bool
         Go on with what is there, refusing anything made with another model, weights, reduction, precision or stimulus
-        set. False starts anew and removes an earlier store of this path.
+        set. False starts anew; an earlier store of this path stays until the new one is whole, unless it is virtual.
     run : ExtractRun
         Device, batch size, precision, workers, shard, cluster. A cluster's workers must see ``path`` and the stimuli
         under the same names; one that dies costs its task only.

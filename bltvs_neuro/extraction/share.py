@@ -64,8 +64,7 @@ def extract_share(
         plan = make_plan(model, states, reduction, len(stimuli), path, size)
         bound = bind_all(model, states, reduction, where)
         spec = make_spec(model, stimuli, choices, reduction, bound, plan, size, share, block)
-        shard, blocks = (share, None) if isinstance(share, Shard) else (None, share)
-        with open_writer(path, spec, resume=resume, shard=shard, blocks=blocks) as writer:
+        with open_writer(path, spec, resume=resume, share=share) as writer:
             recorded = writer.recorded()
             check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // max(1, len(stimuli)))
             check_unchanged(stimuli, recorded, model, run.workers)
@@ -77,7 +76,7 @@ def extract_share(
                     writer.attributes["deviation_from_float32"] = found
                 loop = Loop(model, states, bound, stimuli, writer, size, where, run.precision, choices.on_error)
                 loop.run(pending, run.workers)
-            if join == "later" or (shard is not None and writer.missing_shards()):
+            if join == "later" or (isinstance(share, Shard) and writer.missing_shards()):
                 return path
             return Path(writer.finish(join=join))
 

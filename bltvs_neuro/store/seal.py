@@ -207,9 +207,7 @@ def read_seal(path: Path) -> Seal:
     """
     with opened(path) as fd:
         length = os.fstat(fd).st_size
-        fields, seal, magic = _TAIL.unpack(
-            os.pread(fd, _TAIL.size, max(0, length - _TAIL.size)).rjust(_TAIL.size, b"\0")
-        )
+        fields, seal, magic = _TAIL.unpack(_last(fd, length).rjust(_TAIL.size, b"\0"))
         if magic != MAGIC:
             older, before = _OLDER
             if length > before and os.pread(fd, len(older), length - before) == older:
@@ -233,10 +231,14 @@ def is_ours(path: Path) -> bool:
     """Whether a file was made by a writer, however damaged it is; told without HDF5."""
     with opened(path) as fd:
         length = os.fstat(fd).st_size
-        if MAGIC[:-5] in os.pread(fd, _TAIL.size, max(0, length - _TAIL.size)):
-            return True
         head = os.pread(fd, _HEAD, 0)
-        return any(name in head for name in _OURS)
+        return MAGIC[:-5] in _last(fd, length) or any(name in head for name in _OURS)
+
+
+def tail(path: Path) -> bytes:
+    """The last bytes of a file, where its seal is."""
+    with opened(path) as fd:
+        return _last(fd, os.fstat(fd).st_size)
 
 
 def is_hdf5(path: Path) -> bool:
@@ -268,6 +270,10 @@ def opened(path: Path) -> Iterator[int]:
         raise Damaged(path, str(error)) from None
     finally:
         os.close(fd)
+
+
+def _last(fd: int, length: int) -> bytes:
+    return os.pread(fd, _TAIL.size, max(0, length - _TAIL.size))
 
 
 def _digest(table: bytes, fields: bytes) -> bytes:
