@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import pandas as pd
 
 from ..errors import DataError, SpecError, argument, unknown
 
@@ -86,6 +87,10 @@ def join_groups(*labels: Sequence[object] | np.ndarray) -> np.ndarray:
         return i
 
     for label in labels:
+        if pd.isna(np.asarray(label)).any():
+            raise DataError(
+                f"{int(pd.isna(np.asarray(label)).sum())} of {n} rows lack the label that groups them; leave them out"
+            )
         first: dict[object, int] = {}
         for i, value in enumerate(np.asarray(label).tolist()):
             a, b = root(first.setdefault(value, i)), root(i)

@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError, unknown
+from ..errors import DataError, SpecError, argument, unknown
 from ..schema import STIMULUS
 
 Scale = Literal["none", "zscore"]
@@ -150,7 +150,7 @@ def fold_grams(
     SpecError
         Unknown scale, or features of the wrong form.
     DataError
-        A feature is NaN or infinite.
+        A feature is NaN or infinite, or their products leave the range of ``dtype``.
     """
     if scale not in get_args(Scale):
         raise unknown("scale", scale, get_args(Scale))
@@ -167,12 +167,26 @@ def fold_grams(
         centred = tile - tile.mean(axis=0, dtype=np.float64).astype(tile.dtype)
         centred[:, constant] = 0  # a rounded mean would leave a speck
         if shared:
-            totals[0] += centred @ centred.T  # BLAS sees the symmetry (syrk): half the work
+            with np.errstate(over="ignore", invalid="ignore"):  # looked at in the end
+                totals[0] += centred @ centred.T  # BLAS sees the symmetry (syrk): half the work
             continue
         for total, train in zip(totals, trains, strict=True):
             scaled = centred * _inverse_deviation(centred if train is None else centred[train])
             total += scaled @ scaled.T
+    for total in totals:
+        _check_range(total, n_features > n_constant, dtype)
     return FeatureGrams(totals * len(trains) if shared else totals, n_features, n_constant)
+
+
+def _check_range(total: np.ndarray, varies: bool, dtype: str) -> None:
+    """Refuse a Gram whose products left the range of their precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        infinite = not np.isfinite(total.sum())
+    if infinite or (varies and not total.any()):
+        raise DataError(
+            f"products of the features are too {'large' if infinite else 'small'} for {dtype}; scale the features, or use "
+            f"{argument('dtype', 'float64')}"
+        )
 
 
 def _constant(tile: np.ndarray) -> np.ndarray:

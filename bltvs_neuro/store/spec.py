@@ -32,6 +32,7 @@ xarray refuses a tree in which parent and child disagree about one dimension."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _AREA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+_MOST_TIMESTEPS = 1_000_000
 _RESERVED = {STIMULUS, TIMESTEP, STIMULUS_ID, STATUS, ACTIVATIONS}
 
 
@@ -181,6 +182,8 @@ class StoreSpec:
         plain_column("stimulus_id", np.array(ids, dtype=object))
         if any(not i for i in ids):
             raise SpecError("a stimulus id is empty")
+        if not 1 <= self.n_timesteps <= _MOST_TIMESTEPS:
+            raise SpecError(f"a model has 1 to {_MOST_TIMESTEPS} timesteps; got {self.n_timesteps}")
         names = [layout.site for layout in self.sites]
         if not names or len(set(names)) != len(names):
             raise SpecError(f"a store needs sites, each once; got {listed(names)}")
