@@ -63,7 +63,9 @@ class Machine:
             return
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(min(self.threads, 4 * (os.cpu_count() or 1))):  # OpenBLAS crashes if it is told a million
+        with threadpool_limits(
+            min(self.threads, 4 * (os.cpu_count() or 1))
+        ):  # OpenBLAS crashes if it is told a million
             yield
 
 

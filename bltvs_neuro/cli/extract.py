@@ -89,8 +89,8 @@ def extract(
 
     `bltvs extract stimuli/ -o resnet.h5 --model torchvision:resnet18 --layers layer1,layer4`
     """
+    from ..extraction.grammar import parse_reduction
     from ..extraction.run import extract as record
-    from ..extraction.run import read_reduction
     from ..extraction.sites import select_states
     from ..stimuli import StimulusSet
     from ..store.write import check_store_path
@@ -98,7 +98,7 @@ def extract(
     check_choices(keep_bits, on_error, join)
     if not plan:
         check_store_path(output, resume=not overwrite)
-    where, reduction = run.places(), read_reduction(reduce)
+    where, reduction = run.places(), parse_reduction(reduce)
     blank = model.blank(lesion)
     if blank is not None:
         select_states(blank, select)

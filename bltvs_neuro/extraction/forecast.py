@@ -30,9 +30,9 @@ from . import plan
 from .background import WAITING_BYTES
 from .batches import Batch, decoded, default_workers
 from .hooks import hooked
-from .pca import Pca
 from .plan import bind_all, bytes_per_stimulus, layouts
 from .precision import Precision, as_laid_out, computing, kernels
+from .projection import Pca, Project
 from .reduce import Bound, Reduction
 
 
@@ -147,8 +147,6 @@ def forecast(
 
 
 def _stand_in(reduction: Reduction) -> Reduction:
-    from .reduce import Project
-
     return Project(reduction.n) if isinstance(reduction, Pca) else reduction
 
 

@@ -11,19 +11,17 @@ import logging
 import math
 import os
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 from filelock import FileLock
 from torch import Tensor
 
 from ..durable import check_outputs, make_folder, scratch_folder, told, whole_file
 from ..errors import DataError, SpecError, StimulusError, StoreError, argument
 from ..foreign.npy import load_npz, npz_headers
-from ..model import Grid, Network, State
+from ..model import Network, State
 from ..model.released.weights import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
@@ -31,60 +29,12 @@ from .batches import decoded
 from .hooks import hooked
 from .plan import free_bytes, human_bytes
 from .precision import computing
-from .reduce import Bound, Components, Reduction
+from .projection import Components, Pca
 from .sites import by_site
 
 log = logging.getLogger(__name__)
 
 TILE = 8192
-
-
-@dataclass(frozen=True)
-class Pca(Reduction):
-    """Principal components, to be fitted on ``train``.
-
-    Parameters
-    ----------
-    n : int
-        Components per site.
-    train : StimulusSet or int
-        The stimuli to fit on, or how many to draw at random from those of the extraction.
-    seed : int
-        Of the draw.
-    """
-
-    n: int = 100
-    train: StimulusSet | int = 200
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """As it is written on the command line."""
-        return f"pca:{self.n}"
-
-    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
-        coords = {"component": ("component", np.arange(self.n))}
-        return Bound(("component",), (self.n,), coords, _unfitted)
-
-
-def pca(n: int = 100, train: StimulusSet | int = 200, seed: int = 0) -> Pca:
-    """Principal components fitted on ``train``: a stimulus set, or a number drawn from the stimuli themselves.
-
-    The fitted bases are written beside the store (``<store>.components.npz``) and can be used again with
-    :func:`components`.
-    """
-    return Pca(n, train, seed)
-
-
-def parse_pca(text: str, seed: int = 0) -> Pca:
-    """Read ``"pca:100"`` or ``"pca:100@200"`` (fitted on 200 of the stimuli)."""
-    try:
-        n, _, train = text.partition(":")[2].partition("@")
-        return Pca(int(n), int(train or 200), seed)
-    except ValueError:
-        raise SpecError(
-            f"cannot read {text!r}; expected pca:100 or pca:100@200 (fitted on 200 of the stimuli)"
-        ) from None
 
 
 def components(path: str | os.PathLike[str]) -> Components:
@@ -239,10 +189,6 @@ def principal_components(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarr
     largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=1)[:, None], axis=1)
     basis *= np.where(largest < 0, -1, 1).astype(np.float32)
     return mean.astype(np.float32), basis
-
-
-def _unfitted(maps: Tensor) -> Tensor:
-    raise SpecError("these principal components have not been fitted; extract() fits them before it starts")
 
 
 def _load(path: Path) -> tuple[Components, dict[str, Any]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,7 +16,8 @@ from ..paths import nearest_folder
 from ..schema import Site
 from ..store import SiteLayout
 from .background import WAITING_BYTES
-from .reduce import Bound, Mean, Pool, Project, Reduction
+from .projection import Project
+from .reduce import Bound, Mean, Pool, Reduction
 from .sites import by_site
 
 USUAL: tuple[Reduction, ...] = (Pool(7), Pool(4), Project(2048), Mean())
@@ -46,9 +48,9 @@ def bytes_per_stimulus(model: Network, states: tuple[State, ...], reduction: Red
     for site, timesteps in by_site(states).items():
         shape = model.shape(site)
         if isinstance(reduction, Project):  # known without drawing the matrix
-            size = min(reduction.n, _size(shape))
+            size = min(reduction.n, math.prod(shape))
         else:
-            size = _size(reduction.bind(site, shape, model.grid(site), torch.device("cpu")).shape)
+            size = math.prod(reduction.bind(site, shape, model.grid(site), torch.device("cpu")).shape)
         total += 4 * size * len(timesteps)
     return total
 
@@ -119,10 +121,3 @@ def human_bytes(n: float) -> str:
             return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
         n /= 1000
     raise AssertionError
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for n in shape:
-        total *= n
-    return total

@@ -28,9 +28,10 @@ from ..store import Block, default_block, open_writer
 from ..store.format.encode import CHUNK_ROWS
 from ..store.parts.shards import block_for
 from .options import Join
-from .pca import Pca, fit_or_load
+from .pca import fit_or_load
 from .plan import bind_all, check_disk, make_plan
 from .precision import placed
+from .projection import Pca
 from .share import (
     CPU_BATCH,
     Choices,

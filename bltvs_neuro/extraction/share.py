@@ -23,9 +23,10 @@ from ..store.parts.shards import block_for
 from .batches import decoded
 from .loop import Loop
 from .options import ExtractRun, Join, KeepBits, OnError
-from .pca import Pca, fit_or_load
+from .pca import fit_or_load
 from .plan import Plan, bind_all, check_disk, layouts, make_plan
 from .precision import MemoryFormat, Precision, deviation, placed
+from .projection import Pca
 from .reduce import Bound, Reduction
 
 log = logging.getLogger(__name__)

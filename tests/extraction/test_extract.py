@@ -159,8 +159,8 @@ def test_a_half_precision_says_how_far_it_is_off(model, stimuli, tmp_path):
 @pytest.mark.parametrize("reduce", ["project:50", "pca:4@8"])
 def test_reductions_are_float32_whatever_the_precision(model, stimuli, tmp_path, reduce):
     """Under autocast a matrix product would be rounded to half precision."""
+    from bltvs_neuro.extraction.grammar import parse_reduction
     from bltvs_neuro.extraction.pca import components
-    from bltvs_neuro.extraction.reduce import parse_reduction
 
     choice = dict(sites="V1/bu@2", run=ExtractRun(precision="bfloat16"))
     path = bn.extract(model, stimuli, tmp_path / "acts.h5", reduce=reduce, **choice)
