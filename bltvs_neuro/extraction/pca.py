@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from filelock import FileLock
 from torch import Tensor
 
 from ..durable import check_outputs, make_folder, scratch_folder, told, whole_file
@@ -25,6 +24,7 @@ from ..model import Network, State
 from ..model.released.weights import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
+from ..store.parts.lock import Claim
 from .batches import decoded
 from .hooks import hooked
 from .plan import free_bytes, human_bytes
@@ -61,9 +61,8 @@ def fit_or_load(
     }  # fmt: skip
     path = store.with_name(store.name + ".components.npz")
     make_folder(path.parent)
-    lock = FileLock(path.with_name(path.name + ".lock"))  # the first of several jobs fits, the others read
     with told(path):
-        lock.acquire()
+        lock = Claim(path.with_name(path.name + ".lock"), 0, 1).acquire(wait=True)  # the first of several jobs fits
     try:
         return _fit_or_load(spec.n, model, train, states, path, batch_size, described, workers, replace=replace)
     finally:

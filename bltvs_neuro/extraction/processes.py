@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import logging
 import math
 import multiprocessing
 import pickle
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..cluster import Cluster, connected, map_tasks, n_workers
+from ..cluster import Cluster, connected, everywhere, map_tasks, n_workers
 from ..devices import pick_device, pick_devices
 from ..errors import BltvsError, SpecError, StoreError
 from ..model import Network
@@ -30,7 +31,7 @@ from ..store.parts.shards import block_for
 from .options import Join
 from .pca import fit_or_load
 from .plan import bind_all, check_disk, make_plan
-from .precision import placed
+from .precision import placed, try_device
 from .projection import Pca
 from .share import (
     CPU_BATCH,
@@ -40,6 +41,8 @@ from .share import (
     extract_share,
     make_spec,
 )
+
+log = logging.getLogger(__name__)
 
 TASKS_PER_WORKER = 8
 
@@ -72,6 +75,8 @@ def extract_in_tasks(
         names = [str(one) for one in pick_devices(device)]
         return _extract(model, stimuli, path, choices, names, None, len(names), resume=resume, join=join)
     with connected(cluster) as client:
+        for slow in filter(None, dict.fromkeys(everywhere(client, try_device, device, choices.run.precision))):
+            log.warning("on workers of the cluster %s", slow)
         return _extract(model, stimuli, path, choices, [device], client, n_workers(client), resume=resume, join=join)
 
 
