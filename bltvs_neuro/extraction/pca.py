@@ -24,7 +24,7 @@ from ..model import Network, State
 from ..model.released.weights import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
-from ..store.parts.lock import Claim
+from ..store.parts.lock import holding
 from .batches import decoded
 from .hooks import hooked
 from .plan import free_bytes, human_bytes
@@ -62,11 +62,9 @@ def fit_or_load(
     path = store.with_name(store.name + ".components.npz")
     make_folder(path.parent)
     with told(path):
-        lock = Claim(path.with_name(path.name + ".lock"), 0, 1).acquire(wait=True)  # the first of several jobs fits
-    try:
+        lock = holding(path.with_name(path.name + ".lock"), 0)  # the first of several jobs fits, the others read
+    with lock:
         return _fit_or_load(spec.n, model, train, states, path, batch_size, described, workers, replace=replace)
-    finally:
-        lock.release()
 
 
 def _fit_or_load(

@@ -7,7 +7,6 @@ every target; it is computed once, tile by tile, and the features are never held
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from ..errors import DataError, SpecError, argument, unknown
 from ..schema import STIMULUS
+from .tiles import unit_blocks
 
 Scale = Literal["none", "zscore"]
 DEFAULT_TILE_BYTES = 256 * 2**20
@@ -54,7 +54,7 @@ def feature_tiles(
         raise SpecError(f"features have shape (stimuli, units ...) without empty axes; got {shape}")
     kind = np.dtype(np.float64 if features.dtype == np.float64 else dtype)
     most = max(1, int(tile_bytes) // (shape[0] * kind.itemsize))
-    for window in _windows(shape[1:], most):
+    for window in unit_blocks(shape[1:], most):
         block = features[(slice(None), *window)]
         # (n, *block) -> (n, width)
         tile = np.asarray(block.values if hasattr(block, "dims") else block, dtype=kind).reshape(shape[0], -1)
@@ -64,23 +64,6 @@ def feature_tiles(
             bad = int((~np.isfinite(tile)).any(axis=1).sum())
             raise DataError(f"features are NaN or infinite for {bad} of {shape[0]} stimuli; extract them again")
         yield tile
-
-
-def _windows(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
-    """Cut ``shape`` into boxes of at most ``most`` items, whole in the last axes where possible, as files are."""
-    steps: list[int] = []
-    for axis in range(len(shape)):
-        inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
-        step = min(shape[axis], max(1, most // inner))
-        steps.append(step)
-        if step > 1 or inner <= most:
-            steps += list(shape[axis + 1 :])
-            break
-    ranges = [
-        [slice(at, min(at + step, size)) for at in range(0, size, step)]
-        for size, step in zip(shape, steps, strict=True)
-    ]
-    return itertools.product(*ranges)
 
 
 class FeatureGrams(NamedTuple):

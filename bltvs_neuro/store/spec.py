@@ -114,29 +114,14 @@ class SiteLayout:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
         coords = {name: {"dim": dim, **column_to_json(values)} for name, (dim, values) in self.coords.items()}
-        return {
-            "site": self.site,
-            "timesteps": list(self.timesteps),
-            "dims": list(self.dims),
-            "shape": list(self.shape),
-            "coords": coords,
-            "constant": list(self.constant),
-            "onset": self.onset,
-        }
+        values = {name: getattr(self, name) for name in ("site", "timesteps", "dims", "shape", "constant", "onset")}
+        return {**plain_json(values), "coords": coords}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SiteLayout:
         """The inverse of :meth:`to_json`."""
         coords = {name: (c["dim"], column_from_json(c)) for name, c in data["coords"].items()}
-        return cls(
-            site=data["site"],
-            timesteps=tuple(data["timesteps"]),
-            dims=tuple(data["dims"]),
-            shape=tuple(data["shape"]),
-            coords=coords,
-            constant=tuple(data["constant"]),
-            onset=data["onset"],
-        )
+        return cls(**{**data, "coords": coords, "dims": tuple(data["dims"])})
 
 
 @dataclass(frozen=True, eq=False)

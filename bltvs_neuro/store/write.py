@@ -201,11 +201,8 @@ class Writer:
     def _begin(self) -> None:
         """Claim the blocks of this writer; only one does so at a time."""
         if not self._resume:
-            every = Claim(self._lock, FIRST_BLOCK, _EVERY).acquire()
-            try:
+            with Claim(self._lock, FIRST_BLOCK, _EVERY).acquire():
                 discard(self.path)
-            finally:
-                every.release()
         if (self.folder / SPEC_FILE).exists():
             stored = read_spec(self.folder)
             refuse_other(stored, self.spec, self.folder)
@@ -249,12 +246,9 @@ class Writer:
     def _clear_leftovers(self) -> None:
         """Remove the parts that a writer had joined but, killed, could not remove."""
         if (self.folder / SPEC_FILE).exists() or self._lock.exists():
-            with contextlib.suppress(Busy):  # another writer still has its hands on them and will remove them
-                every = Claim(self._lock, JOIN, _EVERY).acquire()
-                try:
-                    remove_parts(self.folder)
-                finally:
-                    every.release()
+            # Busy: another writer still has its hands on them and will remove them
+            with contextlib.suppress(Busy), Claim(self._lock, JOIN, _EVERY).acquire():
+                remove_parts(self.folder)
 
     def _release(self) -> None:
         if self._claim is not None:
