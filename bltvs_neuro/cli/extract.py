@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from ..extraction.options import ExtractRun, Join, KeepBits, OnError, check_choices
+from ..extraction.options import ExtractRun, Join, KeepBits, OnError
 from ..features.select import Select
 from ..options import inherited
 from .base import err, flat, goes_on, out, shown
@@ -95,7 +95,6 @@ def extract(
     from ..stimuli import StimulusSet
     from ..store.write import check_store_path
 
-    check_choices(keep_bits, on_error, join)
     if not plan:
         check_store_path(output, resume=not overwrite)
     where, reduction = run.places(), parse_reduction(reduce)

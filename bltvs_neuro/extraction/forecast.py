@@ -104,11 +104,7 @@ def forecast(
         bounds[reduction.name] = bind_all(model, states, _stand_in(reduction), device)
         costs[reduction.name].held = max(0, _resident() - before)
     ids = tuple(f"s{row}" for row in range(n))
-    with (
-        told(path),
-        scratch_folder(nearest_folder(path.parent)) as folder,
-        contextlib.ExitStack() as stack,
-    ):
+    with told(path), scratch_folder(nearest_folder(path.parent)) as folder, contextlib.ExitStack() as stack:
         parts: dict[str, Any] = {}
         for k, (name, bound) in enumerate(bounds.items()):
             spec = StoreSpec(

@@ -64,32 +64,25 @@ def fit_or_load(
     with told(path):
         lock = holding(path.with_name(path.name + ".lock"), 0)  # the first of several jobs fits, the others read
     with lock:
-        return _fit_or_load(spec.n, model, train, states, path, batch_size, described, workers, replace=replace)
-
-
-def _fit_or_load(
-    n: int, model: Network, train: StimulusSet, states: tuple[State, ...], path: Path, batch_size: int,
-    described: dict[str, Any], workers: int | None, *, replace: bool,
-) -> Components:  # fmt: skip
-    check_outputs(path, overwrite=True)
-    if path.exists():
-        fitted, known = _load(path)
-        if known == json.loads(json.dumps(described)):
-            return fitted
-        if not replace:
-            raise StoreError(
-                f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it, or "
-                f"start anew with {argument('resume', False)}"
-            )
-    fitted = fit(n, model, train, states, path.absolute().parent, batch_size, described, workers)
-    arrays = {
-        f"{kind}:{site}": a
-        for site, pair in fitted.bases.items()
-        for kind, a in zip(("mean", "basis"), pair, strict=True)
-    }
-    with whole_file(path, overwrite=True) as part, part.open("wb") as file:
-        np.savez(file, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
-    return fitted
+        check_outputs(path, overwrite=True)
+        if path.exists():
+            fitted, known = _load(path)
+            if known == json.loads(json.dumps(described)):
+                return fitted
+            if not replace:
+                raise StoreError(
+                    f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it, or "
+                    f"start anew with {argument('resume', False)}"
+                )
+        fitted = fit(spec.n, model, train, states, path.absolute().parent, batch_size, described, workers)
+        arrays = {
+            f"{kind}:{site}": a
+            for site, pair in fitted.bases.items()
+            for kind, a in zip(("mean", "basis"), pair, strict=True)
+        }
+        with whole_file(path, overwrite=True) as part, part.open("wb") as file:
+            np.savez(file, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
+        return fitted
 
 
 def fit(

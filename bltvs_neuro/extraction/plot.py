@@ -10,11 +10,9 @@ import pandas as pd
 import xarray as xr
 from matplotlib.figure import Figure
 
-from ..figures import STREAM_NAMES
+from ..figures import STREAM_NAMES, area_colours
 from ..schema import STREAMS, Site
 
-COLOURS = ("#332288", "#88CCEE", "#44AA99", "#117733", "#999933", "#DDCC77", "#CC6677", "#882255")
-"""Colour-blind safe (Tol's muted scheme), one per area from the retina up."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -31,7 +29,7 @@ def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
     pandas.DataFrame
         Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with
         ``low`` and ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the
-        timestep before, relative to the norm of the latter, mean over stimuli; NaN at the first).
+        timestep before, relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
     """
     rows = []
     for name in store:
@@ -41,8 +39,10 @@ def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
             now = data.isel(timestep=at).values.reshape(data.sizes["stimulus"], -1).astype(np.float32)
             mean = np.abs(now).mean(axis=1)
             change = np.nan
-            if before is not None:
-                change = float(np.mean(np.linalg.norm(now - before, axis=1) / np.linalg.norm(before, axis=1)))
+            if before is not None and before.any():
+                size = np.linalg.norm(before, axis=1)
+                some = size > 0  # a pattern of zeros has no relative change
+                change = float(np.mean(np.linalg.norm(now - before, axis=1)[some] / size[some]))
             low, high = np.percentile(mean, [2.5, 97.5])
             rows.append((site.area, site.stream, int(timestep), float(mean.mean()), low, high, change))
             before = now
@@ -58,9 +58,10 @@ def plot_activation(summary: pd.DataFrame, title: str = "", n_stimuli: int | Non
     """
     streams = [stream for stream in STREAMS if (summary["stream"] == stream).any()]
     areas = list(dict.fromkeys(summary["area"]))
+    colours = area_colours(areas)
     figure = Figure(figsize=(9.5, 0.9 + 3.0 * len(streams)), layout="constrained")
     axes = figure.subplots(len(streams), 2, sharex=True, sharey="col", squeeze=False)
-    style: dict[str, Any] = {area: dict(color=COLOURS[i % 8], marker=MARKERS[i % 8]) for i, area in enumerate(areas)}
+    style: dict[str, Any] = {area: dict(color=colours[area], marker=MARKERS[i % 8]) for i, area in enumerate(areas)}
     for row, stream in enumerate(streams):
         left, right = axes[row]
         for area in areas:

@@ -33,14 +33,7 @@ from .pca import fit_or_load
 from .plan import bind_all, check_disk, make_plan
 from .precision import placed, try_device
 from .projection import Pca
-from .share import (
-    CPU_BATCH,
-    Choices,
-    auto_batch_size,
-    check_unchanged,
-    extract_share,
-    make_spec,
-)
+from .share import CPU_BATCH, Choices, auto_batch_size, check_unchanged, extract_share, make_spec
 
 log = logging.getLogger(__name__)
 

@@ -89,12 +89,7 @@ def _unfinished(path: Path, spec: StoreSpec) -> dict[str, Any]:
 
 
 def refuse_unfinished(path: Path) -> None:
-    """Raise when there is no finished file at ``path``, saying what there is instead.
-
-    Raises
-    ------
-    StoreError
-    """
+    """Raise when there is no finished file at ``path``, saying what there is instead."""
     spec = unfinished(path)
     if spec is None:
         return

@@ -87,12 +87,7 @@ class Seal:
         return self.size + self.rows.nbytes + _TAIL.size
 
     def check_labels(self) -> None:
-        """Check all bytes that belong to no chunk; HDF5 may parse them then.
-
-        Raises
-        ------
-        Damaged
-        """
+        """Check all bytes that belong to no chunk; HDF5 may parse them then."""
         with opened(self.path) as fd:
             if _outside(fd, self.size, self.rows) != self.outside:
                 raise Damaged(
@@ -108,12 +103,7 @@ class Seal:
                     yield number
 
     def check_chunks(self) -> None:
-        """Read all chunks.
-
-        Raises
-        ------
-        Damaged
-        """
+        """Read all chunks."""
         bad = sum(1 for _ in self.damaged_chunks())
         if bad:
             raise Damaged(self.path, f"{bad} of its {len(self.rows)} chunks of activations are not what was written")
