@@ -130,7 +130,7 @@ def _show_plan(
 ) -> None:  # fmt: skip
     from ..devices import pick_device
     from ..extraction.forecast import forecast
-    from ..extraction.plan import check_disk, human_bytes, make_plan, usual_reductions
+    from ..extraction.plan import bytes_per_stimulus, check_disk, human_bytes, usual_reductions
     from ..extraction.precision import placed, warn_if_slow
     from ..extraction.reduce import Reduction
     from ..extraction.share import auto_batch_size
@@ -160,4 +160,4 @@ def _show_plan(
             human_bytes(one.memory_bytes),
         )  # fmt: skip
     out.print(table)
-    check_disk(make_plan(network, states, asked, len(stimuli), output, size), network, states, output)
+    check_disk(bytes_per_stimulus(network, states, asked), len(stimuli), network, states, output)

@@ -30,6 +30,7 @@ from .hooks import hooked
 from .plan import free_bytes, human_bytes
 from .precision import computing
 from .projection import Components, Pca
+from .reduce import Reduction
 from .sites import by_site
 
 log = logging.getLogger(__name__)
@@ -42,20 +43,22 @@ def components(path: str | os.PathLike[str]) -> Components:
     return _load(Path(path))[0]
 
 
-def fit_or_load(
-    spec: Pca, model: Network, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
+def fitted(
+    reduction: Reduction, model: Network, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
     workers: int | None = None, *, replace: bool = False,
-) -> Components:  # fmt: skip
-    """Fit the components, or read them if this store's were fitted before with the same model, sites and stimuli.
+) -> Reduction:  # fmt: skip
+    """Principal components fitted, or read if this store's were fitted before with the same model, sites and stimuli.
 
-    Those of another fit are refused unless ``replace``.
+    Those of another fit are refused unless ``replace``. Other reductions are returned as they are.
     """
-    train = spec.train
+    if not isinstance(reduction, Pca):
+        return reduction
+    train = reduction.train
     if isinstance(train, int):
-        rng = np.random.default_rng(spec.seed)
+        rng = np.random.default_rng(reduction.seed)
         train = stimuli.subset(np.sort(rng.choice(len(stimuli), min(train, len(stimuli)), replace=False)).tolist())
     described = {
-        "name": spec.name, "train_ids": list(train.ids), "seed": spec.seed, "weights_sha256": weights_sha256(model),
+        "name": reduction.name, "train_ids": list(train.ids), "seed": reduction.seed, "weights_sha256": weights_sha256(model),
         "states": {str(site): list(steps) for site, steps in by_site(states).items()}, "config": model.config,
         **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
     }  # fmt: skip
@@ -66,23 +69,23 @@ def fit_or_load(
     with lock:
         check_outputs(path, overwrite=True)
         if path.exists():
-            fitted, known = _load(path)
+            made, known = _load(path)
             if known == json.loads(json.dumps(described)):
-                return fitted
+                return made
             if not replace:
                 raise StoreError(
                     f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it, or "
                     f"start anew with {argument('resume', False)}"
                 )
-        fitted = fit(spec.n, model, train, states, path.absolute().parent, batch_size, described, workers)
+        made = fit(reduction.n, model, train, states, path.absolute().parent, batch_size, described, workers)
         arrays = {
             f"{kind}:{site}": a
-            for site, pair in fitted.bases.items()
+            for site, pair in made.bases.items()
             for kind, a in zip(("mean", "basis"), pair, strict=True)
         }
         with whole_file(path, overwrite=True) as part, part.open("wb") as file:
             np.savez(file, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
-        return fitted
+        return made
 
 
 def fit(

@@ -7,7 +7,7 @@ import errno
 import logging
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -340,13 +340,11 @@ class Writer:
         """The shards, this one or others, that have blocks without a part."""
         return [] if self.complete else missing_shards(self.folder, self.spec)
 
-    def finish(self, attributes: Mapping[str, Any] | None = None, *, join: Join = "auto") -> Path:
+    def finish(self, *, join: Join = "auto") -> Path:
         """Join the parts into the finished file.
 
         Parameters
         ----------
-        attributes : mapping, optional
-            Further provenance, JSON, beside the ``attributes`` of the parts. ``title`` becomes a global attribute as well.
         join : {"auto", "copy", "virtual"}
             Copy the chunks and remove the parts; or keep the parts and refer to them. ``"auto"`` copies when the
             disk has room.
@@ -366,7 +364,7 @@ class Writer:
             frame = self._finished()
             if frame is None:
                 sweep(self.path)
-                virtual = self._join(attributes or {}, join) == "virtual"
+                virtual = self._join(join) == "virtual"
             else:  # another shard joined meanwhile
                 virtual = bool(frame.parts)
             if not virtual:
@@ -374,9 +372,9 @@ class Writer:
         self._release()  # nothing is left to guard
         return self.path
 
-    def _join(self, attributes: Mapping[str, Any], join: Join) -> Literal["copy", "virtual"]:
+    def _join(self, join: Join) -> Literal["copy", "virtual"]:
         how, parts = self._to_join(join)
-        about = finished_attributes(self.spec, attributes, parts, how)
+        about = finished_attributes(self.spec, parts, how)
         try:
             join_parts(self.path, self.spec, parts, about, how)
         except Damaged as error:

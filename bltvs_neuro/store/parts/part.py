@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -49,7 +49,7 @@ class PartHeader:
     nonfinite: dict[str, int]
     versions: dict[str, str]
     seal: Seal
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any]
 
 
 class Part:
@@ -221,14 +221,12 @@ class _Column:
 
 
 @contextlib.contextmanager
-def new_part(
-    folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[str, Any] | None = None
-) -> Iterator[Part]:
+def new_part(folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[str, Any]) -> Iterator[Part]:
     """Write a part; it has its name only when all of it is on disk."""
     with new_hdf5(part_path(folder, block)) as new, ChunkWriter(spec.keep_bits, check=new.sink.check) as chunks:
         part = Part(new, spec, block, chunks)
         yield part
-        part.finish(attributes or {})
+        part.finish(attributes)
 
 
 def read_header(path: Path, digest: str, block: Block) -> PartHeader:
