@@ -9,15 +9,9 @@ the order of sites, stimuli, timesteps and units, so that they are an index as w
 outside of chunks, and the sha256 of the table and of the tail itself: the seal proper, which a virtual store records of each
 of its parts.
 
-What protects what:
-
-- chunks (damaged, moved, exchanged, emptied): their CRC-32 in the table;
-- labels, attributes, and HDF5's own index (which chunk stands where, which filters it went through): the sha256;
-- table and tail, the length of the file: the seal;
-- parts of a virtual store (another run's, exchanged, made anew): the seal that the store has of them.
-
 Table and bytes outside of chunks are checked before HDF5 parses anything, as HDF5 may loop for ever in damaged labels. That
-reads few bytes. A chunk is checked whenever it is read, copied or verified. The seal guards against accidents, not malice.
+reads few bytes. A chunk is checked whenever it is read, copied or verified. The seal guards against accidents, not malice;
+``docs/architecture.md`` has the table of what protects what.
 """
 
 from __future__ import annotations
