@@ -18,7 +18,7 @@ from ..model import Grid
 from ..options import check_seed
 from ..schema import Site
 from ..stimuli import StimulusSet
-from .reduce import Bound, Coords, Reduction, site_rng, whole
+from .reduce import Bound, Reduction, numbered, site_rng, whole
 
 
 @dataclass(frozen=True)
@@ -58,9 +58,8 @@ class Project(Reduction):
 
     def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
         units = math.prod(shape)
-        coords: Coords = {"component": ("component", np.arange(min(self.n, units)))}
         if units <= self.n:
-            return Bound(("component",), (units,), coords, lambda maps: maps.flatten(1).float())
+            return numbered("component", units, lambda maps: maps.flatten(1).float())
         rows, columns, values = sparse_projection(self.n, units, site_rng(self.seed, site, units, self.n))
         starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n))])
         with warnings.catch_warnings():  # torch calls sparse matrices a beta feature, whatever is done with them
@@ -74,7 +73,7 @@ class Project(Reduction):
             flat = maps.flatten(1).float()  # (B, C, H, W) -> (B, units)
             return (matrix @ flat.T.contiguous()).T.contiguous()  # (n, units) @ (units, B) -> (B, n)
 
-        return Bound(("component",), (self.n,), coords, apply)
+        return numbered("component", self.n, apply)
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ class Components(Reduction):
         mean, basis = (torch.as_tensor(np.asarray(a, dtype=np.float32), device=device) for a in self.bases[str(site)])
         if basis.shape[1] != math.prod(shape):
             raise SpecError(f"components of {site} have {basis.shape[1]} units, the site has {math.prod(shape)}")
-        coords: Coords = {"component": ("component", np.arange(len(basis)))}
-        return Bound(("component",), (len(basis),), coords, lambda maps: (maps.flatten(1).float() - mean) @ basis.T)
+        return numbered("component", len(basis), lambda maps: (maps.flatten(1).float() - mean) @ basis.T)
 
 
 @dataclass(frozen=True)
@@ -143,8 +141,7 @@ class Pca(Reduction):
         return f"pca:{self.n}"
 
     def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
-        coords = {"component": ("component", np.arange(self.n))}
-        return Bound(("component",), (self.n,), coords, _unfitted)
+        return numbered("component", self.n, _unfitted)
 
 
 def pca(n: int = 100, train: StimulusSet | int = 200, seed: int = 0) -> Pca:

@@ -48,6 +48,11 @@ class Bound:
     apply: Callable[[Tensor], Tensor]
 
 
+def numbered(dim: str, size: int, apply: Callable[[Tensor], Tensor]) -> Bound:
+    """A reduction to one dimension whose positions are only numbered."""
+    return Bound((dim,), (size,), {dim: (dim, np.arange(size))}, apply)
+
+
 @dataclass(frozen=True)
 class Reduction:
     """Keep the full maps; the base of the other reductions.
@@ -82,12 +87,8 @@ class Mean(Reduction):
         return "mean"
 
     def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
-        coords: Coords = {"channel": ("channel", np.arange(shape[0]))}
-        return Bound(
-            ("channel",),
-            shape[:1],
-            coords,
-            lambda maps: maps.float().flatten(2).mean(2) if maps.ndim > 2 else maps.float(),
+        return numbered(
+            "channel", shape[0], lambda maps: maps.float().flatten(2).mean(2) if maps.ndim > 2 else maps.float()
         )
 
 
