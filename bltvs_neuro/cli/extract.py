@@ -93,7 +93,7 @@ def extract(
     from ..extraction.run import extract as record
     from ..extraction.sites import select_states
     from ..stimuli import StimulusSet
-    from ..store.write import check_store_path
+    from ..store.place import check_store_path
 
     if not plan:
         check_store_path(output, resume=not overwrite)

@@ -11,7 +11,7 @@ import torch
 from ..features.select import Select, Selection
 from ..model import Network
 from ..stimuli import StimulusSet
-from ..store.write import check_store_path
+from ..store.place import check_store_path
 from .grammar import parse_reduction
 from .options import ExtractRun, Join, KeepBits, OnError, check_choices
 from .plan import bind_all

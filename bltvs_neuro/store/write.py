@@ -13,8 +13,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal
 
-from ..durable import check_outputs, make_folder, output_path, told
-from ..errors import OutputError, SpecError, StoreError, argument, listed
+from ..durable import make_folder, told
+from ..errors import SpecError, StoreError, argument, listed
 from ..paths import nearest_folder
 from .format.attributes import finished_attributes
 from .format.frame import Frame
@@ -34,10 +34,10 @@ from .parts.folder import (
 )
 from .parts.identity import refuse_other
 from .parts.lock import FIRST_BLOCK, JOIN, SETUP, Busy, Claim, holding
-from .parts.part import Part, PartHeader, new_part, part_path, read_header
+from .parts.part import Part, PartHeader, find_parts, new_part, part_path, read_header
 from .parts.shards import Shard, missing_shards, named
-from .parts.sink import temporary_name
-from .seal import Damaged, is_ours
+from .place import check_store_path
+from .seal import Damaged
 from .spec import Block, StoreSpec
 
 log = logging.getLogger(__name__)
@@ -100,42 +100,6 @@ def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
         raise StoreError(f"there is nothing to join: no {folder} with parts of {path}")
     with open_writer(path, read_spec(folder)) as writer:
         return writer.finish(join=join)
-
-
-def check_store_path(path: str | os.PathLike[str], *, resume: bool = True) -> Path:
-    """Try, before the work, whether a store can be written; returns its path, links followed.
-
-    Raises
-    ------
-    StoreError
-        A folder, a file that is no store, or a name too long for what lies beside a store while it is written.
-    OutputError
-        Nothing can be written there.
-    """
-    path = Path(path)
-    with told(path):
-        if path.is_dir():
-            raise StoreError(f"{path} is a folder; name a file, for example {path / 'acts.h5'}")
-        path = output_path(path, overwrite=True)
-        exists = path.exists()
-    if exists and not is_ours(path):
-        raise StoreError(f"{path} exists and is not an activation store; choose another path")
-    if exists and resume:
-        return path
-    check_outputs(path, overwrite=True)
-    folder = parts_folder(path)
-    with told(folder):
-        if os.path.lexists(folder) and not folder.is_dir():
-            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST))
-    try:
-        check_outputs(temporary_name(path))
-    except OutputError as error:
-        if getattr(error.__cause__, "errno", None) != errno.ENAMETOOLONG:
-            raise
-        raise StoreError(
-            f"{path} has a name too long for the files beside it; choose one shorter by 40 bytes"
-        ) from None
-    return path
 
 
 class Writer:
@@ -270,26 +234,7 @@ class Writer:
     def _find(
         self, blocks: Iterable[Block], *, chunks: bool = True
     ) -> tuple[dict[int, PartHeader], dict[int, Damaged]]:
-        """The sound parts of ``blocks`` and the damaged ones; without ``chunks`` only their labels are read.
-
-        A part that this writer has read or written, and that has the same seal still, is not read again.
-        """
-        digest, known = self.spec.digest(), self._known or {}
-        found: dict[int, PartHeader] = {}
-        damaged: dict[int, Damaged] = {}
-        for block in blocks:
-            path = part_path(self.folder, block)
-            if not path.exists():
-                continue
-            try:
-                header = read_header(path, digest, block)
-                before = known.get(block.index)
-                if chunks and (before is None or before.seal.digest != header.seal.digest):
-                    header.seal.check_chunks()
-                found[block.index] = header
-            except Damaged as error:
-                damaged[block.index] = error
-        return found, damaged
+        return find_parts(self.folder, blocks, self.spec.digest(), self._known, chunks=chunks)
 
     def pending(self) -> Iterator[Block]:
         """The blocks of this writer that have no part yet, in order."""
