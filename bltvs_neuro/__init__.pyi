@@ -1,7 +1,7 @@
 from .encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding, partition_encoding
 from .extraction import channels, mean, pool, project, record, units
 from .extraction.options import ExtractRun
-from .extraction.pca import pca
+from .extraction.projection import pca
 from .extraction.run import extract
 from .features.folds import Folds
 from .features.select import Select

@@ -93,10 +93,14 @@ def connected(cluster: Cluster) -> Iterator[Client]:
     if kind == "local":
         if not rest.isdigit() or not int(rest):
             raise SpecError(f"a local cluster is written local:N, for example local:4; got {cluster!r}")
-        with (
-            LocalCluster(n_workers=int(rest), threads_per_worker=1, dashboard_address=None) as here,
-            Client(here) as client,
-        ):
+        try:
+            here = LocalCluster(n_workers=int(rest), threads_per_worker=1, dashboard_address=None)
+        except RuntimeError as error:
+            raise SpecError(
+                f"the processes of a local cluster did not start ({error}); in a script they start it again: put what it "
+                "does under `if __name__ == '__main__':`"
+            ) from None
+        with here, Client(here) as client:
             yield client
         return
     if "://" not in str(cluster):
@@ -112,6 +116,15 @@ def connected(cluster: Cluster) -> Iterator[Client]:
 def n_workers(client: Client) -> int:
     """Worker processes that the scheduler knows now, at least 1."""
     return max(1, len(client.scheduler_info(n_workers=-1)["workers"]))
+
+
+def everywhere(client: Client, function: Callable[..., Result], *arguments: Any) -> list[Result]:
+    """``function(*arguments)`` on each worker that there is now; its error is a SpecError that names the worker."""
+    answers = client.run(function, *arguments, on_error="return")
+    for address, answer in answers.items():
+        if isinstance(answer, BaseException):
+            raise SpecError(f"the worker {address} cannot do this: {answer}")
+    return list(answers.values())
 
 
 def _map(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -62,7 +63,9 @@ class Machine:
             return
         from threadpoolctl import threadpool_limits
 
-        with threadpool_limits(self.threads):
+        with threadpool_limits(
+            min(self.threads, 4 * (os.cpu_count() or 1))
+        ):  # OpenBLAS crashes if it is told a million
             yield
 
 

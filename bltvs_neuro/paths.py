@@ -43,6 +43,12 @@ def regular(path: Path) -> Path:
     return path
 
 
+def nearest_folder(path: Path) -> Path:
+    """The path itself where it is a folder, or the nearest folder above it."""
+    path = path.absolute()
+    return next(folder for folder in (path, *path.parents) if folder.is_dir())
+
+
 def printable(name: str) -> str:
     """A file's name for a message: escaped where it holds line breaks or is no valid Unicode."""
     return name if name.isprintable() else ascii(name)[1:-1]

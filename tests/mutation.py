@@ -52,6 +52,7 @@ BESIDE = {
     "features": [f"tests/encoding/test_{name}.py" for name in ("folds", "gram", "float32")],
     "store/format": ["tests/store/test_chunks.py", "tests/store/test_encode.py", "tests/store/test_seal.py"],
     "extraction/reduce": ["tests/extraction/test_reduce.py"],
+    "extraction/projection": ["tests/extraction/test_reduce.py"],
     "extraction/pca": ["tests/extraction/test_reduce.py"],
     "neural/condensed": ["tests/neural/test_labelled.py"],
     "neural/align": ["tests/neural/test_labelled.py"],

@@ -29,7 +29,7 @@ WRITTEN_SO = {
     "model/blt_vs/unroll.py": ("(bio_unroll=False)", "(bio_unroll=True)"),
     "neural/reading/pickles.py": ('format="', ", allow_pickle=True"),
     "store/parts/identity.py": ("resume=False (--fresh)",),
-    "store/parts/specfile.py": ("resume=False",),
+    "store/parts/folder.py": ("resume=False",),
 }
 """Phrases in which it is what the user writes, or the name of something else: lesions, readers' options on the command line."""
 

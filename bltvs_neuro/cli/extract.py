@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
-from ..extraction.options import ExtractRun, Join, KeepBits, OnError, check_choices
+from ..extraction.options import ExtractRun, Join, KeepBits, OnError
 from ..features.select import Select
 from ..options import inherited
 from .base import err, flat, goes_on, out, shown, told_in
@@ -84,16 +84,15 @@ def extract(
 
     `bltvs extract stimuli/ -o resnet.h5 --model torchvision:resnet18 --layers layer1,layer4`
     """
+    from ..extraction.grammar import parse_reduction
     from ..extraction.run import extract as record
-    from ..extraction.run import read_reduction
     from ..extraction.sites import select_states
     from ..stimuli import StimulusSet
-    from ..store.write import check_store_path
+    from ..store.place import check_store_path
 
-    check_choices(keep_bits, on_error, join)
     if not plan:
         check_store_path(output, resume=not overwrite)
-    where, reduction = run.places(), read_reduction(reduce)
+    where, reduction = run.places(), parse_reduction(reduce)
     blank = model.blank(lesion)
     if blank is not None:
         select_states(blank, select)
@@ -126,7 +125,7 @@ def _show_plan(
 ) -> None:  # fmt: skip
     from ..devices import pick_device
     from ..extraction.forecast import forecast
-    from ..extraction.plan import check_disk, human_bytes, make_plan, usual_reductions
+    from ..extraction.plan import bytes_per_stimulus, check_disk, human_bytes, usual_reductions
     from ..extraction.precision import placed, warn_if_slow
     from ..extraction.reduce import Reduction
     from ..extraction.share import auto_batch_size
@@ -156,4 +155,4 @@ def _show_plan(
             human_bytes(one.memory_bytes),
         )  # fmt: skip
     out.print(table)
-    check_disk(make_plan(network, states, asked, len(stimuli), output, size), network, states, output)
+    check_disk(bytes_per_stimulus(network, states, asked), len(stimuli), network, states, output)

@@ -1,7 +1,9 @@
 """Extraction: what to record (sites), hooks that always detach, reductions on the fly, and the resumable loop."""
 
+from .grammar import parse_reduction
 from .hooks import hooked, record
-from .reduce import Reduction, channels, mean, parse_reduction, pool, project, units
+from .projection import project
+from .reduce import Reduction, channels, mean, pool, units
 from .sites import select_states
 
 __all__ = [

@@ -72,10 +72,7 @@ def default_workers() -> int:
 
 
 def decoded(
-    stimuli: StimulusSet,
-    transform: Transform,
-    batches: Sequence[Sequence[int]],
-    workers: int | None = None,
+    stimuli: StimulusSet, transform: Transform, batches: Sequence[Sequence[int]], workers: int | None = None
 ) -> Iterator[Batch]:
     """Decode batches of rows in the given order, whatever the number of ``workers`` (0 decodes in this process)."""
     decoder = _Decoder(stimuli, transform)

@@ -22,6 +22,7 @@ from torch import Tensor
 from ..durable import scratch_folder, told
 from ..errors import StimulusError
 from ..model import Network, State
+from ..paths import nearest_folder
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import StoreSpec, open_writer
@@ -29,9 +30,9 @@ from . import plan
 from .background import WAITING_BYTES
 from .batches import Batch, decoded, default_workers
 from .hooks import hooked
-from .pca import Pca
 from .plan import bind_all, bytes_per_stimulus, layouts
 from .precision import Precision, as_laid_out, computing, kernels
+from .projection import Pca, Project
 from .reduce import Bound, Reduction
 
 
@@ -103,11 +104,7 @@ def forecast(
         bounds[reduction.name] = bind_all(model, states, _stand_in(reduction), device)
         costs[reduction.name].held = max(0, _resident() - before)
     ids = tuple(f"s{row}" for row in range(n))
-    with (
-        told(path),
-        scratch_folder(_existing(path)) as folder,
-        contextlib.ExitStack() as stack,
-    ):
+    with told(path), scratch_folder(nearest_folder(path.parent)) as folder, contextlib.ExitStack() as stack:
         parts: dict[str, Any] = {}
         for k, (name, bound) in enumerate(bounds.items()):
             spec = StoreSpec(
@@ -146,8 +143,6 @@ def forecast(
 
 
 def _stand_in(reduction: Reduction) -> Reduction:
-    from .reduce import Project
-
     return Project(reduction.n) if isinstance(reduction, Pca) else reduction
 
 
@@ -180,13 +175,6 @@ def _seconds(compute: float, write: float, decode: float, device: torch.device) 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     threads = 1 if device.type == "cuda" else min(torch.get_num_threads(), cores)
     return max(compute, write, decode / default_workers(), (compute * threads + write + decode) / cores)
-
-
-def _existing(path: Path) -> Path:
-    folder = path.absolute().parent
-    while not folder.is_dir():
-        folder = folder.parent
-    return folder
 
 
 def _peak() -> int:

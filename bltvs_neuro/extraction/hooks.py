@@ -34,11 +34,7 @@ def hooked(model: Network, states: Iterable[State], receive: Callable[[State, Te
             handle.remove()
 
 
-def record(
-    model: Network,
-    images: Tensor,
-    sites: Selection = "all",
-) -> dict[tuple[str, str, int], Tensor]:
+def record(model: Network, images: Tensor, sites: Selection = "all") -> dict[tuple[str, str, int], Tensor]:
     """Record activations of one batch in memory.
 
     Parameters

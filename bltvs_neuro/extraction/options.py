@@ -11,7 +11,7 @@ from ..devices import pick_devices
 from ..errors import SpecError, argument, unknown
 from ..options import Machine, inherited
 from ..store import Shard
-from .precision import MemoryFormat, Precision
+from .precision import MemoryFormat, Precision, check_precision
 
 OnError = Literal["stop", "skip"]
 Join = Literal["auto", "copy", "virtual"]
@@ -77,10 +77,12 @@ class ExtractRun(Machine):
             raise SpecError(
                 f"a shard is one job's share; give either {argument('shard')} or several devices or a cluster"
             )
-        if self.precision == "fast" and any(one.type != "cpu" for one in where):
+        if self.cluster is not None and (self.device == "all" or "," in str(self.device)):
             raise SpecError(
-                f"{argument('precision', 'fast')} is float32 on a CPU; {where[0]} is none: use 'float32' there"
+                f"each worker of a cluster computes on one device; got {argument('device', str(self.device))}"
             )
+        for one in where:
+            check_precision(one, self.precision)
         return where
 
 

@@ -11,27 +11,26 @@ import logging
 import math
 import os
 import zipfile
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
-from filelock import FileLock
 from torch import Tensor
 
 from ..durable import check_outputs, make_folder, scratch_folder, told, whole_file
 from ..errors import DataError, SpecError, StimulusError, StoreError, argument
 from ..foreign.npy import load_npz, npz_headers
-from ..model import Grid, Network, State
+from ..model import Network, State
 from ..model.released.weights import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
+from ..store.parts.lock import holding
 from .batches import decoded
 from .hooks import hooked
 from .plan import free_bytes, human_bytes
 from .precision import computing
-from .reduce import Bound, Components, Reduction
+from .projection import Components, Pca
+from .reduce import Reduction
 from .sites import by_site
 
 log = logging.getLogger(__name__)
@@ -39,110 +38,54 @@ log = logging.getLogger(__name__)
 TILE = 8192
 
 
-@dataclass(frozen=True)
-class Pca(Reduction):
-    """Principal components, to be fitted on ``train``.
-
-    Parameters
-    ----------
-    n : int
-        Components per site.
-    train : StimulusSet or int
-        The stimuli to fit on, or how many to draw at random from those of the extraction.
-    seed : int
-        Of the draw.
-    """
-
-    n: int = 100
-    train: StimulusSet | int = 200
-    seed: int = 0
-
-    @property
-    def name(self) -> str:
-        """As it is written on the command line."""
-        return f"pca:{self.n}"
-
-    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
-        coords = {"component": ("component", np.arange(self.n))}
-        return Bound(("component",), (self.n,), coords, _unfitted)
-
-
-def pca(n: int = 100, train: StimulusSet | int = 200, seed: int = 0) -> Pca:
-    """Principal components fitted on ``train``: a stimulus set, or a number drawn from the stimuli themselves.
-
-    The fitted bases are written beside the store (``<store>.components.npz``) and can be used again with
-    :func:`components`.
-    """
-    return Pca(n, train, seed)
-
-
-def parse_pca(text: str, seed: int = 0) -> Pca:
-    """Read ``"pca:100"`` or ``"pca:100@200"`` (fitted on 200 of the stimuli)."""
-    try:
-        n, _, train = text.partition(":")[2].partition("@")
-        return Pca(int(n), int(train or 200), seed)
-    except ValueError:
-        raise SpecError(
-            f"cannot read {text!r}; expected pca:100 or pca:100@200 (fitted on 200 of the stimuli)"
-        ) from None
-
-
 def components(path: str | os.PathLike[str]) -> Components:
     """Read bases that an earlier extraction fitted, to project other stimuli onto the same components."""
     return _load(Path(path))[0]
 
 
-def fit_or_load(
-    spec: Pca, model: Network, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
+def fitted(
+    reduction: Reduction, model: Network, stimuli: StimulusSet, states: tuple[State, ...], store: Path, batch_size: int,
     workers: int | None = None, *, replace: bool = False,
-) -> Components:  # fmt: skip
-    """Fit the components, or read them if this store's were fitted before with the same model, sites and stimuli.
+) -> Reduction:  # fmt: skip
+    """Principal components fitted, or read if this store's were fitted before with the same model, sites and stimuli.
 
-    Those of another fit are refused unless ``replace``.
+    Those of another fit are refused unless ``replace``. Other reductions are returned as they are.
     """
-    train = spec.train
+    if not isinstance(reduction, Pca):
+        return reduction
+    train = reduction.train
     if isinstance(train, int):
-        rng = np.random.default_rng(spec.seed)
+        rng = np.random.default_rng(reduction.seed)
         train = stimuli.subset(np.sort(rng.choice(len(stimuli), min(train, len(stimuli)), replace=False)).tolist())
     described = {
-        "name": spec.name, "train_ids": list(train.ids), "seed": spec.seed, "weights_sha256": weights_sha256(model),
+        "name": reduction.name, "train_ids": list(train.ids), "seed": reduction.seed, "weights_sha256": weights_sha256(model),
         "states": {str(site): list(steps) for site, steps in by_site(states).items()}, "config": model.config,
         **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
     }  # fmt: skip
     path = store.with_name(store.name + ".components.npz")
     make_folder(path.parent)
-    lock = FileLock(path.with_name(path.name + ".lock"))  # the first of several jobs fits, the others read
     with told(path):
-        lock.acquire()
-    try:
-        return _fit_or_load(spec.n, model, train, states, path, batch_size, described, workers, replace=replace)
-    finally:
-        lock.release()
-
-
-def _fit_or_load(
-    n: int, model: Network, train: StimulusSet, states: tuple[State, ...], path: Path, batch_size: int,
-    described: dict[str, Any], workers: int | None, *, replace: bool,
-) -> Components:  # fmt: skip
-    check_outputs(path, overwrite=True)
-    if path.exists():
-        fitted, known = _load(path)
-        if known == json.loads(json.dumps(described)):
-            return fitted
-        if not replace:
-            raise StoreError(
-                f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it, or "
-                f"start anew with {argument('resume', False)}"
-            )
-    fitted = fit(n, model, train, states, path.absolute().parent, batch_size, described, workers)
-    arrays = {
-        f"{kind}:{site}": a
-        for site, pair in fitted.bases.items()
-        for kind, a in zip(("mean", "basis"), pair, strict=True)
-    }
-    with whole_file(path, overwrite=True) as part, part.open("wb") as file:
-        np.savez(file, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
-    return fitted
+        lock = holding(path.with_name(path.name + ".lock"), 0)  # the first of several jobs fits, the others read
+    with lock:
+        check_outputs(path, overwrite=True)
+        if path.exists():
+            made, known = _load(path)
+            if known == json.loads(json.dumps(described)):
+                return made
+            if not replace:
+                raise StoreError(
+                    f"{path} holds components of another fit (model, lesions, sites or training stimuli differ); remove it, or "
+                    f"start anew with {argument('resume', False)}"
+                )
+        made = fit(reduction.n, model, train, states, path.absolute().parent, batch_size, described, workers)
+        arrays = {
+            f"{kind}:{site}": a
+            for site, pair in made.bases.items()
+            for kind, a in zip(("mean", "basis"), pair, strict=True)
+        }
+        with whole_file(path, overwrite=True) as part, part.open("wb") as file:
+            np.savez(file, described=np.array(json.dumps(described)), **arrays)  # type: ignore[arg-type]
+        return made
 
 
 def fit(
@@ -239,10 +182,6 @@ def principal_components(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarr
     largest = np.take_along_axis(basis, np.abs(basis).argmax(axis=1)[:, None], axis=1)
     basis *= np.where(largest < 0, -1, 1).astype(np.float32)
     return mean.astype(np.float32), basis
-
-
-def _unfitted(maps: Tensor) -> Tensor:
-    raise SpecError("these principal components have not been fitted; extract() fits them before it starts")
 
 
 def _load(path: Path) -> tuple[Components, dict[str, Any]]:

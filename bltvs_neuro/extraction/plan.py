@@ -1,20 +1,21 @@
-"""What an extraction will take, by arithmetic: bytes of the store and of memory."""
+"""What an extraction will take, by arithmetic: bytes of the store."""
 
 from __future__ import annotations
 
+import math
 import shutil
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ..errors import StoreError
 from ..model import Network, State
+from ..paths import nearest_folder
 from ..schema import Site
 from ..store import SiteLayout
-from .background import WAITING_BYTES
-from .reduce import Bound, Mean, Pool, Project, Reduction
+from .projection import Project
+from .reduce import Bound, Mean, Pool, Reduction
 from .sites import by_site
 
 USUAL: tuple[Reduction, ...] = (Pool(7), Pool(4), Project(2048), Mean())
@@ -45,50 +46,16 @@ def bytes_per_stimulus(model: Network, states: tuple[State, ...], reduction: Red
     for site, timesteps in by_site(states).items():
         shape = model.shape(site)
         if isinstance(reduction, Project):  # known without drawing the matrix
-            size = min(reduction.n, _size(shape))
+            size = min(reduction.n, math.prod(shape))
         else:
-            size = _size(reduction.bind(site, shape, model.grid(site), torch.device("cpu")).shape)
+            size = math.prod(reduction.bind(site, shape, model.grid(site), torch.device("cpu")).shape)
         total += 4 * size * len(timesteps)
     return total
 
 
-@dataclass(frozen=True)
-class Plan:
-    """What an extraction will take.
-
-    Attributes
-    ----------
-    n_stimuli : int
-    store_bytes : int
-        Of the finished store, uncompressed.
-    disk_bytes, free_bytes : int
-        Needed at the end, when parts and joined file lie side by side (``join="copy"``); free where the store goes.
-    memory_bytes : int
-        Of recorded activations held at once: what waits to be written, at most two batches, and unfinished chunks.
-    """
-
-    n_stimuli: int
-    store_bytes: int
-    disk_bytes: int
-    free_bytes: int
-    memory_bytes: int
-
-
-def make_plan(
-    model: Network, states: tuple[State, ...], reduction: Reduction, n_stimuli: int, path: Path, batch_size: int,
-) -> Plan:  # fmt: skip
-    """Plan an extraction of ``n_stimuli`` to ``path``, without measuring anything (see :mod:`.forecast`)."""
-    each = bytes_per_stimulus(model, states, reduction)
-    memory = min(2 * each * batch_size, WAITING_BYTES) + 8 * each
-    return Plan(n_stimuli, each * n_stimuli, 2 * each * n_stimuli, free_bytes(path), memory)
-
-
 def free_bytes(path: Path) -> int:
     """Free space of the file system where ``path`` will lie."""
-    folder = path.absolute().parent
-    while not folder.exists():
-        folder = folder.parent
-    return shutil.disk_usage(folder).free
+    return shutil.disk_usage(nearest_folder(path.parent)).free
 
 
 def usual_reductions(model: Network, states: tuple[State, ...]) -> list[Reduction]:
@@ -98,19 +65,19 @@ def usual_reductions(model: Network, states: tuple[State, ...]) -> list[Reductio
     return [r for r in USUAL if not isinstance(r, Pool) or r.size <= smallest]
 
 
-def check_disk(plan: Plan, model: Network, states: tuple[State, ...], path: Path, done_bytes: int = 0) -> None:
-    """Refuse an extraction that the disk cannot hold, naming the reductions that would fit."""
-    if plan.store_bytes - done_bytes <= plan.free_bytes:
+def check_disk(
+    each: int, n_stimuli: int, model: Network, states: tuple[State, ...], path: Path, n_done: int = 0
+) -> None:
+    """Refuse an extraction of ``each`` bytes per stimulus that the disk cannot hold, naming reductions that would fit."""
+    free = free_bytes(path)
+    if each * (n_stimuli - n_done) <= free:
         return
-    fitting = []
-    for reduction in usual_reductions(model, states):
-        size = bytes_per_stimulus(model, states, reduction) * plan.n_stimuli
-        if 2 * size <= plan.free_bytes:
-            fitting.append(f"{reduction.name} ({human_bytes(size)})")
+    sizes = {r.name: bytes_per_stimulus(model, states, r) * n_stimuli for r in usual_reductions(model, states)}
+    fitting = [f"{name} ({human_bytes(size)})" for name, size in sizes.items() if 2 * size <= free]
     remedy = f"reductions that would fit: {', '.join(fitting)}" if fitting else "no reduction would fit either"
     raise StoreError(
-        f"the store needs {human_bytes(plan.store_bytes)} for {plan.n_stimuli} stimuli, but {path.absolute().parent} has "
-        f"{human_bytes(plan.free_bytes)} free; {remedy}"
+        f"the store needs {human_bytes(each * n_stimuli)} for {n_stimuli} stimuli, but {path.absolute().parent} has "
+        f"{human_bytes(free)} free; {remedy}"
     )
 
 
@@ -121,10 +88,3 @@ def human_bytes(n: float) -> str:
             return f"{n:.0f} {unit}" if unit == "B" else f"{n:.1f} {unit}"
         n /= 1000
     raise AssertionError
-
-
-def _size(shape: tuple[int, ...]) -> int:
-    total = 1
-    for n in shape:
-        total *= n
-    return total

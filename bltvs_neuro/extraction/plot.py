@@ -26,7 +26,7 @@ def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
     pandas.DataFrame
         Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with
         ``low`` and ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the
-        timestep before, relative to the norm of the latter, mean over stimuli; NaN at the first).
+        timestep before, relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
     """
     rows = []
     for name in store:
@@ -36,8 +36,10 @@ def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
             now = data.isel(timestep=at).values.reshape(data.sizes["stimulus"], -1).astype(np.float32)
             mean = np.abs(now).mean(axis=1)
             change = np.nan
-            if before is not None:
-                change = float(np.mean(np.linalg.norm(now - before, axis=1) / np.linalg.norm(before, axis=1)))
+            if before is not None and before.any():
+                size = np.linalg.norm(before, axis=1)
+                some = size > 0  # a pattern of zeros has no relative change
+                change = float(np.mean(np.linalg.norm(now - before, axis=1)[some] / size[some]))
             low, high = np.percentile(mean, [2.5, 97.5])
             rows.append((site.area, site.stream, int(timestep), float(mean.mean()), low, high, change))
             before = now

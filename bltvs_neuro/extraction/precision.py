@@ -10,8 +10,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..devices import why_slow
-from ..errors import argument
+from ..devices import pick_device, why_slow
+from ..errors import SpecError, argument
 from ..model import Network, State
 from ..model.fast.kernels import Fast
 from .hooks import hooked
@@ -48,11 +48,24 @@ def kernels(model: Network, precision: Precision) -> Callable[[], AbstractContex
     return Fast(model).active if precision == "fast" else nullcontext
 
 
+def check_precision(device: torch.device, precision: Precision) -> None:
+    """Raise a SpecError where a device cannot compute in a precision."""
+    if precision == "fast" and device.type != "cpu":
+        raise SpecError(f"{argument('precision', 'fast')} is float32 on a CPU; {device} is none: use 'float32' there")
+
+
 def warn_if_slow(device: torch.device, precision: Precision) -> None:
     """Warn, with numbers and the faster choice, where a half precision is slower than float32."""
     if reason := why_slow(device, precision):
         better = argument("precision", "fast" if device.type == "cpu" else "float32")
         log.warning("%s; %s is the faster choice", reason, better)
+
+
+def try_device(name: str, precision: Precision) -> str | None:
+    """What :func:`warn_if_slow` would say of a worker's device; SpecError where it cannot compute there."""
+    device = pick_device(name)
+    check_precision(device, precision)
+    return why_slow(device, precision)
 
 
 @contextmanager

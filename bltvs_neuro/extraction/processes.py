@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import itertools
+import logging
 import math
 import multiprocessing
 import pickle
@@ -18,7 +19,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from ..cluster import Cluster, connected, map_tasks, n_workers
+from ..cluster import Cluster, connected, everywhere, map_tasks, n_workers
 from ..devices import pick_device, pick_devices
 from ..errors import BltvsError, SpecError, StoreError
 from ..model import Network
@@ -28,17 +29,12 @@ from ..store import Block, default_block, open_writer
 from ..store.format.encode import CHUNK_ROWS
 from ..store.parts.shards import block_for
 from .options import Join
-from .pca import Pca, fit_or_load
-from .plan import bind_all, check_disk, make_plan
-from .precision import placed
-from .share import (
-    CPU_BATCH,
-    Choices,
-    auto_batch_size,
-    check_unchanged,
-    extract_share,
-    make_spec,
-)
+from .pca import fitted
+from .plan import bind_all, bytes_per_stimulus
+from .precision import placed, try_device
+from .share import CPU_BATCH, Choices, auto_batch_size, extract_share, make_spec, to_do
+
+log = logging.getLogger(__name__)
 
 TASKS_PER_WORKER = 8
 
@@ -71,6 +67,8 @@ def extract_in_tasks(
         names = [str(one) for one in pick_devices(device)]
         return _extract(model, stimuli, path, choices, names, None, len(names), resume=resume, join=join)
     with connected(cluster) as client:
+        for slow in filter(None, dict.fromkeys(everywhere(client, try_device, device, choices.run.precision))):
+            log.warning("on workers of the cluster %s", slow)
         return _extract(model, stimuli, path, choices, [device], client, n_workers(client), resume=resume, join=join)
 
 
@@ -79,30 +77,23 @@ def _extract(
     resume: bool, join: Join,
 ) -> Path:  # fmt: skip
     path = path.absolute()
-    states, reduction, run = choices.states, choices.reduction, choices.run
+    states, run = choices.states, choices.run
     where = pick_device("cpu" if client is not None else names[0])
     with placed(model, where, run.memory_format):
         size = run.batch_size
         if size is None and client is None:
             size = auto_batch_size(model, states, where)
         whole = size or CPU_BATCH
-        if isinstance(reduction, Pca):
-            reduction = fit_or_load(
-                reduction, model, stimuli, states, path, whole, workers=run.workers, replace=not resume
-            )
-            choices = replace(choices, reduction=reduction)
-        plan = make_plan(model, states, reduction, len(stimuli), path, whole)
+        reduction = fitted(choices.reduction, model, stimuli, states, path, whole, run.workers, replace=not resume)
+        choices = replace(choices, reduction=reduction)
         shares = min(TASKS_PER_WORKER * workers, math.ceil(len(stimuli) / CHUNK_ROWS))
-        default = default_block(len(stimuli), plan.store_bytes // len(stimuli))
+        default = default_block(len(stimuli), bytes_per_stimulus(model, states, reduction))
         block = block_for(len(stimuli), default, shares, whole)
         spec = make_spec(
-            model, stimuli, choices, reduction, bind_all(model, states, reduction, where), plan, whole, None, block
+            model, stimuli, choices, bind_all(model, states, reduction, where), whole, share=None, block=block
         )
     with open_writer(path, spec, resume=resume) as writer:
-        recorded = writer.recorded()
-        check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // len(stimuli))
-        check_unchanged(stimuli, recorded, model, run.workers)
-        pending, block = list(writer.pending()), writer.spec.block
+        pending, block = to_do(writer, model, stimuli, choices), writer.spec.block
     choices = replace(choices, run=replace(run, batch_size=size))
     work = Work(_sendable(model), stimuli, path, choices, block, names[0])
     tasks = list(_runs(pending, math.ceil(len(pending) / max(1, shares))))

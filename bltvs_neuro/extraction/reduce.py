@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import math
-import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..errors import SpecError, listed, unknown
+from ..errors import SpecError, listed
 from ..model import Grid
+from ..options import check_seed
 from ..schema import Site
 
 Coords = dict[str, tuple[str, np.ndarray]]
@@ -45,6 +46,11 @@ class Bound:
     shape: tuple[int, ...]
     coords: Coords
     apply: Callable[[Tensor], Tensor]
+
+
+def numbered(dim: str, size: int, apply: Callable[[Tensor], Tensor]) -> Bound:
+    """A reduction to one dimension whose positions are only numbered."""
+    return Bound((dim,), (size,), {dim: (dim, np.arange(size))}, apply)
 
 
 @dataclass(frozen=True)
@@ -77,17 +83,12 @@ class Mean(Reduction):
     """Mean over space: one value per channel."""
 
     @property
-    def name(self) -> str:
-        """As it is written on the command line."""
+    def name(self) -> str:  # noqa: D102
         return "mean"
 
     def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
-        coords: Coords = {"channel": ("channel", np.arange(shape[0]))}
-        return Bound(
-            ("channel",),
-            shape[:1],
-            coords,
-            lambda maps: maps.float().flatten(2).mean(2) if maps.ndim > 2 else maps.float(),
+        return numbered(
+            "channel", shape[0], lambda maps: maps.float().flatten(2).mean(2) if maps.ndim > 2 else maps.float()
         )
 
 
@@ -98,12 +99,10 @@ class Pool(Reduction):
     size: int = 4
 
     def __post_init__(self) -> None:
-        if self.size < 1:
-            raise SpecError(f"pooling needs at least 1 x 1 positions; got {self.size}")
+        whole(self.size, "pooling needs at least 1 x 1 positions")
 
     @property
-    def name(self) -> str:
-        """As it is written on the command line."""
+    def name(self) -> str:  # noqa: D102
         return f"pool:{self.size}"
 
     def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
@@ -142,11 +141,17 @@ class Select(Reduction):
     seed: int = 0
 
     @property
-    def name(self) -> str:
-        """As it is written on the command line."""
+    def name(self) -> str:  # noqa: D102
         if self.channels is not None:
             return f"channels:{','.join(map(str, self.channels))}"
         return f"units:{self.units}" if isinstance(self.units, int) else "units"
+
+    def __post_init__(self) -> None:
+        check_seed(self.seed)
+        if self.channels is not None and not self.channels:
+            raise SpecError("no channels are chosen")
+        if self.channels is None and not isinstance(self.units, Mapping):
+            whole(self.units, "units are a number of at least 1, or indices by site")
 
     def describe(self) -> dict[str, Any]:  # noqa: D102
         if self.channels is not None:
@@ -179,145 +184,31 @@ class Select(Reduction):
 
     def _index(self, site: Site, size: int) -> np.ndarray:
         if isinstance(self.units, int):
-            if not 1 <= self.units <= size:
+            if self.units > size:
                 raise SpecError(f"cannot draw {self.units} units of {site}, which has {size}")
             return np.sort(site_rng(self.seed, site, size, self.units).choice(size, self.units, replace=False))
         assert self.units is not None
         if str(site) not in self.units:
             raise SpecError(f"no units are listed for {site}; listed: {listed(self.units)}")
-        index = np.asarray(self.units[str(site)], dtype=np.int64)
-        if (
-            index.ndim != 1
-            or len(index) == 0
-            or index.min() < 0
-            or index.max() >= size
-            or len(np.unique(index)) < len(index)
-        ):
+        index = np.asarray(self.units[str(site)])
+        if index.dtype.kind not in "iu":
+            index = np.array([-1])
+        distinct = np.unique(index)
+        if len(distinct) < index.size or index.ndim != 1 or not len(index) or distinct[0] < 0 or distinct[-1] >= size:
             raise SpecError(f"units of {site} are flat indices from 0 to {size - 1}, each once")
         return index
 
 
-@dataclass(frozen=True)
-class Project(Reduction):
-    """Very sparse random projection, which preserves distances between stimuli.
-
-    Parameters
-    ----------
-    n : int
-        Components. Sites with fewer units are kept whole in as many components as they have units.
-    seed : int
-
-    Notes
-    -----
-    Entries are +-sqrt(1 / (density n)) with probability density / 2 each, density = 1 / sqrt(units), and zero
-    otherwise, so that squared distances are preserved in expectation. The matrix is drawn as gaps between its
-    non-zero entries and is never held densely; it depends on the seed and the site alone.
-
-    References
-    ----------
-    Li, Hastie & Church 2006, Very sparse random projections, KDD. doi:10.1145/1150402.1150436
-    """
-
-    n: int = 2048
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.n < 1:
-            raise SpecError(f"a projection needs at least 1 component; got {self.n}")
-
-    @property
-    def name(self) -> str:
-        """As it is written on the command line."""
-        return f"project:{self.n}"
-
-    def describe(self) -> dict[str, Any]:  # noqa: D102
-        return {"name": "project", "n": self.n, "seed": self.seed, "density": "1/sqrt(units)"}
-
-    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
-        units = math.prod(shape)
-        coords: Coords = {"component": ("component", np.arange(min(self.n, units)))}
-        if units <= self.n:
-            return Bound(("component",), (units,), coords, lambda maps: maps.flatten(1).float())
-        rows, columns, values = sparse_projection(self.n, units, site_rng(self.seed, site, units, self.n))
-        starts = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=self.n))])
-        with warnings.catch_warnings():  # torch calls sparse matrices a beta feature, whatever is done with them
-            warnings.filterwarnings("ignore", message="Sparse ")
-            matrix = torch.sparse_csr_tensor(
-                torch.from_numpy(starts), torch.from_numpy(columns), torch.from_numpy(values), (self.n, units),
-                device=device,
-            )  # fmt: skip
-
-        def apply(maps: Tensor) -> Tensor:
-            flat = maps.flatten(1).float()  # (B, C, H, W) -> (B, units)
-            return (matrix @ flat.T.contiguous()).T.contiguous()  # (n, units) @ (units, B) -> (B, n)
-
-        return Bound(("component",), (self.n,), coords, apply)
-
-
-@dataclass(frozen=True)
-class Components(Reduction):
-    """Projection onto given components, such as principal components fitted beforehand.
-
-    Parameters
-    ----------
-    bases : mapping of site name to (mean, components)
-        ``mean`` (units,), ``components`` (n, units), float32.
-    described : mapping
-        How they were fitted, for provenance.
-    """
-
-    bases: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
-    described: Mapping[str, Any] = field(default_factory=dict)
-
-    @property
-    def name(self) -> str:
-        """As it is written on the command line."""
-        return str(self.described.get("name", "components"))
-
-    def describe(self) -> dict[str, Any]:  # noqa: D102
-        digest = hashlib.sha256()
-        for site in sorted(self.bases):
-            digest.update(site.encode())
-            for array in self.bases[site]:
-                digest.update(np.ascontiguousarray(array, dtype=np.float32).tobytes())
-        return {**self.described, "sha256": digest.hexdigest()}
-
-    def bind(self, site: Site, shape: tuple[int, ...], grid: Grid, device: torch.device) -> Bound:  # noqa: D102
-        if str(site) not in self.bases:
-            raise SpecError(f"no components were fitted for {site}; fitted: {listed(self.bases)}")
-        mean, basis = (torch.as_tensor(np.asarray(a, dtype=np.float32), device=device) for a in self.bases[str(site)])
-        if basis.shape[1] != math.prod(shape):
-            raise SpecError(f"components of {site} have {basis.shape[1]} units, the site has {math.prod(shape)}")
-        coords: Coords = {"component": ("component", np.arange(len(basis)))}
-        return Bound(("component",), (len(basis),), coords, lambda maps: (maps.flatten(1).float() - mean) @ basis.T)
+def whole(value: object, said: str) -> None:
+    """Raise a SpecError unless ``value`` is an integer of at least 1."""
+    if isinstance(value, bool) or not isinstance(value, Integral) or value < 1:
+        raise SpecError(f"{said}; got {value}")
 
 
 def site_rng(seed: int, site: Site, *size: int) -> np.random.Generator:
     """Give a generator that depends on the seed, the site and the sizes, not on what else is recorded."""
     key = hashlib.sha256(f"{seed}:{site}:{size}".encode()).digest()
     return np.random.Generator(np.random.Philox(key=int.from_bytes(key[:16], "little")))
-
-
-def sparse_projection(n: int, units: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the non-zero entries of an (n, units) projection.
-
-    Returns
-    -------
-    rows, columns : array of int64, (n_nonzero,)
-        Sorted by row, then column.
-    values : array of float32, (n_nonzero,)
-    """
-    density, total = 1 / math.sqrt(units), n * units
-    positions: list[np.ndarray] = []
-    last = -1
-    while last < total:
-        gaps = rng.geometric(density, size=1 + int(1.05 * density * total))
-        positions.append(last + np.cumsum(gaps))
-        last = int(positions[-1][-1])
-    flat = np.concatenate(positions)
-    flat = flat[flat < total]
-    signs = rng.integers(0, 2, len(flat)) * 2 - 1
-    return flat // units, flat % units, (signs / math.sqrt(density * n)).astype(np.float32)
 
 
 def mean() -> Mean:
@@ -362,66 +253,3 @@ def units(which: int | Mapping[str, Sequence[int]], seed: int = 0) -> Select:
     'units:500'
     """
     return Select(units=which, seed=seed)
-
-
-def project(n: int | None = None, seed: int = 0, *, n_stimuli: int | None = None, eps: float = 0.1) -> Project:
-    """Sparse random projection to ``n`` components.
-
-    Parameters
-    ----------
-    n : int, optional
-        Components; None takes the Johnson-Lindenstrauss size for ``n_stimuli`` and ``eps``.
-    seed : int
-    n_stimuli : int, optional
-    eps : float
-        Relative error of squared distances that the Johnson-Lindenstrauss size guarantees.
-
-    References
-    ----------
-    Dasgupta & Gupta 2003. doi:10.1002/rsa.10073
-
-    Examples
-    --------
-    >>> project(2048).name, project(n_stimuli=1000, eps=0.2).n
-    ('project:2048', 1594)
-    """
-    if n is None:
-        if n_stimuli is None:
-            raise SpecError("project() needs the number of components, or n_stimuli to choose it by eps")
-        from sklearn.random_projection import johnson_lindenstrauss_min_dim
-
-        n = int(johnson_lindenstrauss_min_dim(n_stimuli, eps=eps))
-    return Project(n, seed)
-
-
-REDUCTIONS: dict[str, tuple[str, Callable[[str], Reduction]]] = {
-    "full": ("full maps", lambda _: Reduction()),
-    "mean": ("mean over space", lambda _: Mean()),
-    "pool": ("average pooling, pool:4 gives 4 x 4 positions", lambda text: Pool(int(text))),
-    "project": ("sparse random projection, project:2048 or project:2048@SEED", lambda text: Project(*_ints(text, "@"))),
-    "units": ("random units, units:500 or units:500@SEED", lambda text: Select(None, *_ints(text, "@"))),
-    "channels": ("chosen channels, channels:0,5,7", lambda text: channels(_ints(text, ","))),
-}
-"""Name -> description and reader of the text behind the colon: the reductions that the command line knows."""
-
-
-def parse_reduction(spec: str | Reduction | None) -> Reduction:
-    """Turn ``"pool:4"``, a reduction or None (full maps) into a reduction; SpecError for anything else."""
-    if spec is None:
-        return Reduction()
-    if isinstance(spec, Reduction):
-        return spec
-    name, _, text = str(spec).partition(":")
-    if name not in REDUCTIONS:
-        raise unknown("reduction", name, list(REDUCTIONS))
-    description, read = REDUCTIONS[name]
-    try:
-        return read(text)
-    except (ValueError, TypeError) as error:
-        if isinstance(error, SpecError):
-            raise
-        raise SpecError(f"cannot read the reduction {spec!r}; expected {description}") from None
-
-
-def _ints(text: str, separator: str) -> list[int]:
-    return [int(part) for part in text.split(separator)]

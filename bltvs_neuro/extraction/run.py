@@ -11,13 +11,14 @@ import torch
 from ..features.select import Select, Selection
 from ..model import Network
 from ..stimuli import StimulusSet
-from ..store.write import check_store_path
+from ..store.place import check_store_path
+from .grammar import parse_reduction
 from .options import ExtractRun, Join, KeepBits, OnError, check_choices
-from .pca import Pca, parse_pca
 from .plan import bind_all
 from .precision import warn_if_slow
 from .processes import extract_in_tasks
-from .reduce import Reduction, parse_reduction
+from .projection import Pca
+from .reduce import Reduction
 from .share import Choices, extract_share
 from .sites import select_states
 
@@ -57,7 +58,7 @@ def extract(
         How the parts become one file: copied, or referred to; auto copies if the disk allows it.
     resume : bool
         Go on with what is there, refusing anything made with another model, weights, reduction, precision or stimulus
-        set. False starts anew and removes an earlier store of this path.
+        set. False starts anew; an earlier store of this path stays until the new one is whole, unless it is virtual.
     run : ExtractRun
         Device, batch size, precision, workers, shard, cluster. A cluster's workers must see ``path`` and the stimuli
         under the same names; one that dies costs its task only.
@@ -89,7 +90,7 @@ def extract(
     check_choices(keep_bits, on_error, join)
     where = run.places()
     path = check_store_path(path, resume=resume)
-    reduction = read_reduction(reduce)
+    reduction = parse_reduction(reduce)
     states = select_states(model, sites)
     bind_all(model, states, Reduction() if isinstance(reduction, Pca) else reduction, torch.device("cpu"))
     if not isinstance(stimuli, StimulusSet):
@@ -103,8 +104,3 @@ def extract(
         return extract_share(
             model, stimuli, path, choices, device=run.device, share=run.share, resume=resume, join=join
         )
-
-
-def read_reduction(spec: str | Reduction | None) -> Reduction:
-    """Turn text, a reduction or None (full maps) into a reduction, principal components included."""
-    return parse_pca(spec) if isinstance(spec, str) and spec.startswith("pca") else parse_reduction(spec)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import platform
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
@@ -18,14 +18,14 @@ from ..model import Network, State
 from ..model.released.weights import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
-from ..store import Shard, StoreSpec, default_block, open_writer
+from ..store import Block, Shard, StoreSpec, Writer, default_block, open_writer
 from ..store.parts.shards import block_for
 from .batches import decoded
 from .loop import Loop
 from .options import ExtractRun, Join, KeepBits, OnError
-from .pca import Pca, fit_or_load
-from .plan import Plan, bind_all, check_disk, layouts, make_plan
-from .precision import MemoryFormat, Precision, deviation, placed
+from .pca import fitted
+from .plan import bind_all, check_disk, layouts
+from .precision import Precision, deviation, placed
 from .reduce import Bound, Reduction
 
 log = logging.getLogger(__name__)
@@ -53,23 +53,15 @@ def extract_share(
 
     The store is joined when nothing is missing, unless ``join="later"``.
     """
-    states, reduction, run = choices.states, choices.reduction, choices.run
+    states, run = choices.states, choices.run
     where = pick_device(device)
     with placed(model, where, run.memory_format):
         size = run.batch_size or auto_batch_size(model, states, where)
-        if isinstance(reduction, Pca):
-            reduction = fit_or_load(
-                reduction, model, stimuli, states, path, size, workers=run.workers, replace=not resume
-            )
-        plan = make_plan(model, states, reduction, len(stimuli), path, size)
+        reduction = fitted(choices.reduction, model, stimuli, states, path, size, run.workers, replace=not resume)
         bound = bind_all(model, states, reduction, where)
-        spec = make_spec(model, stimuli, choices, reduction, bound, plan, size, share, block)
-        shard, blocks = (share, None) if isinstance(share, Shard) else (None, share)
-        with open_writer(path, spec, resume=resume, shard=shard, blocks=blocks) as writer:
-            recorded = writer.recorded()
-            check_disk(plan, model, states, path, done_bytes=plan.store_bytes * len(recorded) // max(1, len(stimuli)))
-            check_unchanged(stimuli, recorded, model, run.workers)
-            pending = list(writer.pending())
+        spec = make_spec(model, stimuli, replace(choices, reduction=reduction), bound, size, share, block)
+        with open_writer(path, spec, resume=resume, share=share) as writer:
+            pending = to_do(writer, model, stimuli, choices)
             writer.attributes = dict(provenance(model, stimuli, where), batch_size=size)
             if pending:
                 if run.precision != "float32":
@@ -77,26 +69,35 @@ def extract_share(
                     writer.attributes["deviation_from_float32"] = found
                 loop = Loop(model, states, bound, stimuli, writer, size, where, run.precision, choices.on_error)
                 loop.run(pending, run.workers)
-            if join == "later" or (shard is not None and writer.missing_shards()):
+            if join == "later" or (isinstance(share, Shard) and writer.missing_shards()):
                 return path
             return Path(writer.finish(join=join))
 
 
+def to_do(writer: Writer, model: Network, stimuli: StimulusSet, choices: Choices) -> list[Block]:
+    """The blocks that are not written yet; refused where the disk cannot hold them or stimuli have changed."""
+    recorded = writer.recorded()
+    each = writer.spec.bytes_per_stimulus
+    check_disk(each, len(stimuli), model, choices.states, writer.path, n_done=len(recorded))
+    check_unchanged(stimuli, recorded, model, choices.run.workers)
+    return list(writer.pending())
+
+
 def make_spec(
-    model: Network, stimuli: StimulusSet, choices: Choices, reduction: Reduction, bound: dict[Site, Bound], plan: Plan,
-    batch_size: int, share: Shard | range | None, block: int | None,
+    model: Network, stimuli: StimulusSet, choices: Choices, bound: dict[Site, Bound], batch_size: int,
+    share: Shard | range | None, block: int | None,
 ) -> StoreSpec:  # fmt: skip
     """Describe the store that is asked for."""
     shards = share.checked().count if isinstance(share, Shard) else 1
+    sites = layouts(model, choices.states, bound)
     if block is None:
-        block = default_block(len(stimuli), plan.store_bytes // max(1, len(stimuli)))
+        block = default_block(len(stimuli), sum(layout.bytes_per_stimulus for layout in sites))
         if shards > 1:
             block = block_for(len(stimuli), block, shards, batch_size)
     return StoreSpec(
-        sites=layouts(model, choices.states, bound), n_timesteps=model.timesteps, stimulus_ids=tuple(stimuli.ids),
+        sites=sites, n_timesteps=model.timesteps, stimulus_ids=tuple(stimuli.ids),
         metadata={str(name): column.to_numpy() for name, column in stimuli.metadata.items()},
-        identity=identity(model, reduction, choices.run.precision, choices.run.memory_format), keep_bits=choices.keep_bits,
-        block=block, shards=shards,
+        identity=identity(model, choices), keep_bits=choices.keep_bits, block=block, shards=shards,
     )  # fmt: skip
 
 
@@ -113,7 +114,7 @@ def auto_batch_size(model: Network, states: tuple[State, ...], device: torch.dev
     return int(min(256, max(8, free // 2 // each // 8 * 8)))
 
 
-def identity(model: Network, reduction: Reduction, precision: Precision, memory_format: MemoryFormat) -> dict[str, Any]:
+def identity(model: Network, choices: Choices) -> dict[str, Any]:
     """What must be the same for two runs to go into the same store."""
     return {
         "model": model.provenance.get("model", "Network"),
@@ -122,9 +123,9 @@ def identity(model: Network, reduction: Reduction, precision: Precision, memory_
         "weights_sha256": weights_sha256(model),
         "schedule": model.schedule_name,
         "transform": model.transform.describe(),
-        "reduction": reduction.describe(),
-        "precision": precision,
-        "memory_format": memory_format,
+        "reduction": choices.reduction.describe(),
+        "precision": choices.run.precision,
+        "memory_format": choices.run.memory_format,
         **({"lesions": [one.describe() for one in model.lesions]} if model.lesions else {}),
     }
 

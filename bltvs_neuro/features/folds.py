@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
+import pandas as pd
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from ..errors import DataError, SpecError, argument, unknown
 
@@ -76,23 +79,18 @@ def join_groups(*labels: Sequence[object] | np.ndarray) -> np.ndarray:
     """
     if not labels or len({len(label) for label in labels}) != 1:
         raise SpecError(f"groups need one label per row; got lengths {[len(label) for label in labels]}")
-    n = len(labels[0])
-    parent = np.arange(n)
-
-    def root(i: int) -> int:
-        while parent[i] != i:
-            parent[i] = parent[parent[i]]
-            i = parent[i]
-        return i
-
-    for label in labels:
-        first: dict[object, int] = {}
-        for i, value in enumerate(np.asarray(label).tolist()):
-            a, b = root(first.setdefault(value, i)), root(i)
-            parent[max(a, b)] = min(a, b)
-    roots = [root(i) for i in range(n)]
-    number = {r: k for k, r in enumerate(dict.fromkeys(roots))}
-    return np.array([number[r] for r in roots], dtype=np.intp)
+    n = nodes = len(labels[0])
+    groups = []
+    for label in labels:  # rows and labels are the nodes of a graph
+        codes, names = pd.factorize(np.asarray(label))
+        if missing := int((codes < 0).sum()):
+            raise DataError(f"{missing} of {n} rows lack the label that groups them; leave them out")
+        groups.append(nodes + codes)
+        nodes += len(names)
+    rows, columns = np.tile(np.arange(n), len(labels)), np.concatenate(groups)
+    graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (nodes, nodes))
+    component = connected_components(graph, directed=False)[1][:n]
+    return pd.factorize(component)[0].astype(np.intp)
 
 
 def group_folds(

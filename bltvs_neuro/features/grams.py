@@ -7,14 +7,14 @@ every target; it is computed once, tile by tile, and the features are never held
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError, unknown
+from ..errors import DataError, SpecError, argument, unknown
 from ..schema import STIMULUS
+from .tiles import unit_blocks
 
 Scale = Literal["none", "zscore"]
 DEFAULT_TILE_BYTES = 256 * 2**20
@@ -54,7 +54,7 @@ def feature_tiles(
         raise SpecError(f"features have shape (stimuli, units ...) without empty axes; got {shape}")
     kind = np.dtype(np.float64 if features.dtype == np.float64 else dtype)
     most = max(1, int(tile_bytes) // (shape[0] * kind.itemsize))
-    for window in _windows(shape[1:], most):
+    for window in unit_blocks(shape[1:], most):
         block = features[(slice(None), *window)]
         # (n, *block) -> (n, width)
         tile = np.asarray(block.values if hasattr(block, "dims") else block, dtype=kind).reshape(shape[0], -1)
@@ -64,23 +64,6 @@ def feature_tiles(
             bad = int((~np.isfinite(tile)).any(axis=1).sum())
             raise DataError(f"features are NaN or infinite for {bad} of {shape[0]} stimuli; extract them again")
         yield tile
-
-
-def _windows(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
-    """Cut ``shape`` into boxes of at most ``most`` items, whole in the last axes where possible, as files are."""
-    steps: list[int] = []
-    for axis in range(len(shape)):
-        inner = int(np.prod(shape[axis + 1 :], dtype=np.int64))
-        step = min(shape[axis], max(1, most // inner))
-        steps.append(step)
-        if step > 1 or inner <= most:
-            steps += list(shape[axis + 1 :])
-            break
-    ranges = [
-        [slice(at, min(at + step, size)) for at in range(0, size, step)]
-        for size, step in zip(shape, steps, strict=True)
-    ]
-    return itertools.product(*ranges)
 
 
 class FeatureGrams(NamedTuple):
@@ -150,7 +133,7 @@ def fold_grams(
     SpecError
         Unknown scale, or features of the wrong form.
     DataError
-        A feature is NaN or infinite.
+        A feature is NaN or infinite, or their products leave the range of ``dtype``.
     """
     if scale not in get_args(Scale):
         raise unknown("scale", scale, get_args(Scale))
@@ -167,12 +150,26 @@ def fold_grams(
         centred = tile - tile.mean(axis=0, dtype=np.float64).astype(tile.dtype)
         centred[:, constant] = 0  # a rounded mean would leave a speck
         if shared:
-            totals[0] += centred @ centred.T  # BLAS sees the symmetry (syrk): half the work
+            with np.errstate(over="ignore", invalid="ignore"):  # looked at in the end
+                totals[0] += centred @ centred.T  # BLAS sees the symmetry (syrk): half the work
             continue
         for total, train in zip(totals, trains, strict=True):
             scaled = centred * _inverse_deviation(centred if train is None else centred[train])
             total += scaled @ scaled.T
+    for total in totals:
+        _check_range(total, n_features > n_constant, dtype)
     return FeatureGrams(totals * len(trains) if shared else totals, n_features, n_constant)
+
+
+def _check_range(total: np.ndarray, varies: bool, dtype: str) -> None:
+    """Refuse a Gram whose products left the range of their precision."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        infinite = not np.isfinite(total.sum())
+    if infinite or (varies and not total.any()):
+        raise DataError(
+            f"products of the features are too {'large' if infinite else 'small'} for {dtype}; scale the features, or use "
+            f"{argument('dtype', 'float64')}"
+        )
 
 
 def _constant(tile: np.ndarray) -> np.ndarray:

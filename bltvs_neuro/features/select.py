@@ -125,8 +125,8 @@ def select(
     picked: set[Moment] = set()
     dropped: set[Moment] = set()
     for item in _items(asked.areas):
-        names, _, at = item.partition("@")
-        wanted = parse_timesteps(at, last) if at else everywhere
+        names, sign, at = item.partition("@")
+        wanted = parse_timesteps(at, last) if sign else everywhere
         chosen = [site for site in _sites(names, known) if split_site(site)[1] in kept]
         there = [
             Moment(site, step) for site in chosen for step in wanted if known[site].get(step, "absent") != "absent"

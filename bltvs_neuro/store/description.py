@@ -8,11 +8,11 @@ from typing import Any
 
 from ..errors import StoreError
 from .format.frame import finished_frame
+from .parts.folder import finished_blocks, parts_folder, unfinished
 from .parts.part import part_path, read_header
 from .parts.shards import missing_shards, named
-from .parts.specfile import SPEC_FILE, parts_folder, read_spec
 from .seal import Damaged
-from .spec import Block, StoreSpec
+from .spec import StoreSpec
 
 
 def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
@@ -33,13 +33,12 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
         There is no store, or its labels are damaged.
     """
     path = Path(path)
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder and no store")
-    state = _finished(path) if path.exists() else _unfinished(path)
+    begun = unfinished(path)
+    state = _finished(path) if begun is None else _unfinished(path, begun)
     spec: StoreSpec = state.pop("spec")
     return {
         "path": str(path),
-        "finished": path.exists(),
+        "finished": begun is None,
         "n_asked": len(spec.stimulus_ids),
         "n_timesteps": spec.n_timesteps,
         "keep_bits": spec.keep_bits,
@@ -69,11 +68,8 @@ def _finished(path: Path) -> dict[str, Any]:
     }
 
 
-def _unfinished(path: Path) -> dict[str, Any]:
+def _unfinished(path: Path, spec: StoreSpec) -> dict[str, Any]:
     folder = parts_folder(path)
-    if not (folder / SPEC_FILE).exists():
-        raise StoreError(f"there is no store {path}")
-    spec = read_spec(folder)
     headers, damaged = [], []
     for block in finished_blocks(folder, spec):
         try:
@@ -92,26 +88,12 @@ def _unfinished(path: Path) -> dict[str, Any]:
     }
 
 
-def finished_blocks(folder: Path, spec: StoreSpec) -> list[Block]:
-    """The blocks that have their part."""
-    return [block for block in spec.blocks() if part_path(folder, block).exists()]
-
-
 def refuse_unfinished(path: Path) -> None:
-    """Raise when there is no finished file at ``path``, saying what there is instead.
-
-    Raises
-    ------
-    StoreError
-    """
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder, not a store; name the .h5 file that an extraction wrote")
-    if path.exists():
+    """Raise when there is no finished file at ``path``, saying what there is instead."""
+    spec = unfinished(path)
+    if spec is None:
         return
     folder = parts_folder(path)
-    if not (folder / SPEC_FILE).exists():
-        raise StoreError(f"there is no store {path}")
-    spec = read_spec(folder)
     done = sum(block.stop - block.start for block in finished_blocks(folder, spec))
     shards = missing_shards(folder, spec)
     if not shards and spec.shards > 1:

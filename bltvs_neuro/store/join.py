@@ -135,7 +135,7 @@ def _copy_values(new: NewFile, spec: StoreSpec, sources: Sequence[Sealed]) -> No
     """Chunks are made anew, as stimuli that were skipped have shifted what follows; rounding again changes nothing."""
     with ChunkWriter(spec.keep_bits, check=new.sink.check) as chunks:
         for layout, target in zip(spec.sites, new.targets, strict=True):
-            reader = SiteReader(sources, spec, layout.site)
+            reader = SiteReader(sources, spec, layout.site, len(spec.stimulus_ids))
             for timestep in range(len(layout.timesteps)):
                 for row in range(0, reader.shape[0], target.chunk[0]):
                     key = (slice(row, row + target.chunk[0]), timestep, *[slice(None)] * len(layout.shape))

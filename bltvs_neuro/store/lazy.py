@@ -31,14 +31,13 @@ class SiteReader:
         The files, in the order of the stimuli.
     spec : StoreSpec
     site : str
-    n_asked : int, optional
-        Number of stimuli that shapes the chunks of the files: unless given, of all that the spec names.
+    n_asked : int
+        Number of stimuli that shapes the chunks of the files.
     """
 
-    def __init__(self, sources: Sequence[Sealed], spec: StoreSpec, site: str, n_asked: int | None = None) -> None:
-        asked = len(spec.stimulus_ids) if n_asked is None else n_asked
+    def __init__(self, sources: Sequence[Sealed], spec: StoreSpec, site: str, n_asked: int) -> None:
         self.sources, self.keep_bits = tuple(sources), spec.keep_bits
-        self.grids: list[Grid] = [grids(spec.sites, source.n_stimuli, asked)[site] for source in self.sources]
+        self.grids: list[Grid] = [grids(spec.sites, source.n_stimuli, n_asked)[site] for source in self.sources]
         self.chunk = self.grids[0].chunk
         self.shape = (sum(source.n_stimuli for source in self.sources), *self.grids[0].shape[1:])
         self._starts = np.cumsum([0, *(source.n_stimuli for source in self.sources)])

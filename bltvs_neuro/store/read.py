@@ -19,7 +19,7 @@ from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
 from .description import refuse_unfinished
 from .format.frame import finished_frame
 from .lazy import SiteReader
-from .spec import STATUS, StoreSpec
+from .spec import STATUS
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -57,6 +57,8 @@ class Store(Mapping[str, xr.DataArray]):
     Attributes
     ----------
     path : Path
+    spec : StoreSpec
+        What was asked for.
     sites : tuple of str
         ``"V1/bu"``, in the order of the areas.
     stimulus_ids, stimulus_sha256 : array of str, (n_stimuli,)
@@ -71,42 +73,12 @@ class Store(Mapping[str, xr.DataArray]):
     def __init__(self, path: Path) -> None:
         self.path = path
         self._open = _Open(path)
-        self._frame = finished_frame(path)
-
-    @property
-    def sites(self) -> tuple[str, ...]:
-        """Names of the sites, by area."""
-        return tuple(self._frame.spec.layouts)
-
-    @property
-    def stimulus_ids(self) -> np.ndarray:
-        """(n_stimuli,) ids in the order of every array."""
-        return self._frame.stimulus_ids.copy()
-
-    @property
-    def stimulus_sha256(self) -> np.ndarray:
-        """(n_stimuli,) sha256 of each stimulus's decoded pixels."""
-        return self._frame.stimulus_sha256.copy()
-
-    @property
-    def stimuli(self) -> pd.DataFrame:
-        """Table of ``stimulus_id`` and the metadata columns."""
-        return pd.DataFrame(self._frame.columns)
-
-    @property
-    def skipped(self) -> dict[str, str]:
-        """Stimulus id -> why it could not be read."""
-        return dict(self._frame.skipped)
-
-    @property
-    def provenance(self) -> dict[str, Any]:
-        """From what and how the numbers were made."""
-        return dict(self._frame.provenance)
-
-    @property
-    def spec(self) -> StoreSpec:
-        """What was asked for."""
-        return self._frame.spec
+        self._frame = frame = finished_frame(path)
+        self.spec = frame.spec
+        self.sites = tuple(frame.spec.layouts)
+        self.stimulus_ids, self.stimulus_sha256 = frame.stimulus_ids.copy(), frame.stimulus_sha256.copy()
+        self.stimuli = pd.DataFrame(frame.columns)
+        self.skipped, self.provenance = dict(frame.skipped), dict(frame.provenance)
 
     def __getitem__(self, site: str | Site) -> xr.DataArray:
         """Give one site's activations, read when they are asked for.

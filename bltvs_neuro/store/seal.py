@@ -9,15 +9,9 @@ the order of sites, stimuli, timesteps and units, so that they are an index as w
 outside of chunks, and the sha256 of the table and of the tail itself: the seal proper, which a virtual store records of each
 of its parts.
 
-What protects what:
-
-- chunks (damaged, moved, exchanged, emptied): their CRC-32 in the table;
-- labels, attributes, and HDF5's own index (which chunk stands where, which filters it went through): the sha256;
-- table and tail, the length of the file: the seal;
-- parts of a virtual store (another run's, exchanged, made anew): the seal that the store has of them.
-
 Table and bytes outside of chunks are checked before HDF5 parses anything, as HDF5 may loop for ever in damaged labels. That
-reads few bytes. A chunk is checked whenever it is read, copied or verified. The seal guards against accidents, not malice.
+reads few bytes. A chunk is checked whenever it is read, copied or verified. The seal guards against accidents, not malice;
+``docs/architecture.md`` has the table of what protects what.
 """
 
 from __future__ import annotations
@@ -87,12 +81,7 @@ class Seal:
         return self.size + self.rows.nbytes + _TAIL.size
 
     def check_labels(self) -> None:
-        """Check all bytes that belong to no chunk; HDF5 may parse them then.
-
-        Raises
-        ------
-        Damaged
-        """
+        """Check all bytes that belong to no chunk; HDF5 may parse them then."""
         with opened(self.path) as fd:
             if _outside(fd, self.size, self.rows) != self.outside:
                 raise Damaged(
@@ -108,12 +97,7 @@ class Seal:
                     yield number
 
     def check_chunks(self) -> None:
-        """Read all chunks.
-
-        Raises
-        ------
-        Damaged
-        """
+        """Read all chunks."""
         bad = sum(1 for _ in self.damaged_chunks())
         if bad:
             raise Damaged(self.path, f"{bad} of its {len(self.rows)} chunks of activations are not what was written")
@@ -207,9 +191,7 @@ def read_seal(path: Path) -> Seal:
     """
     with opened(path) as fd:
         length = os.fstat(fd).st_size
-        fields, seal, magic = _TAIL.unpack(
-            os.pread(fd, _TAIL.size, max(0, length - _TAIL.size)).rjust(_TAIL.size, b"\0")
-        )
+        fields, seal, magic = _TAIL.unpack(_last(fd, length).rjust(_TAIL.size, b"\0"))
         if magic != MAGIC:
             older, before = _OLDER
             if length > before and os.pread(fd, len(older), length - before) == older:
@@ -233,10 +215,14 @@ def is_ours(path: Path) -> bool:
     """Whether a file was made by a writer, however damaged it is; told without HDF5."""
     with opened(path) as fd:
         length = os.fstat(fd).st_size
-        if MAGIC[:-5] in os.pread(fd, _TAIL.size, max(0, length - _TAIL.size)):
-            return True
         head = os.pread(fd, _HEAD, 0)
-        return any(name in head for name in _OURS)
+        return MAGIC[:-5] in _last(fd, length) or any(name in head for name in _OURS)
+
+
+def tail(path: Path) -> bytes:
+    """The last bytes of a file, where its seal is."""
+    with opened(path) as fd:
+        return _last(fd, os.fstat(fd).st_size)
 
 
 def is_hdf5(path: Path) -> bool:
@@ -268,6 +254,10 @@ def opened(path: Path) -> Iterator[int]:
         raise Damaged(path, str(error)) from None
     finally:
         os.close(fd)
+
+
+def _last(fd: int, length: int) -> bytes:
+    return os.pread(fd, _TAIL.size, max(0, length - _TAIL.size))
 
 
 def _digest(table: bytes, fields: bytes) -> bytes:

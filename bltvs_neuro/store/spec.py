@@ -32,6 +32,7 @@ xarray refuses a tree in which parent and child disagree about one dimension."""
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]*\Z")
 _AREA = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*\Z")
+_MOST_TIMESTEPS = 1_000_000
 _RESERVED = {STIMULUS, TIMESTEP, STIMULUS_ID, STATUS, ACTIVATIONS}
 
 
@@ -113,29 +114,14 @@ class SiteLayout:
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
         coords = {name: {"dim": dim, **column_to_json(values)} for name, (dim, values) in self.coords.items()}
-        return {
-            "site": self.site,
-            "timesteps": list(self.timesteps),
-            "dims": list(self.dims),
-            "shape": list(self.shape),
-            "coords": coords,
-            "constant": list(self.constant),
-            "onset": self.onset,
-        }
+        values = {name: getattr(self, name) for name in ("site", "timesteps", "dims", "shape", "constant", "onset")}
+        return {**plain_json(values), "coords": coords}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> SiteLayout:
         """The inverse of :meth:`to_json`."""
         coords = {name: (c["dim"], column_from_json(c)) for name, c in data["coords"].items()}
-        return cls(
-            site=data["site"],
-            timesteps=tuple(data["timesteps"]),
-            dims=tuple(data["dims"]),
-            shape=tuple(data["shape"]),
-            coords=coords,
-            constant=tuple(data["constant"]),
-            onset=data["onset"],
-        )
+        return cls(**{**data, "coords": coords, "dims": tuple(data["dims"])})
 
 
 @dataclass(frozen=True, eq=False)
@@ -181,6 +167,8 @@ class StoreSpec:
         plain_column("stimulus_id", np.array(ids, dtype=object))
         if any(not i for i in ids):
             raise SpecError("a stimulus id is empty")
+        if not 1 <= self.n_timesteps <= _MOST_TIMESTEPS:
+            raise SpecError(f"a model has 1 to {_MOST_TIMESTEPS} timesteps; got {self.n_timesteps}")
         names = [layout.site for layout in self.sites]
         if not names or len(set(names)) != len(names):
             raise SpecError(f"a store needs sites, each once; got {listed(names)}")

@@ -10,8 +10,8 @@ from pathlib import Path
 from ..errors import StoreError
 from .format.frame import read_frame
 from .format.grid import grids
+from .parts.folder import finished_blocks, parts_folder, unfinished
 from .parts.part import part_path, read_header
-from .parts.specfile import SPEC_FILE, parts_folder, read_spec
 from .seal import Damaged, Seal, read_seal
 from .spec import Block, StoreSpec
 
@@ -64,20 +64,14 @@ def verify(path: str | os.PathLike[str]) -> Report:
         There is nothing that could be a store.
     """
     path = Path(path)
-    folder = parts_folder(path)
     report = Report(path)
-    if path.is_dir():
-        raise StoreError(f"{path} is a folder and no store")
-    if path.exists():
+    spec = unfinished(path)
+    if spec is None:
         _finished(path, report)
-    elif (folder / SPEC_FILE).exists():
-        spec = read_spec(folder)
-        for block in spec.blocks():
-            part = part_path(folder, block)
-            if part.exists():
-                _labelled(part, report, spec, block)
-    else:
-        raise StoreError(f"there is no store {path}")
+        return report
+    folder = parts_folder(path)
+    for block in finished_blocks(folder, spec):
+        _labelled(part_path(folder, block), report, spec, block)
     return report
 
 

@@ -66,6 +66,11 @@ def test_an_extraction_s_errors_are_sentences(client, model, tmp_path):
         bn.extract(model, stimuli, tmp_path / "a.h5", run=ExtractRun(cluster=client, shard="1/2"), **CHOICE)
     with pytest.raises(SpecError, match="a cluster is an address such as tcp"):
         bn.extract(model, stimuli, tmp_path / "a.h5", run=ExtractRun(cluster="somewhere"), **CHOICE)
+    with pytest.raises(SpecError, match="each worker of a cluster computes on one device; got device='cpu,cpu'"):
+        bn.extract(model, stimuli, tmp_path / "a.h5", run=ExtractRun(cluster=client, device="cpu,cpu"), **CHOICE)
+    with pytest.raises(SpecError, match=r"the worker tcp://\S+ cannot do this: unknown device 'tpu'"):
+        bn.extract(model, stimuli, tmp_path / "a.h5", run=ExtractRun(cluster=client, device="tpu"), **CHOICE)
+    assert not list(tmp_path.iterdir())
     (tmp_path / "pictures").mkdir()
     (tmp_path / "pictures" / "a.png").write_bytes(b"no picture")
     with pytest.raises(StimulusError, match=r"a\.png"):

@@ -85,3 +85,13 @@ def test_bad_features_say_what_is_wrong(maps: np.ndarray) -> None:
         gram(maps)
     with pytest.raises(SpecError, match=r"unknown scale 'zscor'.*did you mean 'zscore'"):
         fold_grams(np.ones((3, 2)), [None], scale="zscor")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("factor", "said"), [(1e25, "too large for float32"), (1e-25, "too small for float32")])
+def test_products_beyond_the_range_of_float32_are_refused(factor, said):
+    x = np.random.default_rng(0).normal(size=(6, 4))
+    with pytest.raises(DataError, match=said):
+        gram((x * factor).astype(np.float32))
+    wide = fold_grams((x * factor).astype(np.float32), [None], dtype="float64").grams[0]
+    np.testing.assert_allclose(wide / factor**2, gram(x), rtol=1e-5)
+    assert not gram(np.ones((6, 2))).any()  # nothing varies: that is no underflow

@@ -12,7 +12,7 @@ import pytest
 import torch
 
 import bltvs_neuro as bn
-from bltvs_neuro.errors import SpecError, StimulusError, StoreError
+from bltvs_neuro.errors import OutputError, SpecError, StimulusError, StoreError
 from bltvs_neuro.extraction import plan as planning
 from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.schema import Site
@@ -159,8 +159,8 @@ def test_a_half_precision_says_how_far_it_is_off(model, stimuli, tmp_path):
 @pytest.mark.parametrize("reduce", ["project:50", "pca:4@8"])
 def test_reductions_are_float32_whatever_the_precision(model, stimuli, tmp_path, reduce):
     """Under autocast a matrix product would be rounded to half precision."""
+    from bltvs_neuro.extraction.grammar import parse_reduction
     from bltvs_neuro.extraction.pca import components
-    from bltvs_neuro.extraction.reduce import parse_reduction
 
     choice = dict(sites="V1/bu@2", run=ExtractRun(precision="bfloat16"))
     path = bn.extract(model, stimuli, tmp_path / "acts.h5", reduce=reduce, **choice)
@@ -170,6 +170,14 @@ def test_reductions_are_float32_whatever_the_precision(model, stimuli, tmp_path,
     bound = made.bind(Site("V1", "bu"), model.shape("V1/bu"), model.grids["V1"], torch.device("cpu"))
     expected = bound.apply(torch.from_numpy(arrays(full)["V1/bu"][:, 0])).numpy()
     np.testing.assert_allclose(arrays(path)["V1/bu"][:, 0], expected, rtol=0, atol=1e-4 * np.abs(expected).max())
+
+
+def test_a_planted_link_in_place_of_the_lock_of_components_is_not_followed(model, stimuli, tmp_path):
+    (tmp_path / "mine").write_text("mine")
+    (tmp_path / "acts.h5.components.npz.lock").symlink_to(tmp_path / "mine")
+    with pytest.raises(OutputError, match="Too many levels of symbolic links"):
+        bn.extract(model, stimuli, tmp_path / "acts.h5", "V1/bu@2", bn.pca(5, train=12))
+    assert (tmp_path / "mine").read_text() == "mine"
 
 
 def test_components_are_fitted_once_and_reused(model, stimuli, tmp_path):

@@ -12,7 +12,8 @@ import pytest
 import bltvs_neuro as bn
 from bltvs_neuro.errors import StimulusError
 from bltvs_neuro.extraction.forecast import Forecast, forecast
-from bltvs_neuro.extraction.reduce import Reduction, mean, pool, project
+from bltvs_neuro.extraction.projection import project
+from bltvs_neuro.extraction.reduce import Reduction, mean, pool
 from bltvs_neuro.extraction.sites import select_states
 from tests.running import bltvs as run_bltvs
 

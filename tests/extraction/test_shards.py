@@ -36,7 +36,7 @@ shard = Shard.parse(sys.argv[2])
 from bltvs_neuro.store import open_writer
 import numpy as np
 try:
-    with open_writer(Path(sys.argv[1]), replace(spec, shards=shard.count), shard=shard) as writer:
+    with open_writer(Path(sys.argv[1]), replace(spec, shards=shard.count), share=shard) as writer:
         print("open", flush=True)
         for block in writer.pending():
             with writer.part(block) as part:
@@ -117,7 +117,7 @@ def test_what_differs_between_machines_is_recorded(tmp_path):
     for number, device in ((1, "A"), (2, "B")):
         spec = made.spec()
         half = range(3 * number - 3, 3 * number)
-        with open_writer(path, spec, blocks=half) as writer:
+        with open_writer(path, spec, share=half) as writer:
             writer.attributes = {"device": device, "torch_threads": 1}
             for block in writer.pending():
                 with writer.part(block) as part:

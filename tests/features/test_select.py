@@ -108,3 +108,10 @@ def test_statuses_and_activations_of_arrays():
         statuses_of({"x": array()})
     with pytest.raises(StoreError, match="x has the statuses off; expected"):
         statuses_of({"x": array(stimulus_id=ids, status=("timestep", ["off"] * 3))})
+
+
+@pytest.mark.parametrize("text", ["V1@", "V1/bu@", "V1:V1@", "V1@,V1/td"])
+def test_a_timestep_that_is_missing_behind_its_sign_is_not_all_of_them(text):
+    known = {"V1/bu": {0: "active", 1: "active"}, "V1/td": {0: "active"}}
+    with pytest.raises(SpecError, match="timesteps are written"):
+        select(text, known)

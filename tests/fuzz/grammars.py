@@ -19,9 +19,9 @@ def _lesion(text: str) -> Any:
 
 
 def _reduction(text: str) -> Any:
-    from bltvs_neuro.extraction.run import read_reduction
+    from bltvs_neuro.extraction.grammar import parse_reduction
 
-    return repr(read_reduction(text))
+    return repr(parse_reduction(text))
 
 
 def _areas(text: str) -> Any:

@@ -13,9 +13,10 @@ import h5py
 import numpy as np
 import pytest
 
+import bltvs_neuro.store.parts.lock as lock
 import bltvs_neuro.store.parts.sink as sink
-from bltvs_neuro.errors import SpecError, StoreError
-from bltvs_neuro.store import SiteLayout, StoreSpec, describe, open_store, open_writer, verify
+from bltvs_neuro.errors import OutputError, SpecError, StoreError, spelled_as
+from bltvs_neuro.store import SiteLayout, StoreSpec, describe, join_store, open_store, open_writer, verify
 from bltvs_neuro.store.parts.sink import Sink
 
 from . import made
@@ -23,7 +24,7 @@ from . import made
 
 def write_blocks(path: Path, blocks: range) -> None:
     spec = made.spec()
-    with open_writer(path, spec, blocks=blocks) as writer:
+    with open_writer(path, spec, share=blocks) as writer:
         for block in writer.pending():
             with writer.part(block) as part:
                 fill(part, spec, range(block.start, block.stop))
@@ -64,7 +65,7 @@ def test_shards_share_a_store_and_the_last_one_joins(tmp_path):
     path = tmp_path / "acts.h5"
     write_blocks(path, range(3, 6))
     with (
-        open_writer(path, made.spec(), blocks=range(3, 6)) as writer,
+        open_writer(path, made.spec(), share=range(3, 6)) as writer,
         pytest.raises(StoreError, match="3 of 6 blocks .* are not written yet"),
     ):
         writer.finish()
@@ -133,7 +134,7 @@ def test_a_disk_that_fills_up_at_any_write_is_one_sentence_and_no_crash(tmp_path
         said = ""
         try:
             made.write(path, spec)
-        except StoreError as error:
+        except (OutputError, StoreError) as error:
             said = str(error)
         finally:
             monkeypatch.setattr(sink.os, "pwrite", real)
@@ -313,3 +314,82 @@ def test_one_writer_after_another_in_one_process(tmp_path):
         first.finish()
         with open_writer(path, spec, resume=False) as second:
             assert len(list(second.pending())) == 1
+
+
+def test_an_earlier_store_stays_until_the_new_one_is_whole(tmp_path):
+    path = made.write(tmp_path / "acts.h5", made.spec())
+    before, other = path.read_bytes(), made.spec(model="other")
+    with open_writer(path, other, resume=False) as writer:
+        blocks = list(writer.pending())
+        with writer.part(blocks[0]) as part:
+            fill(part, other, range(8))
+    assert path.read_bytes() == before
+    assert describe(path)["finished"] and verify(path).ok
+    with pytest.raises(StoreError, match="5 of 6 blocks"):
+        join_store(path)
+    with open_writer(path, other) as writer:  # another process, or the same command after a kill, goes on
+        assert list(writer.pending()) == blocks[1:]
+    assert made.write(path, other) == path
+    assert describe(path)["identity"]["model"] == "other"
+    assert made.write(path, other) == path  # now it is finished
+    assert sorted(file.name for file in tmp_path.iterdir()) == ["acts.h5"]
+
+
+def test_a_damaged_store_is_replaced_by_a_sound_one(tmp_path):
+    path = made.write(tmp_path / "acts.h5", made.spec())
+    path.write_bytes(path.read_bytes()[:-200])
+    with pytest.raises(StoreError, match="is damaged"):
+        made.write(path, made.spec())
+    assert verify(made.write(path, made.spec(), resume=False)).ok
+
+
+def test_a_virtual_store_that_is_replaced_goes_with_its_parts(tmp_path):
+    path = made.write(tmp_path / "acts.h5", made.spec(), join="virtual")
+    with open_writer(path, made.spec(model="other"), resume=False) as writer:
+        assert len(list(writer.pending())) == 6
+    assert not path.exists()
+
+
+def test_a_file_that_appears_meanwhile_is_not_replaced(tmp_path):
+    path = tmp_path / "acts.h5"
+    with open_writer(path, made.spec(n=8)) as writer:
+        with writer.part(next(writer.pending())) as part:
+            fill(part, made.spec(n=8), range(8))
+        path.write_text("somebody else's")
+        with pytest.raises(StoreError, match="is not an activation store"):
+            writer.finish()
+    assert path.read_text() == "somebody else's"
+
+
+def test_blocks_are_claimed_before_another_writer_sets_up(tmp_path, monkeypatch):
+    """Between discarding what is there and claiming blocks nobody else can begin."""
+    held = []
+    real = lock.Claim.acquire
+
+    def noted(claim, *, wait=False):
+        held.append((claim.start, sorted(start for shared in lock._table.values() for start, _ in shared.claims)))
+        return real(claim, wait=wait)
+
+    monkeypatch.setattr(lock.Claim, "acquire", noted)
+    for resume in (True, False):
+        with open_writer(tmp_path / "acts.h5", made.spec(), resume=resume):
+            pass
+    assert [(start, lock.SETUP in already) for start, already in held if start != lock.SETUP] == [
+        (lock.FIRST_BLOCK, True)
+    ] * 3
+
+
+def test_a_pipe_in_place_of_the_spec_is_not_waited_for(tmp_path):
+    folder = tmp_path / "acts.h5.parts"
+    folder.mkdir()
+    os.mkfifo(folder / "spec.json")
+    path = tmp_path / "acts.h5"
+    for use in (describe, verify, open_store, join_store, lambda path: made.write(path, made.spec())):
+        with pytest.raises(StoreError, match="is a named pipe and no file"):
+            use(path)
+    for use in (describe, verify, open_store, join_store):
+        with (
+            spelled_as({"*": "--{name}"}),
+            pytest.raises(StoreError, match="start anew with `bltvs extract --overwrite`"),
+        ):
+            use(path)

@@ -281,7 +281,7 @@ def test_the_shard_of_a_damaged_part_is_named(tmp_path):
     path = tmp_path / "acts.h5"
     spec = replace(made.spec(), shards=3)
     for shard in (0, 1, 2):
-        with open_writer(path, spec, blocks=range(2 * shard, 2 * shard + 2)) as writer:
+        with open_writer(path, spec, share=range(2 * shard, 2 * shard + 2)) as writer:
             for block in writer.pending():
                 with writer.part(block) as part:
                     rows = range(block.start, block.stop)

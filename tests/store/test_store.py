@@ -225,7 +225,7 @@ def test_a_second_writer_is_refused(tmp_path):
         assert writer.returncode == 3
         assert "another process is writing" in said
     first, second = range(0, 3), range(3, 6)
-    with open_writer(path, made.spec(), blocks=first), open_writer(path, made.spec(), blocks=second):
+    with open_writer(path, made.spec(), share=first), open_writer(path, made.spec(), share=second):
         pass
 
 

@@ -12,7 +12,8 @@ from brainscore_vision.model_helpers.brain_transformation.temporal import Tempor
 from brainscore_vision.model_interface import BrainModel
 
 from ...errors import SpecError, listed, unknown
-from ...extraction.reduce import Reduction, parse_reduction
+from ...extraction.grammar import parse_reduction
+from ...extraction.reduce import Reduction
 from ...model import Network, State
 from ...model.blt_vs.areas import DEGREES_PER_IMAGE
 from ...schema import Site, Stream, parse_names, parse_timesteps

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
 from ..parts.part import PartHeader, library_versions
 from ..spec import STORE_VERSION, StoreSpec
-from .json_text import canonical, plain_json
+from .json_text import canonical
 from .layout import spec_attribute
 
 
 def finished_attributes(
-    spec: StoreSpec, extra: Mapping[str, Any], parts: Sequence[PartHeader], how: Literal["copy", "virtual"]
+    spec: StoreSpec, parts: Sequence[PartHeader], how: Literal["copy", "virtual"]
 ) -> dict[str, Any]:
     """Global attributes of the finished file.
 
@@ -22,7 +22,6 @@ def finished_attributes(
     several machines took part) is kept as the list of its values under ``parts_differ``.
     """
     shared, differing = _merged([part.attributes for part in parts])
-    extra = plain_json({**shared, **extra})
     folder = parts[0].path.parent.name
     identity = spec.identity
     nonfinite: dict[str, int] = {}
@@ -33,13 +32,13 @@ def finished_attributes(
     provenance = {
         **({"parts_folder": folder} if how == "virtual" else {}),
         **identity,
-        **extra,
+        **shared,
         "keep_bits": spec.keep_bits,
         "spec_sha256": spec.digest(),
         "n_stimuli": sum(len(part.ids) for part in parts),
         "n_skipped": sum(len(part.skipped) for part in parts),
         "nonfinite": nonfinite,
-        "versions": {**versions, **_mapping(identity.get("versions")), **_mapping(extra.get("versions"))},
+        "versions": {**versions, **_mapping(identity.get("versions")), **_mapping(shared.get("versions"))},
         "part_versions": _distinct([part.versions for part in parts]),
         **({"parts_differ": differing} if differing else {}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -47,7 +46,7 @@ def finished_attributes(
     plain = {
         "bltvs_store_version": STORE_VERSION,
         "Conventions": "CF-1.10",
-        "title": str(extra.get("title", f"activations of {identity.get('model', 'a model')}")),
+        "title": f"activations of {identity.get('model', 'a model')}",
         "model": str(identity.get("model", "")),
         "weights_sha256": str(identity.get("weights_sha256", "")),
         "created_by": f"bltvs_neuro {versions['bltvs_neuro']}",

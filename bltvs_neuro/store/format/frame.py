@@ -46,12 +46,7 @@ class Frame:
         return len(self.spec.stimulus_ids if self.parts else self.stimulus_ids)
 
     def check_parts(self) -> None:
-        """Check that all parts are there and are those that the store was made of.
-
-        Raises
-        ------
-        StoreError
-        """
+        """Check that all parts are there and are those that the store was made of."""
         missing = [part.path.name for part in self.parts if not part.path.is_file()]
         if missing:
             raise StoreError(

@@ -14,7 +14,6 @@ import errno
 import logging
 import os
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 
 from ...durable import make_folder
@@ -46,12 +45,18 @@ class Busy(Exception):
 
 
 class Claim:
-    """A held range of bytes; :meth:`release` gives it back."""
+    """A range of bytes, held from :meth:`acquire` to :meth:`release` or the end of a ``with`` block."""
 
     def __init__(self, path: Path, start: int, stop: int) -> None:
         self.path, self.start, self.stop = path, start, stop
         self.key = os.path.realpath(path)
         self._shared: _Shared | None = None
+
+    def __enter__(self) -> Claim:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.release()
 
     def acquire(self, *, wait: bool = False) -> Claim:
         """Take the range.
@@ -126,11 +131,6 @@ class Claim:
                     fcntl.lockf(shared.fd, fcntl.LOCK_UN, self.stop - self.start, self.start)
 
 
-@contextlib.contextmanager
-def holding(path: Path, byte: int) -> Iterator[None]:
+def holding(path: Path, byte: int) -> Claim:
     """Hold one byte for the length of a ``with`` block, waiting for it if need be."""
-    claim = Claim(path, byte, byte + 1).acquire(wait=True)
-    try:
-        yield
-    finally:
-        claim.release()
+    return Claim(path, byte, byte + 1).acquire(wait=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from ...errors import SpecError, StoreError, listed
 from ...schema import STIMULUS_ID
 from ..format.chunks import ChunkWriter, Target
 from ..format.encode import CHUNK_ROWS, chunk_shape, filters, total_of
-from ..seal import Seal, read_seal
+from ..seal import Damaged, Seal, read_seal
 from ..spec import ACTIVATIONS, STIMULUS_SHA256, STORE_VERSION, Block, StoreSpec
 from .sink import NewFile, new_hdf5
 
@@ -49,7 +49,7 @@ class PartHeader:
     nonfinite: dict[str, int]
     versions: dict[str, str]
     seal: Seal
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, Any]
 
 
 class Part:
@@ -221,14 +221,12 @@ class _Column:
 
 
 @contextlib.contextmanager
-def new_part(
-    folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[str, Any] | None = None
-) -> Iterator[Part]:
+def new_part(folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[str, Any]) -> Iterator[Part]:
     """Write a part; it has its name only when all of it is on disk."""
     with new_hdf5(part_path(folder, block)) as new, ChunkWriter(spec.keep_bits, check=new.sink.check) as chunks:
         part = Part(new, spec, block, chunks)
         yield part
-        part.finish(attributes or {})
+        part.finish(attributes)
 
 
 def read_header(path: Path, digest: str, block: Block) -> PartHeader:
@@ -261,6 +259,30 @@ def read_header(path: Path, digest: str, block: Block) -> PartHeader:
             seal=seal,
             attributes=data["attributes"],
         )
+
+
+def find_parts(
+    folder: Path, blocks: Iterable[Block], digest: str, known: Mapping[int, PartHeader] | None, *, chunks: bool
+) -> tuple[dict[int, PartHeader], dict[int, Damaged]]:
+    """The sound parts of ``blocks`` and the damaged ones; without ``chunks`` only their labels are read.
+
+    A part that is ``known``, and that has the same seal still, is not read again.
+    """
+    found: dict[int, PartHeader] = {}
+    damaged: dict[int, Damaged] = {}
+    for block in blocks:
+        path = part_path(folder, block)
+        if not path.exists():
+            continue
+        try:
+            header = read_header(path, digest, block)
+            before = (known or {}).get(block.index)
+            if chunks and (before is None or before.seal.digest != header.seal.digest):
+                header.seal.check_chunks()
+            found[block.index] = header
+        except Damaged as error:
+            damaged[block.index] = error
+    return found, damaged
 
 
 def text_attribute(item: h5py.Group | h5py.Dataset, name: str, text: str) -> None:

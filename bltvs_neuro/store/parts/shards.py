@@ -37,6 +37,8 @@ class Shard(NamedTuple):
 
     def checked(self) -> Shard:
         """Itself; SpecError unless ``1 <= number <= count``."""
+        if self.count < 1:
+            raise SpecError(f"shards are at least 1; got {self.number}/{self.count}")
         if not 1 <= self.number <= self.count:
             raise SpecError(
                 f"shards count from 1: of {self.count} there are 1/{self.count} to {self.count}/{self.count}; got "
