@@ -79,7 +79,7 @@ def test_a_mean_over_folds_is_of_the_folds_with_a_score() -> None:
 @pytest.mark.parametrize("kind", ["of one size", "uneven", "differing within"])
 def test_a_shuffle_scores_predictions_of_exchanged_groups(kind: str) -> None:
     rng = np.random.default_rng(0)
-    labels = np.array([3, 1, 2, 1, 2, 2] if kind == "uneven" else [3, 1, 2, 1, 2, 3])
+    labels = np.array([3, 2, 1, 3, 3, 3] if kind == "uneven" else [3, 1, 2, 1, 2, 3])
     rows = [np.flatnonzero(labels == label) for label in (1, 2, 3)]
     y = rng.standard_normal((6, 5))
     y[:, 3] = 2.0  # a constant truth tells nothing
