@@ -10,6 +10,7 @@ from bltvs_neuro.encoding.solvers.banded import dirichlet_gammas, fit_banded, fi
 from bltvs_neuro.encoding.solvers.estimators import Ridge
 from bltvs_neuro.encoding.solvers.ols import fit_ols
 from bltvs_neuro.encoding.solvers.pls import fit_pls
+from bltvs_neuro.encoding.solvers.ridge import fit_ridge
 from bltvs_neuro.encoding.solvers.spectrum import feature_spectrum, gram_spectrum
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.features.grams import centre_train, gram
@@ -116,3 +117,40 @@ def test_the_gradient_descent_gives_the_ridge_of_its_shares_and_alpha(max_iter: 
             )
             errors.append(((y[:, t] - y[:, t].mean())[block] - total[np.ix_(block, rest)] @ dual) ** 2)
         np.testing.assert_allclose(fit.loss[t], np.mean(errors), rtol=1e-3)
+
+
+def test_leaving_one_of_many_rows_out_is_the_refit() -> None:
+    """More rows than a block of leverages: the residual over 1 minus the leverage, from the hat matrix."""
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((260, 4)), rng.standard_normal((260, 2))
+    fit = fit_ridge(feature_spectrum(x), y, [3.0], by="loo", dtype="float64", on_edge="ignore")
+    centred = x - x.mean(axis=0)
+    hat = centred @ np.linalg.solve(centred.T @ centred + 3 * np.eye(4), centred.T) + 1 / 260
+    residual = (y - hat @ y) / (1 - np.diag(hat))[:, None]
+    np.testing.assert_allclose(fit.loss, (residual**2).mean(axis=0))
+
+
+@pytest.mark.parametrize("alphas", [[3.0], [3.0, 1e9]])
+def test_shares_are_chosen_by_the_held_out_blocks_also_with_one_alpha(alphas: list) -> None:
+    """Rows come in pairs of one stimulus; only blocks that keep these together see that the second band is noise."""
+    rng = np.random.default_rng(1)
+    stimulus = np.repeat(np.arange(12), 2)
+    signal, noise = rng.standard_normal((12, 3))[stimulus], rng.standard_normal((12, 200))[stimulus]
+    y = signal @ rng.standard_normal((3, 2)) + rng.standard_normal((12, 2))[stimulus]
+    k = [centre_train(gram(x), np.arange(24)) for x in (signal, noise)]
+    blocks = [np.flatnonzero(stimulus % 4 == i) for i in range(4)]
+    gammas = np.array([[1.0, 0.0], [0.0, 1.0]])
+    fit = fit_banded(k, y, alphas, gammas=gammas, by="kfold", folds=blocks, dtype="float64", on_edge="ignore")
+
+    def loss(x: np.ndarray) -> np.ndarray:
+        errors = []
+        for block in blocks:
+            rest = np.setdiff1d(np.arange(24), block)
+            centred, mean = x[rest] - x[rest].mean(axis=0), y[rest].mean(axis=0)
+            dual = np.linalg.solve(centred @ centred.T + 3 * np.eye(len(rest)), y[rest] - mean)
+            errors.append(((y[block] - mean - (x[block] - x[rest].mean(axis=0)) @ centred.T @ dual) ** 2).mean(axis=0))
+        return np.mean(errors, axis=0)
+
+    np.testing.assert_array_equal(fit.gammas, [[1, 1], [0, 0]])
+    np.testing.assert_allclose(fit.loss, loss(signal))
+    assert (loss(noise) > loss(signal)).all()
