@@ -106,8 +106,25 @@ def test_the_surplus_is_taken_off_the_jackknife():
     np.testing.assert_allclose(result.variance, np.maximum(expected, (own - surplus) / 2))
 
 
-def test_influences_of_the_mean_and_of_deviations_from_it():
-    k = 4
+def test_surpluses_are_taken_off_stimuli_and_off_the_interaction(monkeypatch):
+    """V = (A - a) + subjects - (I - b / (k (k - 1))), a and b the surpluses of the mean and of deviations from it."""
+    k = 5
+    models, data = world(k)
+    kind = SIMILARITIES["pearson"]
+    draws = np.concatenate([np.ones((1, k), int), 1 - np.eye(k, dtype=int)])
+    found = [pair_variance(*profile, N) for profile in jackknife._profiles(models, data, kind, draws)]
+    a, b = (np.diag(f.sums - f.units - f.rest) for f in found)
+    taken = jackknife.jackknife_rsa(models, data, "pearson")
+    monkeypatch.setattr(jackknife, "_surplus", lambda gram, sums, n: np.zeros_like(gram))
+    whole = jackknife.jackknife_rsa(models, data, "pearson")
+    change = np.concatenate([taken.variance - whole.variance, taken.ceiling_variance - whole.ceiling_variance])
+    expected = b / (k * (k - 1)) - a
+    same = np.isclose(change, expected, rtol=1e-6, atol=1e-15)
+    assert same[:M].sum() >= 2  # a variance that is kept at half of one part tells nothing
+
+
+@pytest.mark.parametrize("k", [3, 4])
+def test_influences_of_the_mean_and_of_deviations_from_it(k):
     models, data = world(k)
     kind = SIMILARITIES["pearson"]
     draws = np.concatenate([np.ones((1, k), int), 1 - np.eye(k, dtype=int)])

@@ -25,7 +25,7 @@ from bltvs_neuro.rsa.inference.variance import OVER, Spread
 
 def made_up(k: int = 4) -> Spread:
     """Two models whose variances and degrees of freedom all differ."""
-    scores = np.array([[0.30, 0.35, 0.20, 0.25], [0.10, -0.05, 0.15, 0.10]])[:, :k]
+    scores = np.array([[0.30, 0.35, 0.20, 0.25], [0.40, -0.05, 0.15, 0.10]])[:, :k]
     lower, upper = np.array([0.4, 0.3, 0.5, 0.2])[:k], np.array([0.5, 0.4, 0.6, 0.3])[:k]
     ceiling = NoiseCeiling(float(lower.mean()), float(upper.mean()), lower, upper, tuple("abcd")[:k])
     return Spread(
@@ -47,6 +47,8 @@ def test_t_tests_take_the_variance_and_degrees_of_their_own_contrast():
     np.testing.assert_allclose(p.pairwise, [[1, apart], [apart, 1]])
     few = model_tests(replace(found, zero_dof=np.array([0.99, 1.0])))
     np.testing.assert_array_equal(np.isnan(few.zero), [True, False])
+    few = model_tests(replace(found, ceiling_difference_dof=np.array([[0.99, 90.0], [1.0, 0.5]])))
+    np.testing.assert_array_equal(np.isnan(few.ceiling), [True, False])
 
 
 @pytest.mark.parametrize("k", [2, 4])
@@ -134,6 +136,7 @@ def test_without_a_choice_there_are_1000_samples_of_seed_0():
 def test_best_shares_by_hand():
     samples = np.array([[0.1, 0.3, 0.2], [0.5, 0.4, np.nan], [np.nan] * 3, [0.0, -0.1, -0.2], [0.2, 0.9, 0.1]])
     np.testing.assert_array_equal(best_share(samples), [0.5, 0.5, 0.0])
+    np.testing.assert_array_equal(best_share(samples[:1]), [0.0, 1.0, 0.0])
     np.testing.assert_array_equal(best_share(samples[2:3]), [0.0, 0.0, 0.0])
 
 
