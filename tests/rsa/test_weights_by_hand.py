@@ -77,13 +77,15 @@ def test_without_a_choice_there_are_five_folds_of_stimuli_and_one_for_each_subje
 
 @pytest.mark.parametrize("similarity", ["cosine", "pearson"])
 def test_weights_are_of_the_pairs_that_all_have(similarity):
-    x, y = RNG.gamma(2, 1, (2, 28)), RNG.gamma(2, 1, (3, 28))
+    x = RNG.gamma(2, 1, (2, 28))
+    y = np.array([1.0, 2.0]) @ x + RNG.gamma(2, 1, (3, 28))
     x[0, 3] = y[1, 7] = np.nan
     kept = ~np.isin(np.arange(28), [3, 7])
     left, right = x[:, kept], y[:, kept]
     if similarity == "pearson":
         left, right = left - left.mean(axis=1, keepdims=True), right - right.mean(axis=1, keepdims=True)
     expected, _ = nnls(left.T, (right / np.linalg.norm(right, axis=1, keepdims=True)).mean(axis=0))
+    assert (expected > 0).all()
     np.testing.assert_allclose(fit_weights(x, y, similarity), expected / np.linalg.norm(expected), atol=1e-10)
 
 
