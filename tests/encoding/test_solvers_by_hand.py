@@ -154,3 +154,10 @@ def test_shares_are_chosen_by_the_held_out_blocks_also_with_one_alpha(alphas: li
     np.testing.assert_array_equal(fit.gammas, [[1, 1], [0, 0]])
     np.testing.assert_allclose(fit.loss, loss(signal))
     assert (loss(noise) > loss(signal)).all()
+
+
+def test_two_rows_are_enough_for_a_ridge() -> None:
+    """Features and targets are 1 and -1 about their means: the weight is 2 / (2 + 1)."""
+    fit = Ridge(alphas=[1.0], on_edge="ignore").fit([[0.0], [2.0]], [1.0, 3.0])
+    np.testing.assert_allclose(fit.coef_, [2 / 3], atol=1e-6)
+    np.testing.assert_allclose(fit.predict([[1.0], [4.0]]), [2, 4], atol=1e-6)
