@@ -6,6 +6,8 @@ import numpy as np
 import pandas as pd
 import pytest
 import xarray as xr
+from sklearn.dummy import DummyClassifier
+from sklearn.linear_model import RidgeClassifier
 
 from bltvs_neuro.probes.decoder import CLASSIFIERS, balanced, decode, stratified_folds
 from bltvs_neuro.probes.result import Decoding
@@ -70,3 +72,32 @@ def test_a_row_has_a_p_value_where_training_and_test_timestep_are_the_same(decod
     rows = frame[["train_timestep", "test_timestep", "accuracy", "p", "chance"]].to_numpy()
     expected = [[0, 0, 0.6, 0.04, 0.5], [0, 3, 0.5, np.nan, 0.5], [3, 0, 0.4, np.nan, 0.5], [3, 3, 0.7, 0.01, 0.5]]
     np.testing.assert_allclose(rows, expected)
+
+
+def test_a_shuffle_that_trains_on_one_label_predicts_it():
+    """Four and two stimuli in two folds: a shuffle may put both of the rarer label into one test fold."""
+    y, n = np.array([0, 0, 0, 0, 1, 1]), 40
+    values = np.random.default_rng(7).standard_normal((6, 1, 20))
+    table = pd.DataFrame({"label": [f"c{k}" for k in y]})
+    found = decode(FakeStore({"V1/bu": values}, table), "label", folds=2, classifier="ridge", n_permutations=n, seed=1)
+    split = stratified_folds(y, np.arange(6), 2, seed=1, names=["c0", "c1"])
+    rng, x, alone = np.random.default_rng(1), values.astype(np.float32)[:, 0].astype(float), 0
+
+    def accuracy(labels: np.ndarray) -> float:
+        nonlocal alone
+        hits = np.zeros(6, dtype=bool)
+        for fold in split:
+            centred = x - x[fold.train].mean(axis=0)
+            scale = np.sqrt((centred[fold.train] ** 2).sum() / (len(fold.train) * (len(fold.train) - 1)))
+            one = len(set(labels[fold.train])) == 1
+            alone += one
+            model = DummyClassifier() if one else RidgeClassifier(alpha=1.0)
+            fitted = model.fit(centred[fold.train] / scale, labels[fold.train])
+            hits[fold.test] = fitted.predict(centred[fold.test] / scale) == labels[fold.test]
+        return float(np.mean([hits[labels == label].mean() for label in (0, 1)]))
+
+    own = accuracy(y)
+    reached = sum(accuracy(rng.permutation(y)) >= own - 1e-9 for _ in range(n))
+    assert alone > 3
+    assert found.table["accuracy"].item() == pytest.approx(own)
+    assert found.table["p"].item() == pytest.approx((1 + reached) / (1 + n))
