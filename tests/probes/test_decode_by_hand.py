@@ -50,10 +50,10 @@ def test_every_fold_has_its_own_accuracy_and_options_have_their_documented_value
 
 @pytest.fixture
 def decoding() -> Decoding:
-    """Two timesteps; the folds of the second are all but one without a score."""
+    """Two timesteps; one fold of the second is without a score."""
     accuracy = np.array([[[0.6, 0.5], [0.4, 0.7]]])
     folds = np.full((1, 2, 2, 3), np.nan)
-    folds[0, 0, 0], folds[0, 1, 1, 0] = [0.5, 0.6, 0.7], 0.7
+    folds[0, 0, 0], folds[0, 1, 1, :2] = [0.5, 0.6, 0.7], [0.6, 0.8]
     dims = ("site", "train_timestep", "test_timestep")
     data = {"accuracy": (dims, accuracy), "fold_accuracy": ((*dims, "fold"), folds), "p": (dims[:2], [[0.04, 0.01]])}
     coords = {"site": ["V1/bu"], "train_timestep": [0, 3], "test_timestep": [0, 3]}
@@ -61,9 +61,9 @@ def decoding() -> Decoding:
 
 
 def test_a_standard_error_is_that_of_the_mean_over_folds(decoding):
-    """0.5, 0.6, 0.7: deviation 0.1, over the root of 3; one fold has none."""
+    """0.5, 0.6, 0.7: deviation 0.1, over the root of 3; 0.6 and 0.8: root of 0.02, over the root of 2."""
     course = decoding.time_course()
-    np.testing.assert_allclose(course["sem"], [0.1 / np.sqrt(3), np.nan])
+    np.testing.assert_allclose(course["sem"], [0.1 / np.sqrt(3), 0.1])
     np.testing.assert_array_equal(course[["timestep", "accuracy", "p"]], [[0, 0.6, 0.04], [3, 0.7, 0.01]])
 
 
