@@ -33,18 +33,30 @@ import pytest
 ROOT = Path(__file__).resolve().parent.parent
 BESIDE = {
     "stats": ["tests/stats"],
-    "rsa/inference/bootstrap": ["tests/rsa/test_bootstrap.py"],
-    "rsa/inference/ceiling": ["tests/rsa/test_ceiling.py"],
-    "rsa/inference/influence": ["tests/rsa/test_influence.py", "tests/rsa/test_jackknife.py"],
-    "rsa/inference/jackknife": ["tests/rsa/test_jackknife.py"],
-    "rsa/inference/limits": ["tests/rsa/test_limits.py"],
-    "rsa/inference": ["tests/rsa/test_inference.py", "tests/rsa/test_jackknife.py", "tests/rsa/test_bootstrap.py"],
-    "rsa/comparing": ["tests/rsa/test_similarity.py", "tests/rsa/test_regression.py", "tests/rsa/test_bootstrap.py"],
+    "rsa/inference/bootstrap": ["tests/rsa/test_bootstrap.py", "tests/rsa/test_tests_by_hand.py"],
+    "rsa/inference/ceiling": [
+        "tests/rsa/test_ceiling.py",
+        "tests/rsa/test_tests_by_hand.py",
+        "tests/rsa/test_units.py",
+    ],
+    "rsa/inference/influence": [f"tests/rsa/test_{name}.py" for name in ("influence", "jackknife", "units")],
+    "rsa/inference/jackknife": ["tests/rsa/test_jackknife.py", "tests/rsa/test_jackknife_by_hand.py"],
+    "rsa/inference/limits": ["tests/rsa/test_limits.py", "tests/rsa/test_tests_by_hand.py"],
+    "rsa/inference": [f"tests/rsa/test_{name}.py" for name in ("inference", "jackknife", "bootstrap", "tests_by_hand")],
+    "rsa/comparing/concordance": ["tests/rsa/test_jackknife.py"],
+    "rsa/comparing/missing": ["tests/rsa/test_tests_by_hand.py"],
+    "rsa/comparing": [
+        f"tests/rsa/test_{name}.py" for name in ("similarity", "regression", "bootstrap", "weights_by_hand", "units")
+    ],
     "rsa/rdms": ["tests/rsa/test_rdm.py", "tests/rsa/test_convert.py"],
-    "encoding/solvers/banded": ["tests/encoding/test_banded.py"],
-    "encoding/solvers/ridge": ["tests/encoding/test_ridge.py"],
-    "encoding/solvers": [f"tests/encoding/test_{name}.py" for name in ("ridge", "pls_ols", "estimators", "banded")],
-    "encoding/scores": [f"tests/encoding/test_{name}.py" for name in ("score", "ceiling", "undefined")],
+    "encoding/solvers/banded": ["tests/encoding/test_banded.py", "tests/encoding/test_solvers_by_hand.py"],
+    "encoding/solvers/ridge": ["tests/encoding/test_ridge.py", "tests/encoding/test_solvers_by_hand.py"],
+    "encoding/solvers": [
+        f"tests/encoding/test_{name}.py" for name in ("ridge", "pls_ols", "estimators", "banded", "solvers_by_hand")
+    ],
+    "encoding/scores": [
+        f"tests/encoding/test_{name}.py" for name in ("score", "ceiling", "undefined", "scores_by_hand")
+    ],
     "encoding/sweep": ["tests/encoding/test_partition.py", "tests/encoding/test_fit.py"],
     "encoding": ["tests/encoding"],
     "probes": ["tests/probes"],

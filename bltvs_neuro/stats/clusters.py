@@ -123,5 +123,7 @@ def _t_values(mean: NDArray[np.float64], square: NDArray[np.float64], n: int) ->
     """One-sample t from the mean and the sum of squares, which sign flips do not change."""
     variance = np.maximum(square - n * mean**2, 0.0) / (n - 1)
     # Equal values for all subjects: no variance, an unbounded t; kept finite so that masses stay comparable.
-    floor = np.finfo(np.float64).eps * np.maximum(square / n, np.finfo(np.float64).tiny)
+    # The smallest normal number, for zeros: a product with eps would vanish and leave 0 / 0.
+    number = np.finfo(np.float64)
+    floor = np.maximum(number.eps * square / n, number.tiny)
     return mean / np.sqrt(np.maximum(variance, floor) / n)

@@ -38,7 +38,7 @@ def sign_flips(n: int, n_samples: int, rng: np.random.Generator) -> tuple[NDArra
     """
     if n < 1 or n_samples < 1:
         raise SpecError(f"sign flips need at least one subject and one sample; got {n} and {n_samples}")
-    if n < 31 and 2**n <= n_samples:
+    if 2**n <= n_samples:
         patterns = (np.arange(2**n)[:, None] >> np.arange(n)) & 1
         return (1 - 2 * patterns).astype(np.float64), True
     signs = (2 * rng.integers(0, 2, size=(n_samples, n)) - 1).astype(np.float64)

@@ -59,6 +59,7 @@ def test_the_score_matrix_peaks_where_timestep_and_time_belong_together(fitted: 
     assert abs(v4.sel(timestep=2).values[0]) < 0.15
     apart = score_matrix(fitted, per_neuroid=True)
     np.testing.assert_allclose(apart.mean("neuroid").sel(site="V1/bu"), matrix.sel(site="V1/bu"))
+    assert apart["electrode"].values.tolist() == list(range(20)) and "area" not in apart.coords
 
 
 def test_the_generalisation_matrix_has_fit_encodings_scores_on_its_diagonal(acts, timed, fitted) -> None:

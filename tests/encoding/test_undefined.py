@@ -113,6 +113,17 @@ def test_responses_in_time_with_one_time_and_an_undefined_fold(acts, odd, ids, t
     np.testing.assert_allclose(matrix.values[:, 0, 0], found["r"].values[0, :, 0], atol=1e-6)
 
 
+def test_a_score_of_one_fold_is_the_mean_over_folds(acts, odd, ids) -> None:
+    values, folds = odd.values[:, :1].copy(), group_folds(ids, CV, seed=0)
+    values[folds[1].test], values[folds[2].test] = 1.0, 2.5
+    movie = make_responses(values[..., None], ids, neuroid_coords={}, time=[0.1])
+    found = fit(acts, movie, sites=Select("V1/bu", timesteps=1))
+    assert found["n_folds"].values.tolist() == [[1]]
+    of_fold = found["r_fold"].values.ravel()
+    matrix = temporal_generalisation(acts, movie, "V1/bu@1", cv=Folds(CV))["r"]
+    np.testing.assert_allclose(matrix.values.ravel(), of_fold[np.isfinite(of_fold)], atol=1e-6)
+
+
 def test_what_has_nothing_to_tell_apart_is_refused_before_anything_is_fitted(acts, odd) -> None:
     with pytest.raises(SpecError, match="a partition by stream tells at least two streams apart.*V1/bu@1"):
         partition_encoding(acts, odd, sites=Select("V1/bu", timesteps=1))

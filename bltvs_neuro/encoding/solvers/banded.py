@@ -218,7 +218,9 @@ def fit_banded_hyper_gradient(
     )
     weights = np.exp(np.asarray(deltas, np.float64))  # prediction: sum_b weight_b cross_b dual, with alpha 1
     total = weights.sum(axis=0)
-    return BandedFit(weights / total, 1 / total, -np.asarray(scores)[-1], mean, np.asarray(dual) * total)
+    steps = np.asarray(scores)  # (max_iter, t), zeros after an early stop
+    last = np.flatnonzero(steps.any(axis=1))[-1]
+    return BandedFit(weights / total, 1 / total, -steps[last], mean, np.asarray(dual) * total)
 
 
 class _Splits:

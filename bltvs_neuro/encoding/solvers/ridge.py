@@ -113,7 +113,7 @@ def fit_ridge(
         Of the training rows' features.
     targets : array of shape (n, t)
     alphas : sequence of positive floats, ascending
-        A single alpha is used as it is.
+        A single alpha is used as it is; its loss is still that of ``search.by``.
     search : RidgeSearch
     readouts : mapping of name to array of shape (m, r)
         What to return: ``outputs[name] = readout @ (U'y / (s + alpha))``. ``spectrum.vectors`` gives the dual
@@ -159,11 +159,11 @@ def fit_ridge(
         del centred
         batch = Residuals(vectors, weights, rest, z, beyond, backend)
         criterion = gcv(batch)
-        if len(grid) > 1 and held is not None:
+        if held is not None:
             criterion = windowed(criterion, kfold(batch, held, search.batch_bytes), search.window)
-        elif len(grid) > 1 and denominators is not None:
+        elif denominators is not None:
             criterion = windowed(criterion, loo(batch, denominators), search.window)
-        best = np.nanargmin(criterion, axis=0) if len(grid) > 1 and by != "gcv" else criterion.argmin(axis=0)
+        best = criterion.argmin(axis=0) if by == "gcv" else np.nanargmin(criterion, axis=0)
         position[columns] = best
         loss[columns] = criterion[best, np.arange(len(best))]
         if named:

@@ -108,8 +108,6 @@ def feature_spectrum(features: Array, backend: Backend = _NUMPY) -> Spectrum:
     values, loadings = backend.eigh(x.T @ x)
     host = backend.numpy(values)
     first = int(np.searchsorted(host, max(host[-1], 0.0) * 1e-13, side="right"))
-    # n rows about their mean span at most n - 1 dimensions
-    first = max(first, int(x.shape[1]) - (int(x.shape[0]) - 1))
     host, loadings = host[first:], loadings[:, first:]
     vectors = (x @ loadings) / backend.array(np.sqrt(host), "float64")
     return Spectrum(vectors, host, backend.numpy(loadings))

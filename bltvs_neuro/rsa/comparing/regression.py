@@ -151,8 +151,9 @@ def weighted_model(
             pool = nan_mean(scale_for_pooling(d[inside], SIMILARITIES[name]))
             ceilings[i, j] = compare_vectors(pool[test], d[outside][:, test], name).mean() if groups > 1 else np.nan
     names = tuple(str(x) for x in models["name"].values) if "name" in models.coords else tuple(map(str, range(len(m))))
-    ceiling = float(ceilings.mean()) if groups > 1 else float("nan")
-    return WeightedModel(names, fit_weights(m, d, name), float(np.mean(scores)), scores, weights, ceiling)
+    return WeightedModel(
+        names, fit_weights(m, d, name), float(np.mean(scores)), scores, weights, float(ceilings.mean())
+    )
 
 
 def partial_correlation(

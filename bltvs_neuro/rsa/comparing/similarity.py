@@ -198,6 +198,6 @@ def _tau_a(x: Array, y: Array) -> float:
     free = [total - np.sum(t * (t - 1) / 2) for t in (np.unique(v, return_counts=True)[1] for v in (x, y))]
     if min(free) <= 0:
         return 0.0
-    # tau-b differs only in the denominator; "asymptotic" keeps its p value, which is not used, cheap
-    tau_b = sps.kendalltau(x, y, method="asymptotic").statistic
+    # tau-b differs only in the denominator; "asymptotic" keeps its p value, which is not used, cheap, but divides by size - 2
+    tau_b = sps.kendalltau(x, y, method="asymptotic" if x.size > 2 else "exact").statistic
     return float(tau_b * np.sqrt(free[0] * free[1]) / total)
