@@ -106,5 +106,5 @@ def test_a_folder_is_no_store():
     from bltvs_neuro.store import describe, verify
 
     for use in (verify, describe):
-        with pytest.raises(StoreError, match=r"\. is a folder and no store"):
+        with pytest.raises(StoreError, match=r"\. is a folder, not a store"):
             use("")

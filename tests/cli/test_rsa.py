@@ -294,4 +294,4 @@ def test_our_own_files_are_no_neural_data(store, brain, tmp_path):
         bltvs("encode", store, "--neural", "kriegeskorte92").stderr.split()
     )
     several = bltvs("rsa", store, "--neural", brain, "--neural", brain, "-o", tmp_path / "y")
-    assert several.exit_code == 1
+    assert several.exit_code == 1 and "is given twice" in several.stderr

@@ -8,7 +8,7 @@ from typing import Any
 
 import xarray as xr
 
-from ...errors import SpecError, argument
+from ...errors import DataError, SpecError, argument, listed
 from ...neural import align_rdms, kind_of, load_rdms, load_responses
 from ...schema import NEUROID, PRESENTATION, RDM
 from .compute import compute_rdms
@@ -56,6 +56,8 @@ def brain_rdms(
     """
     if not isinstance(path_or_name, str | os.PathLike):
         names = [os.fspath(one) for one in path_or_name]
+        if twice := [name for i, name in enumerate(names) if name in names[:i]]:
+            raise DataError(f"{listed(twice)} is given twice: each file holds one subject, or more")
         shared: dict[str, Any] = {"format": format, "metric": metric, "folds": folds, "options": options, **more}
         every = {name: brain_rdms(name, **shared) for name in names}
         return join_subjects(every) if len(every) > 1 else every[names[0]]
