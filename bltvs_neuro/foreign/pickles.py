@@ -205,7 +205,9 @@ class _Machine:
         for pattern, function in _FUNCTIONS:
             if re.fullmatch(pattern, f"{module} {name}"):
                 return self.push(function)
-        raise _Refused(f"it would create {str(module)[:60]}.{str(name)[:60]}")
+        if not isinstance(module, str) or not isinstance(name, str):
+            raise ValueError("what it would create has no name")
+        raise _Refused(f"it would create {module[:60]}.{name[:60]}")
 
     def call(self) -> None:
         arguments, function = self.pop(), self.pop()

@@ -185,3 +185,11 @@ def test_empty_file(tmp_path):
     (tmp_path / "x").write_bytes(b"")
     with pytest.raises(DataError, match="damaged or truncated"):
         load_pickle(tmp_path / "x")
+
+
+def test_a_name_that_is_no_text_is_damage(tmp_path):
+    """Damage may leave an array's type where the name of a module stood; its Python object is not for people."""
+    path = tmp_path / "x.pkl"
+    path.write_bytes(b"\x80\x04K\x03K\x04\x93.")  # the module 3 and the name 4
+    with pytest.raises(DataError, match="is damaged or truncated"):
+        load_pickle(path)
