@@ -37,6 +37,9 @@ RADIUS = (0.26, 0.4)
 MAX_TURN = np.pi / 4
 """Objects stand upright within this angle, as most things do."""
 
+MOST_PICTURES = 10_000_000
+"""Of one set, whose ids are kept in memory."""
+
 _FINER = 2  # drawn this much larger and then averaged, which smooths the edges
 
 
@@ -50,8 +53,8 @@ class DrawnSource:
     size: int
 
     def __post_init__(self) -> None:
-        if self.n < 1:
-            raise StimulusError(f"a set has at least 1 picture; got {self.n}")
+        if not 1 <= self.n <= MOST_PICTURES:
+            raise StimulusError(f"a set has 1 to {MOST_PICTURES:,} pictures; got {self.n:,}")
         if self.split not in SPLITS:
             raise unknown("split", self.split, SPLITS)
 

@@ -55,13 +55,20 @@ KINDS: dict[str, Callable[[int, np.random.Generator], Picture]] = {
 }
 
 
+MOST_BYTES = 4 * 2**30
+"""Of all pictures, which are made at once."""
+
+
 def make_pictures(n: int, size: int, seed: int) -> tuple[list[str], np.ndarray, pd.DataFrame]:
     """Make ``n`` pictures (n, size, size, 3) uint8, the kinds in turn; metadata has the column ``category``.
 
     Picture i depends on (seed, i, size) only, so a larger set begins with the smaller one.
     """
-    if n < 1 or size < 8:
-        raise StimulusError(f"a synthetic set has at least 1 picture of at least 8 pixels; got {n} of {size}")
+    if n < 1 or size < 8 or 3 * n * size**2 > MOST_BYTES:
+        raise StimulusError(
+            f"a synthetic set has at least 1 picture of at least 8 pixels, and at most {MOST_BYTES / 2**30:g} GiB of them; "
+            f"got {n} of {size}"
+        )
     kinds = [list(KINDS)[number % len(KINDS)] for number in range(n)]
     images = np.empty((n, size, size, 3), np.uint8)
     for number, kind in enumerate(kinds):

@@ -19,7 +19,7 @@ from ..options import LARGEST_SEED
 Count = Annotated[StrictInt, Field(ge=1)]
 NotNegative = Annotated[StrictInt, Field(ge=0)]
 Seed = Annotated[StrictInt, Field(ge=0, le=LARGEST_SEED)]
-Pictures = Annotated[StrictInt, Field(ge=1, le=100_000_000)]
+Pictures = Annotated[StrictInt, Field(ge=1, le=10_000_000)]
 Amount = Annotated[StrictFloat, Field(ge=0)]
 Share = Annotated[StrictFloat, Field(ge=0, le=1)]
 CLOSED = ConfigDict(extra="forbid", allow_inf_nan=False)

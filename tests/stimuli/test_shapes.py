@@ -78,5 +78,7 @@ def test_errors():
         StimulusSet.shapes(3, split="dev")
     with pytest.raises(StimulusError, match="got -1, 0 and"):
         draw(-1)
-    with pytest.raises(StimulusError, match="at least 1 picture"):
+    with pytest.raises(StimulusError, match="1 to 10,000,000 pictures; got 1,000,000,000,000"):
+        StimulusSet.shapes(10**12)
+    with pytest.raises(StimulusError, match="1 to 10,000,000 pictures; got 0"):
         StimulusSet.shapes(0)

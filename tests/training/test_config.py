@@ -46,7 +46,7 @@ def test_the_recipes_are_valid(name):
         (dict(model={"num_classes": 10}), "the data decide it"),
         (dict(seed=2**64), "seed must be at most 4294967295"),
         (dict(data={"seed": 2**64}), "data.seed must be at most"),
-        (dict(data={"n_val": 10**12}), "data.n_val must be at most 100000000"),
+        (dict(data={"n_val": 10**12}), "data.n_val must be at most 10000000"),
         (dict(run={"workers": 10**5}), "run.workers must be at most 1024; got 100000"),
         (dict(augment={"flip": 1.5}), "augment.flip must be at most 1; got 1.5"),
         (dict(optimizer={"plateau_factor": 1}), "optimizer.plateau_factor must be below 1; got 1"),
