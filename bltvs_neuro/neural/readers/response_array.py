@@ -121,7 +121,7 @@ def _label(
     if repetition is not None:
         repetition = _from_zero(path, repetition)
     elif "subject" in presentation:
-        repetition = count_repetitions(f"{who}\0{i}" for who, i in zip(presentation["subject"], ids, strict=True))
+        repetition = count_repetitions(zip(presentation["subject"], ids, strict=True))
     made = make_responses(values, ids, neuroid_coords=neuroid, time=time, repetition=repetition, attrs=provenance(path))
     return made.assign_coords({name: (PRESENTATION, value) for name, value in presentation.items()})
 

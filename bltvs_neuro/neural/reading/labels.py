@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Hashable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -80,7 +80,11 @@ def unique_ids(stimulus_ids: Iterable[str]) -> tuple[str, ...]:
     return ids
 
 
-def count_repetitions(stimulus_ids: Iterable[str]) -> NDArray[np.int64]:
+def count_repetitions(stimulus_ids: Iterable[Hashable]) -> NDArray[np.int64]:
     """How often each presentation's stimulus was shown before."""
-    ids = pd.Series(list(stimulus_ids), dtype=object)
-    return ids.groupby(ids, sort=False).cumcount().to_numpy().astype(np.int64)
+    shown: dict[Hashable, int] = {}  # not pandas, whose older versions end a text at a NUL
+    before = []
+    for stimulus in stimulus_ids:
+        before.append(shown.get(stimulus, 0))
+        shown[stimulus] = before[-1] + 1
+    return np.array(before, np.int64)
