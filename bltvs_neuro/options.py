@@ -17,6 +17,9 @@ T = TypeVar("T")
 LARGEST_SEED = 2**32 - 1
 """numpy, scikit-learn and torch all take seeds up to this."""
 
+MOST_SAMPLES = 1_000_000
+"""Bootstrap samples, permutations and candidates that are drawn at most."""
+
 _UNITS = {"B": 1, "KiB": 2**10, "MiB": 2**20, "GiB": 2**30, "KB": 10**3, "MB": 10**6, "GB": 10**9}
 
 
@@ -104,6 +107,14 @@ def check_seed(seed: int) -> None:
     """Raise a SpecError for what is no seed."""
     if isinstance(seed, bool) or not isinstance(seed, int) or not 0 <= seed <= LARGEST_SEED:
         raise SpecError(f"{argument('seed')} is an integer from 0 to {LARGEST_SEED}; got {seed!r}")
+
+
+def check_samples(name: str, samples: int, least: int = 0) -> None:
+    """Raise a SpecError for a number of random samples that is too small, or that no memory holds."""
+    if samples < least:
+        raise SpecError(f"{argument(name)} is at least {least}; got {samples}")
+    if samples > MOST_SAMPLES:
+        raise SpecError(f"{argument(name)} is at most {MOST_SAMPLES:,}; got {samples:,}")
 
 
 def parse_memory(memory: int | str) -> int:

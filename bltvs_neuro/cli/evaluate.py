@@ -9,6 +9,7 @@ from cyclopts import Parameter
 from rich.table import Table
 
 from ..errors import SpecError, argument
+from ..options import check_samples
 from .base import err, flat, out, told_in
 from .choices import BatchSize, Device, ModelChoice, Output, interval_text
 
@@ -66,11 +67,11 @@ def evaluate(
     for name, count, least in (
         ("n", n, 1),
         ("batch_size", batch_size, 1),
-        ("bootstrap", bootstrap, 1),
         ("workers", workers, 0),
     ):
         if count < least:
             raise SpecError(f"{argument(name)} is at least {least}; got {count}")
+    check_samples("bootstrap", bootstrap, least=1)
     check_source(data)
     network = model.load(where)
     name = str(network.provenance["model"])

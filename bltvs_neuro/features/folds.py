@@ -82,11 +82,11 @@ def join_groups(*labels: Sequence[object] | np.ndarray) -> np.ndarray:
     n = nodes = len(labels[0])
     groups = []
     for label in labels:  # rows and labels are the nodes of a graph
-        codes, names = pd.factorize(np.asarray(label))
-        if missing := int((codes < 0).sum()):
+        if missing := int(pd.isna(np.asarray(label)).sum()):
             raise DataError(f"{missing} of {n} rows lack the label that groups them; leave them out")
-        groups.append(nodes + codes)
-        nodes += len(names)
+        node: dict[object, int] = {}  # not pandas, whose older versions end a text at a NUL
+        groups.append([nodes + node.setdefault(one, len(node)) for one in np.asarray(label).tolist()])
+        nodes += len(node)
     rows, columns = np.tile(np.arange(n), len(labels)), np.concatenate(groups)
     graph = coo_matrix((np.ones(len(rows)), (rows, columns)), (nodes, nodes))
     component = connected_components(graph, directed=False)[1][:n]

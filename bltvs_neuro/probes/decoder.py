@@ -21,7 +21,7 @@ from ..features.folds import Fold, join_groups
 from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..features.select import Selection, by_site, select, statuses_of
 from ..features.stores import store_of
-from ..options import check_seed
+from ..options import check_samples, check_seed
 from ..schema import TIMESTEP
 from ..versions import versions
 from .result import Decoding
@@ -124,8 +124,7 @@ def decode(
     if not strength > 0:
         raise SpecError(f"strength must be above 0; got {strength}")
     check_seed(seed)
-    if n_permutations < 0:
-        raise SpecError(f"{argument('n_permutations')} is a count from 0; got {n_permutations}")
+    check_samples("n_permutations", n_permutations)
     acts: Store = store_of(store)
     chosen = by_site(select(sites, statuses_of(acts), constant=False).moments)
     names = list(chosen)

@@ -335,3 +335,8 @@ def test_missing_values_in_arrays_of_text_are_no_ids():
     assert as_text(cells) == ["a", "", "", "3", "b", "c"]
     with pytest.raises(DataError, match="2 of 6 stimulus ids are missing"):
         make_responses(np.ones((6, 2)), as_text(cells), neuroid_coords={})
+
+
+def test_a_nul_in_an_id_is_refused():
+    with pytest.raises(DataError, match="holds a NUL"):
+        make_responses(np.ones((2, 1)), ["a\0b", "a\0c"], neuroid_coords={})

@@ -102,9 +102,10 @@ def test_least_counts_of_an_inference():
     Inference(bootstrap=0, n_permutations=1)
     Inference(variance="bootstrap", bootstrap=2)
     for wrong in (
-        {"bootstrap": -1}, {"n_permutations": 0}, {"confidence": 0.0}, {"confidence": 1.0},
+        {"bootstrap": -1}, {"n_permutations": 0}, {"bootstrap": 10**12},
+        {"n_permutations": 10**12}, {"confidence": 0.0}, {"confidence": 1.0},
     ):  # fmt: skip
-        with pytest.raises(SpecError, match=f"got {next(reversed(wrong.values()))}"):
+        with pytest.raises(SpecError, match=f"got {next(reversed(wrong.values())):,}"):
             Inference(**wrong)
     Inference(variance="bootstrap", bootstrap=2).check_variance()
     Inference(variance="jackknife", bootstrap=0).check_variance()

@@ -14,7 +14,7 @@ from typing import Any, Literal, Self, get_args
 import numpy as np
 
 from ...errors import SpecError, argument, unknown
-from ...options import Run
+from ...options import Run, check_samples
 from .backend import Backend
 from .banded import dirichlet_gammas, fit_banded, fit_banded_hyper_gradient
 from .linear import Linear, make_blocks
@@ -50,6 +50,8 @@ class Solver(Linear):
             least = LEAST.get(option.name)
             if least is not None and value is not None and (not isinstance(value, int) or value < least):
                 raise SpecError(f"{argument(option.name)} is an integer of at least {least}; got {value!r}")
+            if least is not None and value is not None:
+                check_samples(option.name, value, least)
 
 
 @dataclass(eq=False, repr=False)

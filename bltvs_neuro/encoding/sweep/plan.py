@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import SpecError, argument, listed, unknown
 from ...features.folds import Fold, Folds, group_folds, inner_blocks
 from ...features.grams import Scale
-from ...options import Run
+from ...options import Run, check_samples
 from ..scores.score import read_truth, varying
 from ..solvers.backend import Backend
 from ..solvers.estimators import BandedRidge, Choose, Solver
@@ -91,8 +91,7 @@ class Asked:
         Backend(self.run.device)
         if isinstance(transform, str) and transform != "zscore":
             raise unknown("transform", transform, ("zscore", "a scikit-learn transformer"))
-        if self.n_permutations < 0:
-            raise SpecError(f"{argument('n_permutations')} is at least 0; got {self.n_permutations}")
+        check_samples("n_permutations", self.n_permutations)
         if transform is not None and getattr(solver, "keep_dual", False):
             raise SpecError(f"{argument('keep_dual', True)} is for features without transform")
         if transform is not None and not isinstance(transform, str) and isinstance(solver, BandedRidge):

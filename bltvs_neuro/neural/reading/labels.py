@@ -57,6 +57,8 @@ def id_text(value: Any) -> str | None:
     if isinstance(value, float | np.floating) and float(value).is_integer():
         value = int(value)
     text = str(value)
+    if "\0" in text:  # numpy and pandas end a text there, so that two of them would become one
+        raise DataError(f"the label {text!r} holds a NUL")
     return text if text.strip() else None
 
 

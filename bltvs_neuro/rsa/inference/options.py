@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal, get_args
 
 from ...errors import SpecError, argument, unknown
+from ...options import check_samples
 from ...stats.multiple import Correction
 from .tests import TestName
 
@@ -62,9 +63,7 @@ class Inference:
         ):  # fmt: skip
             if getattr(self, name) not in valid:
                 raise unknown(name, getattr(self, name), valid)
-        if self.bootstrap < 0:
-            raise SpecError(f"{argument('bootstrap')} is at least 0; got {self.bootstrap}")
+        check_samples("bootstrap", self.bootstrap)
         if not 0 < self.confidence < 1:
             raise SpecError(f"{argument('confidence')} lies between 0 and 1; got {self.confidence}")
-        if self.n_permutations < 1:
-            raise SpecError(f"{argument('n_permutations')} is at least 1; got {self.n_permutations}")
+        check_samples("n_permutations", self.n_permutations, least=1)

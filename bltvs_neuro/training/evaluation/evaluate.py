@@ -17,6 +17,7 @@ from torch.utils.data import DataLoader
 from ...durable import check_outputs, whole_file, write_durably
 from ...errors import DataError, SpecError
 from ...model.network import Network
+from ...options import check_samples
 from ..pictures.data import Labelled, PlainPictures
 
 LEVEL = 0.95
@@ -118,8 +119,7 @@ def evaluate(
         raise SpecError(f"no activity reaches the readout within {model.timesteps} timesteps")
     if len(data.classes) != model.num_classes:
         raise SpecError(f"the data have {len(data.classes)} classes and the model {model.num_classes} logits")
-    if bootstrap < 1:
-        raise SpecError(f"bootstrap must be at least 1 sample; got {bootstrap}")
+    check_samples("bootstrap", bootstrap, least=1)
     taken, rank = _classified(model, data, batch_size, workers, progress)
     rng = np.random.default_rng(seed)
     table = pd.DataFrame({"timestep": timesteps})
