@@ -1,0 +1,1 @@
+"""Simulations of what is reported: sizes of tests, coverage of intervals."""
