@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -114,7 +114,8 @@ def rsa(
     store : path
         A finished store, see `bltvs extract`.
     neural : str
-        A file, a folder, or `kriegeskorte92`: see `bltvs neural`. Again for each subject that has a file of its own.
+        A file, a folder (also one with a file for each subject), or `kriegeskorte92`: see `bltvs neural`. Again for each
+        subject that has a file of its own.
 
     Examples
     --------
@@ -144,9 +145,16 @@ def rsa(
     for one in neural:
         check_neural(one)
     with err.status("reading the neural data"):
-        brain = brain_rdms(neural, metric=data.neural_metric, folds=data.folds, options=data.given())  # type: ignore[arg-type]
+        brain = brain_rdms(
+            neural,
+            metric=data.neural_metric,
+            folds=data.folds,
+            on_mismatch=on_mismatch,
+            options=data.given(),  # type: ignore[arg-type]
+        )
     brain = within(brain, data.time)
     with open_store(store) as acts:
+        brain = data.matched(brain, acts.stimulus_ids.tolist())
         with err.status("computing the RDMs of the model"):
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
         about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
@@ -159,9 +167,9 @@ def rsa(
             raise SpecError(
                 f"neural data over time are compared with timesteps: --combine {models.combine} leaves none"
             )
-        _check_unused(inference, on_mismatch, missing)
+        _check_unused(inference, missing)
         written = _over_time(
-            rdms, brain, prefix, similarity, inference, run, figures.formats, overwrite=output.overwrite
+            rdms, brain, prefix, similarity, inference, run, figures.formats, on_mismatch, overwrite=output.overwrite
         )
     else:
         with err.status(f"comparing {len(rdms)} RDMs with {len(brain)} of {escape(', '.join(neural))}"):
@@ -203,20 +211,20 @@ def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
     )
 
 
-def _check_unused(inference: Inference, on_mismatch: str, missing: str) -> None:
+def _check_unused(inference: Inference, missing: str) -> None:
     """Refuse what a comparison over time does not take: cluster tests over subjects, intervals of latencies."""
     usual = Inference()
     given = [
         name for name in ("variance", "over", "test", "correction") if getattr(inference, name) != getattr(usual, name)
     ]
-    given += [name for name, value in (("on_mismatch", on_mismatch), ("missing", missing)) if value != "raise"]
+    given += ["missing"] if missing != "raise" else []
     if given:
         raise SpecError(f"{listed(map(argument, given))} have no meaning for neural data over time; leave them out")
 
 
 def _over_time(
     models: xr.DataArray, brain: xr.DataArray, prefix: Path, similarity: str, inference: Inference, run: Run,
-    formats: tuple[str, ...], *, overwrite: bool,
+    formats: tuple[str, ...], on_mismatch: OnMismatch, *, overwrite: bool,
 ) -> list[Path]:  # fmt: skip
     import numpy as np
 
@@ -238,7 +246,7 @@ def _over_time(
         part = average_rdms(part, others or "session")
         label = f"{escape(name or 'brain')}: "
         with err.status(f"{label}{len(models)} model RDMs against {len(part)} over time"):
-            matrix = time_matrix(models, part, similarity=similarity)
+            matrix = time_matrix(models, part, similarity=similarity, on_mismatch=on_mismatch)
             several = matrix.values.sizes["subject"] > 1
             sites = [str(s) for s in matrix.values["site"].values]
             tests = (

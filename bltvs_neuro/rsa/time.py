@@ -11,6 +11,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from ..errors import DataError, SpecError
+from ..features.folds import OnMismatch
 from ..neural.align import align_rdms
 from ..neural.labelled import check_rdms
 from ..results import Result
@@ -111,7 +112,9 @@ class TimeMatrix(Result):
         return part.isel(timestep=np.flatnonzero(~np.isnan(part.values).all(axis=(1, 2))))
 
 
-def time_matrix(models: xr.DataArray, brain: xr.DataArray, *, similarity: str = "pearson") -> TimeMatrix:
+def time_matrix(
+    models: xr.DataArray, brain: xr.DataArray, *, similarity: str = "pearson", on_mismatch: OnMismatch = "raise"
+) -> TimeMatrix:
     """Compare RDMs of model timesteps with an RDM movie.
 
     Parameters
@@ -121,6 +124,8 @@ def time_matrix(models: xr.DataArray, brain: xr.DataArray, *, similarity: str = 
     brain : xarray.DataArray
         RDMs with ``subject`` and ``time`` (seconds), each subject at each time once.
     similarity : str
+    on_mismatch : {"raise", "intersect"}
+        Where the stimuli of models and brains differ: refuse, or keep the common ones.
 
     Returns
     -------
@@ -145,7 +150,7 @@ def time_matrix(models: xr.DataArray, brain: xr.DataArray, *, similarity: str = 
         if absent:
             raise DataError(f"the {what} need the coordinates {', '.join(needed)}; missing: {', '.join(absent)}")
     inputs = {"models": describe(models), "brain": describe(brain)}
-    models, brain = align_rdms(models, brain, names=("the models", "the neural data"))
+    models, brain = align_rdms(models, brain, on_mismatch=on_mismatch, names=("the models", "the neural data"))
     site_of = [f"{a}/{s}" for a, s in zip(models["area"].values, models["stream"].values, strict=True)]
     sites = list(dict.fromkeys(site_of))
     steps = sorted({int(t) for t in models["timestep"].values})
@@ -177,7 +182,9 @@ def time_matrix(models: xr.DataArray, brain: xr.DataArray, *, similarity: str = 
         },
         coords={"site": sites, "timestep": steps, "time": times, "subject": subjects, "bound": ["lower", "upper"]},
     )
-    return TimeMatrix(dataset, {"options": {"similarity": kind}, "inputs": inputs, "versions": versions()})
+    return TimeMatrix(
+        dataset, {"options": {"similarity": kind, "on_mismatch": on_mismatch}, "inputs": inputs, "versions": versions()}
+    )
 
 
 def peak_latency(
