@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -106,8 +106,8 @@ def rsa(
     """Compare every site and timestep of a store with neural data: scores, noise ceiling, intervals, tests, figures.
 
     Stimuli are matched by id. Neural data over time (RDM movies, epochs) give a matrix of model timesteps against time per
-    site, with cluster permutation tests and peak latencies. Results go into STORE_rsa/ unless a folder, or folder/prefix,
-    is given.
+    site, with cluster permutation tests and peak latencies. Results go into a folder,
+    STORE_rsa unless given.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def rsa(
     --------
     `bltvs rsa acts.h5 --neural kriegeskorte92`
 
-    `bltvs rsa acts.h5 --neural target_fmri.mat --roi IT --similarity spearman --areas V4:LOC -o results/it`
+    `bltvs rsa acts.h5 --neural target_fmri.mat --roi IT --similarity spearman --areas V4:LOC -o rsa_it/`
 
     `bltvs rsa acts.h5 --neural betas.h5 --neural-metric crossnobis --folds-by run`
 
@@ -139,7 +139,7 @@ def rsa(
         if got not in METRICS:
             raise unknown(what, got, list(METRICS))
     check_formats(figures.formats)
-    prefix = _prefix(output.output, store)
+    prefix = (output.output or Path(f"{store.stem}_rsa")) / "rsa"
     check_comparison(prefix, overwrite=output.overwrite)
     check_time_matrix(prefix, overwrite=output.overwrite)
     for one in neural:
@@ -147,7 +147,7 @@ def rsa(
     with err.status("reading the neural data"):
         brain = brain_rdms(
             neural,
-            metric=data.neural_metric,
+            metric=data.neural_metric,  # type: ignore[arg-type]
             folds=data.folds,
             on_mismatch=on_mismatch,
             options=data.given(),  # type: ignore[arg-type]
@@ -188,14 +188,6 @@ def rsa(
             )  # fmt: skip
         _show(result)
     out.print("\n".join(f"wrote {path}" for path in written), highlight=False, soft_wrap=True)
-
-
-def _prefix(output: Path | None, store: Path) -> Path:
-    if output is None:
-        return Path(f"{store.stem}_rsa") / "rsa"
-    if output.is_dir() or (not output.suffix and not output.parent.name):
-        return output / "rsa"
-    return output
 
 
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
