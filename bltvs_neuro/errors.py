@@ -77,6 +77,8 @@ def counted(n: int, what: str) -> str:
 def unknown(what: str, got: object, valid: Sequence[object]) -> SpecError:
     """Error for a value that is not among ``valid``, with the nearest valid name when there is one."""
     names = [str(name) for name in valid]
+    if not names:
+        return SpecError(f"unknown {what} {got!r}; there is none")
     near = difflib.get_close_matches(str(got), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return SpecError(f"unknown {what} {got!r}{hint}; valid: {listed(names, most=24)}")

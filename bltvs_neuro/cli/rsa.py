@@ -191,13 +191,12 @@ def rsa(
 
 
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
+    from ..features.stores import stimulus_column
     from ..figures import PALETTE
 
-    if column not in stimuli:
-        if column != "category":
-            raise unknown("column of the stimuli", column, [c for c in stimuli if c != "stimulus_id"])
+    if column == "category" and column not in stimuli:
         return None
-    names = stimuli[column].astype(str)
+    names = stimulus_column(stimuli, column).astype(str)
     return (
         dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True)) if names.nunique() <= len(PALETTE) else None
     )

@@ -53,6 +53,7 @@ def verify(store: AnyStore, /) -> int:
 
 def show_description(described: dict[str, Any]) -> None:
     """Print what :func:`bltvs_neuro.store.description` found."""
+    from ..errors import listed
     from ..extraction.plan import human_bytes
 
     made, asked = described["n_stimuli"], described["n_asked"]
@@ -65,6 +66,8 @@ def show_description(described: dict[str, Any]) -> None:
     for sentence in described["damaged"]:
         about.add_row("done again", sentence)
     about.add_row("stimuli", f"{made}" + (f", {len(described['skipped'])} skipped" if described["skipped"] else ""))
+    for name, values in described["columns"].items():
+        about.add_row(f"column {name}", f"{len(values)}: {listed(values, 5)}")
     about.add_row(
         "on disk", human_bytes(described["bytes"]) + (" in parts" if described["joined"] == "virtual" else "")
     )

@@ -109,6 +109,9 @@ class StimulusSet:
         are ignored and counted in the log; a warning counts pictures that cannot be read. Links are followed, unless they lead
         back to a folder they lie in.
 
+        Pictures in a folder per class have the folder's name as ``category`` in their metadata. Pictures that lie two and more
+        folders deep have the columns ``folder_1``, ``folder_2``, ... instead; where some lie deeper than others, none.
+
         Parameters
         ----------
         pattern : str
@@ -120,7 +123,8 @@ class StimulusSet:
         """
         ids, paths = listing.list_images(Path(folder), pattern=pattern, recursive=recursive)
         source = {"kind": "folder", "path": str(folder), "pattern": pattern, "recursive": recursive}
-        return cls(ids, FileSource(paths, background), source={**source, "background": _json(background)})
+        source |= {"background": _json(background)}
+        return cls(ids, FileSource(paths, background), metadata=listing.folder_columns(ids) or None, source=source)
 
     @classmethod
     def from_table(
