@@ -16,7 +16,7 @@ few subjects (simulated: 92 stimuli, 4 subjects, an unrelated model). Degrees of
 V_c² / ν_c, with ν = subjects - 1 for V_subjects, and for V_stimuli the degrees that the kurtosis κ of the pseudo-values leaves,
 ``1/ν = 1/(n - 1) + max(κ, 0) / 2n``: few stimuli with much influence make a variance unsure. The square of V_stimuli is
 taken as V_stimuli × (V_stimuli + surplus), because the surplus is estimated too; with the surplus twice, tests of models
-unrelated to the brain become conservative (docs/guide/calibration.md has what simulations gave).
+unrelated to the brain become conservative (docs/guide/statistics.md has what simulations gave).
 
 The test of a model against zero leaves κ out. Of a related model the score and its variance go together, which is what the wider
 intervals make up for; under the null the influences are symmetric about zero, and sums divided by their own standard
