@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -151,6 +151,7 @@ def rsa(
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
         about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
         bars = _categories(acts.stimuli, figures.categories)
+        inference = _clusters(acts.stimuli, inference)
     rdms.attrs |= {"store": store.name, **{key: value for key, value in about.items() if value is not None}}
     if about.get("weights") == "untrained":
         err.print("[yellow]the store's weights are untrained: these scores say nothing about a trained model[/]")
@@ -201,6 +202,16 @@ def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
     return (
         dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True)) if names.nunique() <= len(PALETTE) else None
     )
+
+
+def _clusters(stimuli: pd.DataFrame, inference: Inference) -> Inference:
+    """The options with categories in place of the name of their column."""
+    column = inference.clusters
+    if column is None:
+        return inference
+    if column not in stimuli:
+        raise unknown("column of the stimuli", column, [c for c in stimuli if c != "stimulus_id"])
+    return replace(inference, clusters=stimuli.set_index(stimuli["stimulus_id"].astype(str))[column])
 
 
 def _check_unused(inference: Inference, on_mismatch: str, missing: str) -> None:

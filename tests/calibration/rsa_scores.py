@@ -22,6 +22,7 @@ DESIGNS = (
     Design(40, 12, similarity="pearson"), Design(40, 8, similarity="spearman"),
 )  # fmt: skip
 Variance = Literal["bootstrap", "jackknife"]
+By = Literal["stimuli", "categories"]
 
 
 class Outcome(NamedTuple):
@@ -41,9 +42,9 @@ class Outcome(NamedTuple):
 FIRST, SECOND = np.triu_indices(len(MODELS), 1)
 
 
-def outcome(world: World, similarity: str, variance: Variance, *, seed: int, over: str = "both") -> Outcome:
+def outcome(world: World, similarity: str, variance: Variance, *, seed: int, by: By = "stimuli") -> Outcome:
     """What is reported of one experiment."""
-    found = spread(world, similarity, variance, seed=seed, over=over)
+    found = spread(world, similarity, variance, seed=seed, by=by)
     mean = found.mean
     parts = (
         (mean, found.variance, found.dof),
@@ -58,11 +59,12 @@ def outcome(world: World, similarity: str, variance: Variance, *, seed: int, ove
     )  # fmt: skip
 
 
-def spread(world: World, similarity: str, variance: Variance, *, seed: int, over: str = "both") -> Spread:
+def spread(world: World, similarity: str, variance: Variance, *, seed: int, by: By = "stimuli") -> Spread:
     """Scores with their variances."""
+    clusters = world.category if by == "categories" else None
     if variance == "jackknife":
-        return jackknife_rsa(world.models, world.data, similarity, over=over)  # type: ignore[arg-type]
-    return bootstrap_rsa(world.models, world.data, similarity, over=over, n_samples=SAMPLES, seed=seed)  # type: ignore[arg-type]
+        return jackknife_rsa(world.models, world.data, similarity, clusters=clusters)
+    return bootstrap_rsa(world.models, world.data, similarity, n_samples=SAMPLES, seed=seed, clusters=clusters)
 
 
 class Summary(NamedTuple):

@@ -295,3 +295,16 @@ def test_our_own_files_are_no_neural_data(store, brain, tmp_path):
     )
     several = bltvs("rsa", store, "--neural", brain, "--neural", brain, "-o", tmp_path / "y")
     assert several.exit_code == 1 and "is given twice" in several.stderr
+
+
+def test_categories_are_a_column_of_the_stimuli(store, brain, tmp_path):
+    common = ["rsa", store, "--neural", brain, "--bootstrap", 5, "--figures", "none", "-o", tmp_path / "c"]
+    done = bltvs(*common, "--clusters", "kind")
+    assert done.exit_code != 0
+    assert "unknown column of the stimuli 'kind'" in done.stderr
+    done = bltvs(*common, "--clusters", "category")
+    assert "results for new categories need at least 6; got" in " ".join(done.stderr.split())
+    done = bltvs(*common, "--clusters", "stimulus_id")
+    assert done.exit_code == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "c.csv")
+    assert set(frame["generalises_to"]) == {"new subjects, new categories of stimuli"}
