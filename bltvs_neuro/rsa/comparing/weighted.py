@@ -81,38 +81,56 @@ def _linear_block(
     models: Array, data: Array, kind: Similarity, counts: Counts, subject_counts: Counts, unit: Units
 ) -> SampleScores:
     weights = pair_weights(counts, unit).astype(np.float64)
-    total = weights.sum(axis=1)  # (s,)
-    m_power, d_gram = _power(models, weights), _gram(data, weights)  # (s, m), (s, k, k)
-    cross = np.stack([_products(models, d, weights) for d in data], axis=2)  # (s, m, k)
-    m_raw, d_raw = m_power.copy(), np.einsum("skk->sk", d_gram).copy()
-    if kind.centered:
-        m_mean, d_mean = weights @ models.T / total[:, None], weights @ data.T / total[:, None]
-        cross -= total[:, None, None] * m_mean[:, :, None] * d_mean[:, None, :]
-        m_power -= total[:, None] * m_mean**2
-        d_gram -= total[:, None, None] * d_mean[:, :, None] * d_mean[:, None, :]
-    constant_m, constant_d = m_power <= 1e-13 * m_raw, np.einsum("skk->sk", d_gram) <= 1e-13 * d_raw
-    # pooling takes unit variance also for the whitened ones
-    pool_scale = np.sqrt(np.where(constant_d, np.nan, np.einsum("skk->sk", d_gram)))
-    if kind.whitened:
-        centring = _Centring(counts, unit)
-        m_sums, d_sums = centring.sums(models), centring.sums(data)  # (s, m, n), (s, k, n)
-        if kind.centered:
-            m_sums -= m_mean[:, :, None] * centring.partners[:, None]
-            d_sums -= d_mean[:, :, None] * centring.partners[:, None]
-        cross = (cross - centring.explained(m_sums, d_sums)) / 2
-        d_gram = (d_gram - centring.explained(d_sums, d_sums)) / 2
-        m_power = (m_power - centring.explained(m_sums, None)[:, :, 0]) / 2
-    d_power = np.einsum("skk->sk", d_gram)
-    m_norm = np.sqrt(np.where(constant_m | (m_power <= 0), np.nan, m_power))
-    d_norm = np.sqrt(np.where(constant_d | (d_power <= 0), np.nan, d_power))
-    scores = cross / m_norm[:, :, None] / d_norm[:, None, :]
-    with np.errstate(invalid="ignore", divide="ignore"):
-        ceilings = _linear_ceilings(d_gram, pool_scale, subject_counts)
+    centring = _Centring(counts, unit) if kind.whitened else None
+    m, d = (_Side.of(vectors, weights, kind, centring) for vectors in (models, data))
+    cross = np.stack([_products(models, one, weights) for one in data], axis=2)  # (s, m, k)
+    scores = m.inner(cross, d) / m.norm[:, :, None] / d.norm[:, None, :]
+    ceilings = np.full((*subject_counts.shape[:2], 2), np.nan)
+    if len(data) > 1 and ceilings.size:  # one subject says nothing about others
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ceilings = _linear_ceilings(d.inner(_gram(data, weights), d), d.spread, subject_counts)
     few = (counts > 0).sum(axis=1) < 3
     scores[few], ceilings[few] = np.nan, np.nan
-    if len(data) == 1:
-        ceilings[:] = np.nan  # one subject says nothing about others
     return SampleScores(scores, ceilings)
+
+
+class _Side(NamedTuple):
+    """What samples make of the RDMs of one side."""
+
+    total: Array
+    """(s,) sum of the pair weights."""
+    mean: Array | None
+    """(s, m) of what is centred."""
+    sums: Array | None
+    """(s, m, n) of each stimulus, of what is whitened."""
+    centring: _Centring | None
+    spread: Array
+    """(s, m) norm before whitening, NaN for an RDM that does not vary: pooling takes unit variance, for whitened ones too."""
+    norm: Array
+
+    @classmethod
+    def of(cls, vectors: Array, weights: Array, kind: Similarity, centring: _Centring | None) -> _Side:
+        """Of RDMs (m, n_pairs) under pair weights (s, n_pairs)."""
+        total, raw = weights.sum(axis=1), _power(vectors, weights)
+        mean = weights @ vectors.T / total[:, None] if kind.centered else None
+        power = raw if mean is None else raw - total[:, None] * mean**2
+        constant = power <= 1e-13 * raw
+        spread, sums = np.sqrt(np.where(constant, np.nan, power)), None
+        if centring is not None:
+            sums = centring.sums(vectors)
+            if mean is not None:
+                sums -= mean[:, :, None] * centring.partners[:, None]
+            power = (power - centring.explained(sums, None)[:, :, 0]) / 2
+        norm = np.sqrt(np.where(constant | (power <= 0), np.nan, power))
+        return cls(total, mean, sums, centring, spread, norm)
+
+    def inner(self, raw: Array, other: _Side) -> Array:
+        """Inner products (s, m, k) with the other side's, from those of the RDMs as they are."""
+        if self.mean is not None and other.mean is not None:
+            raw = raw - self.total[:, None, None] * self.mean[:, :, None] * other.mean[:, None, :]
+        if self.centring is not None and self.sums is not None:
+            raw = (raw - self.centring.explained(self.sums, other.sums)) / 2
+        return raw
 
 
 def _products(models: Array, one: Array, weights: Array) -> Array:

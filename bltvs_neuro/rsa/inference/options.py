@@ -12,6 +12,7 @@ from .clusters import read_clusters
 from .tests import TestName
 
 Variance = Literal["bootstrap", "jackknife"]
+TimeTest = Literal["labels", "sign_flip"]
 Generalise = Literal["auto", "both", "stimuli", "subjects"]
 
 
@@ -36,13 +37,18 @@ class Inference:
         Without it they hold for new stimuli of the same categories. The command takes a column of the stimuli, ``category``.
     test : {"t", "sign_flip"}
         Test against zero: t, or sign flips over subjects.
+    time_test : {"labels", "sign_flip"}
+        Cluster test of data over time. ``labels`` shuffles the stimuli: is the model related to the brains of these subjects?
+        With ``clusters``, whole categories change places. ``sign_flip`` flips subjects: it holds for new subjects, but takes a
+        model that is unrelated to what subjects share for related, and needs scores that are symmetric over subjects. Both
+        correct over all sites, timesteps and times by the largest cluster.
     correction : {"fdr", "fdr_by", "holm", "bonferroni", "none"}
         For the families of all models and targets (against zero; against the ceiling) and of all pairs of models and
         targets.
     confidence : float
         Of the intervals.
     n_permutations : int
-        Sign flips of the cluster tests of data over time.
+        Of the cluster tests of data over time.
     """
 
     bootstrap: int = 1000
@@ -50,6 +56,7 @@ class Inference:
     over: Generalise = "auto"
     clusters: Any = None
     test: TestName = "t"
+    time_test: TimeTest = "labels"
     correction: Correction = "fdr"
     confidence: float = 0.95
     n_permutations: int = 1000
@@ -69,7 +76,7 @@ class Inference:
     def __post_init__(self) -> None:
         for name, valid in (
             ("variance", get_args(Variance)), ("over", get_args(Generalise)), ("test", get_args(TestName)),
-            ("correction", get_args(Correction)),
+            ("time_test", get_args(TimeTest)), ("correction", get_args(Correction)),
         ):  # fmt: skip
             if getattr(self, name) not in valid:
                 raise unknown(name, getattr(self, name), valid)
