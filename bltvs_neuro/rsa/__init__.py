@@ -16,7 +16,7 @@ from .rdms.metrics import METRICS
 from .rdms.neural import brain_rdms
 from .result import RsaResult, compare_rdms
 from .save import save_comparison, save_time_matrix
-from .time import TimeMatrix, peak_latency, time_matrix
+from .time import TimeMatrix, time_matrix
 
 __all__ = [
     "METRICS",
@@ -44,7 +44,6 @@ __all__ = [
     "model_tests",
     "noise_ceiling",
     "partial_correlation",
-    "peak_latency",
     "save_comparison",
     "save_time_matrix",
     "session_reliability",

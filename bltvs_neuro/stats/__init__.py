@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .clusters import ClusterTest, cluster_sign_flip_test, find_clusters
+from .clusters import ClusterTest, cluster_sign_flip_test, cluster_test, find_clusters
 from .covariance import COVARIANCES, noise_covariance, noise_precision
 from .multiple import CORRECTIONS, adjust_p_values
 from .permutation import SignFlipTest, sign_flip_test, sign_flips
@@ -17,6 +17,7 @@ __all__ = [
     "adjust_p_values",
     "bootstrap_counts",
     "cluster_sign_flip_test",
+    "cluster_test",
     "corrected_dual_variance",
     "corrected_variance",
     "find_clusters",
