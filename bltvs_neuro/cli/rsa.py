@@ -114,7 +114,8 @@ def rsa(
     store : path
         A finished store, see `bltvs extract`.
     neural : str
-        A file, a folder, or `kriegeskorte92`: see `bltvs neural`. Again for each subject that has a file of its own.
+        A file, a folder (also one with a file for each subject), or `kriegeskorte92`: see `bltvs neural`. Again for each
+        subject that has a file of its own.
 
     Examples
     --------
@@ -144,9 +145,16 @@ def rsa(
     for one in neural:
         check_neural(one)
     with err.status("reading the neural data"):
-        brain = brain_rdms(neural, metric=data.neural_metric, folds=data.folds, options=data.given())  # type: ignore[arg-type]
+        brain = brain_rdms(
+            neural,
+            metric=data.neural_metric,
+            folds=data.folds,
+            on_mismatch=on_mismatch,
+            options=data.given(),  # type: ignore[arg-type]
+        )
     brain = within(brain, data.time)
     with open_store(store) as acts:
+        brain = data.matched(brain, acts.stimulus_ids.tolist())
         with err.status("computing the RDMs of the model"):
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
         about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
