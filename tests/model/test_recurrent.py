@@ -218,10 +218,16 @@ def test_errors(network, layers, options, message):
         bn.wrap(network(), layers, TRANSFORM, "mine", **options)
 
 
-def test_torchlens_sees_the_same_calls():
-    torchlens = pytest.importorskip("torchlens")
-    model, network = wrapped("four passes"), made("four passes")
-    history = torchlens.log_forward_pass(network, IMAGES, layers_to_save="all")
-    got = bn.record(model, IMAGES)
-    for t in range(4):
-        assert torch.equal(got["loop", "bu", t], history[f"loop:{t + 1}"].activation)
+@pytest.mark.parametrize(
+    ("kind", "layer"), [("four passes", "loop"), ("CORnet-RT", "IT"), ("shared transformer", "block")]
+)
+def test_torchlens_sees_the_same_calls(kind, layer):
+    torchlens = pytest.importorskip("torchlens", minversion="2")
+    with torch.no_grad():
+        trace = torchlens.trace(made(kind), IMAGES)
+    got = bn.record(wrapped(kind), IMAGES)
+    steps = [t for area, _, t in got if area == layer]
+    assert len(steps) > 2
+    for t in steps:
+        value = trace[f"{layer}:{t + 1}"].out
+        assert torch.equal(got[layer, "bu", t], value if value.ndim == 4 else value.transpose(1, 2))

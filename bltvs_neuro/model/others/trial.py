@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from types import GeneratorType
 from typing import Any, Literal
 
@@ -52,7 +53,7 @@ def followed(
                 ):
                     count = len(steps_of(module, output))
                     inputs = args or (kwargs["input"], kwargs.get("hx"))
-                    output = passed(module, inputs, output, lambda t, value, a=area: receive(a, at + t, value))
+                    output = passed(module, inputs, output, partial(_at, receive, area, at))
                     continue
                 value = part_of(output, layer.part)
                 if (result := receive(area, at, value)) is not value:
@@ -81,6 +82,10 @@ def followed(
     finally:
         for handle in handles:
             handle.remove()
+
+
+def _at(receive: Receive, area: str, start: int, step: int, value: Any) -> Any:
+    return receive(area, start + step, value)
 
 
 def _steps(returned: Any, timesteps: Timesteps | None) -> Iterable[Any]:
