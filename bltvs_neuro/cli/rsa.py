@@ -13,8 +13,7 @@ from ..errors import SpecError, argument, counted, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
-from ..rsa.comparing.missing import Missing
-from ..rsa.inference.options import Inference
+from ..rsa.inference.options import Inference, Missing
 from .base import err, escape, flat, out, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, interval_text, within
 

@@ -8,8 +8,9 @@ from typing import Literal, get_args
 from ...errors import SpecError, argument, unknown
 from ...options import check_samples
 from ...stats.multiple import Correction
-from .tests import TestName
 
+Missing = Literal["raise", "drop"]
+TestName = Literal["t", "sign_flip"]
 Variance = Literal["bootstrap", "jackknife"]
 Generalise = Literal["auto", "both", "stimuli", "subjects"]
 

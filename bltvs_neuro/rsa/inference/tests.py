@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,10 +12,10 @@ from ...errors import DataError, SpecError, argument, unknown
 from ...neural.condensed import n_from_pairs
 from ...stats import LEAST_DOF, sign_flip_test
 from ..comparing.similarity import SIMILARITIES, compare_vectors, embed, similarity_name
+from .options import TestName
 from .variance import Spread
 
 Array = NDArray[np.float64]
-TestName = Literal["t", "sign_flip"]
 TESTS: tuple[TestName, ...] = ("t", "sign_flip")
 LEAST_SUBJECTS = 6
 """A noise ceiling of fewer subjects varies too much to test against."""
