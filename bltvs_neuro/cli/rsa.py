@@ -148,10 +148,8 @@ def rsa(
     with open_store(store) as acts:
         with err.status("computing the RDMs of the model"):
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
-        about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
         bars = _categories(acts.stimuli, figures.categories)
-    rdms.attrs |= {"store": store.name, **{key: value for key, value in about.items() if value is not None}}
-    if about.get("weights") == "untrained":
+    if rdms.attrs.get("weights") == "untrained":
         err.print("[yellow]the store's weights are untrained: these scores say nothing about a trained model[/]")
     if "time" in brain.coords and len(set(brain["time"].values.tolist())) > 1:
         if "timestep" not in rdms.coords:
