@@ -86,7 +86,9 @@ from bltvs_neuro.rsa import brain_rdms  # noqa: E402
 brain = brain_rdms(here / "betas", metric="crossnobis", folds="run", **options)
 rdms = bn.compute_rdms(acts, metric="correlation")
 result = bn.compare_rdms(rdms, brain, inference=bn.Inference(bootstrap=500), run=bn.Run(seed=0))
-print(result.best()[["roi", "area", "stream", "timestep", "score", "ci_low", "ci_high"]].round(3).to_string(index=False))
+print(
+    result.best()[["roi", "area", "stream", "timestep", "score", "ci_low", "ci_high"]].round(3).to_string(index=False)
+)
 
 # %%
 figure = result.plot_time_course()

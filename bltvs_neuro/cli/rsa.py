@@ -13,8 +13,7 @@ from ..errors import SpecError, argument, counted, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
-from ..rsa.comparing.missing import Missing
-from ..rsa.inference.options import Inference
+from ..rsa.inference.options import Inference, Missing
 from .base import err, escape, flat, out, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, interval_text, within
 
@@ -147,21 +146,19 @@ def rsa(
     with err.status("reading the neural data"):
         brain = brain_rdms(
             neural,
-            metric=data.neural_metric,
+            metric=data.neural_metric,  # type: ignore[arg-type]
             folds=data.folds,
             on_mismatch=on_mismatch,
-            options=data.given(),  # type: ignore[arg-type]
+            options=data.given(),
         )
     brain = within(brain, data.time)
     with open_store(store) as acts:
         brain = data.matched(brain, acts.stimulus_ids.tolist())
         with err.status("computing the RDMs of the model"):
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
-        about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
         bars = _categories(acts.stimuli, figures.categories)
         inference = _clusters(acts.stimuli, inference)
-    rdms.attrs |= {"store": store.name, **{key: value for key, value in about.items() if value is not None}}
-    if about.get("weights") == "untrained":
+    if rdms.attrs.get("weights") == "untrained":
         err.print("[yellow]the store's weights are untrained: these scores say nothing about a trained model[/]")
     if "time" in brain.coords and len(set(brain["time"].values.tolist())) > 1:
         if "timestep" not in rdms.coords:

@@ -21,11 +21,11 @@ from ..schema import RDM
 from ..stats import adjust_p_values
 from ..stats.multiple import Correction
 from ..versions import versions
-from .comparing.missing import Missing, drop_missing
+from .comparing.missing import drop_missing
 from .comparing.similarity import SIMILARITIES, similarity_name
 from .inference.ceiling import average_rdms
 from .inference.clusters import cluster_numbers, read_clusters
-from .inference.options import Inference
+from .inference.options import Inference, Missing
 from .provenance import describe
 from .rdms.convert import as_rdms
 from .target import compare_target

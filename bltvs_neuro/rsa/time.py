@@ -18,12 +18,12 @@ from ..results import Result
 from ..schema import RDM
 from ..stats import ClusterTest, cluster_sign_flip_test, cluster_test
 from ..versions import versions
-from .comparing.missing import Missing, drop_missing
+from .comparing.missing import drop_missing
 from .comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
 from .comparing.weighted import Units
 from .inference.ceiling import ceiling_of_vectors
 from .inference.clusters import cluster_numbers, read_clusters
-from .inference.options import Inference
+from .inference.options import Inference, Missing
 from .inference.tests import label_null, stimulus_orders, warn_of_skew
 from .latency import PeakOf, Sampling, latencies
 from .provenance import describe
