@@ -52,6 +52,12 @@ class TimeMatrix(Result):
         """The similarity, for axes."""
         return SIMILARITIES[self.provenance["options"]["similarity"]].label
 
+    def plot(self, **options: Any) -> NDArray[Any]:
+        """See :func:`bltvs_neuro.rsa.figures.time.plot_time_matrix`."""
+        from .figures.time import plot_time_matrix
+
+        return plot_time_matrix(self, **options)
+
     def to_frame(self) -> pd.DataFrame:
         """One row per site, active timestep, time and subject."""
         return self.values.to_dataframe().dropna().reset_index()
