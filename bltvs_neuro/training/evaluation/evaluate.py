@@ -16,6 +16,7 @@ from torch.utils.data import DataLoader
 
 from ...durable import check_outputs, whole_file, write_durably
 from ...errors import DataError, SpecError
+from ...figures import save_figure
 from ...model.network import Network
 from ...options import check_samples
 from ..pictures.data import Labelled, PlainPictures
@@ -69,8 +70,7 @@ class Evaluation:
         for name, table in tables.items():
             with whole_file(folder / name, overwrite=overwrite) as part:
                 table.to_csv(part, index=False, float_format="%.6g")
-        with whole_file(folder / "accuracy.png", overwrite=overwrite) as part:
-            plot_evaluation(self, title).savefig(part, dpi=150)
+        save_figure(plot_evaluation(self, title), folder / "accuracy.png", dpi=200, overwrite=overwrite)
         said = {"accuracy": _plain(self.table), "gain": _plain(self.gain)[0], "provenance": self.provenance}
         text = json.dumps(said, indent=2, ensure_ascii=False) + "\n"
         write_durably(folder / "evaluation.json", text.encode(), overwrite=overwrite)
