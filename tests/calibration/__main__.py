@@ -1,7 +1,7 @@
 """All studies, or those named: ``python -m tests.calibration [STUDY ...]``; hours for all of them.
 
-A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as docs/guide/calibration.md shows them. Designs and seeds
-stand in it before anything is looked at.
+A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as the guide shows them.
+Designs and seeds stand in it before anything is looked at.
 """
 
 # ruff: noqa: T201
