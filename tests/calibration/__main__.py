@@ -1,6 +1,6 @@
 """All studies, or those named: ``python -m tests.calibration [STUDY ...]``; hours for all of them.
 
-A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as the guide shows them.
+A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as the docs show them.
 Designs and seeds stand in it before anything is looked at.
 """
 
