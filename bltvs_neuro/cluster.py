@@ -35,9 +35,9 @@ def map_tasks(
 ) -> list[Result]:
     """``[function(item, *shared) for item in items]``.
 
-    On a cluster each item is a task. A task whose worker dies is done again by another one; an error ends the others and
-    is raised here. Warnings and log messages of a task are repeated here. A worker process runs one task at a time,
-    however many threads it has: give workers one thread each.
+    On a cluster each item is a task. A task whose worker dies is done again by another one; an error ends the others and is
+    raised here. Warnings and log messages of a task are repeated here. A worker process runs one task at a time, however
+    many threads it has: give workers one thread each.
 
     Parameters
     ----------
@@ -50,18 +50,6 @@ def map_tasks(
         See :data:`Cluster`.
     done : callable, optional
         Receives position and result of each item as it is finished, in any order.
-
-    Returns
-    -------
-    list
-        In the order of ``items``.
-
-    Raises
-    ------
-    SpecError
-        No such cluster, or the package ``distributed`` is missing.
-    BltvsError
-        What a task raised, or a task killed one worker after another.
     """
     if cluster is None:
         results = []
@@ -76,12 +64,7 @@ def map_tasks(
 
 @contextmanager
 def connected(cluster: Cluster) -> Iterator[Client]:
-    """A client of the cluster that ``cluster`` names, closed at the end unless it was handed in.
-
-    Raises
-    ------
-    SpecError
-    """
+    """A client of the cluster that ``cluster`` names, closed at the end unless it was handed in."""
     try:
         from distributed import Client, LocalCluster
     except ImportError:

@@ -14,24 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def select_states(model: Network, sites: Selection = Select()) -> tuple[State, ...]:
-    """Choose states that exist.
+    """Choose the states that ``sites`` names (:mod:`bltvs_neuro.features.select`), by area, stream and timestep.
 
-    Parameters
-    ----------
-    model : Network
-    sites : str, iterable of str or Select
-        See :mod:`bltvs_neuro.features.select`; the model's usual areas unless some are named.
-
-    Returns
-    -------
-    tuple of State
-        By area, stream and timestep. What activity has not reached is absent; a warning says which areas of a range, or
-        sites at timesteps that were named, are.
-
-    Raises
-    ------
-    SpecError
-        An area, stream or timestep that the model does not have, or that was named and that activity does not reach.
+    Unless areas are named, the model's usual ones are taken. What activity has not reached is left out, with a warning
+    where it lies within a range. SpecError for what the model does not have, or what was named and is not reached.
     """
     asked = Select.read(sites, model.usual_areas)
     known: dict[str, dict[int, Status]] = {f"{area}/{stream}": {} for area in model.areas for stream in model.streams}

@@ -40,18 +40,11 @@ def join_parts(
     attributes: Mapping[str, Any],
     how: Literal["copy", "virtual"],
 ) -> None:
-    """Write the finished file.
+    """Write the finished file; where that fails (Damaged, OSError) nothing is left at ``path``, and the parts are untouched.
 
     Every chunk that is copied is held against its part's seal, and its CRC-32 goes from there into the new one. A single
-    part is copied as well: it lacks the frame of dimensions and labels, and changing a finished part in place would put
-    it at risk.
-
-    Raises
-    ------
-    Damaged
-        A part that is copied; nothing is left at ``path`` and the parts are untouched.
-    OSError
-        The disk is full and the like; the same.
+    part is copied as well: it lacks the frame of dimensions and labels, and changing a finished part in place would put it
+    at risk.
     """
     place = {stimulus: i for i, stimulus in enumerate(spec.stimulus_ids)}
     rows = np.array([place[i] for part in parts for i in part.ids], dtype=np.intp)

@@ -151,11 +151,7 @@ class Extractor(ActivationsExtractorHelper):
     def from_paths(
         self, stimuli_paths: Any, layers: Any, stimuli_identifier: Any = None, require_variance: Any = None
     ) -> Any:
-        """Retrieve activations; time courses and those under a lesion are kept under a name of their own.
-
-        Brain-Score's cache merges all layers that were ever asked for into one file, which for time courses of
-        different onsets would fill up with NaN.
-        """
+        """Retrieve activations; the cache would merge time courses and lesioned ones, so they have their own names."""
         parts = [name for name in layers or () if name != LOGITS and self._wrapper.find(name).bins is not None]
         if lesions := self._wrapper._network.lesions:
             told = json.dumps([lesion.describe() for lesion in lesions], sort_keys=True, default=str)

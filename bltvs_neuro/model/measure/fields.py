@@ -34,12 +34,8 @@ def effective_fields(
 ) -> list[EffectiveField]:
     """Measure effective receptive fields of maps, in the order of ``states``; SpecError for a state without a map.
 
-    Parameters
-    ----------
-    images : Tensor, (B, 3, image_size, image_size), optional
-        Transformed; noise, as many as ``n_images``, unless given.
-    seed : int
-        Of the noise and of the random weights over channels.
+    ``images`` are transformed, (B, 3, image_size, image_size); noise, as many as ``n_images``, unless given. ``seed`` is
+    that of the noise and of the random weights over channels.
 
     Notes
     -----

@@ -16,11 +16,7 @@ from .layout import spec_attribute
 def finished_attributes(
     spec: StoreSpec, parts: Sequence[PartHeader], how: Literal["copy", "virtual"]
 ) -> dict[str, Any]:
-    """Global attributes of the finished file.
-
-    What all parts say alike counts as if the joining process had said it; what differs between them (the device, where
-    several machines took part) is kept as the list of its values under ``parts_differ``.
-    """
+    """Global attributes of the finished file: what all parts say alike, and under ``parts_differ`` the values of all else."""
     shared, differing = _merged([part.attributes for part in parts])
     folder = parts[0].path.parent.name
     identity = spec.identity

@@ -10,13 +10,7 @@ from ..spec import StoreSpec
 
 
 def refuse_other(stored: StoreSpec, wanted: StoreSpec, where: object) -> None:
-    """Raise when ``wanted`` would not give the numbers that ``stored`` describes.
-
-    Raises
-    ------
-    StoreError
-        Names every key that differs, with both values, and says what to do.
-    """
+    """Raise a StoreError, with every difference, where ``wanted`` would not give the numbers that ``stored`` describes."""
     if stored.digest() == wanted.digest():
         return
     raise StoreError(

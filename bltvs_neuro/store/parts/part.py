@@ -81,22 +81,10 @@ class Part:
         self.nonfinite: dict[str, int] = {}
 
     def write(self, site: str, timestep: int, rows: np.ndarray) -> None:
-        """Append activations.
+        """Append ``rows`` (k, *unit shape), float32: the next ``k`` stimuli of the block at this site and timestep.
 
-        Parameters
-        ----------
-        site : str
-        timestep : int
-        rows : array of float32, shape (k, *unit shape)
-            The next ``k`` stimuli of the block at this site and timestep, in stimulus order. It must not be changed
-            afterwards: it may be encoded later.
-
-        Raises
-        ------
-        SpecError
-            The store has no such site or timestep, the shape is another, or the block has fewer stimuli.
-        OSError
-            The disk is full and the like; leave the part's ``with`` block with it.
+        They must not be changed afterwards: they may be encoded later. SpecError for what does not fit the store; OSError
+        where the disk is full and the like: leave the part's ``with`` block with it.
         """
         column = self._columns.get((site, int(timestep)))
         if column is None:
@@ -230,14 +218,7 @@ def new_part(folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[st
 
 
 def read_header(path: Path, digest: str, block: Block) -> PartHeader:
-    """Read what a part says about itself, its seal and labels checked; of its chunks nothing is read.
-
-    Raises
-    ------
-    Damaged
-    StoreError
-        A sound file, but not this part of this extraction.
-    """
+    """Read what a part says about itself, its seal and labels checked; of its chunks nothing is read."""
     seal = read_seal(path)
     seal.check_labels()
     with h5py.File(path, "r") as file:

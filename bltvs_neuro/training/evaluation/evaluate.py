@@ -179,11 +179,7 @@ def _plain(table: pd.DataFrame) -> list[dict[str, Any]]:
 def _intervals(
     correct: np.ndarray, samples: int, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray, tuple[float, float]]:
-    """Percentile intervals, in percent, of the means over pictures (n, timesteps) and of the last minus the first.
-
-    Pictures with the same answers at all timesteps are alike, so that a bootstrap sample is a multinomial draw of a few
-    patterns, whatever the number of pictures. Of one picture all intervals are NaN.
-    """
+    """Percentile intervals, in percent, of means over pictures (n, timesteps) and of the last minus the first; NaN for one."""
     if len(correct) < 2:  # a single picture says nothing of others
         nothing = np.full(correct.shape[1], np.nan)
         return nothing, nothing, (np.nan, np.nan)
