@@ -21,7 +21,7 @@ def plot_evaluation(result: Evaluation, title: str = "") -> Figure:
     """Plot top-1 and top-5 accuracy with 95 % intervals over timesteps, and the last timestep's confusions."""
     figure = Figure(figsize=(9.5, 4.4), layout="constrained")
     over_time, confused = figure.subplots(1, 2, width_ratios=(1, 1.15))
-    table, classes = result.table, result.classes
+    table, classes, confusion = result.to_frame(), result.dataset["class_name"].values, result.confusion
     time = table["timestep"]
     for k, colour, marker in ((1, PALETTE[0], "o"), (5, PALETTE[2], "s")):
         if k == 5 and len(classes) <= 5:
@@ -34,10 +34,10 @@ def plot_evaluation(result: Evaluation, title: str = "") -> Figure:
     over_time.xaxis.set_major_locator(MaxNLocator(integer=True))
     over_time.legend(frameon=False, loc="lower right", bbox_to_anchor=(1, 0.16))
     over_time.spines[["top", "right"]].set_visible(False)
-    n = int(result.confusion[-1].sum())
+    n = int(confusion[-1].sum())
     over_time.set_title(f"{n:,} pictures, 95 % intervals", fontsize="medium")
 
-    counts = result.confusion[-1].astype(float)
+    counts = confusion[-1].astype(float)
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = confused.imshow(share, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
     if len(classes) <= NAMED:
