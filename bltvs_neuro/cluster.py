@@ -154,11 +154,7 @@ def _itself(value: Any) -> Any:
 
 
 class _Packed:
-    """Shared arguments as bytes, opened once by each worker.
-
-    One worker hands them to another while tasks are at work on them: as they were packed, whatever a task has done to
-    them since, such as hooks on a model, which cannot be sent at all.
-    """
+    """Shared arguments as bytes, opened once by each worker, and handed on as they were packed, whatever a task did to them."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content

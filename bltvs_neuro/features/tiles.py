@@ -95,10 +95,7 @@ class Features:
 def add_up(
     tiles: Iterator[Any], left: Callable[[Any], Array], right: Callable[[Any], Array] | None, n: int, device: str
 ) -> Array:
-    """Sum ``left(tile) @ right(tile).T`` over tiles in float64, on a CPU with BLAS or on a torch device.
-
-    ``right=None`` means the same as ``left``: half the work, because BLAS then fills one triangle.
-    """
+    """Sum ``left(tile) @ right(tile).T`` over tiles in float64; without ``right``, ``left`` twice, at half the work."""
     if device == "cpu" and right is None:
         total = np.zeros((n, n), order="F")
         for tile in tiles:

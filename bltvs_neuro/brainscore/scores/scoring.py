@@ -54,10 +54,7 @@ class Result:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> tuple[Path, Path]:
-        """Write ``path`` with the suffixes .json (everything but neuroids) and .csv (neuroids; scores if there are none).
-
-        Files that are there are replaced if ``overwrite``.
-        """
+        """Write ``path`` with the suffixes .json (everything but neuroids) and .csv (neuroids; scores if there are none)."""
         rows = json.loads(self.table.to_json(orient="records"))
         text = json.dumps({"scores": rows, "provenance": self.provenance}, indent=2, ensure_ascii=False, default=str)
         as_json, as_csv = check_result(path, overwrite=overwrite)

@@ -34,11 +34,7 @@ BATCH_SIZE = 8
 
 
 class Wrapper(PytorchWrapper):
-    """A model as Brain-Score's PytorchWrapper, whose layers are those of :mod:`.layers`.
-
-    What decides its activations is appended to ``identifier`` as a hash. The reduction is applied to every site; logits are
-    kept whole.
-    """
+    """A model as Brain-Score's PytorchWrapper, with the layers of :mod:`.layers`; every site is reduced, logits are not."""
 
     def __init__(
         self, model: Network, identifier: str, timeline: Timeline, reduction: Reduction, batch_size: int = BATCH_SIZE
@@ -68,10 +64,7 @@ class Wrapper(PytorchWrapper):
         return self._bound[site]
 
     def get_activations(self, images: Any, layer_names: Sequence[str]) -> OrderedDict[str, np.ndarray]:
-        """Compute layers of one batch (B, 3, image_size, image_size), in the order of ``layer_names``.
-
-        (B, neuroid) each, or (B, time_bin, neuroid) for a time course.
-        """
+        """Compute layers of one batch, in order: (B, neuroid), or (B, time_bin, neuroid) for a time course."""
         layers = [self.find(name) for name in layer_names if name != LOGITS]
         sums: dict[tuple[str, Site, int], Tensor] = {}
 

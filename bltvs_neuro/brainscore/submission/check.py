@@ -35,10 +35,7 @@ GENERIC = "generic_plugin_tests"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked, with what was found or is wrong.
-
-    A ``note`` is not required: ``ok`` is False and the submission is sound all the same.
-    """
+    """One thing that was checked, with what was found or is wrong; a ``note`` is not required of a sound submission."""
 
     what: str
     ok: bool

@@ -86,15 +86,7 @@ def predict_folds(acts: Mapping[str, Any], space: Space, plan: Plan) -> Iterator
 
 
 def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray]:
-    """Cross-validate one space.
-
-    Returns
-    -------
-    dict of arrays
-        r, r2, alpha: (fold, t); gamma, share: (fold, band, t) for bands; p_value: (t,); dual, dual_alpha; n_features,
-        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 is its
-        unique variance in responses simulated without it.
-    """
+    """Cross-validate one space: r, r2, alpha (fold, t) and so on; r2 of a useless band is its variance where simulated away."""
     if space.useless:
         whole, rest = space.split()
         values = simulate_without(rest, source, plan, space.name)

@@ -20,8 +20,7 @@ THRESHOLD = 0.0455
 class EffectiveField(NamedTuple):
     """The effective receptive field of the unit in the middle of a map.
 
-    ``size`` is the side, in pixels of the transformed image, of the square with the area of the pixels above
-    :data:`THRESHOLD`; ``degrees`` the same at 5 degrees per image.
+    ``size`` is the side, in pixels, of the square with the area of the pixels above :data:`THRESHOLD`.
     """
 
     state: State

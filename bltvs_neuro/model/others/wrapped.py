@@ -213,11 +213,7 @@ def _try(network: nn.Module, layers: Sequence[str], image_size: int) -> _Seen:
 
 
 def usual_layers(network: nn.Module) -> tuple[str, ...]:
-    """The parts that a network is made of.
-
-    Its children; in place of a sequence its members, and in place of a child that holds more than half of the weights
-    (the encoder of a transformer) that child's parts.
-    """
+    """The parts of a network: its children, or the parts of a child that is a sequence or holds most of the weights."""
     total = sum(p.numel() for p in network.parameters())
     names: list[str] = []
     for name, child in network.named_children():

@@ -79,8 +79,7 @@ def build(
 ) -> Network:
     """Construct a model of the zoo, or ``"torchvision:NAME"`` or ``"timm:NAME"``, with weights as its package draws them.
 
-    What is not given is the model's usual; ``layers`` are for torchvision and timm only. SpecError for an unknown name, or a
-    model that is no classifier of images.
+    What is not given is the model's usual; ``layers`` are for torchvision and timm only.
     """
     architecture = ZOO.get(name)
     known = name if architecture is None else architecture.build

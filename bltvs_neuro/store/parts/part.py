@@ -245,10 +245,7 @@ def read_header(path: Path, digest: str, block: Block) -> PartHeader:
 def find_parts(
     folder: Path, blocks: Iterable[Block], digest: str, known: Mapping[int, PartHeader] | None, *, chunks: bool
 ) -> tuple[dict[int, PartHeader], dict[int, Damaged]]:
-    """The sound parts of ``blocks`` and the damaged ones; without ``chunks`` only their labels are read.
-
-    A part that is ``known``, and that has the same seal still, is not read again.
-    """
+    """The sound parts of ``blocks`` and the damaged ones; chunks of those ``known`` by their seal are not read again."""
     found: dict[int, PartHeader] = {}
     damaged: dict[int, Damaged] = {}
     for block in blocks:

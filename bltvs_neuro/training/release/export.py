@@ -23,10 +23,9 @@ from ..running.logs import Row
 
 
 def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], overwrite: bool = False) -> Path:
-    """Export a run that may not have ended into the folder ``target``, without evaluating it.
+    """Export a run, which need not have ended, into the folder ``target``, without evaluating it.
 
     ``weights`` are ``"best"``, those of the epoch with the lowest validation loss, or ``"last"``, of the last checkpoint.
-    DataError if there is no checkpoint, or no epoch has ended yet.
     """
     check_export(target, overwrite=overwrite)
     state = read_checkpoint(folder)
