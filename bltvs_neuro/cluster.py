@@ -26,13 +26,9 @@ CONNECT_SECONDS = 30
 
 
 def map_tasks(
-    function: Callable[..., Result],
-    items: Sequence[Item],
-    *,
-    shared: tuple[Any, ...] = (),
-    cluster: Cluster | None = None,
-    done: Callable[[int, Result], None] | None = None,
-) -> list[Result]:
+    function: Callable[..., Result], items: Sequence[Item], *, shared: tuple[Any, ...] = (),
+    cluster: Cluster | None = None, done: Callable[[int, Result], None] | None = None,
+) -> list[Result]:  # fmt: skip
     """``[function(item, *shared) for item in items]``.
 
     On a cluster each item is a task. A task whose worker dies is done again by another one; an error ends the others and is
@@ -111,12 +107,9 @@ def everywhere(client: Client, function: Callable[..., Result], *arguments: Any)
 
 
 def _map(
-    client: Client,
-    function: Callable[..., Result],
-    items: Sequence[Item],
-    shared: tuple[Any, ...],
+    client: Client, function: Callable[..., Result], items: Sequence[Item], shared: tuple[Any, ...],
     done: Callable[[int, Result], None] | None,
-) -> list[Result]:
+) -> list[Result]:  # fmt: skip
     from distributed import KilledWorker, as_completed
     from distributed.client import FutureCancelledError
 

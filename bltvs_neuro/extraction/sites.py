@@ -38,12 +38,11 @@ def _warn(model: Network, states: tuple[State, ...], asked: Select) -> None:
         f"{site}@{t}" for site, there in sites.items() for t in spelled_out(asked.timesteps) if int(t) not in there
     ]
     if gone:
-        log.warning("no activity reaches %s, so that they are not recorded; %s", listed(gone), _onsets(model, areas))
-
-
-def _onsets(model: Network, areas: tuple[str, ...]) -> str:
-    onsets = (f"{area} {model.onset(Site(area, 'bu'))}" for area in areas)
-    return f"onsets in the {model.schedule_name} schedule: {', '.join(onsets)}"
+        onsets = ", ".join(f"{area} {model.onset(Site(area, 'bu'))}" for area in areas)
+        log.warning(
+            "no activity reaches %s, so that they are not recorded; onsets in the %s schedule: %s",
+            listed(gone), model.schedule_name, onsets,
+        )  # fmt: skip
 
 
 def by_site(states: Iterable[State]) -> dict[Site, tuple[int, ...]]:

@@ -74,13 +74,9 @@ def gram(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> np.ndarray:
 
 
 def fold_grams(
-    features: Any,
-    trains: Sequence[np.ndarray | None],
-    *,
-    scale: Scale = "none",
-    tile_bytes: int = DEFAULT_TILE_BYTES,
-    dtype: Literal["float32", "float64"] = "float32",
-) -> FeatureGrams:
+    features: Any, trains: Sequence[np.ndarray | None], *, scale: Scale = "none",
+    tile_bytes: int = DEFAULT_TILE_BYTES, dtype: Literal["float32", "float64"] = "float32",
+) -> FeatureGrams:  # fmt: skip
     """Grams for several training folds (row positions, None for all rows) in one pass over the features.
 
     ``"zscore"`` divides each feature by its standard deviation over the fold's training rows (never the test rows); a

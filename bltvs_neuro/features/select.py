@@ -230,13 +230,9 @@ def _sites(names: str, known: Mapping[str, Statuses]) -> list[str]:
 
 
 def _nothing(
-    item: str,
-    sites: Sequence[str],
-    steps: Sequence[int],
-    same: Sequence[Moment],
-    known: Mapping[str, Statuses],
+    item: str, sites: Sequence[str], steps: Sequence[int], same: Sequence[Moment], known: Mapping[str, Statuses],
     kept: Iterable[str],
-) -> SpecError:
+) -> SpecError:  # fmt: skip
     """Why a selection is empty, with where there is activity."""
     if not sites:
         own = {stream for _, stream in map(split_site, known) if stream}

@@ -34,12 +34,9 @@ def choose_join(join: Join, path: Path, parts: Sequence[PartHeader]) -> Literal[
 
 
 def join_parts(
-    path: Path,
-    spec: StoreSpec,
-    parts: Sequence[PartHeader],
-    attributes: Mapping[str, Any],
+    path: Path, spec: StoreSpec, parts: Sequence[PartHeader], attributes: Mapping[str, Any],
     how: Literal["copy", "virtual"],
-) -> None:
+) -> None:  # fmt: skip
     """Write the finished file; where that fails (Damaged, OSError) nothing is left at ``path``, and the parts are untouched.
 
     Every chunk that is copied is held against its part's seal, and its CRC-32 goes from there into the new one. A single
@@ -91,9 +88,9 @@ def _virtual(file: h5py.File, layout: SiteLayout, parts: Sequence[PartHeader], n
     start = 0
     for part in parts:
         if part.ids:
-            # Relative to the file's own folder, so that file and parts can be moved together.
+            # Relative to the file's own folder, so that both can be moved together; for HDF5 % begins a placeholder.
             source = h5py.VirtualSource(
-                source_name(part.path.parent.name, part.path.name),
+                f"{part.path.parent.name}/{part.path.name}".replace("%", "%%"),
                 f"{layout.site}/{ACTIVATIONS}",
                 shape=(len(part.ids), *rest),
             )
@@ -101,11 +98,6 @@ def _virtual(file: h5py.File, layout: SiteLayout, parts: Sequence[PartHeader], n
             start += len(part.ids)
     # Other HDF5 readers get this where a part is missing.
     file[layout.site].create_virtual_dataset(ACTIVATIONS, target, fillvalue=np.float32("nan"))
-
-
-def source_name(folder: str, part: str) -> str:
-    """How a virtual dataset names a part, relative to the file's own folder; for HDF5 ``%`` begins a placeholder there."""
-    return f"{folder}/{part}".replace("%", "%%")
 
 
 def _copy_chunks(new: NewFile, spec: StoreSpec, sources: Sequence[Sealed]) -> None:

@@ -23,12 +23,11 @@ from brainscore_vision import load_benchmark
 
 from ...durable import check_outputs, write_durably
 from ...errors import BltvsError, SpecError, argument, unknown
+from ...versions import versions
 from ..environment import BrainScoreError, no_installing
 from ..subject.commitment import Commitment
 
 log = logging.getLogger(__name__)
-
-VERSIONS = ("bltvs_neuro", "brainscore_vision", "brainscore_core", "torch", "numpy", "scikit-learn", "xarray")
 
 NEUROID_COLUMNS = ["benchmark", "neuroid_id", "subject", "time_bin_start", "time_bin_end", "raw"]
 
@@ -74,12 +73,9 @@ def check_result(path: str | Path, *, overwrite: bool = False) -> tuple[Path, Pa
 
 
 def score(
-    subject: Commitment,
-    benchmarks: Sequence[Any],
-    *,
-    described: Mapping[str, Any] | None = None,
+    subject: Commitment, benchmarks: Sequence[Any], *, described: Mapping[str, Any] | None = None,
     check_memory: bool = True,
-) -> Result:
+) -> Result:  # fmt: skip
     """Score a model on benchmarks.
 
     Parameters
@@ -116,7 +112,7 @@ def score(
         "model": subject.describe(),
         "weights": subject.activations_model._network.provenance,
         "data": dict(described or {}),
-        "versions": {name: version(name) for name in VERSIONS},
+        "versions": versions() | {name: version(name) for name in ("brainscore_vision", "brainscore_core")},
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     scored = pd.concat(neuroids, ignore_index=True) if neuroids else pd.DataFrame(columns=NEUROID_COLUMNS)

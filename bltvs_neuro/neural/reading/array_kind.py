@@ -35,13 +35,9 @@ MOST_IDS = 2**22
 
 
 def sniff(
-    what: Holds,
-    path: Path,
-    stimuli: Stimuli | Mapping[str, str] = None,
-    key: str | None = None,
-    id_column: str | None = None,
-    columns: str | Sequence[str] | None = None,
-) -> Literal[0, 1]:
+    what: Holds, path: Path, stimuli: Stimuli | Mapping[str, str] = None, key: str | None = None,
+    id_column: str | None = None, columns: str | Sequence[str] | None = None,
+) -> Literal[0, 1]:  # fmt: skip
     """Whether a container or table has an array that is, or may be, RDMs or responses, given the options of the two readers.
 
     The number of ``stimuli`` tells rows of pairs from presentations; rows of chosen columns are presentations.

@@ -58,13 +58,9 @@ class Dimensions:
 
 
 def write_frame(
-    file: h5py.File,
-    spec: StoreSpec,
-    rows: np.ndarray,
-    sha256s: Sequence[str],
-    skipped: Sequence[tuple[str, str]],
+    file: h5py.File, spec: StoreSpec, rows: np.ndarray, sha256s: Sequence[str], skipped: Sequence[tuple[str, str]],
     attributes: Mapping[str, Any],
-) -> Dimensions:
+) -> Dimensions:  # fmt: skip
     """Write everything but the activations; returns what the activations' dimensions are attached with.
 
     ``rows`` (n,) are positions in ``spec.stimulus_ids`` of the stimuli that are stored, ``sha256s`` their pixels';

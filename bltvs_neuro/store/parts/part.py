@@ -6,7 +6,6 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from ...errors import SpecError, StoreError, listed
 from ...schema import STIMULUS_ID
+from ...versions import versions
 from ..format.chunks import ChunkWriter, Target
 from ..format.encode import CHUNK_ROWS, chunk_shape, filters, total_of
 from ..seal import Damaged, Seal, read_seal
@@ -27,15 +27,6 @@ _MAX_REASON = 500
 def part_path(folder: Path, block: Block) -> Path:
     """Where the part of a block lies."""
     return folder / f"part-{block.start:07d}-{block.stop:07d}.h5"
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of what wrote the file."""
-    try:
-        own = version("bltvs_neuro")
-    except PackageNotFoundError:
-        own = "unknown"
-    return {"bltvs_neuro": own, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version, "numpy": np.__version__}
 
 
 @dataclass(frozen=True)
@@ -164,7 +155,7 @@ class Part:
             "digest": self._spec.digest(),
             "start": self._block.start,
             "stop": self._block.stop,
-            "versions": library_versions(),
+            "versions": versions() | {"hdf5": h5py.version.hdf5_version},
             "nonfinite": self.nonfinite,
             "attributes": dict(attributes),
         }

@@ -27,15 +27,9 @@ class Scores:
 
 @torch.no_grad()
 def measure(
-    model: Network,
-    data: Labelled,
-    criterion: Criterion,
-    processes: Processes,
-    *,
-    batch_size: int,
-    workers: int = 0,
+    model: Network, data: Labelled, criterion: Criterion, processes: Processes, *, batch_size: int, workers: int = 0,
     autocast: Callable[[], torch.autocast] | None = None,
-) -> Scores:
+) -> Scores:  # fmt: skip
     """Score a model, in eval mode on ``processes.device``, on all pictures, shared among the processes."""
     timesteps = model.logit_timesteps
     loader = DataLoader(

@@ -111,15 +111,9 @@ def check_evaluation(folder: str | Path, *, overwrite: bool = False) -> None:
 
 
 def evaluate(
-    model: Network,
-    data: Labelled,
-    *,
-    batch_size: int = 32,
-    workers: int = 0,
-    bootstrap: int = 1000,
-    seed: int = 0,
+    model: Network, data: Labelled, *, batch_size: int = 32, workers: int = 0, bootstrap: int = 1000, seed: int = 0,
     progress: Callable[[int, int], None] | None = None,
-) -> Evaluation:
+) -> Evaluation:  # fmt: skip
     """Classify labelled pictures at every timestep, in float32.
 
     Parameters

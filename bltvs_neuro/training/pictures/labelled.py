@@ -27,15 +27,9 @@ def check_source(what: str) -> None:
 
 
 def open_for(
-    what: str,
-    classes: Sequence[str],
-    size: int,
-    *,
-    split: str = "test",
-    given: Sequence[str] | None = None,
-    n: int = 2000,
-    seed: int = 0,
-) -> Labelled:
+    what: str, classes: Sequence[str], size: int, *, split: str = "test", given: Sequence[str] | None = None,
+    n: int = 2000, seed: int = 0,
+) -> Labelled:  # fmt: skip
     """Open labelled pictures so that label ``i`` is a model's logit ``i``; DataError where the classes are not the model's.
 
     ``what`` is ``"shapes"``, ``n`` drawn pictures of ``size`` pixels; a folder with one folder per class (``given`` for

@@ -64,13 +64,9 @@ class Progress:
 
 
 def train(
-    config: TrainingConfig,
-    folder: str | Path,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
+    config: TrainingConfig, folder: str | Path, *, resume: bool = False, overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
-) -> Path:
+) -> Path:  # fmt: skip
     """Train a model and export it; returns the folder of the exported model.
 
     Parameters
