@@ -14,19 +14,11 @@ from ..schema import STREAMS, Site
 
 
 def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
-    """Summarise every site and timestep of a store over its units and stimuli.
+    """Summarise every site and timestep of a store over its units and stimuli; one timestep is read at a time.
 
-    Parameters
-    ----------
-    store : Store
-        As :func:`bltvs_neuro.open_store` gives it; read one timestep at a time.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with
-        ``low`` and ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the
-        timestep before, relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
+    Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with ``low`` and
+    ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the timestep before,
+    relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
     """
     rows = []
     for name in store:
@@ -47,12 +39,7 @@ def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
 
 
 def plot_activation(summary: pd.DataFrame, title: str = "", n_stimuli: int | None = None) -> Figure:
-    """Plot :func:`activation_over_time`: a row per stream; activation left, change between timesteps right.
-
-    Returns
-    -------
-    matplotlib.figure.Figure
-    """
+    """Plot :func:`activation_over_time`: a row per stream; activation left, change between timesteps right."""
     streams = [stream for stream in STREAMS if (summary["stream"] == stream).any()]
     areas = list(dict.fromkeys(summary["area"]))
     figure = Figure(figsize=(9.5, 0.9 + 3.0 * len(streams)), layout="constrained")

@@ -73,19 +73,10 @@ def open_writer(
 
 
 def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
-    """Join the parts that shards have written, perhaps on several machines, into the finished file.
+    """Join the parts that shards have written, perhaps on several machines, into the finished file ``path``.
 
-    Parameters
-    ----------
-    path : path
-        Of the finished file; the parts lie in ``<path>.parts``.
-    join : {"auto", "copy", "virtual"}
-        As for :meth:`Writer.finish`: encoded chunks are copied as they are, or referred to.
-
-    Raises
-    ------
-    StoreError
-        There are no parts, shards are missing (they are named), or one is being written.
+    ``join`` is that of :meth:`Writer.finish`. StoreError where there are no parts, shards are missing (they are named), or
+    one is being written.
     """
     path = check_store_path(path)
     folder = parts_folder(path)

@@ -76,25 +76,10 @@ def score(
     subject: Commitment, benchmarks: Sequence[Any], *, described: Mapping[str, Any] | None = None,
     check_memory: bool = True,
 ) -> Result:  # fmt: skip
-    """Score a model on benchmarks.
+    """Score a model on benchmarks, or on those of Brain-Score by name, whose data it fetches.
 
-    Parameters
-    ----------
-    subject : Commitment
-        See :func:`bltvs_neuro.brainscore.brain_model`.
-    benchmarks : sequence of Benchmark or str
-        A str names a benchmark of Brain-Score, whose data it fetches.
-    described : mapping, optional
-        Of the data, for the provenance.
-    check_memory : bool
-        Let Brain-Score estimate first whether the memory suffices.
-
-    Raises
-    ------
-    BrainScoreError
-        A benchmark's data cannot be had, or the memory does not suffice.
-    SpecError
-        No benchmark of that name.
+    ``described`` is what the provenance says of the data. With ``check_memory`` Brain-Score estimates first whether the
+    memory suffices. BrainScoreError where it does not, or a benchmark's data cannot be had.
     """
     rows, neuroids = [], []
     for given in benchmarks:
