@@ -34,7 +34,8 @@ class ModelChoice:
     Parameters
     ----------
     model : str
-        A name that ``bltvs models`` lists, ``torchvision:NAME``, ``timm:NAME``, or the folder of an exported model.
+        A name that ``bltvs models`` lists, ``torchvision:NAME``, ``timm:NAME``, the folder of an exported model, or a
+        function of a Python file of your own, which is run: ``mine.py:make``.
     weights : str
         ``pretrained``, ``untrained`` (random, stamped as such), or a file of weights.
     image_size : int, optional
@@ -63,15 +64,17 @@ class ModelChoice:
     def blank(self, lesions: Sequence[str]) -> Network | None:
         """The model without weights, under its lesions, on which choices are tried before any weights are fetched.
 
-        None for a model of another package, which is only known when it has run once.
+        None for a model of another package or file, which is only known when it has run once.
         """
         import torch
 
         from ..model import BLT_VS
+        from ..model.others.own import is_own
         from ..model.others.zoo import in_zoo
         from ..model.released.checkpoints import find_checkpoint
 
-        if self.layers is not None or (in_zoo(self.model) and not Path(self.model).is_dir()):
+        other = is_own(self.model) or (in_zoo(self.model) and not Path(self.model).is_dir())
+        if self.layers is not None or other:
             return None
         config = dict(find_checkpoint(self.model).config)
         config |= {} if self.image_size is None else {"image_size": self.image_size}

@@ -23,12 +23,12 @@ def store_of(activations: Activations) -> Any:
 
 def stimulus_column(stimuli: pd.DataFrame, name: str) -> pd.Series:
     """A column of a store's stimuli; a SpecError says which there are, or how stimuli come to have some."""
+    if name in stimuli:
+        return stimuli[name]
     columns = [str(column) for column in stimuli.columns if column != STIMULUS_ID]
     if not columns:
         raise SpecError(
             f"the store's stimuli have no column {name!r}, and no other: extract from a folder with one folder per class, or "
             "from a table with columns"
         )
-    if name not in columns:
-        raise unknown("column of the stimuli", name, columns)
-    return stimuli[name]
+    raise unknown("column of the stimuli", name, columns)
