@@ -308,5 +308,5 @@ def test_categories_are_a_column_of_the_stimuli(store, brain, tmp_path):
     assert "results for new categories need at least 6; got" in " ".join(done.stderr.split())
     done = bltvs(*common, "--clusters", "stimulus_id")
     assert done.exit_code == 0, done.stderr
-    frame = pd.read_csv(tmp_path / "c.csv")
+    frame = pd.read_csv(tmp_path / "c" / "rsa.csv")
     assert set(frame["generalises_to"]) == {"new subjects, new categories of stimuli"}
