@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,18 +15,14 @@ import xarray as xr
 from ..durable import whole_file
 from ..errors import DataError, SpecError
 from ..results import Result
-from ..schema import NEUROID
+from ..schema import AVERAGE, BAND, FOLD, NEUROID, PART, ROW, SPACE
 from ..stats import adjust_p_values
 from .scores.ceiling import normalise_r, normalise_r2
-from .scores.score import mean_over_folds
+from .scores.score import Score, mean_over_folds
 from .sweep.partition import best_space, corrected_interval
 from .sweep.plan import Plan
 from .sweep.spaces import Space
 from .sweep.targets import Targets
-
-SPACE, FOLD, BAND, PART, ROW, AVERAGE = "space", "fold", "band", "part", "row", "average"
-
-Score = Literal["r", "r2"]
 
 
 class _OfNeuroids(Result):

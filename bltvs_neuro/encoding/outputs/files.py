@@ -15,8 +15,8 @@ import xarray as xr
 from ...durable import check_outputs, earlier, whole_file
 from ...figures import SCORE_NAMES, save_figure
 from ...results import Result
-from ...schema import NEUROID
-from ..result import SPACE, EncodingResult, Generalisation, PartitionResult
+from ...schema import NEUROID, SPACE
+from ..result import EncodingResult, Generalisation, PartitionResult
 from ..scores.time import score_matrix
 from .maps import draw_volume
 from .partition import plot_partition
