@@ -171,7 +171,7 @@ def rsa(
             missing=missing, on_mismatch=on_mismatch, run=run,
         )  # fmt: skip
     else:
-        with err.status(f"comparing {len(rdms)} RDMs with {len(brain)} of {escape(', '.join(neural))}"):
+        with err.status(f"comparing {counted(len(rdms), 'RDM')} with {len(brain)} of {escape(', '.join(neural))}"):
             result = compare_rdms(
                 rdms,
                 brain,

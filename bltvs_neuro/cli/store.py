@@ -74,7 +74,8 @@ def show_description(described: dict[str, Any]) -> None:
     about.add_row(
         "model", f"{identity.get('model')}, {identity.get('schedule')} schedule, {described['n_timesteps']} timesteps"
     )
-    about.add_row("weights", f"{identity.get('weights')}, sha256 {str(identity.get('weights_sha256'))[:16]}…")
+    weights = str(identity.get("weights"))
+    about.add_row("weights", f"{WEIGHTS.get(weights, weights)}, sha256 {str(identity.get('weights_sha256'))[:16]}…")
     for number, lesion in enumerate(identity.get("lesions", ())):
         about.add_row("" if number else "lesions", lesion_text(lesion))
     kept = f", {described['keep_bits']} mantissa bits" if described["keep_bits"] else ""
@@ -97,6 +98,9 @@ def show_description(described: dict[str, Any]) -> None:
     for name, reason in list(described["skipped"].items())[:10]:
         out.print(f"skipped {name}: {reason}", highlight=False, soft_wrap=True, markup=False)
 
+
+WEIGHTS = {"exported": "of an exported model", "untrained": "untrained (random)"}
+"""What is said of weights that stores call so."""
 
 StatusLetter: dict[str, str] = {"absent": "-", "active": "x", "constant": "c"}
 

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, SpecError, argument, listed, unknown
+from ..errors import DataError, SpecError, argument, counted, listed, unknown
 from ..features.folds import Fold, join_groups
 from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..features.select import Selection, by_site, select, statuses_of
@@ -310,7 +310,9 @@ def _column(store: Store, column: str | Sequence[object], what: str) -> np.ndarr
         return stimulus_column(table, column).to_numpy()
     given = np.asarray(column)
     if given.shape != (len(table),):
-        raise SpecError(f"{what} need one value for each of the store's {len(table)} stimuli; got shape {given.shape}")
+        raise SpecError(
+            f"{what} need one value for each of the store's {counted(len(table), 'stimuli')}; got shape {given.shape}"
+        )
     return given
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pandas as pd
 from natsort import natsort_keygen, ns
 
-from ..errors import DataError, StimulusError, StimulusWarning, argument, listed
+from ..errors import DataError, StimulusError, StimulusWarning, argument, counted, listed
 from ..leftovers import is_leftover
 from ..paths import not_a_file, printable
 from ..tables import NONE, read_cells, typed
@@ -194,7 +194,7 @@ def read_table(
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         raise StimulusError(
-            f"{path}: {len(repeated)} ids are in more than one row: {listed(repeated)}; "
+            f"{path}: {counted(len(repeated), 'ids', 'are')} in more than one row: {listed(repeated)}; "
             "a stimulus set lists every stimulus once, presentations belong to the responses"
         )
     paths = [path.parent / value for value in text[path_column]]
