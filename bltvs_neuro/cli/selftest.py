@@ -11,10 +11,12 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -37,20 +39,7 @@ SEES = {"imagenet": "terrapin", "ecoset": "turtle"}
 """What the released models call the picture of the original's example, by its README."""
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome")
 FEATURES = ("avx2", "fma", "avx512f", "avx512_bf16", "avx_vnni", "amx_bf16", "amx_tile", "asimd", "bf16", "sve")
-KILLED = """
-import os, signal, sys, threading, time
-from pathlib import Path
-from bltvs_neuro.cli import selftest
-
-def watch():
-    while not list(Path(sys.argv[1] + ".parts").glob("part-*")):
-        time.sleep(0.001)
-    os.kill(os.getpid(), signal.SIGKILL)
-
-threading.Thread(target=watch, daemon=True).start()
-selftest.small_store(Path(sys.argv[1]))
-"""
-"""A process that kills itself as soon as the first part of its store is there."""
+KILLED = "import sys; from bltvs_neuro.cli import selftest; selftest.killed_while_writing(sys.argv[1])"
 
 
 class Skipped(Exception):
@@ -159,6 +148,18 @@ def small_store(path: Path) -> Path:
     return extract(model, stimuli, path, "LGN/bu", "mean", run=ExtractRun(workers=0, device="cpu"))
 
 
+def killed_while_writing(path: str) -> None:
+    """Write :func:`small_store`, and kill this process as soon as its first part is there."""
+
+    def watch() -> None:
+        while not list(Path(f"{path}.parts").glob("part-*")):
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
+    small_store(Path(path))
+
+
 def killed_and_resumed(folder: Path) -> str:
     """A process is killed while it writes; the next one finishes its store, bit for bit as an unbroken one."""
     import numpy as np
@@ -192,11 +193,11 @@ def rdms_of_rsatoolbox() -> str:
     theirs = rsatoolbox.data.Dataset(patterns, obs_descriptors={"stimulus": np.array(ids)})
     off = 0.0
     for ours, name in (("correlation", "correlation"), ("sqeuclidean", "euclidean")):
-        expected = rsatoolbox.rdm.calc_rdm(theirs, method=name, descriptor="stimulus").dissimilarities[0]
+        rdms: Any = rsatoolbox.rdm.calc_rdm(theirs, method=name, descriptor="stimulus")
         got = compute_rdms(patterns, stimulus_ids=ids, metric=ours).values[0]  # type: ignore[arg-type]
-        off = max(off, float(np.abs(got / expected - 1).max()))
+        off = max(off, float(np.abs(got / rdms.dissimilarities[0] - 1).max()))
     if not off < 1e-9:
-        raise Failed(f"RDMs differ from those of rsatoolbox {rsatoolbox.__version__} by {off:.2g}")
+        raise Failed(f"RDMs differ from those of rsatoolbox {version('rsatoolbox')} by {off:.2g}")
     return f"correlation and squared Euclidean, off by {off:.1g}"
 
 
@@ -301,7 +302,7 @@ def machine() -> dict[str, Any]:
         "features": " ".join(one for one in FEATURES if one in flags) or "unknown",
         "torch uses": torch.backends.cpu.get_cpu_capability(),
         "GPUs": ", ".join(torch.cuda.get_device_name(one) for one in gpus()) or "none",
-        "versions": ", ".join(f"{name} {version}" for name, version in versions().items()),
+        "versions": ", ".join(f"{name} {number}" for name, number in versions().items()),
     }
 
 
