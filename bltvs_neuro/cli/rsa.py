@@ -149,10 +149,8 @@ def rsa(
     with open_store(store) as acts:
         with err.status("computing the RDMs of the model"):
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
-        about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
         bars = _categories(acts.stimuli, figures.categories)
-    rdms.attrs |= {"store": store.name, **{key: value for key, value in about.items() if value is not None}}
-    if about.get("weights") == "untrained":
+    if rdms.attrs.get("weights") == "untrained":
         err.print("[yellow]the store's weights are untrained: these scores say nothing about a trained model[/]")
     if "time" in brain.coords and len(set(brain["time"].values.tolist())) > 1:
         if "timestep" not in rdms.coords:
@@ -191,7 +189,7 @@ def _prefix(output: Path | None, store: Path) -> Path:
 
 
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
-    from ..figures import PALETTE
+    from ..figures import MOST_CATEGORIES
 
     if column not in stimuli:
         if column != "category":
@@ -199,7 +197,9 @@ def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
         return None
     names = stimuli[column].astype(str)
     return (
-        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True)) if names.nunique() <= len(PALETTE) else None
+        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True))
+        if names.nunique() <= MOST_CATEGORIES
+        else None
     )
 
 
