@@ -133,8 +133,8 @@ def palette() -> tuple[str, ...]:
 def tints(n: int) -> list[str]:
     """Colours of so many categories: the palette, then lighter and darker ones of its hues."""
     colours = np.array([to_rgb(colour) for colour in palette()])
-    rounds = [colours, (colours + 1) / 2, colours * 0.55, (colours + 3) / 4]
-    return [to_hex(colour) for colour in np.concatenate(rounds)][:n]
+    rest = np.concatenate([(colours + 1) / 2, colours * 0.55, (colours + 3) / 4])
+    return [*palette(), *(to_hex(colour) for colour in rest)][:n]
 
 
 def in_order(areas: Iterable[Any]) -> list[str]:

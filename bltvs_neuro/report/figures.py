@@ -128,7 +128,14 @@ def course(
     best = max(found, default=None)
     highest = "none" if best is None else f"{best[1]} {unit.format(best[2])}, {best[0]:.3f}"
     columns, rows = _table(series, x, y)
-    return Option(label, as_json(traces, laid_out), f"{y}, {label}. Highest: {highest}. {said}".strip(), columns, rows)
+    return Option(
+        label, as_json(traces, laid_out), f"{_about(y, label)}. Highest: {highest}. {said}".strip(), columns, rows
+    )
+
+
+def _about(y: str, label: str) -> str:
+    """What is drawn of which choice; once where the choice names it."""
+    return label if label.startswith(y.removeprefix("mean ")) else f"{y}, {label}"
 
 
 def _line(one: Series, index: int, count: int, x: str) -> Any:
@@ -208,7 +215,7 @@ def bars(
     shapes, notes = _reference(reference)
     best = f"{names[int(np.nanargmax(score))]}, {np.nanmax(score):.3f}" if np.isfinite(score).any() else "none"
     figure = as_json([drawn], layout(columns[0], columns[1], showlegend=False, shapes=shapes, annotations=notes))
-    alt = f"{columns[1]} of {len(names)}, {label}. Highest: {best}. {said}".strip()
+    alt = f"{_about(columns[1], label)}, {len(names)} bars. Highest: {best}. {said}".strip()
     return Option(label, figure, alt, columns, list(zip(*table.values(), strict=True)))
 
 
@@ -255,7 +262,7 @@ def rdm_template(ids: Sequence[str]) -> dict[str, Any]:
     )  # fmt: skip
     laid_out = layout("stimulus", "stimulus", showlegend=False)
     bare = {"constrain": "domain", "showgrid": False, "zeroline": False, "showticklabels": False, "ticks": ""}
-    laid_out["xaxis"] |= bare | {"title": {"text": "stimulus", "standoff": 22}}
+    laid_out["xaxis"] |= bare | {"title": {"text": ""}}  # bars of categories take its place
     laid_out["yaxis"] |= bare | {
         "title": {"text": "stimulus", "standoff": 22},
         "autorange": "reversed",

@@ -43,8 +43,9 @@ def rsa_options(result: RsaResult) -> Iterator[Option]:
         frame = frame.drop_duplicates("model")
         reference = ("noise ceiling", ceiling)
         if not timed:
-            table = {"model": frame["model"].astype(str), result.label: frame["score"], "ci_low": frame["ci_low"],
-                     "ci_high": frame["ci_high"], "p_corrected": frame["p_zero_corrected"]}  # fmt: skip
+            columns = {"model": "model", "score": result.label, "ci_low": "ci_low", "ci_high": "ci_high",
+                       "p_zero_corrected": "p_corrected"}  # fmt: skip
+            table = {name: frame[column].to_numpy() for column, name in columns.items()}
             yield bars(where, table, said=said, reference=reference)
             continue
         for key in ("area", "stream", "timestep"):
@@ -105,7 +106,8 @@ def encoding_options(result: EncodingResult) -> Iterator[Option]:
 
 def _encoding(result: EncodingResult, score: str, neuroids: np.ndarray, label: str) -> Iterator[Option]:
     data = result.dataset.isel({NEUROID: neuroids})
-    count = counted(int(np.isfinite(data[score]).any([d for d in data[score].dims if d != NEUROID]).sum()), "target")
+    known = np.isfinite(np.moveaxis(data[score].values, data[score].dims.index(NEUROID), 0)).reshape(len(neuroids), -1)
+    count = counted(int(known.any(axis=1).sum()), "target")
     sites = all(key in data.coords for key in ("area", "stream", "timestep"))
     name = f"{NAMES[score].removeprefix('mean ')}, {label}"
     if "time" in data[score].dims and sites:

@@ -50,7 +50,7 @@ def test_the_page_holds_the_store_s_rdms_and_results(files, report):
     order = [r for r in range(24) if r % 3 == 0] + [r for r in range(24) if r % 3]  # categories beside each other
     assert store["ids"] == [files.stimuli.ids[r] for r in order]
     assert store["categories"] == ["<b>place"] * 8 + ["face"] * 16
-    assert store["colours"] == {"<b>place": PALETTE[0].lower(), "face": PALETTE[1].lower()}
+    assert store["colours"] == {"<b>place": PALETTE[0], "face": PALETTE[1]}
     assert all(t.startswith("data:image/jpeg;base64,") for t in store["thumbs"])
     with bn.open_store(files.store) as acts:
         expected = bn.compute_rdms(acts)
