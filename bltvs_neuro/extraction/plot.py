@@ -13,19 +13,11 @@ from ..schema import STREAMS, Site
 
 
 def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
-    """Summarise every site and timestep of a store over its units and stimuli.
+    """Summarise every site and timestep of a store over its units and stimuli; one timestep is read at a time.
 
-    Parameters
-    ----------
-    store : Store
-        As :func:`bltvs_neuro.open_store` gives it; read one timestep at a time.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with
-        ``low`` and ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the
-        timestep before, relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
+    Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with ``low`` and
+    ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the timestep before,
+    relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
     """
     rows = []
     for name in store:

@@ -12,7 +12,7 @@ from bltvs_neuro.rsa.figures.rdm import added_points, classical_scaling, plot_rd
 from bltvs_neuro.rsa.figures.time import plot_time_matrix
 from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.rsa.result import compare_rdms
-from bltvs_neuro.rsa.time import peak_latency, time_matrix
+from bltvs_neuro.rsa.time import time_matrix
 
 from .test_time import movie
 
@@ -147,22 +147,23 @@ def test_trajectories_keep_distances(sites, brain, tmp_path):
 
 
 def test_time_matrix_marks_clusters_and_peaks(tmp_path):
-    found = time_matrix(*movie())
-    tested = found.with_tests({"V1/bu": found.cluster_test("V1/bu", n_permutations=64)})
-    panels = plot_time_matrix(tested, peaks=peak_latency(found, n_samples=20))
+    found = time_matrix(*movie(), inference=Inference(n_permutations=64, bootstrap=20))
+    panels = plot_time_matrix(found)
     assert [a.get_title() for a in panels] == ["V1, bottom-up", "IT, bottom-up"]
     outlines = [
         [c for c in a.collections if isinstance(c, LineCollection) and len(c.get_segments()) > 1] for a in panels
     ]
-    assert [len(lines) for lines in outlines] == [1, 0]
-    p = tested["p_cluster"].transpose("site", "timestep", "time").values[0]
-    assert len(outlines[0][0].get_segments()) == len(borders(p <= 0.05, np.arange(99), np.arange(99)))
+    mask = found.significant(0.05).transpose("site", "timestep", "time").values
+    assert [bool(lines) for lines in outlines] == [bool(m.any()) for m in mask]
+    assert mask[0].any()
+    assert len(outlines[0][0].get_segments()) == len(borders(mask[0], np.arange(99), np.arange(99)))
     time = found.values["time"].values
     edges = panels[0].collections[0].get_coordinates()[0, :, 0]
     np.testing.assert_allclose((edges[1:] + edges[:-1]) / 2, 1000 * time)
     svg = text(panels, tmp_path)
     assert ">time after onset (ms)</text>" in svg and "Outlined: clusters with p ≤ 0.05" in svg
-    assert "No cluster" not in svg and "utlined" not in figure_of(plot_time_matrix(found))._supxlabel.get_text()
+    none = figure_of(plot_time_matrix(found, alpha=1e-9))._supxlabel.get_text()
+    assert none.startswith("No cluster has p ≤ 1e-09, permutations of stimuli")
 
 
 def test_models_without_timesteps_have_no_time_course(models92, human_it):

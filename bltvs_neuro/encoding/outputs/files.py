@@ -15,8 +15,8 @@ import xarray as xr
 from ...durable import check_outputs, earlier, whole_file
 from ...figures import SCORE_NAMES, save_figure
 from ...results import Result
-from ...schema import NEUROID
-from ..result import SPACE, EncodingResult, Generalisation, PartitionResult
+from ...schema import NEUROID, SPACE
+from ..result import EncodingResult, Generalisation, PartitionResult
 from ..scores.time import score_matrix
 from .maps import draw_volume
 from .partition import plot_partition
@@ -43,8 +43,9 @@ def write_encoding(
     ----------
     result : EncodingResult
     folder : path
-        Made when absent. Gets ``result.h5``, ``scores.csv`` (a row per feature space and target), ``best.csv`` (a row per
-        target), ``provenance.json``; ``figures/``; and, for responses from volumes, ``maps/``.
+        Made when absent. Gets ``result.h5``, ``scores.csv`` (a row per feature space and target), ``summary.csv`` (a row per
+        feature space and roi), ``best.csv`` (a row per target), ``provenance.json``; ``figures/``; and, for responses from
+        volumes, ``maps/``.
     score : {"r2", "r"}
         What figures and maps show; normalised where there is a ceiling.
     figures : bool
@@ -63,6 +64,7 @@ def write_encoding(
         result.to_csv(out.folder / "scores.csv", overwrite=overwrite),
     ]
     out.table("best.csv", best.reset_coords().to_dataframe().reset_index(drop=True))
+    out.table("summary.csv", result.summary())
     out.text("provenance.json", result.provenance)
     shown = f"{score}_normalised" if "ceiling" in result.dataset else score
     for name, drawn in _figures(result, score, shown) if figures else ():
@@ -110,7 +112,7 @@ def write_generalisation(
 
 
 OUTPUTS = (
-    "result.h5", "scores.csv", "best.csv", "provenance.json", "partition.h5", "partition.csv", "unique.csv",
+    "result.h5", "scores.csv", "summary.csv", "best.csv", "provenance.json", "partition.h5", "partition.csv", "unique.csv",
     "generalisation_*.h5", "maps/best_*.nii.gz", "maps/best_*.json",
     *(f"maps/{score}{end}.{form}" for score in ("r2", "r") for end in ("", "_normalised") for form in ("nii.gz", "csv")),
     *(f"figures/{name}*.png" for name in ("scores", "best", "time_matrix", "map_best", "partition", "generalisation")),

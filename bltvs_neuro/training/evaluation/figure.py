@@ -34,7 +34,7 @@ def plot_evaluation(result: Evaluation, title: str = "", *, ax: Place = None) ->
     """
     sheet = Sheet(ax, 2, size=(3.6, 3.2), room=(0.2, 0.8))
     over_time, confused = sheet.axes
-    table, classes = result.table, result.classes
+    table, classes, confusion = result.to_frame(), result.dataset["class_name"].values, result.confusion
     for k, colour, marker in ((1, palette()[0], "o"), (5, palette()[2], "s")):
         if k == 5 and len(classes) <= 5:
             continue
@@ -48,7 +48,7 @@ def plot_evaluation(result: Evaluation, title: str = "", *, ax: Place = None) ->
     step_ticks(over_time, table["timestep"])
     sheet.key(shown_handles([over_time]))
 
-    counts = result.confusion[-1].astype(float)
+    counts = confusion[-1].astype(float)
     share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
     image = confused.imshow(share, cmap="Blues", vmin=0, vmax=100, interpolation="nearest")
     if len(classes) <= NAMED:
@@ -58,6 +58,6 @@ def plot_evaluation(result: Evaluation, title: str = "", *, ax: Place = None) ->
     confused.set(xlabel="taken for", ylabel="class")
     confused.set_title(f"timestep {int(table['timestep'].iloc[-1])}")
     confused.figure.colorbar(image, ax=confused, label="pictures of the class (%)", shrink=0.85)
-    n = int(result.confusion[-1].sum())
+    n = int(confusion[-1].sum())
     sheet.caption(f"Bands: 95 % intervals over {n:,} pictures", title)
     return sheet.axes
