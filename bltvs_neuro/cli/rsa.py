@@ -191,13 +191,15 @@ def rsa(
 
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
     from ..features.stores import stimulus_column
-    from ..figures import PALETTE
+    from ..figures import MOST_CATEGORIES
 
     if column == "category" and column not in stimuli:
         return None
     names = stimulus_column(stimuli, column).astype(str)
     return (
-        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True)) if names.nunique() <= len(PALETTE) else None
+        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True))
+        if names.nunique() <= MOST_CATEGORIES
+        else None
     )
 
 
