@@ -161,8 +161,8 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
     result, stream
         As :func:`plot_time_course`.
     alpha : float
-        Dots: corrected p against zero at most this. A frame marks the best cell of each roi. Empty cells: the site is not
-        active at this timestep.
+        Dots: corrected p against zero at most this. A frame marks the best cell of each roi; it is broken where halves of the
+        data disagree about it, or its score on the other half may be zero. Empty cells: the site is not active at this timestep.
     """
     frame = pd.concat(
         [_of_target(result, t, ("area", "stream", "timestep")) for t in range(result.dataset.sizes["target"])]
@@ -172,6 +172,8 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
     areas, targets = list(dict.fromkeys(frame["area"])), list(dict.fromkeys(frame["target"]))
     steps = np.sort(frame["timestep"].astype(int).unique())
     low, high = min(0.0, float(frame["score"].min())), float(frame["score"].max())
+    fair = result.best(nested=True).set_index("target")
+    sure = (fair["stability"] >= 0.5) & (fair["ci_low"] > 0)
     with mpl.rc_context(RC):
         width = 0.7 + len(targets) * (0.45 + 0.24 * len(steps)) + 0.5
         figure = new_figure(min(max(width, 2.6), 2 * PAGE), 0.75 + len(streams) * (0.35 + 0.22 * len(areas)))
@@ -186,7 +188,14 @@ def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None,
                     x, y = np.searchsorted(steps, int(best["timestep"])), areas.index(best["area"])
                     axis.add_patch(
                         mpl.patches.Rectangle(
-                            (x - 0.5, y - 0.5), 1, 1, fill=False, clip_on=False, edgecolor=ACCENT, linewidth=1.4
+                            (x - 0.5, y - 0.5),
+                            1,
+                            1,
+                            fill=False,
+                            clip_on=False,
+                            edgecolor=ACCENT,
+                            linewidth=1.4,
+                            linestyle="-" if sure[t] else (0, (2, 1.5)),
                         )
                     )
                 axis.set_title(", ".join(p for p in (_target_title(result, int(t)), STREAM_NAMES.get(name, name)) if p))
