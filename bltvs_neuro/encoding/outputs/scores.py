@@ -71,11 +71,11 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
     Returns
     -------
     matplotlib.figure.Figure
-        Filled: targets whose cross-validated margin is positive; outlined: all.
+        Filled: targets whose choice leads what came second, by a 95 % interval; outlined: all.
     """
     for key in ("timestep", "stream"):
         _labels(result, key)
-    best = result.best(score)
+    best = result.best(score, nested=result.can_nest)
     panels = np.full(best["space"].shape[0], "all") if by is None else result[by].values.astype(str)
     names = list(dict.fromkeys(panels))
     steps = np.unique(_labels(result, "timestep"))
@@ -84,7 +84,10 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
     width = 0.8 / len(streams)
     for axis, name in zip(axes, names, strict=True):
         here = panels == name
-        step, stream, margin = (best[key].values[here].ravel() for key in ("timestep", "stream", "margin"))
+        step, stream, margin = (
+            best[key].values[here].ravel()
+            for key in ("timestep", "stream", "margin_ci_low" if result.can_nest else "margin")
+        )
         for i, which in enumerate(streams):
             every = np.array([((step == s) & (stream == which)).sum() for s in steps])
             sure = np.array([((step == s) & (stream == which) & (margin > 0)).sum() for s in steps])
@@ -93,7 +96,7 @@ def plot_best_timestep(result: EncodingResult, score: str = "r2", *, by: str | N
             axis.bar(x, sure, width, color=colour, label=STREAM_NAMES.get(which, which))
             axis.bar(x, every, width, facecolor="none", edgecolor=colour, linewidth=1)
         axis.set(title=f"{name} (n = {here.sum()})" if by else "", xlabel="best timestep", xticks=steps)
-    axes[0].set_ylabel("targets (filled: margin > 0)")
+    axes[0].set_ylabel("targets (filled: ahead of the second)")
     axes[0].yaxis.get_major_locator().set_params(integer=True)
     if any(streams):
         handles = axes[-1].get_legend_handles_labels()
@@ -119,7 +122,7 @@ def plot_best(result: EncodingResult, score: str = "r2", *, neuroids: np.ndarray
     area, stream, step = (
         _labels(result, key).astype(str if key != "timestep" else int) for key in ("area", "stream", "timestep")
     )
-    winner = result.best(score)["space"].values
+    winner = result.best(score, nested=result.can_nest)["space"].values
     winner = (winner if neuroids is None else winner[neuroids]).ravel()
     winner = winner[winner >= 0]
     if not len(winner):
