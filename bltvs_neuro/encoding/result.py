@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,23 +15,16 @@ import xarray as xr
 from ..durable import whole_file
 from ..errors import DataError, SpecError, argument
 from ..results import Result
-from ..schema import NEUROID
+from ..schema import AVERAGE, BAND, FOLD, NEUROID, PART, ROW, SPACE
 from ..stats import adjust_p_values
 from .scores.ceiling import normalise_r, normalise_r2
-from .scores.score import mean_over_folds
+from .scores.score import Score, mean_over_folds
 from .sweep.choice import nested_choice
 from .sweep.partition import best_space, corrected_interval
 from .sweep.permutation import family_wise
 from .sweep.plan import Plan
 from .sweep.spaces import Space
 from .sweep.targets import Targets
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-SPACE, FOLD, BAND, PART, ROW, AVERAGE = "space", "fold", "band", "part", "row", "average"
-
-Score = Literal["r", "r2"]
 
 
 class _OfNeuroids(Result):
@@ -101,19 +94,19 @@ class EncodingResult(_OfNeuroids):
 
     kind = "encoding"
 
-    def plot_scores(self, score: str = "r2", **options: Any) -> Figure:
+    def plot_scores(self, score: str = "r2", **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.scores.plot_scores`."""
         from .outputs.scores import plot_scores
 
         return plot_scores(self, score, **options)
 
-    def plot_best(self, score: str = "r2", **options: Any) -> Figure:
+    def plot_best(self, score: str = "r2", **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.scores.plot_best`."""
         from .outputs.scores import plot_best
 
         return plot_best(self, score, **options)
 
-    def plot_best_timestep(self, score: str = "r2", **options: Any) -> Figure:
+    def plot_best_timestep(self, score: str = "r2", **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.scores.plot_best_timestep`."""
         from .outputs.scores import plot_best_timestep
 
@@ -234,11 +227,11 @@ class Generalisation(_OfNeuroids):
         """One row per neuroid and pair of times."""
         return self["r"].reset_coords(drop=True).to_dataframe().reset_index()
 
-    def plot(self) -> Figure:
+    def plot(self, **options: Any) -> np.ndarray:
         """Draw the mean over neuroids; see :func:`bltvs_neuro.encoding.outputs.scores.plot_time_matrix`."""
         from .outputs.scores import plot_time_matrix
 
-        return plot_time_matrix(self["r"].mean(NEUROID))
+        return plot_time_matrix(self["r"].mean(NEUROID), provenance=self.provenance, **options)
 
 
 class PartitionResult(_OfNeuroids):
@@ -254,7 +247,7 @@ class PartitionResult(_OfNeuroids):
 
     kind = "partition"
 
-    def plot(self, **options: Any) -> Figure:
+    def plot(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.partition.plot_partition`."""
         from .outputs.partition import plot_partition
 

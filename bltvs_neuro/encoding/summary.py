@@ -9,13 +9,15 @@ import pandas as pd
 import xarray as xr
 
 from ..errors import DataError, unknown
-from ..schema import NEUROID
-from .result import AVERAGE, SPACE, EncodingResult, Score
+from ..schema import AVERAGE, NEUROID, SPACE
 from .scores.ceiling import LEAST_CEILING, normalised_mean
 from .scores.images import EVERY, interval_over_images
+from .scores.score import Score
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+    from .result import EncodingResult
 
 
 def summarise(result: EncodingResult, *, confidence: float = 0.95) -> pd.DataFrame:

@@ -1,7 +1,7 @@
 """All studies, or those named: ``python -m tests.calibration [STUDY ...]``; hours for all of them.
 
-A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as the docs show them.
-Designs and seeds stand in it before anything is looked at.
+A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as docs/guide/statistics.md
+shows them. Designs and seeds stand in it before anything is looked at.
 """
 
 # ruff: noqa: T201
@@ -12,7 +12,7 @@ from importlib import import_module
 
 STUDIES = (
     "encoding_p", "encoding_ceilings", "encoding_images", "encoding_best", "encoding_unique", "encoding_families",
-    "rsa_one_subject",
+    "rsa_scores", "rsa_categories", "rsa_time", "rsa_best", "rsa_one_subject",
 )  # fmt: skip
 
 

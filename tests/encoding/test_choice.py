@@ -5,10 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Folds, Ridge, fit_encoding
+from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding
 from bltvs_neuro.encoding.sweep.choice import nested_choice
 from bltvs_neuro.encoding.sweep.partition import corrected_interval
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.neural.labelled import make_responses
 from bltvs_neuro.options import Run
 from tests.calibration.encoding_best import DESIGNS, draw, margins

@@ -7,11 +7,13 @@ large alpha: exactly -1).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ...errors import SpecError
+
+Score = Literal["r", "r2"]
 
 
 def pearson(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
