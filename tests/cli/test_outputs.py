@@ -15,7 +15,7 @@ NOWHERE = "nowhere.h5"
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "extract": (["extract", "nowhere", "-o", "{out}"], "file"),
     "extract shard": (["extract", "nowhere", "-o", "{out}", "--shard", "1/2"], "file"),
-    "rsa": (["rsa", NOWHERE, "--neural", "nowhere.nc", "-o", "{out}/x"], "x.nc"),
+    "rsa": (["rsa", NOWHERE, "--neural", "nowhere.nc", "-o", "{out}"], "rsa.nc"),
     "encode": (["encode", NOWHERE, "--neural", "nowhere.nc", "-o", "{out}"], "result.h5"),
     "report": (["report", NOWHERE, "-o", "{out}"], "file"),
     "decode -o": (["decode", NOWHERE, "--labels", "x", "-o", "{out}.csv"], "file"),

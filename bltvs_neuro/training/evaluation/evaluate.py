@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,16 +14,14 @@ import xarray as xr
 from torch.utils.data import DataLoader
 
 from ...durable import check_outputs, whole_file, write_durably
-from ...errors import DataError, SpecError
+from ...errors import DataError, SpecError, counted
+from ...figures import Place, save_figure
 from ...model.network import Network
 from ...options import check_samples
 from ...results import Result
 from ...schema import STIMULUS, STIMULUS_ID, TIMESTEP
 from ...versions import versions
 from ..pictures.data import Labelled, PlainPictures
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 LEVEL = 0.95
 OUTPUTS = ("accuracy.csv", "pictures.csv", "confusion.csv", "accuracy.png", "evaluation.json", "evaluation.nc")
@@ -73,11 +71,11 @@ class Evaluation(Result):
         np.add.at(counts, (np.arange(taken.shape[1]), self.dataset["label"].values[:, None], taken), 1)
         return counts
 
-    def plot_accuracy(self, title: str = "") -> Figure:
+    def plot_accuracy(self, title: str = "", *, ax: Place = None) -> np.ndarray:
         """See :func:`bltvs_neuro.training.evaluation.figure.plot_evaluation`."""
         from .figure import plot_evaluation
 
-        return plot_evaluation(self, title)
+        return plot_evaluation(self, title, ax=ax)
 
     def write(self, folder: str | Path, *, title: str = "", overwrite: bool = False) -> Path:
         """Write the files of :data:`OUTPUTS`, in place of those that are there if ``overwrite``."""
@@ -95,8 +93,7 @@ class Evaluation(Result):
         for name, table in tables.items():
             with whole_file(folder / name, overwrite=overwrite) as part:
                 table.to_csv(part, index=False, float_format="%.6g")
-        with whole_file(folder / "accuracy.png", overwrite=overwrite) as part:
-            self.plot_accuracy(title).savefig(part, dpi=150)
+        save_figure(self.plot_accuracy(title), folder / "accuracy.png", dpi=200, overwrite=overwrite)
         self.save(folder / "evaluation.nc", overwrite=overwrite)
         accuracy = self.to_frame().to_dict("records")
         said = {"accuracy": [_plain(row) for row in accuracy], "gain": _plain(self.gain), "provenance": self.provenance}
@@ -140,7 +137,9 @@ def evaluate(
     if not timesteps:
         raise SpecError(f"no activity reaches the readout within {model.timesteps} timesteps")
     if len(data.classes) != model.num_classes:
-        raise SpecError(f"the data have {len(data.classes)} classes and the model {model.num_classes} logits")
+        raise SpecError(
+            f"the data have {counted(len(data.classes), 'classes')} and the model {model.num_classes} logits"
+        )
     check_samples("bootstrap", bootstrap, least=1)
     taken, rank = _classified(model, data, batch_size, workers, progress)
     rng = np.random.default_rng(seed)
