@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from ..forward import Pass
 from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
 from ..transform import IMAGENET_MEAN, IMAGENET_STD, Transform
 
@@ -133,15 +134,10 @@ class CORnet_S(Network):
 
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
         """Compute up to the last state that is hooked or among ``outputs``; see :meth:`Network.run`."""
-        self.check_images(images)
-        left = self.wanted(outputs)
-        kept: dict[State, Tensor] = {}
+        run = Pass(self, images, outputs)
         x = images
         for state in self.states():
-            if not left:
+            if not run.left:
                 break
-            x = self.tap(state)(self.get_submodule(state.area)(x, state.timestep))
-            left.discard(state)
-            if state in outputs:
-                kept[state] = x
-        return kept
+            x = run.through(state, self.get_submodule(state.area)(x, state.timestep))
+        return run.kept
