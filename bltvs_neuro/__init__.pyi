@@ -10,7 +10,7 @@ from .model.lesions.lesion import lesion
 from .model.others.wrapped import wrap
 from .model.released.checkpoints import CHECKPOINTS, load_model
 from .model.transform import Transform
-from .neural import load_rdms, load_responses, make_responses
+from .neural import concat, load_rdms, load_responses, make_responses, match_stimuli
 from .options import Run
 from .probes import decode, drive
 from .progress import show_progress
@@ -39,6 +39,7 @@ __all__ = [
     "channels",
     "compare_rdms",
     "compute_rdms",
+    "concat",
     "decode",
     "drive",
     "extract",
@@ -48,6 +49,7 @@ __all__ = [
     "load_rdms",
     "load_responses",
     "make_responses",
+    "match_stimuli",
     "mean",
     "open_store",
     "partition_encoding",

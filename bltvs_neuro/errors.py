@@ -152,12 +152,4 @@ def difference(what: str, a: Iterable[str], b: Iterable[str], in_a: str, in_b: s
         if only:
             verb = "is" if len(only) == 1 else "are"
             parts.append(f"{len(only)} {what} {verb} in {here} but not in {there}: {listed(only)}")
-    for nested, bare, where in ((only_a, only_b, in_b), (only_b, only_a, in_a)):
-        twin = next((x for x in nested if "/" in x and x.rpartition("/")[2] in bare), None)
-        if twin is not None:
-            short = twin.rpartition("/")[2]
-            parts.append(
-                f"{where} has no folders in its ids ({short} for {twin}): rename them by a dict or .json file "
-                f"({argument('stimuli', 'NAMES')})"
-            )
     return "; ".join(parts)

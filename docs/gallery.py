@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
-RUN = ("01_first_store", "03_encoding")
-RUN_WITH_DATA = ("02_kriegeskorte92", "04_lesions")
+RUN = ("01_first_store", "03_own_fmri", "05_encoding", "06_own_network")
+RUN_WITH_DATA = ("02_kriegeskorte92", "07_lesions")
 """Those that need the 92 objects, which only BLTVS_DATA has where there is no network."""
 
 

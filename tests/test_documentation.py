@@ -81,14 +81,3 @@ def test_files_of_the_repository_that_the_page_names_exist(page):
 
 
 ROOMS = {path.name for base in (ROOT, ROOT / "bltvs_neuro") for path in base.iterdir() if path.is_dir()}
-
-
-@pytest.mark.slow
-def test_ten_lines_of_the_readme_run(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    lines = re.search(r"## Ten lines.*?```python\n(.*?)```", README.read_text("utf-8"), re.DOTALL)
-    names: dict = {}
-    exec(compile(lines[1].replace("shapes(100)", "shapes(50)"), "README.md", "exec"), names)
-    assert names["v4"].dims == ("stimulus", "timestep", "channel", "y", "x")
-    assert names["rdms"].sizes["pair"] == 50 * 49 // 2
-    assert (tmp_path / "decoding.png").exists()

@@ -13,7 +13,7 @@ from bltvs_neuro.extraction.plot import activation_over_time
 from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.model.released.exported import __file__ as exported
 from bltvs_neuro.neural import make_rdms
-from bltvs_neuro.rsa import compare_rdms, peak_latency, time_matrix
+from bltvs_neuro.rsa import compare_rdms, time_matrix
 from bltvs_neuro.rsa.inference.options import Inference
 
 from .encoding.reference import make_store, simulate_responses
@@ -51,8 +51,8 @@ def test_columns_of_rsa():
                        stream=["bu", "td"], timestep=[0, 1])  # fmt: skip
     brain = make_rdms(rng.random((3, 28)), ids, metric="m", subject=["a", "b", "c"], roi=["IT"] * 3)
     result = compare_rdms(models, brain, inference=Inference(bootstrap=10))
-    peaks = peak_latency(time_matrix(*movie()), n_samples=3).drop(columns="samples")
-    for frame in (result.to_frame(), result.pairs_frame(), peaks):
+    matrix = time_matrix(*movie(), inference=Inference(bootstrap=10, n_permutations=10))
+    for frame in (result.to_frame(), result.pairs_frame(), matrix.peaks(), matrix.clusters()):
         assert set(frame.columns) <= section("rsa")
 
 

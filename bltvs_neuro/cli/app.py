@@ -28,6 +28,8 @@ COMMANDS = {
     "train": "training:train",
     "export": "training:export",
     "upload": "training:upload",
+    "cite": "about:cite",
+    "completion": "about:completion",
     "brainscore score": "brainscore:score",
     "brainscore package": "brainscore:package",
     "brainscore check": "brainscore:check",

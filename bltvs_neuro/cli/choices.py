@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..errors import DataError, SpecError
 from ..options import check_seed
-from .base import Names, err, read_pairs
+from .base import Names, err, read_pairs, say
 
 if TYPE_CHECKING:
     from ..model import Network
@@ -96,11 +96,14 @@ class DataChoice:
     stimuli : path, optional
         Stimulus ids in the order of the file, where it has none, or JSON ``{old: new}``.
     subject : str, optional
-        Subjects to keep; repeat or use commas.
+        Subjects to keep; repeat or use commas. Of files whose names tell no subject: whose they are, in their order.
     session : str, optional
         Sessions to keep; repeat or use commas.
     roi : str, optional
         Regions of interest to keep; repeat or use commas. ``V1`` also means V1v and V1d.
+    match : {"stem"}, optional
+        Match stimuli of the data and of the store by name where these differ in folder, ending of a picture, case and zeros
+        before numbers only.
     option : str, optional
         An option of the reader, such as ``mask=m.nii.gz``; may be repeated.
     allow_pickle : bool
@@ -112,6 +115,7 @@ class DataChoice:
     subject: Names | None = None
     session: Names | None = None
     roi: Names | None = None
+    match: Literal["stem"] | None = None
     option: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
     allow_pickle: bool = False
 
@@ -129,6 +133,16 @@ class DataChoice:
                 f"{', '.join(f'--{name}' for name in twice)} and --option {twice[0]}=... say the same thing twice"
             )
         return {**common, **own}
+
+    def matched(self, data: Any, stimulus_ids: Sequence[str]) -> Any:
+        """The data under the store's names of stimuli, where that is asked for."""
+        if self.match is None:
+            return data
+        from ..neural import match_stimuli
+
+        found = match_stimuli(data, stimulus_ids, match=self.match)
+        say("", f"matched by name: {found.attrs['matched']}" if "matched" in found.attrs else "no name needed a match")
+        return found
 
 
 def _one(names: tuple[str, ...] | None) -> str | list[str] | None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from ..durable import remove_stale
 from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solver
 from ..errors import SpecError, argument
-from ..features.folds import Folds
+from ..features.folds import Folds, OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
 from .base import err, flat, goes_on, out, shown, told_in
@@ -69,13 +69,13 @@ class Responses(DataChoice):
 
     time: Seconds = None
 
-    def read(self, path: Path) -> Any:
+    def read(self, paths: tuple[Path, ...], stimulus_ids: Sequence[str], on_mismatch: OnMismatch) -> Any:
         """The responses, as the options choose them."""
         from ..neural import load_responses
 
-        check_neural(path)
         with err.status("reading the responses"):
-            return within(load_responses(path, **self.given()), self.time)
+            responses = load_responses(paths, on_mismatch=on_mismatch, **self.given())
+        return self.matched(within(responses, self.time), stimulus_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,7 +105,7 @@ def encode(
     store: Path,
     /,
     *,
-    neural: Path,
+    neural: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)],
     output: Annotated[Output, Parameter(name="*")] = Output(),
     data: Annotated[Responses, flat("Neural data")] = Responses(),
     select: Annotated[Select, flat("Feature spaces")] = Select(),
@@ -127,7 +127,7 @@ def encode(
     store : path
         A finished store of `bltvs extract`.
     neural : path
-        File or folder of responses.
+        File or folder of responses. Again for each subject that has a file of its own.
     transform : str, optional
         `zscore`, `pca:100` or `project:500`, fitted on the training rows of each fold.
     ceiling : {"split_half", "ncsnr", "repetition_variance", "given"}, optional
@@ -141,6 +141,8 @@ def encode(
 
     `bltvs encode acts.h5 --neural P1-epo.fif --areas V1,V4 --time 0:400ms --generalise V4/td@3`
 
+    `bltvs encode acts.h5 --neural sub-01_betas.npy --neural sub-02_betas.npy --stimuli trials.txt`
+
     `bltvs encode acts.h5 --neural betas.nii.gz --option mask=mask.nii.gz --partition stream`
     """
     from ..encoding import fit_encoding, partition_encoding, temporal_generalisation
@@ -153,12 +155,15 @@ def encode(
     chosen, transformer = solver.made(), read_transform(transform, run.seed)
     Asked(chosen, cv, run, transformer, n_permutations)  # refused before any file is read
     roi = None if data.roi is None else "_".join(data.roi)
-    folder = output.output or Path("_".join(filter(None, [store.stem, neural.name.split(".")[0], roi, "encoding"])))
+    files = neural[0].name.split(".")[0] + (f"_and_{len(neural) - 1}_more" if len(neural) > 1 else "")
+    folder = output.output or Path("_".join(filter(None, [store.stem, files, roi, "encoding"])))
     parts = folder / "parts"
     replace = output.overwrite or parts.is_dir()  # an unfinished result of this very sweep: others are refused below
     before = check_encoding(folder, overwrite=replace)
+    for one in neural:
+        check_neural(one)
     with open_store(store) as acts, goes_on():
-        responses = data.read(neural)
+        responses = data.read(neural, acts.stimulus_ids.tolist(), cv.on_mismatch)
         if also.partition is not None:
             partition_spaces(acts, also.partition, select)
         for site in also.generalise:

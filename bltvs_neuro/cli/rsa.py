@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -13,8 +13,7 @@ from ..errors import SpecError, argument, counted, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
-from ..rsa.comparing.missing import Missing
-from ..rsa.inference.options import Inference
+from ..rsa.inference.options import Inference, Missing
 from .base import err, escape, flat, out, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, interval_text, within
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import xarray as xr
 
-    from ..rsa import RsaResult
+    from ..rsa import RsaResult, TimeMatrix
 
 COMBINE = {"timestep": None, "mean": "mean_timesteps", "streams": "concat_streams"}
 """What an RDM of the model is computed from, and compute_rdms' word for it."""
@@ -114,7 +113,8 @@ def rsa(
     store : path
         A finished store, see `bltvs extract`.
     neural : str
-        A file, a folder, or `kriegeskorte92`: see `bltvs neural`. Again for each subject that has a file of its own.
+        A file, a folder (also one with a file for each subject), or `kriegeskorte92`: see `bltvs neural`. Again for each
+        subject that has a file of its own.
 
     Examples
     --------
@@ -144,25 +144,32 @@ def rsa(
     for one in neural:
         check_neural(one)
     with err.status("reading the neural data"):
-        brain = brain_rdms(neural, metric=data.neural_metric, folds=data.folds, options=data.given())  # type: ignore[arg-type]
+        brain = brain_rdms(
+            neural,
+            metric=data.neural_metric,  # type: ignore[arg-type]
+            folds=data.folds,
+            on_mismatch=on_mismatch,
+            options=data.given(),
+        )
     brain = within(brain, data.time)
     with open_store(store) as acts:
+        brain = data.matched(brain, acts.stimulus_ids.tolist())
         with err.status("computing the RDMs of the model"):
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
-        about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
         bars = _categories(acts.stimuli, figures.categories)
-    rdms.attrs |= {"store": store.name, **{key: value for key, value in about.items() if value is not None}}
-    if about.get("weights") == "untrained":
+        inference = _clusters(acts.stimuli, inference)
+    if rdms.attrs.get("weights") == "untrained":
         err.print("[yellow]the store's weights are untrained: these scores say nothing about a trained model[/]")
     if "time" in brain.coords and len(set(brain["time"].values.tolist())) > 1:
         if "timestep" not in rdms.coords:
             raise SpecError(
                 f"neural data over time are compared with timesteps: --combine {models.combine} leaves none"
             )
-        _check_unused(inference, on_mismatch, missing)
+        _check_unused(inference)
         written = _over_time(
-            rdms, brain, prefix, similarity, inference, run, figures.formats, overwrite=output.overwrite
-        )
+            rdms, brain, prefix, figures.formats, overwrite=output.overwrite, similarity=similarity, inference=inference,
+            missing=missing, on_mismatch=on_mismatch, run=run,
+        )  # fmt: skip
     else:
         with err.status(f"comparing {len(rdms)} RDMs with {len(brain)} of {escape(', '.join(neural))}"):
             result = compare_rdms(
@@ -203,24 +210,34 @@ def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
     )
 
 
-def _check_unused(inference: Inference, on_mismatch: str, missing: str) -> None:
-    """Refuse what a comparison over time does not take: cluster tests over subjects, intervals of latencies."""
+def _clusters(stimuli: pd.DataFrame, inference: Inference) -> Inference:
+    """The options with categories in place of the name of their column."""
+    column = inference.clusters
+    if column is None:
+        return inference
+    if column not in stimuli:
+        raise unknown("column of the stimuli", column, [c for c in stimuli if c != "stimulus_id"])
+    return replace(inference, clusters=stimuli.set_index(stimuli["stimulus_id"].astype(str))[column])
+
+
+def _check_unused(inference: Inference) -> None:
+    """Refuse what a comparison over time does not take: its test is of clusters, its intervals of latencies."""
     usual = Inference()
-    given = [
-        name for name in ("variance", "over", "test", "correction") if getattr(inference, name) != getattr(usual, name)
-    ]
-    given += [name for name, value in (("on_mismatch", on_mismatch), ("missing", missing)) if value != "raise"]
+    given = [name for name in ("variance", "test", "correction") if getattr(inference, name) != getattr(usual, name)]
     if given:
         raise SpecError(f"{listed(map(argument, given))} have no meaning for neural data over time; leave them out")
 
 
 def _over_time(
-    models: xr.DataArray, brain: xr.DataArray, prefix: Path, similarity: str, inference: Inference, run: Run,
-    formats: tuple[str, ...], *, overwrite: bool,
-) -> list[Path]:  # fmt: skip
-    import numpy as np
-
-    from ..rsa import average_rdms, peak_latency, time_matrix
+    models: xr.DataArray,
+    brain: xr.DataArray,
+    prefix: Path,
+    formats: tuple[str, ...],
+    *,
+    overwrite: bool,
+    **options: Any,
+) -> list[Path]:
+    from ..rsa import average_rdms, time_matrix
     from ..rsa.save import check_time_matrix, save_time_matrix
 
     rois = [str(r) for r in brain["roi"].values] if "roi" in brain.coords else [""] * len(brain)
@@ -238,40 +255,30 @@ def _over_time(
         part = average_rdms(part, others or "session")
         label = f"{escape(name or 'brain')}: "
         with err.status(f"{label}{len(models)} model RDMs against {len(part)} over time"):
-            matrix = time_matrix(models, part, similarity=similarity)
-            several = matrix.values.sizes["subject"] > 1
-            sites = [str(s) for s in matrix.values["site"].values]
-            tests = (
-                {
-                    s: matrix.cluster_test(s, n_permutations=inference.n_permutations, seed=run.seed)
-                    for s in sites
-                    if matrix.site(s).size
-                }
-                if several
-                else {}
-            )
-            peaks = peak_latency(matrix, n_samples=inference.bootstrap, confidence=inference.confidence, seed=run.seed)
-        if not several:
-            err.print(f"[yellow]{label}one subject: no cluster test, no intervals of latencies[/]")
-        options = {
-            "permutations": inference.n_permutations, "bootstrap": inference.bootstrap,
-            "confidence": inference.confidence, "seed": run.seed,
-        }  # fmt: skip
-        written += save_time_matrix(
-            matrix, tests, peaks, prefixes[name], options=options, formats=formats, overwrite=overwrite
-        )
-        table = Table(title=f"{label}{similarity}, {counted(matrix.values.sizes['subject'], 'subject')}")
-        for column in ("site", "peak (ms)", "interval (ms)", "similarity", "smallest cluster p"):
-            table.add_column(column, justify="left" if column == "site" else "right")
-        listed_rows: Any = peaks.itertuples()
-        for row in listed_rows:
-            p = tests[row.site].p_values if row.site in tests else np.zeros(0)
-            table.add_row(
-                row.site, _number(1000 * row.latency, ".0f"), interval_text(1000 * row.ci_low, 1000 * row.ci_high, ".0f"),
-                _number(row.peak, ".3f"), f"{p.min():.3g}" if len(p) else "no cluster",
-            )  # fmt: skip
-        out.print(table)
+            matrix = time_matrix(models, part, **options)
+        written += save_time_matrix(matrix, prefixes[name], formats=formats, overwrite=overwrite)
+        _show_peaks(matrix, label)
     return written
+
+
+def _show_peaks(matrix: TimeMatrix, label: str) -> None:
+    """Print when each site fits best, and its clusters."""
+    options, clusters = matrix.provenance["options"], matrix.clusters()
+    test = {"labels": "permutations of stimuli", "sign_flip": "sign flips of subjects"}[options["time_test"]]
+    table = Table(
+        title=f"{label}{matrix.label}, {counted(matrix.values.sizes['subject'], 'subject')}",
+        caption=f"p of the best cluster, by {test}, corrected over all sites, timesteps and times",
+    )
+    for column in ("site", "peak (ms)", "interval (ms)", "similarity", "p"):
+        table.add_column(column, justify="left" if column == "site" else "right")
+    rows: Any = matrix.peaks().itertuples()
+    for row in rows:
+        p = clusters.loc[clusters["site"] == row.site, "p_corrected"]
+        table.add_row(
+            row.site, _number(1000 * row.latency, ".0f"), interval_text(1000 * row.ci_low, 1000 * row.ci_high, ".0f"),
+            _number(row.peak, ".3f"), f"{p.min():.3g}" if len(p) else "no cluster",
+        )  # fmt: skip
+    out.print(table)
 
 
 def _show(result: RsaResult, most: int = 10) -> None:

@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..devices import pick_device, why_slow
-from ..errors import SpecError, argument
+from ..errors import argument
 from ..model import Network, State
 from ..model.fast.kernels import Fast
 from .hooks import hooked
+from .options import MemoryFormat, Precision, check_precision
 
-Precision = Literal["float32", "fast", "bfloat16", "float16"]
-MemoryFormat = Literal["contiguous", "channels_last"]
 HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 log = logging.getLogger(__name__)
 
@@ -46,12 +44,6 @@ def kernels(model: Network, precision: Precision) -> Callable[[], AbstractContex
         ``"fast"`` for a model that is not on a CPU.
     """
     return Fast(model).active if precision == "fast" else nullcontext
-
-
-def check_precision(device: torch.device, precision: Precision) -> None:
-    """Raise a SpecError where a device cannot compute in a precision."""
-    if precision == "fast" and device.type != "cpu":
-        raise SpecError(f"{argument('precision', 'fast')} is float32 on a CPU; {device} is none: use 'float32' there")
 
 
 def warn_if_slow(device: torch.device, precision: Precision) -> None:

@@ -7,9 +7,6 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
 from ..errors import DataError, SpecError, argument, unknown
 
@@ -77,6 +74,10 @@ def join_groups(*labels: Sequence[object] | np.ndarray) -> np.ndarray:
     >>> join_groups(["a", "b", "b", "c"], [1, 1, 2, 3]).tolist()
     [0, 0, 0, 1]
     """
+    import pandas as pd  # not above: the help of commands reads this file for its options
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     if not labels or len({len(label) for label in labels}) != 1:
         raise SpecError(f"groups need one label per row; got lengths {[len(label) for label in labels]}")
     n = nodes = len(labels[0])

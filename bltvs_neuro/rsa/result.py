@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from dataclasses import asdict, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,10 +21,11 @@ from ..schema import RDM
 from ..stats import adjust_p_values
 from ..stats.multiple import Correction
 from ..versions import versions
-from .comparing.missing import Missing, drop_missing
+from .comparing.missing import drop_missing
 from .comparing.similarity import SIMILARITIES, similarity_name
 from .inference.ceiling import average_rdms
-from .inference.options import Inference
+from .inference.clusters import cluster_numbers, read_clusters
+from .inference.options import Inference, Missing
 from .provenance import describe
 from .rdms.convert import as_rdms
 from .target import compare_target
@@ -105,11 +106,15 @@ def compare_rdms(
     inputs = {"models": describe(models), "brain": describe(brains)}
     models, brains = align_rdms(models, brains, on_mismatch=on_mismatch, names=("the models", "the neural data"))
     models, brains = drop_missing(models, brains, missing)
+    clusters = cluster_numbers(read_clusters(inference.clusters), rdm_stimulus_ids(models))
     names = _model_names(models)
     targets = list(_targets(brains))
     with run.limited():
         tables = map_tasks(
-            compare_target, targets, shared=(models.values, names, kind, inference, run.seed), cluster=run.cluster
+            compare_target,
+            targets,
+            shared=(models.values, names, kind, clusters, inference, run.seed),
+            cluster=run.cluster,
         )
     target_coords = [coords for coords, _ in targets]
     data = xr.concat(tables, dim="target", join="outer")
@@ -119,9 +124,9 @@ def compare_rdms(
     for key in MODEL_COORDS:
         if key in models.coords and models[key].dims == (RDM,):
             data = data.assign_coords({key: ("model", models[key].values)})
-    data = _correct(data, inference.correction)
+    data = _correct(data.assign(test=inference.test), inference.correction)
     options = {
-        "similarity": kind, **asdict(inference), "missing": missing, "on_mismatch": on_mismatch, "seed": run.seed,
+        "similarity": kind, **inference.described(), "missing": missing, "on_mismatch": on_mismatch, "seed": run.seed,
     }  # fmt: skip
     provenance = {
         "options": options,
@@ -161,6 +166,8 @@ def _targets(brain: xr.DataArray) -> Iterator[tuple[dict[str, Any], xr.DataArray
 def _correct(data: xr.Dataset, method: Correction) -> xr.Dataset:
     for name in ("p_zero", "p_below_ceiling"):
         data[f"{name}_corrected"] = (data[name].dims, adjust_p_values(data[name].values, method))
+    data["correction"] = ((), method)
+    data["family"] = ((), f"all models and targets: {data['p_zero'].size} tests")
     pairs = data["p_pairwise"].transpose("target", "model", "model_b").values
     a, b = np.triu_indices(pairs.shape[1], 1)
     corrected = np.ones_like(pairs)
@@ -181,7 +188,8 @@ class RsaResult(Result):
         subjects of the raw similarity on the data itself; ``se``, ``dof``, ``ci_low`` and ``ci_high`` say how it would vary
         over new stimuli and subjects. Intervals end at the range of similarities, -1 to 1 (``ci_cut`` says where they would
         have gone on). Intervals and p values are NaN where they would rest on fewer than one degree of freedom or the score is
-        undefined, and ``reason`` says which. ``p_*`` are single tests, ``p_*_corrected`` hold for the family;
+        undefined, and ``reason`` says which. ``generalises_to`` says for what they hold. ``p_*`` are single tests (``test``),
+        ``p_*_corrected`` hold for the ``family`` by the ``correction``;
         ``best_share`` is how often a model was the best in bootstrap samples.
     """
 
@@ -222,12 +230,19 @@ class RsaResult(Result):
             "p_corrected": "p_pairwise_corrected",
         }  # fmt: skip
         held = {new: self.dataset[old].transpose("target", "model", "model_b").values for new, old in of.items()}
+        targets = self.dataset.sizes["target"]
+        about = {
+            "test": str(self.dataset["test"].values), "correction": str(self.dataset["correction"].values),
+            "family": f"all pairs and targets: {targets * len(a)} tests",
+        }  # fmt: skip
         return pd.concat(
             [
                 pd.DataFrame(
-                    {"target": t, "model": names[a], "model_b": names[b]} | {k: v[t, a, b] for k, v in held.items()}
+                    {"target": t, "model": names[a], "model_b": names[b]}
+                    | {k: v[t, a, b] for k, v in held.items()}
+                    | about
                 )
-                for t in range(self.dataset.sizes["target"])
+                for t in range(targets)
             ]
         )
 

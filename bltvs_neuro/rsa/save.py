@@ -25,8 +25,6 @@ from .time import TimeMatrix
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from ..stats import ClusterTest
-
 log = logging.getLogger(__name__)
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
@@ -140,31 +138,27 @@ def _figures(
 
 def save_time_matrix(
     matrix: TimeMatrix,
-    tests: Mapping[str, ClusterTest],
-    peaks: pd.DataFrame,
     prefix: str | os.PathLike[str],
     *,
-    options: Mapping[str, Any],
     formats: Sequence[str] = ("png",),
     overwrite: bool = False,
 ) -> list[Path]:
     """Write the similarity of model timesteps with neural time, its clusters and peaks, and a figure.
 
-    ``*_time.nc`` holds the values per subject, t values, cluster labels and p values; ``*_clusters.csv`` a row per cluster;
-    ``*_peaks.csv`` a row per site. ``options`` say how tests and peaks were made. Files that are there
-    are replaced if ``overwrite``.
+    ``*_time.nc`` holds everything; ``*_clusters.csv`` a row per cluster; ``*_peaks.csv`` a row per site. Files that are there are
+    replaced if ``overwrite``.
     """
     check_formats(formats)
     before = check_time_matrix(prefix, overwrite=overwrite)
     written = [
-        matrix.with_tests(tests, **options).save(_path(prefix, "_time.nc"), overwrite=overwrite),
-        _table(matrix.clusters(tests), _path(prefix, "_clusters.csv"), overwrite=overwrite),
-        _table(peaks.drop(columns="samples"), _path(prefix, "_peaks.csv"), overwrite=overwrite),
+        matrix.save(_path(prefix, "_time.nc"), overwrite=overwrite),
+        _table(matrix.clusters(), _path(prefix, "_clusters.csv"), overwrite=overwrite),
+        _table(matrix.peaks(), _path(prefix, "_peaks.csv"), overwrite=overwrite),
     ]
     if check_formats(formats):
         from .figures.time import plot_time_matrix
 
-        figure = plot_time_matrix(matrix, clusters=tests, peaks=peaks)
+        figure = plot_time_matrix(matrix)
         about = _about(matrix.provenance["inputs"]["models"]["attrs"])
         written += _save({"_time_matrix": figure}, prefix, formats, about, overwrite=overwrite)
     remove_stale(before, written)

@@ -9,10 +9,11 @@ import numpy as np
 import xarray as xr
 
 from ..errors import DataError, SpecError, argument, counted, listed
-from ..neural.condensed import n_from_pairs
 from ..stats import LEAST_DOF, t_interval
 from .comparing.similarity import SIMILARITIES, compare_vectors
+from .comparing.weighted import Units, n_units
 from .inference.bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap_scores
+from .inference.clusters import FEW_CATEGORIES, generalises_to
 from .inference.jackknife import jackknife_rsa
 from .inference.limits import bounded_interval, reasons
 from .inference.options import Generalise, Inference
@@ -34,13 +35,14 @@ def compare_target(
     models: np.ndarray[Any, Any],
     names: list[str],
     kind: str,
+    clusters: Units,
     inference: Inference,
     seed: int,
 ) -> xr.Dataset:
-    """Compare the models with the subjects of one roi and time."""
+    """Compare the models with the subjects of one roi and time; ``clusters``: the number of each stimulus' category."""
     coords, subjects = target
     over, bootstrap = inference.over, inference.bootstrap
-    chosen = _generalise(over, len(subjects), n_from_pairs(subjects.shape[1]), _where(coords))
+    chosen = _generalise(over, len(subjects), n_units(models, clusters), _where(coords), clusters)
     own = np.array([compare_vectors(v[None], v[None], kind)[0, 0] for v in subjects.values])
     if np.isnan(own).any():
         who = [str(s) for s in subjects["subject"].values[np.isnan(own)]]
@@ -49,22 +51,25 @@ def compare_target(
         )
     found: Spread
     if inference.variance == "bootstrap":
-        found = bootstrap_rsa(models, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed)
+        found = bootstrap_rsa(
+            models, subjects.values, kind, over=chosen, n_samples=bootstrap, seed=seed, clusters=clusters
+        )
     else:
-        found = jackknife_rsa(models, subjects.values, kind, over=chosen)
+        found = jackknife_rsa(models, subjects.values, kind, over=chosen, clusters=clusters)
     undefined = np.flatnonzero(np.isnan(found.scores).any(axis=1))
     if len(undefined):
         log.warning("%s is undefined (NaN) for RDMs without variance: %s", kind, listed(names[i] for i in undefined))
-    share = _best_share(found, models, subjects.values, kind, bootstrap, seed)
+    share = _best_share(found, models, subjects.values, kind, bootstrap, seed, clusters)
     positive = kind in ("cosine", "cosine_cov") and bool((models >= 0).all() and (subjects.values >= 0).all())
     table = _table(found, share, names, [str(s) for s in subjects["subject"].values], inference, seed)
     table["p_zero_reason"] = ("model", np.full(len(names), ABOVE_ZERO if positive else ""))
-    return table.assign(p_zero=table["p_zero"].where(not positive))
+    return table.assign(p_zero=table["p_zero"].where(not positive), generalises_to=generalises_to(chosen, clusters))
 
 
-def _generalise(over: Generalise, k: int, n: int, where: str) -> Over:
-    """What k subjects and n stimuli let results generalise to; a SpecError for more than that."""
-    if over == "both" and (k < LEAST_BOTH[0] or n < LEAST_BOTH[1]):
+def _generalise(over: Generalise, k: int, n: int, where: str, clusters: Units) -> Over:
+    """What k subjects and n stimuli (or categories) let results generalise to; a SpecError for more than that."""
+    least, few, units = (LEAST_BOTH[1], FEW[1], "stimuli") if clusters is None else (0, FEW_CATEGORIES, "categories")
+    if over == "both" and (k < LEAST_BOTH[0] or n < least):
         raise SpecError(
             f"{where}inference over subjects and stimuli needs at least {LEAST_BOTH[0]} subjects and {LEAST_BOTH[1]} stimuli; "
             f"got {k} and {n}: take {argument('over', 'auto')}, or one of the two"
@@ -74,11 +79,11 @@ def _generalise(over: Generalise, k: int, n: int, where: str) -> Over:
         chosen = "stimuli"
         ceiling = " and there is no noise ceiling" if k == 1 else ""
         log.warning("%s%s: inference is over stimuli only%s", where, counted(k, "subject"), ceiling)
-    elif over == "auto" and n < LEAST_BOTH[1]:
+    elif over == "auto" and n < least:
         chosen = "subjects"
         log.warning("%s%d stimuli: inference is over subjects only", where, n)
-    if (chosen != "subjects" and n < FEW[1]) or (chosen != "stimuli" and k < FEW[0]):
-        log.warning("%s%s and %d stimuli: intervals and p values are rough", where, counted(k, "subject"), n)
+    if (chosen != "subjects" and n < few) or (chosen != "stimuli" and k < FEW[0]):
+        log.warning("%s%s and %d %s: intervals and p values are rough", where, counted(k, "subject"), n, units)
     return chosen
 
 
@@ -87,13 +92,21 @@ def _where(coords: dict[str, Any]) -> str:
 
 
 def _best_share(
-    found: Spread, models: np.ndarray[Any, Any], data: np.ndarray[Any, Any], kind: str, n_samples: int, seed: int
+    found: Spread,
+    models: np.ndarray[Any, Any],
+    data: np.ndarray[Any, Any],
+    kind: str,
+    n_samples: int,
+    seed: int,
+    clusters: Units,
 ) -> np.ndarray[Any, Any]:
     if isinstance(found, Bootstrap):
         return best_share(found.samples[found.over][:, : len(models)])
     if n_samples == 0 or SIMILARITIES[kind].family == "order":
         return np.full(len(models), np.nan)
-    return best_share(bootstrap_scores(models, data, kind, over=found.over, n_samples=n_samples, seed=seed))
+    return best_share(
+        bootstrap_scores(models, data, kind, over=found.over, n_samples=n_samples, seed=seed, clusters=clusters)
+    )
 
 
 def _table(

@@ -53,6 +53,20 @@ def unit_sums(values: Array, n: int) -> Array:
     return out
 
 
+def sums_between(values: Array, group: NDArray[np.int64]) -> Array:
+    """Sum over the pairs of units of each pair of groups: (rows, n_pairs) -> (rows, pairs of groups), in condensed order.
+
+    What the pairs within a group sum to is spread over its pairs with other groups, so that the total stays.
+    """
+    n, count = len(group), int(group.max()) + 1
+    row, column = np.triu_indices(n, 1)
+    a, b = np.minimum(group[row], group[column]), np.maximum(group[row], group[column])
+    out = np.stack([np.bincount(a * count + b, v, minlength=count**2) for v in values]).reshape(-1, count, count)
+    first, second = np.triu_indices(count, 1)
+    within = np.einsum("rgg->rg", out)
+    return np.asarray(out[:, first, second] + (within[:, first] + within[:, second]) / (count - 1))
+
+
 def pair_variance(gram: Array, sums: Array, n: int) -> PairVariance:
     """Estimate the covariance of means over pairs from inner products.
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import stats as sps
 
 from ..errors import SpecError, unknown
 
@@ -95,6 +96,39 @@ def sign_flip_test(
     p = np.where(np.isnan(mean), np.nan, count / len(signs))
     p_family = np.where(np.isnan(mean), np.nan, family / len(signs))
     return SignFlipTest(mean.reshape(shape), p.reshape(shape), p_family.reshape(shape), len(signs), exact)
+
+
+MOST_SKEWED = 0.2
+"""Share of tests with skewed subjects from which on it is no chance, which makes it about 0.05."""
+
+
+def skewed_share(values: ArrayLike) -> float:
+    """In which share of tests the skewness over subjects is beyond two of its standard errors.
+
+    Sign flips take values for symmetric about the null; skewed ones are rejected too often.
+
+    Parameters
+    ----------
+    values : array (subjects, ...)
+
+    Returns
+    -------
+    float
+        0 for fewer than 3 subjects, which have no skewness.
+
+    Examples
+    --------
+    >>> skewed_share([0.0, 0.1, 0.1, 0.2, 0.2, 0.3, 9.0])
+    1.0
+    """
+    data = np.asarray(values, dtype=np.float64)
+    n = len(data)
+    flat = data.reshape(n, -1)
+    flat = flat[:, np.isfinite(flat).all(axis=0) & (np.ptp(flat, axis=0) > 0)]
+    if n < 3 or not flat.size:
+        return 0.0
+    error = np.sqrt(6 * n * (n - 1) / ((n - 2) * (n + 1) * (n + 3)))
+    return float(np.mean(np.abs(sps.skew(flat, axis=0, bias=False)) > 2 * error))
 
 
 def _statistic(means: NDArray[np.float64], tail: Tail) -> NDArray[np.float64]:

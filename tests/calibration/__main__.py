@@ -1,7 +1,7 @@
 """All studies, or those named: ``python -m tests.calibration [STUDY ...]``; hours for all of them.
 
-A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as docs/guide/calibration.md shows them. Designs and seeds
-stand in it before anything is looked at.
+A study is a module of this folder with ``table() -> Iterator[str]``: lines of a Markdown table, as docs/guide/statistics.md
+shows them. Designs and seeds stand in it before anything is looked at.
 """
 
 # ruff: noqa: T201
@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-STUDIES = ("encoding_p",)
+STUDIES = ("encoding_p", "rsa_scores", "rsa_categories", "rsa_time", "rsa_best")
 
 
 def main() -> None:

@@ -108,13 +108,13 @@ def write_algonauts(root: Path, signal: np.ndarray) -> Path:
     return subject
 
 
-def over_time(signal: np.ndarray, rows: np.ndarray) -> np.ndarray:
+def over_time(signal: np.ndarray, rows: np.ndarray, seed: int = 0) -> np.ndarray:
     """Epochs (presentation, electrode, time): noise alone up to 0.1 s, the signal later."""
-    rng = np.random.default_rng(9)
+    rng = np.random.default_rng(9 + seed)
     out = rng.standard_normal((len(rows), signal.shape[1], len(TIMES)))
     for i, time in enumerate(TIMES):
         if time > 0.15:
-            out[:, :, i] = noisy(signal, rows, seed=100 + i)
+            out[:, :, i] = noisy(signal, rows, seed=1000 * seed + 100 + i)
     return out
 
 
@@ -131,7 +131,7 @@ def write_eeg2(root: Path, signal: np.ndarray, ids: list[str]) -> Path:
     return folder
 
 
-def write_mne(path: Path, signal: np.ndarray, ids: list[str]) -> Path:
+def write_mne(path: Path, signal: np.ndarray, ids: list[str], seed: int = 0) -> Path:
     """Epochs named by their stimuli."""
     import mne
 
@@ -139,6 +139,6 @@ def write_mne(path: Path, signal: np.ndarray, ids: list[str]) -> Path:
     info = mne.create_info([f"E{i}" for i in range(signal.shape[1])], 1 / (TIMES[1] - TIMES[0]), "eeg")
     events = np.c_[np.arange(len(rows)) * 10, np.zeros(len(rows), int), rows + 1]
     event_id = {name: i + 1 for i, name in enumerate(ids)}
-    epochs = mne.EpochsArray(1e-6 * over_time(signal, rows), info, events, TIMES[0], event_id, verbose="ERROR")
+    epochs = mne.EpochsArray(1e-6 * over_time(signal, rows, seed), info, events, TIMES[0], event_id, verbose="ERROR")
     epochs.save(path, verbose="ERROR")
     return path

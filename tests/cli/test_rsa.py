@@ -140,8 +140,8 @@ def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
     peaks = pd.read_csv(tmp_path / "m_peaks.csv").set_index("site")
     assert peaks.loc["V4/bu", "latency"] >= 0.15
     data = xr.open_dataset(tmp_path / "m_time.nc", engine="h5netcdf")
-    late = data["p_cluster"].sel(site="V4/bu", timestep=2).values
-    assert (late[3:] <= 0.05).all() and (late[:2] > 0.05).all()
+    late = data["in_cluster"].sel(site="V4/bu", timestep=2).values
+    assert (data["p_corrected"].values[late[3:] - 1] <= 0.05).all() and (late[3:] > 0).all() and (late[:2] == 0).all()
     assert json.loads(data.attrs["provenance"])["options"]["seed"] == 0
     assert (tmp_path / "m_time_matrix.png").stat().st_size > 10_000
     assert len(pd.read_csv(tmp_path / "m_clusters.csv"))
@@ -150,9 +150,9 @@ def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
     assert pd.read_csv(tmp_path / "p_peaks.csv")[["ci_low", "ci_high"]].isna().all(axis=None)
     about = xr.open_dataset(tmp_path / "p_time.nc", engine="h5netcdf").attrs["provenance"]
     assert json.loads(about)["options"]["confidence"] == 0.5
-    unused = bltvs("rsa", store, "--neural", file, "--over", "subjects", "--missing", "drop", "-o", tmp_path / "u")
+    unused = bltvs("rsa", store, "--neural", file, "--test", "sign_flip", "-o", tmp_path / "u")
     assert unused.exit_code == 1
-    assert "--over, --missing have no meaning for neural data over time" in unused.stderr
+    assert "--test have no meaning for neural data over time" in unused.stderr
     early = bltvs("rsa", store, "--neural", file, "--time", "400:500ms", "-o", tmp_path / "w")
     assert (
         early.exit_code == 1 and "no time of the neural data lies in 0.4 to 0.5 s; theirs: 0 to 0.25 s" in early.stderr
@@ -162,7 +162,10 @@ def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
 def test_what_cannot_be_compared_is_one_sentence(store, brain, tmp_path):
     other = make_rdms(np.ones((2, 28)), [f"x{i}" for i in range(N)], metric="m", subject=["a", "b"])
     cases = (
-        (["--neural", to_netcdf(other, tmp_path / "o.nc")], "8 stimuli are in the models but not in the neural data"),
+        (
+            ["--neural", to_netcdf(other, tmp_path / "o.nc")],
+            "no stimulus of the models is in the neural data: one of the 8 in the models is grating_000",
+        ),
         (["--neural", tmp_path / "nothing.nc"], "does not exist; data sets known by name"),
         (["--neural", brain, "--areas", "V7"], "unknown area 'V7'"),
         (["--neural", brain, "--roi", "MT"], "unknown roi 'MT'"),
@@ -259,7 +262,6 @@ def test_runs_of_names_and_of_events_are_folds(store, bids, tmp_path, subject):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--subject", "01", "--subject", "02"], r"--subject should be a text; got 2: 01, 02; choose one"),
         (["--subject", "03"], r"unknown subject '03'; valid: sub-01, sub-02"),
         ([], r"has sub-01, sub-02: choose one with --subject"),
         (["--subject", "01", "--option", "labels=rois.nii.gz"], r"--option labels=... should be"),
@@ -295,3 +297,16 @@ def test_our_own_files_are_no_neural_data(store, brain, tmp_path):
     )
     several = bltvs("rsa", store, "--neural", brain, "--neural", brain, "-o", tmp_path / "y")
     assert several.exit_code == 1 and "is given twice" in several.stderr
+
+
+def test_categories_are_a_column_of_the_stimuli(store, brain, tmp_path):
+    common = ["rsa", store, "--neural", brain, "--bootstrap", 5, "--figures", "none", "-o", tmp_path / "c"]
+    done = bltvs(*common, "--clusters", "kind")
+    assert done.exit_code != 0
+    assert "unknown column of the stimuli 'kind'" in done.stderr
+    done = bltvs(*common, "--clusters", "category")
+    assert "results for new categories need at least 6; got" in " ".join(done.stderr.split())
+    done = bltvs(*common, "--clusters", "stimulus_id")
+    assert done.exit_code == 0, done.stderr
+    frame = pd.read_csv(tmp_path / "c.csv")
+    assert set(frame["generalises_to"]) == {"new subjects, new categories of stimuli"}

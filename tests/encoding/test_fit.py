@@ -399,7 +399,9 @@ def test_stimuli_are_matched_by_id_and_differences_are_named(acts, responses) ->
         found["r2"], fit_encoding(same, fewer, sites="V4/td", solver=Ridge(on_edge="ignore"))["r2"], atol=1e-6
     )
     other = responses.assign_coords(stimulus_id=("presentation", [f"x{i}" for i in range(80)]))
-    with pytest.raises(DataError, match="no stimulus is common"):
+    with pytest.raises(
+        DataError, match=r"no stimulus of the store is in the neural data: one of the 80 in the store is s"
+    ):
         fit_encoding(acts, other, cv=Folds(on_mismatch="intersect"))
 
 

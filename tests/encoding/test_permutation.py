@@ -7,10 +7,11 @@ import pytest
 import xarray as xr
 from sklearn.decomposition import PCA
 
-from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Folds, Ridge, fit_encoding
+from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding
 from bltvs_neuro.encoding.sweep import permutation
 from bltvs_neuro.encoding.sweep.orders import Orders
 from bltvs_neuro.errors import DataError
+from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.neural.labelled import make_responses
 from bltvs_neuro.options import Run
 

@@ -1,13 +1,19 @@
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
+from scipy.spatial.distance import squareform
 
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES
+from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare_vectors
 from bltvs_neuro.rsa.comparing.weighted_ranks import RankOrder, expanded_scores
+from bltvs_neuro.rsa.inference import jackknife
 from bltvs_neuro.rsa.inference.bootstrap import OVER, bootstrap_rsa, sample_scores
+from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
 from bltvs_neuro.stats import bootstrap_counts
+from bltvs_neuro.stats.pairs import sums_between
 
 from . import reference
 
@@ -49,6 +55,66 @@ def test_weighted_samples_are_the_expanded_ones(similarity):
     fast, slow = sample_scores(models, data, similarity, w, v), expanded_scores(models, data, similarity, w, v)
     np.testing.assert_allclose(fast.scores, slow.scores, atol=1e-11)
     np.testing.assert_allclose(fast.ceilings, slow.ceilings, atol=1e-11)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_weighted_samples_of_whole_categories_are_the_expanded_ones(similarity):
+    models, data = world(1)
+    unit = np.array([0, 0, 1, 2, 2, 2, 3, 3, 4, 1])
+    rng = np.random.default_rng(0)
+    w = bootstrap_counts(5, 12, rng)
+    w[0] = [3, 1, 1, 0, 0]
+    w[1] = [1, 1, 0, 3, 0]
+    w[2] = [1, 1, 1, 1, 1]
+    w[3] = [0, 2, 3, 0, 0]  # two categories
+    w[4] = [3, 2, 0, 0, 0]
+    # as many stimuli in other copies of a category as in all other categories: the formula divides by n - 2 m (w - 1)
+    w[5] = [0, 1, 3, 0, 1]
+    v = bootstrap_counts(K, 24, rng).reshape(12, 2, K)
+    fast, slow = (
+        sample_scores(models, data, similarity, w, v, unit),
+        expanded_scores(models, data, similarity, w, v, unit),
+    )
+    np.testing.assert_allclose(fast.scores, slow.scores, atol=1e-11)
+    np.testing.assert_allclose(fast.ceilings, slow.ceilings, atol=1e-11)
+    np.testing.assert_allclose(fast.scores[2], compare_vectors(models, data, similarity), atol=1e-11)
+
+
+@pytest.mark.parametrize("similarity", ["corr_cov", "spearman"])
+def test_a_category_for_each_stimulus_changes_nothing(similarity):
+    models, data = world(1)
+    alone = np.arange(N)
+    for variance in (partial(bootstrap_rsa, n_samples=9), jackknife_rsa):
+        found, again = variance(models, data, similarity), variance(models, data, similarity, clusters=alone)
+        np.testing.assert_allclose(again.variance, found.variance, rtol=1e-9)
+        np.testing.assert_allclose(again.difference_variance, found.difference_variance, rtol=1e-9, atol=1e-16)
+        np.testing.assert_allclose(again.dof, found.dof, rtol=1e-9)
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_the_jackknife_of_categories_leaves_whole_ones_out(similarity, monkeypatch):
+    models, data = world(1)
+    unit = np.arange(N) // 2
+    monkeypatch.setattr(jackknife, "_surplus", lambda gram, sums, n: np.zeros_like(gram))
+    found = jackknife.jackknife_rsa(models, data, similarity, over="stimuli", clusters=unit)
+    i, j = np.triu_indices(N, 1)
+    left = [
+        compare_vectors(models[:, kept], data[:, kept], similarity).mean(axis=1)
+        for kept in ((unit[i] != u) & (unit[j] != u) for u in range(5))
+    ]
+    np.testing.assert_allclose(found.variance, 16 * np.var(left, axis=0, ddof=1) / 5, rtol=1e-9)
+
+
+def test_sums_over_pairs_of_categories():
+    values, group = np.arange(1.0, 11)[None], np.array([0, 1, 0, 2, 2])
+    square = squareform(values[0])
+    found = sums_between(values, group)[0]
+    within = np.array([square[0, 2], 0, square[3, 4]])
+    between = [square[np.ix_(group == a, group == b)].sum() for a, b in ((0, 1), (0, 2), (1, 2))]
+    np.testing.assert_allclose(
+        found, between + np.array([within[:2].sum(), within[[0, 2]].sum(), within[1:].sum()]) / 2
+    )
+    assert found.sum() == values.sum()
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)

@@ -11,7 +11,7 @@ from scipy import stats as sps
 
 from bltvs_neuro.errors import DataError
 from bltvs_neuro.neural.labelled import make_rdms
-from bltvs_neuro.rsa import RsaResult, compare_rdms, peak_latency, time_matrix
+from bltvs_neuro.rsa import RsaResult, compare_rdms, time_matrix
 from bltvs_neuro.rsa.comparing.commonality import commonality
 from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES
 from bltvs_neuro.rsa.inference.ceiling import noise_ceiling
@@ -179,10 +179,11 @@ def test_a_peak_is_not_where_nothing_is_defined() -> None:
     values = rng.random((6, 15))
     values[[0, 3]] = 1.0  # both subjects at the first time
     brain = make_rdms(values, ids, metric="", subject=["p0"] * 3 + ["p1"] * 3, time=[0.0, 0.1, 0.2] * 2)
-    row = peak_latency(time_matrix(models, brain, similarity="pearson"), n_samples=20).iloc[0]
+    options = Inference(bootstrap=20, n_permutations=5)
+    row = time_matrix(models, brain, similarity="pearson", inference=options).peaks().iloc[0]
     assert row["latency"] in (0.1, 0.2) and 0.1 <= row["ci_low"] <= row["ci_high"] and np.isfinite(row["peak"])
     flat = brain.copy(data=np.ones((6, 15)))
-    assert np.isnan(peak_latency(time_matrix(models, flat, similarity="pearson"), n_samples=20).iloc[0]["latency"])
+    assert np.isnan(time_matrix(models, flat, similarity="pearson", inference=options).peaks().iloc[0]["latency"])
 
 
 def test_one_picture_has_no_interval() -> None:

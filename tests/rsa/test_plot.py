@@ -12,7 +12,7 @@ from bltvs_neuro.rsa.figures.rdm import classical_scaling, plot_rdms, plot_traje
 from bltvs_neuro.rsa.figures.time import plot_time_matrix
 from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.rsa.result import compare_rdms
-from bltvs_neuro.rsa.time import peak_latency, time_matrix
+from bltvs_neuro.rsa.time import time_matrix
 
 from .test_time import movie
 
@@ -137,12 +137,8 @@ def test_trajectories_keep_distances(sites, brain, tmp_path):
 
 
 def test_time_matrix_marks_clusters_and_peaks(tmp_path):
-    found = time_matrix(*movie())
-    figure = plot_time_matrix(
-        found,
-        clusters={"V1/bu": found.cluster_test("V1/bu", n_permutations=64)},
-        peaks=peak_latency(found, n_samples=20),
-    )
+    found = time_matrix(*movie(), inference=Inference(n_permutations=64, bootstrap=20))
+    figure = plot_time_matrix(found)
     assert [a.get_title() for a in figure.axes if a.images and a.get_title()] == ["V1/bu", "IT/bu"]
     assert figure.axes[0].collections
     assert ">time after stimulus onset (ms)</text>" in text(figure, tmp_path)

@@ -1,4 +1,4 @@
-"""Recovery on simulated worlds: ``pytest -m slow -s tests/rsa/test_recovery.py``; docs/guide/calibration.md has the figures.
+"""Recovery on simulated worlds: ``pytest -m slow -s tests/rsa/test_recovery.py``; docs/guide/statistics.md has the figures.
 
 Stimuli and subjects are drawn anew in each simulation, so intervals have to cover the mean over simulations, and tests of an
 unrelated model are tests of a true null. The corrected dual bootstrap (``variance="bootstrap"``) rejects that null in 1.6 %

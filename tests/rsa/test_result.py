@@ -203,3 +203,47 @@ def test_the_92_objects_compared_with_their_models(human_it, models92):
     np.testing.assert_allclose(result.dataset["ceiling_lower"], 0.4298, atol=5e-5)
     np.testing.assert_allclose(result.dataset["ceiling_upper"], 0.6958, atol=5e-5)
     assert len(result.dataset["subject"]) == 4
+
+
+def categories(n: int = 6) -> dict[str, str]:
+    return {name: f"c{i * n // N}" for i, name in enumerate(IDS)}
+
+
+@pytest.mark.parametrize("variance", ["jackknife", "bootstrap"])
+def test_categories_are_resampled_whole_and_results_say_so(variance, caplog):
+    options = dict(bootstrap=40, variance=variance)
+    with caplog.at_level(logging.WARNING):
+        result = compare_rdms(models(), brain(), inference=Inference(clusters=categories(), **options), run=Run(seed=2))
+    assert "4 subjects and 6 categories: intervals and p values are rough" in caplog.text
+    unit, data = np.arange(N) // 2, brain(rois=("EVC",)).values.reshape(4, 2, P).mean(axis=1)
+    found = {
+        "bootstrap": lambda: bootstrap_rsa(models().values, data, "corr_cov", n_samples=40, seed=2, clusters=unit),
+        "jackknife": lambda: jackknife_rsa(models().values, data, "corr_cov", clusters=unit),
+    }[variance]()
+    np.testing.assert_allclose(result["se"].values[0], np.sqrt(found.variance))
+    frame = result.to_frame()
+    assert set(frame["generalises_to"]) == {"new subjects, new categories of stimuli"}
+    assert result.provenance["options"]["clusters"] == 6
+    plain = compare_rdms(models(), brain(), inference=Inference(**options)).to_frame()
+    assert set(plain["generalises_to"]) == {"new subjects, new stimuli of the same categories"}
+    np.testing.assert_allclose(plain["score"], frame["score"])
+
+
+def test_what_is_no_category_is_refused():
+    with pytest.raises(DataError, match="results for new categories need at least 6; got 4: c0, c1, c2, c3. Without"):
+        compare_rdms(models(), brain(), inference=Inference(clusters=categories(4)))
+    with pytest.raises(DataError, match="stimuli without category: s3"):
+        compare_rdms(
+            models(), brain(), inference=Inference(clusters={k: v for k, v in categories().items() if k != "s3"})
+        )
+    with pytest.raises(SpecError, match="is the category of each stimulus, .*; got 'category'"):
+        compare_rdms(models(), brain(), inference=Inference(clusters="category"))
+    with pytest.raises(SpecError, match="says nothing where stimuli stay the same"):
+        Inference(clusters=categories(), over="subjects")
+
+
+def test_no_p_value_stands_without_its_test_family_and_correction(result):
+    for frame, tests in ((result.to_frame(), 8), (result.pairs_frame(), 12)):
+        assert set(frame["correction"]) == {"fdr"}
+        assert set(frame["test"]) == {"t"}
+        assert frame["family"].str.endswith(f": {tests} tests").all()

@@ -11,7 +11,7 @@ from bltvs_neuro.stats.clusters import ClusterTest
 
 def test_significant_points_are_those_of_clusters_at_or_below_alpha():
     labels = np.array([1, 2, 3, 0])
-    found = ClusterTest(np.zeros(4), labels, np.zeros(3), np.array([0.2, 0.05, 0.06]), 2.0, 20, False)
+    found = ClusterTest(np.zeros(4), labels, np.zeros(3), np.zeros(3), np.array([0.2, 0.05, 0.06]), 2.0, 20, False)
     np.testing.assert_array_equal(found.significant(), [False, True, False, False])
     np.testing.assert_array_equal(found.significant(0.06), [False, True, True, False])
 

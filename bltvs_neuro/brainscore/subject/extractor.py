@@ -22,7 +22,7 @@ from brainscore_vision.model_helpers.activations.pytorch import PytorchWrapper
 from torch import Tensor
 
 from ...extraction.hooks import hooked
-from ...extraction.reduce import Bound, Reduction
+from ...extraction.reduce import Bound, Pool, Reduction
 from ...model import Network, State
 from ...model.released.weights import weights_sha256
 from ...schema import Site
@@ -61,10 +61,12 @@ class Wrapper(PytorchWrapper):
         return find_layer(name, self._network, self.timeline)
 
     def bound(self, site: Site) -> Bound:
-        """The reduction at a site."""
+        """The reduction at a site; of a map smaller than what it is pooled to, the map."""
         if site not in self._bound:
-            model = self._network
-            self._bound[site] = self.reduction.bind(site, model.shape(site), model.grid(site), self._device)
+            shape, reduction = self._network.shape(site), self.reduction
+            if isinstance(reduction, Pool) and len(shape) == 3:
+                reduction = Pool(min(reduction.size, *shape[1:]))  # Brain-Score maps regions over all layers
+            self._bound[site] = reduction.bind(site, shape, self._network.grid(site), self._device)
         return self._bound[site]
 
     def get_activations(self, images: Any, layer_names: Sequence[str]) -> OrderedDict[str, np.ndarray]:

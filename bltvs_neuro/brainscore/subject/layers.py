@@ -48,6 +48,11 @@ def site_layer(area: str, streams: tuple[Stream, ...], timestep: int | None) -> 
     return f"{area}/{'+'.join(streams)}" + ("" if timestep is None else f"@{timestep}")
 
 
+def is_layer(name: str) -> bool:
+    """Whether a name is written like a layer, as areas are not."""
+    return bool(_TAP.fullmatch(name) or _SITES.fullmatch(name))
+
+
 def window_name(window: Bin) -> str:
     """``"70-170"``."""
     return f"{window[0]:g}-{window[1]:g}"

@@ -27,9 +27,11 @@ def build(identifier: str, settings: Mapping[str, Any], folder: Path) -> Commitm
     if expected and found != expected:
         raise WeightsError(f"{identifier} was packaged with the weights {expected}; these are {found}")
     options = {key: settings[key] for key in OPTIONS if key in settings}
-    if (stated := settings.get("timeline")) is not None:
-        clocks = tuple((area, start, step) for area, start, step in stated.get("clocks", ()))
-        options["timeline"] = Timeline(stated["start"], stated["step"], tuple(stated["static"]), clocks)
+    if (stated := folder / "region_layer_map" / f"{identifier}.json").is_file():
+        options["regions"] = str(stated)  # Brain-Score may have rewritten it
+    if (clock := settings.get("timeline")) is not None:
+        clocks = tuple((area, start, step) for area, start, step in clock.get("clocks", ()))
+        options["timeline"] = Timeline(clock["start"], clock["step"], tuple(clock["static"]), clocks)
     return brain_model(model, identifier, **options)
 
 

@@ -30,10 +30,11 @@ log = logging.getLogger(__name__)
 def find_checkpoint(name: str | Path) -> Checkpoint:
     """Return a checkpoint of :data:`CHECKPOINTS` by its name, or that of an exported folder; SpecError for neither."""
     known = CHECKPOINTS.get(name) if isinstance(name, str) else None
-    if known is not None and known.folder is None:
-        return known
-    if (folder := Path(name if known is None or known.folder is None else known.folder)).is_dir():
+    folder = Path(name) if known is None else known.folder
+    if folder is not None and folder.is_dir():
         return read_checkpoint(folder)
+    if known is not None:
+        return known  # also of one whose folder a plugin of Brain-Score leaves out
     raise unknown(
         "model",
         str(name),

@@ -133,10 +133,14 @@ def known_ids(
     return (sidecar.name, [read_list(sidecar)]) if sidecar is not None else ("", [])
 
 
+LISTS = (".stimuli.txt", ".stimuli.json", ".stimuli.csv", ".stimuli.tsv")
+"""Endings of lists of stimuli beside a file."""
+
+
 def sidecars(path: Path) -> list[Path]:
     """Where a list of stimuli beside a file may lie."""
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return [path.with_name(f"{stem}.stimuli{suffix}") for suffix in (".txt", ".json", ".csv", ".tsv")]
+    return [path.with_name(f"{stem}{ending}") for ending in LISTS]
 
 
 def find_ids(

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from ...neural.condensed import n_from_pairs
 from ..inference.ceiling import ceiling_of_vectors
 from .similarity import Similarity, compare_vectors
-from .weighted import Array, Counts, SampleScores, pair_weights
+from .weighted import Array, Counts, SampleScores, Units, pair_weights
 
 Int = NDArray[np.int64]
 
@@ -62,7 +62,9 @@ class RankOrder:
         return out
 
 
-def rank_scores(models: Array, data: Array, kind: Similarity, counts: Counts, subject_counts: Counts) -> SampleScores:
+def rank_scores(
+    models: Array, data: Array, kind: Similarity, counts: Counts, subject_counts: Counts, unit: Units = None
+) -> SampleScores:
     """Score models in samples, for spearman and rho-a; arguments as in :func:`.weighted.linear_scores`."""
     model_order, data_order = RankOrder(models), RankOrder(data)
     scores = np.full((len(counts), len(models), len(data)), np.nan)
@@ -70,7 +72,7 @@ def rank_scores(models: Array, data: Array, kind: Similarity, counts: Counts, su
     for s, count in enumerate(counts):
         if (count > 0).sum() < 3:
             continue
-        weights = pair_weights(count[None])[0].astype(np.int32)
+        weights = pair_weights(count[None], unit)[0].astype(np.int32)
         total = int(weights.sum(dtype=np.int64))
         ranks = data_order.twice_midranks(weights)
         centered = (ranks - (total + 1)).astype(np.float64)
@@ -128,7 +130,7 @@ def _twice_midranks(values: Int, weights: Int) -> Array:
 
 
 def expanded_scores(
-    models: Array, data: Array, similarity: str, counts: Counts, subject_counts: Counts
+    models: Array, data: Array, similarity: str, counts: Counts, subject_counts: Counts, unit: Units = None
 ) -> SampleScores:
     """Score models in samples that are built entry by entry: for tau-a, and the reference for all others.
 
@@ -138,15 +140,19 @@ def expanded_scores(
     index = np.zeros((n, n), dtype=np.int64)
     row, column = np.triu_indices(n, 1)
     index[row, column] = index[column, row] = np.arange(len(row))
+    place = np.arange(n) if unit is None else unit
     scores = np.full((len(counts), len(models), len(data)), np.nan)
     ceilings = np.full((*subject_counts.shape[:2], 2), np.nan)
     for s, count in enumerate(counts):
         if (count > 0).sum() < 3:
             continue
-        drawn = np.repeat(np.arange(n), count)
+        copies = np.repeat(np.arange(len(count)), count)  # of units
+        members = [np.flatnonzero(place == u) for u in copies]
+        drawn = np.concatenate(members)
+        copy = np.repeat(np.arange(len(copies)), [len(m) for m in members])
         first, second = np.triu_indices(len(drawn), 1)
         i, j = drawn[first], drawn[second]
-        own = i == j
+        own = (place[i] == place[j]) & (copy[first] != copy[second])
         m, d = (np.where(own, np.nan, v[:, index[i, j]]) for v in (models, data))
         scores[s] = compare_vectors(m, d, similarity)
         for r, subjects in enumerate(subject_counts[s]):

@@ -2,26 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import matplotlib as mpl
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import LineCollection
 from matplotlib.figure import Figure
 
 from ...figures import ACCENT, RC, SCORE_MAP, new_figure
-from ...stats import ClusterTest
 from ..time import TimeMatrix
 
 
 def plot_time_matrix(
     matrix: TimeMatrix,
     *,
-    clusters: Mapping[str, ClusterTest] | None = None,
-    peaks: pd.DataFrame | None = None,
     alpha: float = 0.05,
 ) -> Figure:
     """Draw the similarity of model timesteps with neural time, one panel per site.
@@ -29,15 +24,13 @@ def plot_time_matrix(
     Parameters
     ----------
     matrix : TimeMatrix
-    clusters : mapping of site to ClusterTest, optional
-        Clusters with p at most ``alpha`` are outlined.
-    peaks : pandas.DataFrame, optional
-        What :func:`~bltvs_neuro.rsa.time.peak_latency` found: a dot with its interval under each panel.
     alpha : float
+        Clusters with a p, corrected over all sites, of at most this are outlined.
 
     Returns
     -------
     matplotlib.figure.Figure
+        A dot under each panel: its peak with the interval.
     """
     sites = [str(s) for s in matrix.values["site"].values]
     mean = matrix.mean.transpose("site", "timestep", "time").values
@@ -53,7 +46,10 @@ def plot_time_matrix(
         for axis in axes.ravel()[len(sites) :]:
             axis.set_visible(False)
         extent = (time[0] - half, time[-1] + half, -0.5, len(steps) - 0.5)
-        for axis, site, values in zip(axes.ravel(), sites, mean, strict=False):
+        outlined = matrix.significant(alpha).transpose("site", "timestep", "time").values
+        rows_of_peaks: Any = matrix.peaks().itertuples()
+        panels = zip(axes.ravel(), sites, mean, outlined, rows_of_peaks, strict=False)
+        for axis, site, values, mask, row in panels:
             image = axis.imshow(
                 values,
                 cmap=SCORE_MAP,
@@ -64,15 +60,10 @@ def plot_time_matrix(
                 extent=extent,
                 interpolation="nearest",
             )
-            if clusters is not None and site in clusters:
-                mask = np.zeros(values.shape)
-                mask[~np.isnan(values).all(axis=1)] = clusters[site].significant(alpha)
-                if mask.any():
-                    _outline(axis, mask, (time[0] - half, 2 * half))
-            if peaks is not None and site in set(peaks["site"]):
-                row = peaks[peaks["site"] == site].iloc[0]
-                axis.hlines(-0.35, 1000 * row["ci_low"], 1000 * row["ci_high"], color=ACCENT, linewidth=1.5)
-                axis.plot(1000 * row["latency"], -0.35, "o", color=ACCENT, markersize=3)
+            if mask.any():
+                _outline(axis, mask, (time[0] - half, 2 * half))
+            axis.hlines(-0.35, 1000 * row.ci_low, 1000 * row.ci_high, color=ACCENT, linewidth=1.5)
+            axis.plot(1000 * row.latency, -0.35, "o", color=ACCENT, markersize=3)
             axis.set_title(site, fontweight="bold")
             axis.set_yticks(range(len(steps)), [str(int(s)) for s in steps])
             axis.tick_params(labelbottom=True)

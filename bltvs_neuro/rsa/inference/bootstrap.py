@@ -8,10 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import DataError, SpecError, argument, unknown
-from ...neural.condensed import n_from_pairs
 from ...stats import bootstrap_counts, corrected_dual_variance, corrected_variance
 from ..comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
-from ..comparing.weighted import Array, Counts, SampleScores, linear_scores
+from ..comparing.weighted import Array, Counts, SampleScores, Units, linear_scores, n_units
 from ..comparing.weighted_ranks import expanded_scores, rank_scores
 from .ceiling import ceiling_of_vectors
 from .variance import OVER, Over, Spread, contrasts, spread_fields
@@ -38,6 +37,7 @@ def bootstrap_rsa(
     seed: int = 0,
     stimulus_counts: Counts | None = None,
     subject_counts: Counts | None = None,
+    clusters: Units = None,
 ) -> Bootstrap:
     """Bootstrap the comparison of models with subjects.
 
@@ -54,6 +54,9 @@ def bootstrap_rsa(
     seed : int
     stimulus_counts, subject_counts : int arrays (samples, n), (samples, n_subjects), optional
         Samples to use instead of drawing them.
+    clusters : int array (n,), optional
+        Number of the category of each stimulus, from 0. Whole categories are drawn, and everything that is said of stimuli is
+        said of them.
 
     Returns
     -------
@@ -80,7 +83,7 @@ def bootstrap_rsa(
         raise DataError(
             "a bootstrap over stimuli or subjects needs RDMs without NaN; select stimuli that have all pairs"
         )
-    n, k = n_from_pairs(models.shape[1]), len(data)
+    n, k = n_units(models, clusters), len(data)
     if over != "stimuli" and k < 2:
         raise SpecError(
             f"one subject cannot be resampled: bootstrap with {argument('over', 'stimuli')}; it generalises to stimuli alone"
@@ -95,13 +98,13 @@ def bootstrap_rsa(
     samples: dict[Over, Array] = {}
     if over != "subjects":
         draws = np.stack([np.ones_like(v), v], axis=1) if over == "both" else np.ones((len(w), 1, k), dtype=np.int64)
-        found = sample_scores(models, data, name, w, draws)
+        found = sample_scores(models, data, name, w, draws, clusters)
         samples["stimuli"] = _columns(found.scores.mean(axis=2), found.ceilings[:, 0])
         if over == "both":
             samples["both"] = _columns(_over_subjects(found.scores, v), found.ceilings[:, 1])
     if over != "stimuli":
         unique, back = np.unique(v, axis=0, return_inverse=True)
-        once = sample_scores(models, data, name, np.ones((1, n), dtype=np.int64), unique[None])
+        once = sample_scores(models, data, name, np.ones((1, n), dtype=np.int64), unique[None], clusters)
         mean = _over_subjects(np.broadcast_to(scores, (len(v), *scores.shape)), v)
         samples["subjects"] = _columns(mean, once.ceilings[0][np.ravel(back)])
     factors = {key: contrasts(_covariance(columns), len(models)) for key, columns in samples.items()}
@@ -114,20 +117,27 @@ def bootstrap_rsa(
 
 
 def bootstrap_scores(
-    models: Array, data: Array, similarity: str, *, over: Over = "both", n_samples: int = 1000, seed: int = 0
+    models: Array,
+    data: Array,
+    similarity: str,
+    *,
+    over: Over = "both",
+    n_samples: int = 1000,
+    seed: int = 0,
+    clusters: Units = None,
 ) -> Array:
     """Mean scores over subjects in bootstrap samples, without noise ceilings: (samples, models).
 
     The samples are those of :func:`bootstrap_rsa` with the same seed.
     """
-    n, k = n_from_pairs(models.shape[1]), len(data)
+    n, k = n_units(models, clusters), len(data)
     rng = np.random.default_rng(seed)
     w, v = bootstrap_counts(n, n_samples, rng), bootstrap_counts(k, n_samples, rng)
     none = np.zeros((n_samples, 0, k), dtype=np.int64)
     if over == "subjects":
         whole = compare_vectors(models, data, similarity)
         return _over_subjects(np.broadcast_to(whole, (n_samples, *whole.shape)), v)
-    found = sample_scores(models, data, similarity, w, none).scores
+    found = sample_scores(models, data, similarity, w, none, clusters).scores
     return np.asarray(found.mean(axis=2)) if over == "stimuli" else _over_subjects(found, v)
 
 
@@ -139,24 +149,27 @@ def best_share(samples: Array) -> Array:
 
 
 def sample_scores(
-    models: Array, data: Array, similarity: str, stimulus_counts: Counts, subject_counts: Counts
+    models: Array, data: Array, similarity: str, counts: Counts, subject_counts: Counts, unit: Units = None
 ) -> SampleScores:
-    """Scores and ceilings in given samples; NaN in samples of fewer than 3 different stimuli.
+    """Scores and ceilings in given samples; NaN in samples of fewer than 3 different stimuli, or units.
 
     Parameters
     ----------
     models, data : arrays (n_models, n_pairs), (n_subjects, n_pairs)
     similarity : str
-    stimulus_counts : int array (samples, n)
+    counts : int array (samples, units)
+        How often each stimulus, or each unit, occurs.
     subject_counts : int array (samples, draws, n_subjects)
         Draws of subjects whose noise ceilings are wanted under each sample of stimuli.
+    unit : int array (n,), optional
+        Which unit each stimulus is of.
     """
     kind = SIMILARITIES[similarity]
     if kind.family == "linear":
-        return linear_scores(models, data, kind, stimulus_counts, subject_counts)
+        return linear_scores(models, data, kind, counts, subject_counts, unit)
     if kind.family == "rank":
-        return rank_scores(models, data, kind, stimulus_counts, subject_counts)
-    return expanded_scores(models, data, similarity, stimulus_counts, subject_counts)
+        return rank_scores(models, data, kind, counts, subject_counts, unit)
+    return expanded_scores(models, data, similarity, counts, subject_counts, unit)
 
 
 def _over_subjects(scores: NDArray[np.float64], counts: Counts) -> Array:

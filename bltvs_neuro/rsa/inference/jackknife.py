@@ -8,6 +8,8 @@ A score is a mean over subjects of a statistic of pairs of stimuli. In the rando
 - V_stimuli: leaving one stimulus out at a time gives A + 2 B, with A the part of single stimuli and B that of pairs
   (:mod:`bltvs_neuro.stats.pairs`; a bootstrap of stimuli gives A + 3 B). B is estimated from the influence of each pair
   (:mod:`.influence`) and the surplus taken off.
+- With categories (``clusters``) whole ones are left out, and a pair is one of categories; what pairs within a category move is
+  spread over its pairs with others.
 - V_subjects: variance over subjects, leaving one out at a time where the score is no mean over subjects (noise ceilings).
 - V_interaction: what both of these contain, from leaving out one stimulus and one subject at a time, its surplus taken off.
 
@@ -16,7 +18,7 @@ few subjects (simulated: 92 stimuli, 4 subjects, an unrelated model). Degrees of
 V_c² / ν_c, with ν = subjects - 1 for V_subjects, and for V_stimuli the degrees that the kurtosis κ of the pseudo-values leaves,
 ``1/ν = 1/(n - 1) + max(κ, 0) / 2n``: few stimuli with much influence make a variance unsure. The square of V_stimuli is
 taken as V_stimuli × (V_stimuli + surplus), because the surplus is estimated too; with the surplus twice, tests of models
-unrelated to the brain become conservative (docs/guide/calibration.md has what simulations gave).
+unrelated to the brain become conservative (docs/guide/statistics.md has what simulations gave).
 
 The test of a model against zero leaves κ out. Of a related model the score and its variance go together, which is what the wider
 intervals make up for; under the null the influences are symmetric about zero, and sums divided by their own standard
@@ -35,10 +37,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...errors import SpecError, argument
-from ...neural.condensed import n_from_pairs
-from ...stats.pairs import pair_variance, unit_sums
+from ...stats.pairs import pair_variance, sums_between, unit_sums
 from ..comparing.similarity import SIMILARITIES, Similarity
-from ..comparing.weighted import SampleScores
+from ..comparing.weighted import SampleScores, Units, n_units
 from .ceiling import NoiseCeiling, ceiling_of_vectors, scale_for_pooling
 from .influence import Prepared, influence, prepare
 from .variance import Over, Spread, contrasts, spread_fields
@@ -58,12 +59,14 @@ class Parts(NamedTuple):
     """(stimuli, columns) pseudo-values of the mean score, each column with mean zero."""
 
 
-def jackknife_rsa(models: Array, data: Array, similarity: str, *, over: Over = "both") -> Spread:
+def jackknife_rsa(
+    models: Array, data: Array, similarity: str, *, over: Over = "both", clusters: Units = None
+) -> Spread:
     """Estimate how much scores would vary with other stimuli and other subjects.
 
     Parameters
     ----------
-    models, data, similarity, over
+    models, data, similarity, over, clusters
         As :func:`bltvs_neuro.rsa.bootstrap_rsa`.
 
     Returns
@@ -76,44 +79,45 @@ def jackknife_rsa(models: Array, data: Array, similarity: str, *, over: Over = "
     SpecError
         Too few units: 2 subjects, 5 stimuli.
     """
-    n, k, m = n_from_pairs(models.shape[1]), len(data), len(models)
+    n, k, m = n_units(models, clusters), len(data), len(models)
     if over != "stimuli" and k < 2:
         raise SpecError(
             f"one subject says nothing about others: take {argument('over', 'stimuli')}; it generalises to stimuli alone"
         )
     if over != "subjects" and n < 5:
-        raise SpecError(f"a variance over stimuli needs at least 5 stimuli; got {n}")
+        what = "stimuli" if clusters is None else "categories"
+        raise SpecError(f"a variance over {what} needs at least 5 {what}; got {n}")
     kind = SIMILARITIES[similarity]
     ceiling = ceiling_of_vectors(data, similarity, np.arange(k), tuple(map(str, range(k))))
     draws = np.ones((1, k), dtype=np.int64)
     if over != "stimuli":
         draws = np.concatenate([draws, 1 - np.eye(k, dtype=np.int64)])
-    whole = _leave_out(models, data, similarity, np.ones((1, n), dtype=np.int64), draws)
+    whole = _leave_out(models, data, similarity, np.ones((1, n), dtype=np.int64), draws, clusters)
     scores = whole.scores[0]
     zero = np.zeros((m + 2, m + 2))
     subjects = _subject_part(whole) if over != "stimuli" else zero
     stimuli = interaction = jackknife = zero
     pseudo = np.zeros((n, m + 2))
     if over != "subjects":
-        left = _leave_out(models, data, similarity, 1 - np.eye(n, dtype=np.int64), draws)
+        left = _leave_out(models, data, similarity, 1 - np.eye(n, dtype=np.int64), draws, clusters)
         pseudo = (n - 1) * (_mean(whole) - _mean(left))
         pseudo -= pseudo.mean(axis=0)
         jackknife = pseudo.T @ pseudo / (n * (n - 1))
-        surplus, interaction = _pair_parts(models, data, kind, draws, whole, left)
+        surplus, interaction = _pair_parts(_profiles(models, data, kind, draws, clusters), whole, left)
         stimuli = jackknife - surplus
     parts = Parts(stimuli, subjects, interaction, jackknife, pseudo)
     return _spread(scores, ceiling, parts, over, n, k)
 
 
 def _leave_out(
-    models: Array, data: Array, similarity: str, counts: NDArray[np.int64], draws: NDArray[np.int64]
+    models: Array, data: Array, similarity: str, counts: NDArray[np.int64], draws: NDArray[np.int64], clusters: Units
 ) -> SampleScores:
     from ..comparing.concordance import tau_leave_one_out
     from .bootstrap import sample_scores
 
     each = np.broadcast_to(draws, (len(counts), *draws.shape))
-    if SIMILARITIES[similarity].family != "order":
-        return sample_scores(models, data, similarity, counts, each)
+    if SIMILARITIES[similarity].family != "order" or clusters is not None:
+        return sample_scores(models, data, similarity, counts, each, clusters)
     found = sample_scores(models[:1], data, similarity, counts, each)
     whole, left = tau_leave_one_out(models, data)
     return SampleScores(whole[None] if len(counts) == 1 else left, found.ceilings)
@@ -144,14 +148,13 @@ def _mean(found: SampleScores) -> Array:
 
 
 def _pair_parts(
-    models: Array, data: Array, kind: Similarity, draws: NDArray[np.int64], whole: SampleScores, left: SampleScores
+    profiles: Iterator[tuple[Array, Array]], whole: SampleScores, left: SampleScores
 ) -> tuple[Array, Array]:
     """Surplus of the jackknife of stimuli, and the interaction without its own surplus."""
     n, (m, k) = len(left.scores), whole.scores.shape[1:]
-    profiles = _profiles(models, data, kind, draws)
     gram, sums = next(profiles)
     surplus = _surplus(gram, sums, n)
-    if len(draws) == 1:
+    if whole.ceilings.shape[1] == 1:  # over stimuli alone: no draws of subjects
         return surplus, np.zeros_like(surplus)
     each = (n - 1) * (_columns(whole) - _columns(left))  # (n, columns, k)
     each -= each.mean(axis=2, keepdims=True)
@@ -168,18 +171,22 @@ def _surplus(gram: Array, sums: Array, n: int) -> Array:
     return found.sums - found.total
 
 
-def _profiles(models: Array, data: Array, kind: Similarity, draws: NDArray[np.int64]) -> Iterator[tuple[Array, Array]]:
+def _profiles(
+    models: Array, data: Array, kind: Similarity, draws: NDArray[np.int64], clusters: Units = None
+) -> Iterator[tuple[Array, Array]]:
     """Yield inner products of pair influences and of their sums over stimuli: of the mean over subjects, of deviations."""
-    n, k = n_from_pairs(data.shape[1]), len(data)
+    n, k = n_units(data, clusters), len(data)
     left, right = prepare(models, kind), prepare(data, kind)
     columns = len(models) + 2
     ceilings = _ceiling_influences(data, right, kind, draws)  # (draws, 2, n_pairs)
-    total = np.zeros((columns, data.shape[1]))
+    total = np.zeros((columns, n * (n - 1) // 2))
     gram, sums = np.zeros((2, columns, columns))
     for s in range(k):
-        own = np.empty_like(total)
+        own = np.empty((columns, data.shape[1]))
         own[:-2] = influence(left, right.one(s), kind)[0]
         own[-2:] = k * ceilings[0] - (k - 1) * ceilings[1 + s] if k > 2 and len(draws) > 1 else ceilings[0]
+        if clusters is not None:
+            own = sums_between(own, clusters) * (total.shape[1] / data.shape[1])
         total += own
         if len(draws) > 1:
             gram += own @ own.T
