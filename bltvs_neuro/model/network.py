@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
@@ -18,6 +18,10 @@ from .constant import constant_states
 from .lesions.actions import Action
 from .lesions.lesion import Lesion, Lesioned, Target, Timesteps, lesion
 from .transform import Transform
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 
 class State(NamedTuple):
@@ -159,6 +163,12 @@ class Network(nn.Module, ABC):
             when = f"it exists at timesteps {exists[0]} to {exists[-1]}" if exists else "it never is in this model"
             raise SpecError(f"{site} is not active at timestep {timestep}: {when}")
         return f"taps.{_key(site.area)}.{site.stream}.{timestep}"
+
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """Draw the areas in the order in which they are computed, with shapes, timesteps and lesions; or on ``ax``."""
+        from .drawing import plot_layers  # matplotlib takes a second to import
+
+        return plot_layers(self, ax)
 
     def compile_cells(self) -> None:
         """Let ``torch.compile`` fuse element-wise work, where a model has it to fuse."""

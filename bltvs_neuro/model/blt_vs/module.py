@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -19,6 +19,10 @@ from .areas import AREA_NAMES, areas_for, receptive_fields
 from .cell import CONNECTIONS, Cell, ReadoutCell
 from .names import connection_names, connections
 from .unroll import IMAGE, SCHEDULES, Change, Edge, Graph, Update
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 ReadoutType = Literal["multi", "single"]
 
@@ -239,6 +243,15 @@ class BLT_VS(Network):
         """Shape of one stimulus's activations at a site: (C, H, W), or (num_classes,) for ``Readout/bu``."""
         site = as_site(site)
         return (self.num_classes,) if site == ("Readout", "bu") else self.shapes[site.area]
+
+    def plot(self, ax: Axes | None = None) -> Figure:
+        """Draw areas, both streams, connections, onsets and lesions; on ``ax``, or in a figure of its own.
+
+        A box says at which timesteps a site exists, and until when it is the same for every image.
+        """
+        from .diagram import plot_diagram  # matplotlib takes a second to import
+
+        return plot_diagram(self, ax)
 
     def compile_cells(self) -> None:
         """Let ``torch.compile`` fuse every area's rectification, gate and normalisation; the convolutions stay."""

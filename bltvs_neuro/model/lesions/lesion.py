@@ -65,7 +65,7 @@ class Lesion:
         return {"on": sorted(self.targets.values()), "timesteps": sorted(self.timesteps), **self.action.describe()}
 
     def __str__(self) -> str:
-        return f"{self.text}@{_ranges(self.timesteps)}={self.action}"
+        return f"{self.text}@{spans(self.timesteps)}={self.action}"
 
 
 class Lesioned:
@@ -257,8 +257,8 @@ def _refuse_untouched(network: Network, one: Lesion) -> None:
     phrases = []
     for name, times in reached.items():
         never = f"is never used within {network.timesteps} timesteps of the {network.schedule_name} schedule"
-        phrases.append(f"{name} {f'is used at timesteps {_ranges(times)}' if times else never}")
-    raise SpecError(f"nothing to lesion at timesteps {_ranges(one.timesteps)}: {'; '.join(phrases[:8])}")
+        phrases.append(f"{name} {f'is used at timesteps {spans(times)}' if times else never}")
+    raise SpecError(f"nothing to lesion at timesteps {spans(one.timesteps)}: {'; '.join(phrases[:8])}")
 
 
 def _refuse_conflict(one: Lesion, others: Iterable[Lesion]) -> None:
@@ -267,12 +267,12 @@ def _refuse_conflict(one: Lesion, others: Iterable[Lesion]) -> None:
         together = one.timesteps & other.timesteps
         if shared and together and (one.action.holds or other.action.holds):
             raise SpecError(
-                f"{one} and {other} both touch {shared[0]} at timesteps {_ranges(together)}; what is frozen cannot be lesioned "
+                f"{one} and {other} both touch {shared[0]} at timesteps {spans(together)}; what is frozen cannot be lesioned "
                 "otherwise at the same time"
             )
 
 
-def _ranges(timesteps: Iterable[int]) -> str:
+def spans(timesteps: Iterable[int]) -> str:
     """``{0, 3, 4, 5}`` -> ``"0,3:6"``, as :func:`bltvs_neuro.schema.parse_timesteps` reads it."""
     runs: list[list[int]] = []
     for t in sorted(timesteps):
