@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
+from matplotlib.patches import BoxStyle, ConnectionStyle, FancyArrowPatch, FancyBboxPatch
 
 from ..figures import GREY, PAGE, STREAM_COLOURS, WARNING, new_figure
 from ..schema import Site, Stream
@@ -33,7 +33,7 @@ def canvas(ax: Axes | None, columns: float, rows: float) -> Axes:
 
 def box(ax: Axes, x: float, y: float, text: str, colour: str, hit: str = "", side: int = -1) -> None:
     """A box around its centre; ``hit`` says what a lesion does to it, above (1) or below it (-1)."""
-    style = "round,pad=0,rounding_size=0.12"
+    style = BoxStyle("Round", pad=0, rounding_size=0.12)
     edge, line = (WARNING, 1.6) if hit else (colour, 0.9)
     corner = (x - WIDTH / 2, y - HEIGHT / 2)
     ax.add_patch(
@@ -52,7 +52,7 @@ def label(ax: Axes, x: float, y: float, text: str) -> None:
 
 def arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], colour: str, **options: Any) -> None:
     """An arrow between two points; ``bend`` curves it."""
-    style = f"arc3,rad={options.pop('bend', 0.0)}"
+    style = ConnectionStyle("Arc3", rad=options.pop("bend", 0.0))
     about = {
         "arrowstyle": "-|>",
         "mutation_scale": 6,
