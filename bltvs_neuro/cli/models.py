@@ -32,7 +32,8 @@ def models(
     Parameters
     ----------
     names : str
-        Which: a checkpoint, a comparison model, `torchvision:NAME`, `timm:NAME`; all of the first two unless given.
+        Which: a checkpoint, a comparison model, `torchvision:NAME`, `timm:NAME`, `mine.py:make`; all of the first two unless
+        given.
     measure : bool
         Count multiply-accumulates in three ways; measure receptive fields.
     graph : path, optional
@@ -69,15 +70,14 @@ def models(
 
 def _draw(names: tuple[str, ...], path: Path, lesions: tuple[str, ...], *, overwrite: bool) -> None:
     from ..figures import check_figure, save_figure
-    from ..model.others.own import is_own
+    from .measure import loaded
 
     if len(names) != 1:
         raise SpecError(f"a picture is of one model; got {listed(names) or 'none'}")
     check_outputs(check_figure(path), overwrite=overwrite)
-    choice = ModelChoice(model=names[0], weights="pretrained" if is_own(names[0]) else "untrained")
-    network = choice.blank(lesions)
+    network = ModelChoice(model=names[0]).blank(lesions)
     if network is None:
-        network = choice.load()
+        network = loaded(names[0])
         if lesions:
             network.lesion(*lesions)
     save_figure(network.plot(), path, overwrite=overwrite)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pandas as pd
 import pytest
 import torch
 from matplotlib.figure import Figure
@@ -70,3 +71,19 @@ def test_the_command_draws_one_model(tmp_path):
     ):
         assert message in bltvs("models", *arguments, "--graph", tmp_path / "x.png").stderr
     assert "unknown ending of a figure" in bltvs("models", "b_vs", "--graph", tmp_path / "x.gif").stderr
+
+
+def test_the_command_lists_and_measures_a_network_of_one_s_own(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import bltvs_neuro as bn\nfrom tests.model.recurrent import TRANSFORM, made\n"
+        "def make():\n    return bn.wrap(made('CORnet-RT'), ['V1', 'IT'], TRANSFORM, 'rt', timesteps='calls')\n"
+    )
+    source = f"{tmp_path / 'mine.py'}:make"
+    listed = bltvs("models", source)
+    assert listed.exit_code == 0 and "each layer its own clock" in listed.output
+    measured = bltvs("models", "--measure", source, "--csv", tmp_path)
+    assert measured.exit_code == 0, measured.output
+    fields = pd.read_csv(tmp_path / "fields.csv")
+    assert list(zip(fields["area"], fields["timestep"], strict=True)) == [("V1", 0), ("V1", 4), ("IT", 3), ("IT", 4)]
+    assert (fields["weights"] == "the file's weights").all() and fields["size"].notna().all()
+    assert bltvs("models", source, "--graph", tmp_path / "g.svg", "--lesion", "IT/bu@4").exit_code == 0
