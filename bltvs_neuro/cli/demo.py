@@ -43,6 +43,7 @@ def demo(
     from ..extraction.options import ExtractRun
     from ..extraction.plot import activation_over_time, plot_activation
     from ..extraction.run import extract
+    from ..figures import save_figure
     from ..store import open_store
 
     pick_devices(device)
@@ -61,8 +62,7 @@ def demo(
     with open_store(path) as store:
         summary = activation_over_time(store)
     title = f"BLT_VS {network.provenance['model']}, {weights} weights, {which.replace('_', ' ')}"
-    with whole_file(figure, overwrite=True) as part:
-        plot_activation(summary, title, len(stimuli)).savefig(part, dpi=150)
+    save_figure(plot_activation(summary, title, len(stimuli)), figure, dpi=200, overwrite=True)
     with whole_file(table, overwrite=True) as part:
         summary.assign(model=network.provenance["model"], weights=weights, stimuli=which).to_csv(part, index=False)
     out.print(

@@ -257,6 +257,8 @@ def show_result(result: EncodingResult, score: str) -> None:
     """The best timestep of every area and stream, and how targets were dealt with."""
     import numpy as np
 
+    from ..encoding.scores.ceiling import LEAST_CEILING
+
     values = result[score].values
     values = values.reshape(len(values), -1)
     good = np.isfinite(values).all(axis=0)
@@ -276,8 +278,10 @@ def show_result(result: EncodingResult, score: str) -> None:
     if any(status != "fitted"):
         out.print(", ".join(f"{n} targets {s}" for s, n in zip(status, count, strict=True)), highlight=False)
     if "ceiling" in result.dataset:
-        without = int((~(result["ceiling"].values > 0)).sum())
+        without = int((~(result["ceiling"].values >= LEAST_CEILING)).sum())
         if without:
             out.print(
-                f"{without} targets have no noise ceiling above 0: their normalised scores are NaN", highlight=False
-            )
+                f"{without} targets have no noise ceiling of {LEAST_CEILING} or more: their normalised scores are NaN (the "
+                "means of summary.csv count them)",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip

@@ -81,13 +81,10 @@ class Store(Mapping[str, xr.DataArray]):
         self.skipped, self.provenance = dict(frame.skipped), dict(frame.provenance)
 
     def __getitem__(self, site: str | Site) -> xr.DataArray:
-        """Give one site's activations, read when they are asked for.
+        """One site's activations, float32 (stimulus, timestep, *units), read when they are asked for.
 
-        Returns
-        -------
-        xarray.DataArray
-            float32, dims (stimulus, timestep, *units); coordinates ``stimulus_id``, ``timestep``, ``status``
-            ("active" or "constant" over stimuli) and the units' labels. Timesteps that were not reached are absent.
+        Coordinates are ``stimulus_id``, ``timestep``, ``status`` ("active" or "constant" over stimuli) and the units'
+        labels. Timesteps that were not reached are absent.
         """
         name = self._known(site)
         layout = self._frame.spec.layouts[name]

@@ -233,13 +233,7 @@ class StoreSpec:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> StoreSpec:
-        """The inverse of :meth:`to_json`.
-
-        Raises
-        ------
-        StoreError
-            The data are not a spec, or one of a newer version.
-        """
+        """The inverse of :meth:`to_json`; StoreError for data that are not a spec, or one of a newer version."""
         try:
             refuse_version(data["version"], "it")
             return cls(

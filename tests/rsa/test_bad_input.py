@@ -90,6 +90,6 @@ def test_the_ten_lines_of_the_readme(tmp_path):
     result = bn.compare_rdms(
         rdms, neural, similarity="corr_cov", inference=bn.Inference(bootstrap=1000), run=bn.Run(seed=0)
     )
-    figure = result.plot_time_course(stream="bu")
-    assert [axis.get_title() for axis in figure.axes] == ["V1", "IT"]
-    assert figure.axes[0].get_ylabel() == "whitened r"
+    axes = result.plot_time_course(stream="bu")
+    assert [axis.get_title() for axis in axes] == ["V1", "IT"]
+    assert axes[0].get_ylabel() == "whitened r"

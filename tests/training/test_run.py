@@ -139,7 +139,7 @@ def test_what_a_run_leaves(whole):
     assert said["config"] == json.loads((whole / "config.json").read_text())
     assert list(model.checkpoint.accuracies) == said["test"]["top1"]
     assert {path.name for path in (whole / "evaluation").iterdir()} == {
-        "accuracy.csv", "accuracy.png", "confusion.csv", "evaluation.json", "pictures.csv",
+        "accuracy.csv", "accuracy.png", "confusion.csv", "evaluation.json", "evaluation.nc", "pictures.csv",
     }  # fmt: skip
     rows = log_of(whole)
     assert [row["epoch"] for row in rows] == ["1", "2"]

@@ -35,18 +35,11 @@ IMAGENET_CLASSES = 1000
 
 
 def brain_model(
-    model: Network,
-    identifier: str | None = None,
-    *,
-    regions: str | Mapping[str, str] = "anatomical",
-    streams: str | Sequence[str] = "all",
-    timestep: int | None = None,
-    reduce: str | Reduction | None = REDUCE,
-    timeline: Timeline | None = None,
-    readout: str = LOGITS,
-    visual_degrees: float = DEGREES_PER_IMAGE,
+    model: Network, identifier: str | None = None, *, regions: str | Mapping[str, str] = "anatomical",
+    streams: str | Sequence[str] = "all", timestep: int | None = None, reduce: str | Reduction | None = REDUCE,
+    timeline: Timeline | None = None, readout: str = LOGITS, visual_degrees: float = DEGREES_PER_IMAGE,
     batch_size: int = BATCH_SIZE,
-) -> Commitment:
+) -> Commitment:  # fmt: skip
     """Make a model a Brain-Score subject.
 
     Parameters

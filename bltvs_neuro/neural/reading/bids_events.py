@@ -50,10 +50,7 @@ def events_of(image: Named, root: Path) -> Path:
 
 
 def read_events(path: Path, image: Named, count: int, column: str | None) -> pd.DataFrame:
-    """The rows that show a stimulus, as text, with its id as ``stimulus_id``; one per volume of the image.
-
-    DataError where the column or rows are lacking, or another run or session is named than by the file.
-    """
+    """The rows that show a stimulus, as text, with its id as ``stimulus_id``; one per volume of the image, or a DataError."""
     table = read_cells(path).frame()
     if column is None:
         have = [key for key in ID_KEYS if key in table]

@@ -88,8 +88,8 @@ def same(a: str | None, b: str | None) -> bool:
 def one_file_a_run(files: Sequence[Named], lost: Sequence[Named], picks: Picks, root: Path) -> list[Named]:
     """The file of each run of one subject, in the order of session, task and run; DataError where several files hold one.
 
-    ``lost`` are links to images that lead nowhere. ``picks`` is what the names have to say, ``{"space": "T1w", "desc": None}``;
-    None for names without the entity. Also ``suffix``, ``extension`` and ``folder`` (below ``root``).
+    ``lost`` are links that lead nowhere. ``picks`` is what the names have to say, ``{"space": "T1w", "desc": None}``; also
+    ``suffix``, ``extension`` and ``folder`` (below ``root``).
     """
     files, lost = _picked(files, lost, picks, root)
     runs: dict[tuple[str, ...], list[Named]] = {}

@@ -62,10 +62,7 @@ StimuliOrNames = (
 
 
 def read_list(path: Path) -> list[str]:
-    """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file.
-
-    The column is told by its name, else the only one (a nameless one that counts rows is none).
-    """
+    """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file, by its name or the only one."""
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
     if path.suffix.lower() == ".json":
@@ -169,10 +166,7 @@ def find_ids(
 
 
 def as_text(values: Any) -> list[str]:
-    """Flatten an array of text, of MATLAB cells or of numbers into a list of str, without trailing blanks.
-
-    What stands for a missing value (None, NaN) is an empty text, which is no id.
-    """
+    """Flatten an array of text, of MATLAB cells or of numbers into a list of str; what stands for a missing value is empty."""
     out = []
     for item in np.asarray(values).ravel():
         while isinstance(item, np.ndarray) and item.size == 1:

@@ -55,23 +55,10 @@ class Shard(NamedTuple):
 
 
 def block_for(n_stimuli: int, default: int, count: int, batch_size: int) -> int:
-    """Stimuli in a block so that ``count`` shares are near equal.
+    """Stimuli in a block, at most ``default``, so that ``count`` shares are near equal; SpecError where there are too few.
 
-    Parameters
-    ----------
-    n_stimuli : int
-    default : int
-        Block of a run that is not divided; never exceeded.
-    count : int
-        Shares.
-    batch_size : int
-        Where it can be, blocks hold whole batches of this size, so that every batch is the one that an undivided run
-        computes: how many images share a batch may change the last bit of a convolution.
-
-    Raises
-    ------
-    SpecError
-        More shares than blocks of 8 stimuli.
+    Where it can be, blocks hold whole batches of ``batch_size``, so that every batch is the one that an undivided run
+    computes: how many images share a batch may change the last bit of a convolution.
 
     Examples
     --------

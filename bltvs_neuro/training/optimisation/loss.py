@@ -13,10 +13,7 @@ from ...errors import DataError, listed
 
 
 def class_weights(labels: np.ndarray, classes: Sequence[str]) -> Tensor:
-    """Weights inversely proportional to the frequency of each class in ``labels`` (n,), with mean 1: float32 (classes,).
-
-    DataError for a class without any picture.
-    """
+    """Weights inversely proportional to the frequency of each class in ``labels`` (n,), with mean 1: float32 (classes,)."""
     counts = np.bincount(labels, minlength=len(classes))
     empty = [classes[int(at)] for at in np.flatnonzero(counts == 0)]
     if empty:

@@ -15,10 +15,7 @@ _NUMBERED = re.compile(r"\d{4}_(.+)")  # Ecoset's folders: 0001_man
 
 
 def read_class_file(path: str | Path) -> tuple[str, ...]:
-    """Read the class of every logit: a JSON list, or a text file whose lines begin with the name.
-
-    ImageNet's ``LOC_synset_mapping.txt`` is such a file: its lines begin with the WordNet number.
-    """
+    """Read the class of every logit: a JSON list, or a text file whose lines begin with the name, as ImageNet's mapping."""
     path = Path(path)
     if path.suffix == ".json":
         names = read_json(path)
@@ -34,9 +31,8 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
 
 
 def folder_names(folders: Sequence[str], classes: Sequence[str], given: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Name of the folder of every logit, in the order of the logits.
+    """Name of the folder of every logit, in order: found among ``folders`` by the model's ``classes``, or as ``given``.
 
-    ``folders`` hold pictures, ``classes`` are the model's; ``given`` is the folder of every logit, from a file of the user's.
     DataError, which names the folders, for those that are no class, or whose order cannot be known.
     """
     if given is not None:

@@ -53,11 +53,7 @@ def drawn(config: DataConfig, split: str, size: int) -> Labelled:
 
 
 def image_folder(folder: str | Path, classes: Sequence[str] | None = None) -> Labelled:
-    """Pictures in one folder per class: ``folder/CLASS/*.jpg``, or deeper.
-
-    ``classes`` are those of the logits, in order; unless given, the names of the folders, sorted. DataError for a picture
-    outside any folder, or a folder that is no class.
-    """
+    """Pictures in one folder per class, ``folder/CLASS/*.jpg`` or deeper; ``classes`` are the folders, sorted, unless given."""
     stimuli = StimulusSet.from_folder(folder)
     if loose := [stimulus_id for stimulus_id in stimuli.ids if "/" not in stimulus_id]:
         raise DataError(f"{folder}: {len(loose)} pictures lie in no class's folder: {listed(loose, 4)}")
@@ -72,8 +68,7 @@ def image_folder(folder: str | Path, classes: Sequence[str] | None = None) -> La
 def ecoset(path: str | Path, split: str, classes: Sequence[str] | None = None) -> Labelled:
     """One split of an HDF5 file with ``split/data`` (n, 256, 256, 3) uint8 and ``split/labels`` (n,).
 
-    ``classes`` are those of the labels; unless given, the file's dataset ``categories``, or else ``class 0``, ``class 1``, ...
-    DataError for labels that do not fit, or names in the file that are in another order than ``classes``.
+    ``classes`` are those of the labels; unless given, the file's ``categories``, or else ``class 0``, ``class 1``, ...
     """
     path = Path(path)
     held = datasets(path)
