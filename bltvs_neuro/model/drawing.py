@@ -6,10 +6,9 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.patches import BoxStyle, ConnectionStyle, FancyArrowPatch, FancyBboxPatch
 
-from ..figures import GREY, PAGE, STREAM_COLOURS, WARNING, new_figure
+from ..figures import PAGE, WARNING, drawn, ink, new_figure, stream_style
 from ..schema import Site, Stream
 
 if TYPE_CHECKING:
@@ -102,12 +101,13 @@ def hits(network: Network, area: str, what: str) -> str:
     return "\n".join(found)
 
 
-def plot_layers(network: Network, ax: Axes | None = None) -> Figure:
+@drawn
+def plot_layers(network: Network, ax: Axes | None = None) -> Axes:
     """Draw the areas of a network in the order in which they are computed; an arrow back to an area is a recurrence."""
     columns = min(A_ROW, len(network.areas))
     rows = math.ceil(len(network.areas) / columns)
     ax = canvas(ax, columns, rows)
-    colour = STREAM_COLOURS["bu"]
+    colour, grey = stream_style("bu")["color"], ink(0.7)
     for at, area in enumerate(network.areas):
         row, column = divmod(at, columns)
         x, y = STEP * column, -STEP * row
@@ -118,14 +118,12 @@ def plot_layers(network: Network, ax: Axes | None = None) -> Figure:
             f"\n{when(network, site)}" if network.timesteps > 1 or network.lesions else ""
         )
         above, font = HEIGHT / 2 + (0.5 if again else 0.14), min(7, 90 / len(area))
-        ax.text(x, y + above, area, ha="center", fontsize=font, fontweight="bold", color=GREY)
+        ax.text(x, y + above, area, ha="center", fontsize=font, fontweight="bold", color=grey)
         box(ax, x, y, text, colour, hit=hits(network, area, stream))
         if again:
             loop(ax, x, y, colour, up=True)
         if column:
-            arrow(ax, (x - STEP + WIDTH / 2, y), (x - WIDTH / 2, y), GREY)
+            arrow(ax, (x - STEP + WIDTH / 2, y), (x - WIDTH / 2, y), grey)
     ax.set_xlim(-STEP / 2, STEP * (columns - 0.5))
     ax.set_ylim(-STEP * (rows - 0.62), STEP / 2 + 0.3)
-    figure = ax.get_figure()
-    assert isinstance(figure, Figure)
-    return figure
+    return ax

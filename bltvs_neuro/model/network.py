@@ -21,7 +21,6 @@ from .transform import Transform
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 
 class State(NamedTuple):
@@ -164,7 +163,7 @@ class Network(nn.Module, ABC):
             raise SpecError(f"{site} is not active at timestep {timestep}: {when}")
         return f"taps.{_key(site.area)}.{site.stream}.{timestep}"
 
-    def plot(self, ax: Axes | None = None) -> Figure:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw the areas in the order in which they are computed, with shapes, timesteps and lesions; or on ``ax``."""
         from .drawing import plot_layers  # matplotlib takes a second to import
 

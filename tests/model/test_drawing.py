@@ -5,6 +5,7 @@ from __future__ import annotations
 import pandas as pd
 import pytest
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 
@@ -16,12 +17,12 @@ from tests.running import bltvs
 from .recurrent import KINDS, TRANSFORM, made
 
 
-def written(figure: Figure) -> list[str]:
-    return [text.get_text() for text in figure.axes[0].texts]
+def written(ax: Axes) -> list[str]:
+    return [text.get_text() for text in ax.texts]
 
 
-def patches(figure: Figure, kind: type) -> list:
-    return [patch for patch in figure.axes[0].patches if isinstance(patch, kind)]
+def patches(ax: Axes, kind: type) -> list:
+    return [patch for patch in ax.patches if isinstance(patch, kind)]
 
 
 @pytest.fixture(scope="module")
@@ -31,33 +32,34 @@ def blt():
 
 
 def test_the_diagram_of_blt_vs(blt):
-    figure = blt.plot()
-    texts = written(figure)
+    ax = blt.plot()
+    texts = written(ax)
     assert [text for text in texts if text in blt.areas] == list(blt.areas)
     assert "576 × 16 × 16" in texts and "t 2 to 6\nconstant to 2" in texts  # V1, and its top-down stream
-    assert len(patches(figure, FancyBboxPatch)) == 15  # the retina has no top-down stream here
+    assert len(patches(ax, FancyBboxPatch)) == 15  # the retina has no top-down stream here
     used = [one for one in blt.intact.connections() if blt.intact.used_at(*one)]
     gates = len(blt.areas) - 2
-    assert len(patches(figure, FancyArrowPatch)) == len(used) + gates
+    assert len(patches(ax, FancyArrowPatch)) == len(used) + gates
 
 
 def test_lesions_are_drawn_where_they_are(blt):
     with blt.lesion("td:LOC->V4@5:", "V2/td[0:8]@4=noise(1)", "skip:V1->V4"):
-        figure = blt.plot()
-        red = [text.get_text() for text in figure.axes[0].texts if text.get_color() == WARNING]
+        ax = blt.plot()
+        red = [text.get_text() for text in ax.texts if text.get_color() == WARNING]
         assert sorted(red) == ["0", "0 @5:7", "[0:8] noise(1,seed=0) @4"]
-        assert "t 5 to 6" in written(figure)  # V4's onset without the skip
-    assert not [text for text in blt.plot().axes[0].texts if text.get_color() == WARNING]
+        assert "t 5 to 6" in written(ax)  # V4's onset without the skip
+    assert not [text for text in blt.plot().texts if text.get_color() == WARNING]
 
 
 def test_layers_in_order_on_axes_of_one_s_own():
-    model, figure = bn.wrap(made("CORnet-RT"), KINDS["CORnet-RT"][1], TRANSFORM, "rt", timesteps="calls"), Figure()
+    ax = Figure().add_subplot()
+    model = bn.wrap(made("CORnet-RT"), KINDS["CORnet-RT"][1], TRANSFORM, "rt", timesteps="calls")
     with model.lesion("V2/bu@2:=0.5"):
-        assert model.plot(figure.add_subplot()) is figure
-    texts = written(figure)
+        assert model.plot(ax) is ax
+    texts = written(ax)
     assert [text for text in texts if text in model.areas] == ["V1", "V2", "V4", "IT", "logits"]
     assert "8 × 2 × 2\nt 0 to 4\nconstant to 2" in texts and "0.5 @2:5" in texts
-    assert len(patches(figure, FancyArrowPatch)) == 4 + 4  # on to the next, and back to itself
+    assert len(patches(ax, FancyArrowPatch)) == 4 + 4  # on to the next, and back to itself
 
 
 def test_the_command_draws_one_model(tmp_path):

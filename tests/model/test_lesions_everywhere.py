@@ -15,7 +15,7 @@ from bltvs_neuro.errors import SpecError
 from bltvs_neuro.model import BLT_VS, State
 from bltvs_neuro.model.lesions import Add, Clamp, Freeze, Noise, Resample, Scale
 from bltvs_neuro.model.lesions.lesion import parse_action
-from bltvs_neuro.model.others.cornet_s import CORnet_S
+from bltvs_neuro.model.others.cornet import CORnet_S
 from bltvs_neuro.model.others.feedforward import B_VS
 
 from .recurrent import KINDS, SIZE, TRANSFORM, made

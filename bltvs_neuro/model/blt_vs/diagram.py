@@ -5,10 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from ...figures import GREY, STREAM_COLOURS, STREAM_LINES, STREAM_NAMES, WARNING
+from ...figures import WARNING, drawn, ink, line_key, stream_style
 from ...schema import STREAMS, Site
 from ..drawing import HEIGHT, STEP, WIDTH, arrow, box, canvas, hits, label, loop, size, when
 
@@ -21,13 +20,14 @@ INWARD = {"bu": 1, "td": -1}
 """Where the other stream is: above, below."""
 
 
-def plot_diagram(model: BLT_VS, ax: Axes | None = None) -> Figure:
+@drawn
+def plot_diagram(model: BLT_VS, ax: Axes | None = None) -> Axes:
     """Draw the areas from left to right, bottom-up below and top-down above; see :meth:`BLT_VS.plot`."""
     ax = canvas(ax, len(model.areas) + 0.7, 3.4)
     places = {area: STEP * at for at, area in enumerate(model.areas)}
     for area, x in places.items():
-        ax.text(x, 3.12, area, ha="center", fontsize=8, fontweight="bold", color=GREY)
-        ax.text(x, 2.9, size(model.shapes[area]), ha="center", fontsize=5.5, color=GREY)
+        ax.text(x, 3.12, area, ha="center", fontsize=8, fontweight="bold", color=ink(0.7))
+        ax.text(x, 2.9, size(model.shapes[area]), ha="center", fontsize=5.5, color=ink(0.7))
         for stream in STREAMS:
             site = Site(area, stream)
             if model.timesteps_of(site) or hits(model, area, stream):
@@ -36,11 +36,11 @@ def plot_diagram(model: BLT_VS, ax: Axes | None = None) -> Figure:
                     x,
                     LEVEL[stream],
                     when(model, site),
-                    STREAM_COLOURS[stream],
+                    stream_style(stream)["color"],
                     hits(model, area, stream),
                     INWARD[stream],
                 )
-    ax.text(-STEP, 0, "image", ha="center", va="center", fontsize=7, color=GREY)
+    ax.text(-STEP, 0, "image", ha="center", va="center", fontsize=7, color=ink(0.7))
     for area, connection in model.intact.connections():
         _connection(ax, model, places, area, connection)
     for area, x in places.items():
@@ -52,7 +52,7 @@ def plot_diagram(model: BLT_VS, ax: Axes | None = None) -> Figure:
                 ax,
                 (x, HEIGHT / 2),
                 (x, LEVEL["td"] - HEIGHT / 2),
-                GREY,
+                ink(0.7),
                 arrowstyle="<|-|>",
                 linestyle=":",
                 linewidth=0.7,
@@ -60,12 +60,10 @@ def plot_diagram(model: BLT_VS, ax: Axes | None = None) -> Figure:
     ax.legend(
         handles=_handles(model), loc="lower center", bbox_to_anchor=(0.5, -0.04), ncols=5, frameon=False, fontsize=6.5
     )
-    ax.set_title(f"{model.timesteps} timesteps, {model.schedule_name} schedule", fontsize=8, color=GREY)
+    ax.set_title(f"{model.timesteps} timesteps, {model.schedule_name} schedule", fontsize=8, color=ink(0.7))
     ax.set_xlim(-STEP - 0.4, STEP * (len(places) - 0.45))
     ax.set_ylim(-1.95, 3.4)
-    figure = ax.get_figure()
-    assert isinstance(figure, Figure)
-    return figure
+    return ax
 
 
 def _connection(ax: Axes, model: BLT_VS, places: dict[str, float], area: str, connection: str) -> None:
@@ -74,8 +72,8 @@ def _connection(ax: Axes, model: BLT_VS, places: dict[str, float], area: str, co
         return
     source, stream = model.intact.source(area, connection) or ("image", "bu")
     hit = hits(model, area, connection)
-    colour = WARNING if hit else STREAM_COLOURS[stream]
-    options: dict[str, Any] = {"linestyle": ":" if hit else STREAM_LINES[stream]}
+    colour = WARNING if hit else stream_style(stream)["color"]
+    options: dict[str, Any] = {"linestyle": ":" if hit else stream_style(stream)["linestyle"]}
     x, y, inward = places[area], LEVEL[stream], INWARD[stream]
     if source == area:
         loop(ax, x, y, colour, up=inward < 0, **options)
@@ -94,9 +92,7 @@ def _connection(ax: Axes, model: BLT_VS, places: dict[str, float], area: str, co
 
 
 def _handles(model: BLT_VS) -> list[Line2D]:
-    streams = [
-        Line2D([], [], color=STREAM_COLOURS[s], linestyle=STREAM_LINES[s], label=STREAM_NAMES[s]) for s in STREAMS
-    ]
-    gate = Line2D([], [], color=GREY, linestyle=":", label="each stream's input gates the other")
-    lesion = Line2D([], [], color=WARNING, linestyle=":", label="lesioned")
+    streams = [line_key(**{**stream_style(stream), "marker": ""}) for stream in STREAMS]
+    gate = line_key("each stream's input gates the other", color=ink(0.7), linestyle=":")
+    lesion = line_key("lesioned", color=WARNING, linestyle=":")
     return [*streams, gate, *([lesion] if model.lesions else [])]

@@ -22,7 +22,6 @@ from .unroll import IMAGE, SCHEDULES, Change, Edge, Graph, Update
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
 
 ReadoutType = Literal["multi", "single"]
 
@@ -244,7 +243,7 @@ class BLT_VS(Network):
         site = as_site(site)
         return (self.num_classes,) if site == ("Readout", "bu") else self.shapes[site.area]
 
-    def plot(self, ax: Axes | None = None) -> Figure:
+    def plot(self, ax: Axes | None = None) -> Axes:
         """Draw areas, both streams, connections, onsets and lesions; on ``ax``, or in a figure of its own.
 
         A box says at which timesteps a site exists, and until when it is the same for every image.
