@@ -43,7 +43,7 @@ def block(page: str, heading: str, language: str) -> str:
 
 
 def make_data(root: Path) -> None:
-    """Pictures in class folders, betas with events and a mask, epochs of three subjects, arrays of two: all of one known source."""
+    """Pictures in class folders, betas with events and a mask, epochs of three subjects, arrays of two: all of one source."""
     pictures = bn.StimulusSet.shapes(60)
     names = [f"{category}/{i:03d}.png" for i, category in enumerate(pictures.metadata["category"])]
     for i, name in enumerate(names):
