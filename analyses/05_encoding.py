@@ -63,7 +63,7 @@ for roi in dict.fromkeys(best["roi"].values):
 
 from bltvs_neuro.encoding.outputs.scores import plot_scores  # noqa: E402
 
-figure = plot_scores(fit, "r2", neuroids=np.flatnonzero(best["roi"].values == "follows LOC/td@3"))
+axes = plot_scores(fit, "r2", neuroids=np.flatnonzero(best["roi"].values == "follows LOC/td@3"))
 
 # %%
 # What does a stream add?

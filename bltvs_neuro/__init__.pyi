@@ -5,6 +5,7 @@ from .extraction.projection import pca
 from .extraction.run import extract
 from .features.folds import Folds
 from .features.select import Select
+from .figures import save_figure
 from .model import BLT_VS, Network
 from .model.blt_vs.lesion import lesion
 from .model.others.wrapped import wrap
@@ -57,6 +58,7 @@ __all__ = [
     "pool",
     "project",
     "record",
+    "save_figure",
     "show_progress",
     "units",
     "wrap",

@@ -37,21 +37,11 @@ KRIEGESKORTE92_IDS: tuple[str, ...] = tuple(f"object_{number:02d}" for number in
 
 @dataclass(frozen=True)
 class DataFile:
-    """Where a file comes from and how it is known to be the right one.
+    """A file: its ``path`` below ``BLTVS_DATA`` and the cache, where it comes from, and how it is known to be the right one.
 
-    Attributes
-    ----------
-    path : str
-        POSIX path below ``BLTVS_DATA`` and below the cache folder.
-    url : str
-        Its address.
-    sha256 : str, optional
-        Of the file's bytes, hexadecimal. None where nobody has told it yet: then the commit in the address says which file
-        it is, and what opens the file must take anything.
-    max_bytes : int
-        A download is cut off when it grows beyond this.
-    licence, reference : str
-        Under what terms it is published and what to cite.
+    ``sha256`` is None where nobody has told it yet: then the commit in the address says which file it is, and what opens the
+    file must take anything. A download is cut off beyond ``max_bytes``; ``licence`` and ``reference`` are its terms and what
+    to cite.
     """
 
     path: str
@@ -125,26 +115,9 @@ def sha256_file(path: str | Path) -> str:
 
 
 def fetch(name: str, *, offline: bool = False) -> Path:
-    """Find a data file, or download it.
+    """Find a data file by its name in :data:`DATASETS`, or, unless ``offline``, download it; its sha256 is checked.
 
-    Parameters
-    ----------
-    name : str
-        A name of :data:`DATASETS`, for example ``"kriegeskorte92/92_brainRDMs.mat"``.
-    offline : bool
-        Look only on this machine.
-
-    Returns
-    -------
-    Path
-        A file whose sha256 is the one of :data:`DATASETS`, where that has one.
-
-    Raises
-    ------
-    SpecError
-        No such name.
-    DataError
-        The file can neither be found nor fetched, or what was found is not the right file.
+    DataError where it can neither be found nor fetched, or is not the right file.
     """
     if name not in DATASETS:
         raise unknown("data file", name, list(DATASETS))

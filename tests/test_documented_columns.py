@@ -40,7 +40,13 @@ def encoding():
 def test_columns_of_encoding(encoding):
     fit, parts = encoding
     mine = {"voxel", "source"}  # labels of these responses
-    for frame in (fit.to_frame(), fit.best("r2").reset_coords().to_dataframe(), parts.to_frame(), parts.unique()):
+    for frame in (
+        fit.to_frame(),
+        fit.summary(),
+        fit.best("r2").reset_coords().to_dataframe(),
+        parts.to_frame(),
+        parts.unique(),
+    ):
         assert {str(c) for c in frame.columns} - section("encode") <= mine
 
 

@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..durable import remove_stale
 from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solver
-from ..errors import SpecError, argument
+from ..errors import SpecError, argument, counted
 from ..features.folds import Folds, OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
@@ -196,7 +196,7 @@ def encode(
     remove_stale(before, written)
     _remove_parts(parts)
     show_result(result, also.score)
-    out.print(f"wrote {len(written)} files into {folder}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {counted(len(written), 'file')} into {folder}", highlight=False, soft_wrap=True)
 
 
 def read_alphas(text: str) -> list[float]:
@@ -257,6 +257,8 @@ def show_result(result: EncodingResult, score: str) -> None:
     """The best timestep of every area and stream, and how targets were dealt with."""
     import numpy as np
 
+    from ..encoding.scores.ceiling import LEAST_CEILING
+
     values = result[score].values
     values = values.reshape(len(values), -1)
     good = np.isfinite(values).all(axis=0)
@@ -274,10 +276,12 @@ def show_result(result: EncodingResult, score: str) -> None:
     out.print(table)
     status, count = np.unique(result["status"].values, return_counts=True)
     if any(status != "fitted"):
-        out.print(", ".join(f"{n} targets {s}" for s, n in zip(status, count, strict=True)), highlight=False)
+        out.print(", ".join(f"{counted(n, 'target')} {s}" for s, n in zip(status, count, strict=True)), highlight=False)
     if "ceiling" in result.dataset:
-        without = int((~(result["ceiling"].values > 0)).sum())
+        without = int((~(result["ceiling"].values >= LEAST_CEILING)).sum())
         if without:
             out.print(
-                f"{without} targets have no noise ceiling above 0: their normalised scores are NaN", highlight=False
-            )
+                f"{without} targets have no noise ceiling of {LEAST_CEILING} or more: their normalised scores are NaN (the "
+                "means of summary.csv count them)",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip

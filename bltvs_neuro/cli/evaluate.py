@@ -90,20 +90,21 @@ def evaluate(
             network, pictures, batch_size=batch_size, workers=workers, bootstrap=bootstrap,
             progress=lambda done, total: status.update(f"{done:,} of {total:,} pictures"),
         )  # fmt: skip
-    result.save(folder, title=f"{name} on {Path(data).name}", overwrite=output.overwrite)
+    result.write(folder, title=f"{name} on {Path(data).name}", overwrite=output.overwrite)
+    found = result.to_frame()
     table = Table(title=f"{name}, {len(pictures):,} pictures, 95 % intervals over pictures")
     published = _published(network)
     for column in ("timestep", "top 1 (%)", "", "top 5 (%)", "", *(["published top 1 (%)"] if published else [])):
         table.add_column(column, justify="right")
-    for row in result.table.to_dict("records"):
+    for row in found.to_dict("records"):
         table.add_row(
             str(row["timestep"]), f"{row['top1']:.2f}", interval_text(row['top1_ci_low'], row['top1_ci_high'], ".2f"),
             f"{row['top5']:.2f}", interval_text(row['top5_ci_low'], row['top5_ci_high'], ".2f"),
             *([published.get(row["timestep"], "-")] if published else []),
         )  # fmt: skip
     out.print(table)
-    if len(result.table) > 1:
-        gain = result.gain.to_dict("records")[0]
+    if len(found) > 1:
+        gain = result.gain
         interval = interval_text(gain["ci_low"], gain["ci_high"], "+.2f")
         out.print(f"last timestep minus first: {gain['top1_gain']:+.2f} points, {interval}", highlight=False)
     out.print(f"tables and figure in {folder}", highlight=False, soft_wrap=True)

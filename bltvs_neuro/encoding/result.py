@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,19 +15,14 @@ import xarray as xr
 from ..durable import whole_file
 from ..errors import DataError, SpecError
 from ..results import Result
-from ..schema import NEUROID
+from ..schema import AVERAGE, BAND, FOLD, NEUROID, PART, ROW, SPACE
 from ..stats import adjust_p_values
 from .scores.ceiling import normalise_r, normalise_r2
-from .scores.score import mean_over_folds
+from .scores.score import Score, mean_over_folds
 from .sweep.partition import best_space, corrected_interval
 from .sweep.plan import Plan
 from .sweep.spaces import Space
 from .sweep.targets import Targets
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
-SPACE, FOLD, BAND, PART = "space", "fold", "band", "part"
 
 
 class _OfNeuroids(Result):
@@ -85,7 +80,8 @@ class EncodingResult(_OfNeuroids):
     ----------
     dataset : xarray.Dataset
         With dims space, fold, neuroid (and time, band): ``r``, ``r2`` (mean over the folds that define them),
-        ``r_fold``, ``r2_fold``, ``alpha`` (per fold), and where asked for ``ceiling``, ``r_normalised``,
+        ``r_fold``, ``r2_fold``, ``alpha`` (per fold), ``r_se``, ``r2_se`` (over images), ``influence_r`` and
+        ``influence_r2`` of every row on means over neuroids (:meth:`summary`), and where asked for ``ceiling``, ``r_normalised``,
         ``r2_normalised``, ``p_value``, ``q_value``, ``gamma``, ``share`` (product-measure R2 of each band), ``dual``
         and ``dual_alpha``. Coordinates on space: area, stream, timestep, name, n_features, n_constant; on neuroid those
         of the responses, ``status`` (:data:`bltvs_neuro.encoding.sweep.targets.STATUSES`) and ``n_folds``, the number of
@@ -94,23 +90,38 @@ class EncodingResult(_OfNeuroids):
 
     kind = "encoding"
 
-    def plot_scores(self, score: str = "r2", **options: Any) -> Figure:
+    def plot_scores(self, score: str = "r2", **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.scores.plot_scores`."""
         from .outputs.scores import plot_scores
 
         return plot_scores(self, score, **options)
 
-    def plot_best(self, score: str = "r2", **options: Any) -> Figure:
+    def plot_best(self, score: str = "r2", **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.scores.plot_best`."""
         from .outputs.scores import plot_best
 
         return plot_best(self, score, **options)
 
-    def plot_best_timestep(self, score: str = "r2", **options: Any) -> Figure:
+    def plot_best_timestep(self, score: str = "r2", **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.scores.plot_best_timestep`."""
         from .outputs.scores import plot_best_timestep
 
         return plot_best_timestep(self, score, **options)
+
+    def summary(self, *, confidence: float = 0.95) -> pd.DataFrame:
+        """Scores of all neuroids together and of each roi; see :func:`bltvs_neuro.encoding.summary.summarise`."""
+        from .summary import summarise
+
+        return summarise(self, confidence=confidence)
+
+    def difference(
+        self, first: str, second: str, *, other: EncodingResult | None = None, score: Score = "r2",
+        confidence: float = 0.95,
+    ) -> pd.DataFrame:  # fmt: skip
+        """How far one feature space is ahead of another; see :func:`bltvs_neuro.encoding.summary.difference_of`."""
+        from .summary import difference_of
+
+        return difference_of(self, first, second, other=other, score=score, confidence=confidence)
 
     def above_chance(self, alpha: float = 0.05) -> xr.DataArray:
         """Targets predicted above chance, false discovery rate ``alpha`` over all spaces and targets; bool (space, ...)."""
@@ -164,11 +175,11 @@ class Generalisation(_OfNeuroids):
         """One row per neuroid and pair of times."""
         return self["r"].reset_coords(drop=True).to_dataframe().reset_index()
 
-    def plot(self) -> Figure:
+    def plot(self, **options: Any) -> np.ndarray:
         """Draw the mean over neuroids; see :func:`bltvs_neuro.encoding.outputs.scores.plot_time_matrix`."""
         from .outputs.scores import plot_time_matrix
 
-        return plot_time_matrix(self["r"].mean(NEUROID))
+        return plot_time_matrix(self["r"].mean(NEUROID), provenance=self.provenance, **options)
 
 
 class PartitionResult(_OfNeuroids):
@@ -184,7 +195,7 @@ class PartitionResult(_OfNeuroids):
 
     kind = "partition"
 
-    def plot(self, **options: Any) -> Figure:
+    def plot(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.encoding.outputs.partition.plot_partition`."""
         from .outputs.partition import plot_partition
 
@@ -252,7 +263,7 @@ def build_result(
     plan: Plan,
     attrs: Mapping[str, Any],
     *,
-    ceiling: np.ndarray | None,
+    ceiling: tuple[np.ndarray, np.ndarray | None] | None,
     ids: np.ndarray,
 ) -> EncodingResult:
     """Label what :func:`bltvs_neuro.encoding.sweep.run.run_spaces` gave; ``ids`` are the store's stimuli."""
@@ -270,11 +281,17 @@ def build_result(
         every = np.stack([spread(a[key], targets) for a in arrays])
         dataset[key] = ((SPACE, *tail), mean_over_folds(every, axis=1))
         dataset[f"{key}_fold"] = ((SPACE, FOLD, *tail), every)
+        dataset[f"{key}_se"] = ((SPACE, *tail), np.stack([spread(a[f"{key}_se"], targets) for a in arrays]))
+        dataset[f"influence_{key}"] = _influence([a[f"influence_{key}"] for a in arrays], plan, SPACE)
+    dataset = dataset.assign_coords(_row_coords(plan, ids))
     dataset["alpha"] = ((SPACE, FOLD, *tail), np.stack([spread(a["alpha"], targets) for a in arrays]))
     if ceiling is not None:
-        dataset["ceiling"] = (tail, ceiling)
-        dataset["r_normalised"] = ((SPACE, *tail), normalise_r(dataset["r"].values, ceiling))
-        dataset["r2_normalised"] = ((SPACE, *tail), normalise_r2(dataset["r2"].values, ceiling))
+        limits, influence = ceiling
+        dataset["ceiling"] = (tail, limits)
+        dataset["r_normalised"] = ((SPACE, *tail), normalise_r(dataset["r"].values, limits))
+        dataset["r2_normalised"] = ((SPACE, *tail), normalise_r2(dataset["r2"].values, limits))
+        if influence is not None:
+            dataset["influence_ceiling"] = _influence(influence, plan)
     if "p_value" in arrays[0]:
         p = np.stack([spread(a["p_value"], targets) for a in arrays])
         dataset["p_value"], dataset["q_value"] = ((SPACE, *tail), p), ((SPACE, *tail), adjust_p_values(p, "fdr"))
@@ -288,8 +305,7 @@ def build_result(
                 every[i, at] = spread(mean_over_folds(a[key]), targets)
             dataset[key] = ((SPACE, BAND, *tail), every)
     if "dual" in arrays[0]:
-        dataset = dataset.assign_coords(stimulus_id=("row", ids[targets.stimuli].astype(str)))
-        dataset["dual"] = ((SPACE, "row", *tail), np.stack([spread(a["dual"], targets) for a in arrays]))
+        dataset["dual"] = ((SPACE, ROW, *tail), np.stack([spread(a["dual"], targets) for a in arrays]))
         dataset["dual_alpha"] = ((SPACE, *tail), np.stack([spread(a["dual_alpha"], targets) for a in arrays]))
     return EncodingResult(dataset)
 
@@ -329,6 +345,25 @@ def spread(values: np.ndarray, targets: Targets) -> np.ndarray:
     out = np.full((*values.shape[:-1], len(targets.status)), np.nan, values.dtype)
     out[..., targets.good] = values
     return out.reshape(*values.shape[:-1], *targets.shape)
+
+
+def _influence(values: Any, plan: Plan, *dims: str) -> tuple[tuple[str, ...], np.ndarray]:
+    """Influences (..., rows, averages * times) as a variable (..., row, average[, time])."""
+    made = np.asarray(values, np.float32)
+    times = plan.targets.shape[1:]
+    return (*dims, ROW, AVERAGE, *(("time",) if times else ())), made.reshape(*made.shape[:-1], -1, *times)
+
+
+def _row_coords(plan: Plan, ids: np.ndarray) -> dict[str, Any]:
+    """Of the rows that were predicted: stimulus, the group that stays together, the fold that tests it."""
+    fold = np.empty(len(plan.targets.stimuli), np.int64)
+    for f, (_, test) in enumerate(plan.folds):
+        fold[test] = f
+    stimuli = ids[plan.targets.stimuli].astype(str)
+    return {
+        "stimulus_id": (ROW, stimuli), "group": (ROW, plan.targets.groups), "tested_in": (ROW, fold),
+        AVERAGE: plan.averages.names,
+    }  # fmt: skip
 
 
 def _target_coords(plan: Plan) -> dict[str, Any]:

@@ -36,13 +36,7 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
 
 
 def kernels(model: Network, precision: Precision) -> Callable[[], AbstractContextManager[None]]:
-    """Prepare, once for a run, the kernels of a precision; what is returned makes the context they are used in.
-
-    Raises
-    ------
-    SpecError
-        ``"fast"`` for a model that is not on a CPU.
-    """
+    """Prepare, once for a run, the kernels of a precision; what is returned makes the context they are used in."""
     return Fast(model).active if precision == "fast" else nullcontext
 
 
@@ -83,21 +77,10 @@ def as_laid_out(model: Network, images: Tensor) -> Tensor:
 
 
 def deviation(model: Network, states: tuple[State, ...], images: Tensor, precision: Precision) -> dict[str, float]:
-    """Measure what a precision costs.
+    """Measure what a precision costs on a few scaled images (B, 3, size, size).
 
-    Parameters
-    ----------
-    model : Network
-    states : tuple of State
-    images : Tensor, (B, 3, size, size)
-        A few real stimuli, scaled.
-    precision : {"float32", "fast", "bfloat16", "float16"}
-
-    Returns
-    -------
-    dict of str to float
-        Site -> the largest absolute deviation from float32 over units, stimuli and timesteps, in standard deviations
-        of the site's float32 activations at that timestep.
+    Site -> the largest absolute deviation from float32 over units, stimuli and timesteps, in standard deviations of the
+    site's float32 activations at that timestep.
     """
     reference: dict[State, Tensor] = {}
     worst: dict[str, float] = {}

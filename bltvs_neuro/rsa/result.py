@@ -31,7 +31,7 @@ from .rdms.convert import as_rdms
 from .target import compare_target
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 log = logging.getLogger(__name__)
 
@@ -246,19 +246,19 @@ class RsaResult(Result):
             ]
         )
 
-    def plot_time_course(self, **options: Any) -> Figure:
+    def plot_time_course(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_time_course`."""
         from .figures.comparison import plot_time_course
 
         return plot_time_course(self, **options)
 
-    def plot_matrix(self, **options: Any) -> Figure:
+    def plot_matrix(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_matrix`."""
         from .figures.comparison import plot_matrix
 
         return plot_matrix(self, **options)
 
-    def plot_models(self, **options: Any) -> Figure:
+    def plot_models(self, **options: Any) -> Axes:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_models`."""
         from .figures.comparison import plot_models
 

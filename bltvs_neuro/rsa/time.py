@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -62,6 +64,12 @@ class TimeMatrix(Result):
     def label(self) -> str:
         """The similarity, for axes."""
         return SIMILARITIES[self.provenance["options"]["similarity"]].label
+
+    def plot(self, **options: Any) -> NDArray[Any]:
+        """See :func:`bltvs_neuro.rsa.figures.time.plot_time_matrix`."""
+        from .figures.time import plot_time_matrix
+
+        return plot_time_matrix(self, **options)
 
     @property
     def mean(self) -> xr.DataArray:

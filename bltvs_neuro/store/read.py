@@ -15,7 +15,7 @@ import xarray as xr
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
-from ..errors import SpecError, StoreError, listed, unknown
+from ..errors import SpecError, StoreError, counted, listed, unknown
 from ..notebook import card, line, told
 from ..schema import STIMULUS, TIMESTEP, Site
 from .description import refuse_unfinished
@@ -82,14 +82,10 @@ class Store(Mapping[str, xr.DataArray]):
         self.skipped, self.provenance = dict(frame.skipped), dict(frame.provenance)
 
     def __getitem__(self, site: str | Site) -> xr.DataArray:
-        """Give one site's activations, read when they are asked for.
+        """One site's activations, float32 (stimulus, timestep, *units), read when they are asked for.
 
-        Returns
-        -------
-        xarray.DataArray
-            float32, dims (stimulus, timestep, *units); coordinates ``stimulus_id`` (also as ``stimulus``, for
-            ``.sel(stimulus="cat.png")``), ``timestep``, ``status``
-            ("active" or "constant" over stimuli) and the units' labels. Timesteps that were not reached are absent.
+        Coordinates are ``stimulus_id`` (also as ``stimulus``, for ``.sel(stimulus="cat.png")``), ``timestep``, ``status``
+        ("active" or "constant" over stimuli) and the units' labels. Timesteps that were not reached are absent.
         """
         name = self._known(site)
         layout = self._frame.spec.layouts[name]
@@ -161,7 +157,7 @@ class Store(Mapping[str, xr.DataArray]):
     def _facts(self) -> dict[str, Any]:
         state = "closed" if self._open.closed else ""
         reduced = told(self.provenance.get("reduction"), ("name",)).get("name")
-        about = {"": f"{len(self.stimulus_ids):,} stimuli", "state": state, "sites": listed(self.sites, 4)}
+        about = {"": counted(len(self.stimulus_ids), "stimulus"), "state": state, "sites": listed(self.sites, 4)}
         skipped = f"{len(self.skipped):,}" if self.skipped else ""
         return about | told(self.provenance, ("model", "weights")) | {"reduced by": reduced, "skipped": skipped}
 

@@ -313,13 +313,15 @@ def test_the_figure_of_a_partition_shows_what_the_table_says() -> None:
         over="stream",
     )
     some = np.arange(6)
-    (axis,) = [a for a in plot_partition(found, neuroids=some).axes if a.lines]
+    (axis,) = plot_partition(found, neuroids=some)
     table = found.unique(some)
     drawn = 0
     for line in axis.lines:
         if not str(line.get_label()).startswith("unique "):
             continue
-        rows = table[table["part"] == str(line.get_label()).removeprefix("unique ")].set_index("timestep")
+        rows = table[
+            table["part"] == {"bottom-up": "bu", "top-down": "td"}[str(line.get_label()).removeprefix("unique ")]
+        ].set_index("timestep")
         (band,) = [c for c in axis.collections if c.get_facecolor()[0, :3] == pytest.approx(to_rgb(line.get_color()))]
         corners = band.get_paths()[0].vertices
         for step, value in zip(line.get_xdata(), line.get_ydata(), strict=True):

@@ -98,7 +98,7 @@ def test_changed_pixels_are_refused(model, stimuli, tmp_path, acts):
     first = bn.StimulusSet.from_arrays(images, ids=stimuli.ids)
     path = bn.extract(model, first, tmp_path / "acts.h5", bn.Select("V1", timesteps=2), reduce="mean")
     images[7] += 1
-    with pytest.raises(StimulusError, match=f"1 stimuli are not what they were .*: {stimuli.ids[7]}"):
+    with pytest.raises(StimulusError, match=f"1 stimulus is not what they were .*: {stimuli.ids[7]}"):
         bn.extract(
             model,
             bn.StimulusSet.from_arrays(images, ids=stimuli.ids),

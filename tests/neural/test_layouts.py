@@ -471,7 +471,7 @@ def test_mne_layout(fake_mne, block, monkeypatch):
     assert load_responses(path, column="other").stimulus_id.values.tolist() == list("abcd")
     with pytest.raises(DataError, match=r"no column 'image'; they have stimulus, other"):
         load_responses(path, column="image")
-    with pytest.raises(DataError, match=r"1 stimulus ids were given, but .* has 4 epochs"):
+    with pytest.raises(DataError, match=r"1 stimulus id was given, but .* has 4 epochs"):
         load_responses(path, stimuli=["a"])
 
 

@@ -61,8 +61,7 @@ def window_name(window: Bin) -> str:
 def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     """Find the states that a layer's name stands for, see the module's table; ``logits`` is not computed from states.
 
-    A time course has the timesteps at which every site exists and at least one differs between stimuli. SpecError where there
-    is no such layer, or activity does not reach it.
+    A time course has the timesteps at which every site exists and at least one differs between stimuli.
     """
     tap = _TAP.fullmatch(name)
     if tap:

@@ -70,10 +70,7 @@ class Timeline:
         return [(self.start + t * self.step, self.start + (t + 1) * self.step) for t in timesteps]
 
     def weights(self, window: Bin, timesteps: Iterable[int]) -> dict[int, float]:
-        """Weights of the timesteps in the mean over a window: the part of each that lies in it; they sum to 1.
-
-        SpecError if none of the timesteps lies in the window.
-        """
+        """Weights, summing to 1, of the timesteps in the mean over a window: the part of each that lies in it."""
         low, high = check_bin(window)
         steps = list(timesteps)
         overlap = {t: min(end, high) - max(start, low) for t, (start, end) in zip(steps, self.bins(steps), strict=True)}

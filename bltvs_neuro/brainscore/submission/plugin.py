@@ -19,8 +19,8 @@ OPTIONS = ("regions", "streams", "timestep", "reduce", "readout", "visual_degree
 def build(identifier: str, settings: Mapping[str, Any], folder: Path) -> Commitment:
     """Build a model of a plugin in ``folder``; WeightsError if its weights cannot be had, or are not those that were packaged.
 
-    ``settings`` hold ``model`` and ``weights`` as for :func:`bltvs_neuro.load_model` (paths below ``folder``), or ``url`` with
-    ``sha256``; ``weights_sha256`` of the values, if they are known; ``timeline``; any of :data:`OPTIONS`.
+    ``settings`` hold ``model`` and ``weights`` as for :func:`bltvs_neuro.load_model` (paths below ``folder``), or ``url``
+    with ``sha256``; ``weights_sha256``, if known; ``timeline``; any of :data:`OPTIONS`.
     """
     model = _load(settings, folder)
     found, expected = model.provenance["weights_sha256"], settings.get("weights_sha256")

@@ -13,6 +13,7 @@ from ...errors import SpecError, argument, listed, unknown
 from ...features.folds import Fold, Folds, group_folds, inner_blocks
 from ...features.grams import Scale
 from ...options import Run, check_samples
+from ..scores.images import Averages, make_averages
 from ..scores.score import read_truth, varying
 from ..solvers.backend import Backend
 from ..solvers.estimators import BandedRidge, Choose, Solver
@@ -43,6 +44,8 @@ class Plan:
     """Bytes."""
     scored: np.ndarray
     """(folds, t) whether a target varies both in the training and in the test rows of a fold."""
+    averages: Averages
+    """Over targets, whose intervals over images are kept."""
     _kept: dict[int, FoldTargets] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     def targets_of(self, f: int) -> FoldTargets:
@@ -129,7 +132,10 @@ def make_plan(targets: Targets, spaces: Sequence[Space], asked: Asked) -> Plan:
     )
     settings = Settings(solver, by, run.dtype, run.seed, max(2**20, memory // 16), Backend(run.device))
     targets, scored = _scored(targets, folds)
-    return Plan(targets, folds, blocks, all_blocks, settings, transform, n_permutations, memory, scored)
+    roi = targets.template.coords.get("roi")
+    labels = roi.values.astype(str) if roi is not None and roi.ndim else None
+    averages = make_averages(labels, np.asarray(scored.any(axis=0)), targets.good, targets.shape)
+    return Plan(targets, folds, blocks, all_blocks, settings, transform, n_permutations, memory, scored, averages)
 
 
 def _by(solver: Any, targets: Targets) -> By:

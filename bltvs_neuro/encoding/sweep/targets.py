@@ -49,7 +49,7 @@ class Targets(NamedTuple):
     @property
     def good(self) -> np.ndarray:
         """(all targets,) whether a target is among ``values``."""
-        return ~np.isin(self.status, UNFITTED)
+        return np.asarray(~np.isin(self.status, UNFITTED))
 
     @property
     def repeated(self) -> bool:

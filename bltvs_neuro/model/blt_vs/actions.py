@@ -17,10 +17,7 @@ from ...errors import SpecError
 
 
 class Draws:
-    """Normal numbers for one batch that depend on each image's own values, and on nothing else in the batch.
-
-    So that noise is the same whatever the batch size, the order of the stimuli, and wherever a run was resumed.
-    """
+    """Normal numbers for one batch that depend on each image's own values: the same in any batch, order or resumed run."""
 
     def __init__(self, images: Tensor) -> None:
         self.images = images
@@ -89,10 +86,7 @@ class Freeze(Action):
 
 @dataclass(frozen=True)
 class Noise(Action):
-    """Add normal noise of ``sd`` standard deviations of the value over the units of each image.
-
-    It depends on the seed, the target, the timestep and the image, and on nothing else.
-    """
+    """Add normal noise of ``sd`` standard deviations of the value over units, by image, seed, target and timestep."""
 
     sd: float
     seed: int = 0

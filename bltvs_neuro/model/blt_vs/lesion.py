@@ -41,11 +41,7 @@ KINDS: dict[str, str] = {
 
 @dataclass(frozen=True, eq=False)
 class Lesion:
-    """One lesion of one model.
-
-    ``text`` is the target as it was written, ``targets`` what it touches, with the full name of each; ``timesteps`` are those
-    of the area that reads the connection.
-    """
+    """One lesion of one model: its target's ``text``, the ``targets`` it touches by full name, and the reading timesteps."""
 
     text: str
     targets: Mapping[Target, str]

@@ -116,11 +116,7 @@ SCHEDULES: dict[str, Schedule] = {
 
 
 class Graph:
-    """The unrolled network of one schedule, without any tensor.
-
-    Areas run from the retina up to the readout; ``connections`` maps each to those it has; lesions act in their order.
-    ``updates`` holds the states in an order in which they can be computed.
-    """
+    """The unrolled network of one schedule, without any tensor; ``updates`` holds states in the order of computing."""
 
     def __init__(
         self, areas: tuple[Area, ...], connections: Mapping[str, Collection[str]], schedule: Schedule, timesteps: int,

@@ -39,10 +39,7 @@ class FeedForward(Network):
 
 @dataclass(frozen=True)
 class Stage:
-    """One convolution with what surrounds it; ``name`` is its own in the state dict.
-
-    ``pooled``: whether a 2 x 2 maximum is taken before it.
-    """
+    """One convolution, after a 2 x 2 maximum if ``pooled``; ``name`` is its own in the state dict."""
 
     area: str
     name: str

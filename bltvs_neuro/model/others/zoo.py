@@ -70,17 +70,12 @@ def in_zoo(name: str) -> bool:
 
 
 def build(
-    name: str,
-    *,
-    num_classes: int | None = None,
-    image_size: int | None = None,
-    layers: Sequence[str] | None = None,
+    name: str, *, num_classes: int | None = None, image_size: int | None = None, layers: Sequence[str] | None = None,
     transform: Transform | None = None,
-) -> Network:
+) -> Network:  # fmt: skip
     """Construct a model of the zoo, or ``"torchvision:NAME"`` or ``"timm:NAME"``, with weights as its package draws them.
 
-    What is not given is the model's usual; ``layers`` are for torchvision and timm only. SpecError for an unknown name, or a
-    model that is no classifier of images.
+    What is not given is the model's usual; ``layers`` are for torchvision and timm only.
     """
     architecture = ZOO.get(name)
     known = name if architecture is None else architecture.build
@@ -114,15 +109,9 @@ def fitting(transform: Transform, image_size: int) -> Transform:
 
 
 def load_from_zoo(
-    name: str,
-    weights: str | Path,
-    *,
-    seed: int = 0,
-    num_classes: int | None = None,
-    image_size: int | None = None,
-    layers: Sequence[str] | None = None,
-    transform: Transform | None = None,
-) -> Network:
+    name: str, weights: str | Path, *, seed: int = 0, num_classes: int | None = None, image_size: int | None = None,
+    layers: Sequence[str] | None = None, transform: Transform | None = None,
+) -> Network:  # fmt: skip
     """Load a model of the zoo; the parameters are those of :func:`bltvs_neuro.load_model`."""
     state: dict[str, Tensor] | None = None
     origin: dict[str, Any] = {"weights": "untrained", "seed": seed, "torch": str(torch.__version__)}

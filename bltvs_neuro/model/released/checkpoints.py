@@ -43,17 +43,10 @@ def find_checkpoint(name: str | Path) -> Checkpoint:
 
 
 def load_model(
-    name: str | Path = "ecoset",
-    weights: str | Path = "pretrained",
-    *,
-    seed: int = 0,
-    device: str | torch.device = "cpu",
-    image_size: int | None = None,
-    num_classes: int | None = None,
-    layers: Sequence[str] | None = None,
-    transform: Transform | None = None,
-    cache_dir: str | Path | None = None,
-) -> Network:
+    name: str | Path = "ecoset", weights: str | Path = "pretrained", *, seed: int = 0,
+    device: str | torch.device = "cpu", image_size: int | None = None, num_classes: int | None = None,
+    layers: Sequence[str] | None = None, transform: Transform | None = None, cache_dir: str | Path | None = None,
+) -> Network:  # fmt: skip
     """Load a model, ready to be run: in eval mode, with its transform and the record of where its weights are from.
 
     Parameters
