@@ -77,6 +77,12 @@ class Network(nn.Module, ABC):
         Of the maps, by area; an area that sees the whole image at once needs none.
     overwrites : bool
         Whether what passed a tap may be changed in place afterwards, so that who keeps it must copy it.
+
+    Examples
+    --------
+    >>> model = bn.load_model("imagenet", weights="untrained")
+    >>> model.areas[-1], model.timesteps, model.onset("V4/td"), model.shape("V4/td")
+    ('Readout', 6, 0, (256, 28, 28))
     """
 
     areas: tuple[str, ...]
