@@ -2,33 +2,60 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from torch import Tensor
 
-from ..errors import SpecError, StimulusError
+from ..errors import SpecError, StimulusError, counted, listed
 from ..features.select import Select, Selection
 from ..model import Network, State
-from ..schema import STIMULUS, TIMESTEP
+from ..notebook import line, told
+from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP
 from ..stimuli import StimulusSet
 from ..stimuli.sources import FileSource
 from .batches import decoded
 from .grammar import parse_reduction
 from .hooks import hooked
+from .options import ExtractRun
 from .plan import bind_all, human_bytes, layouts
 from .precision import computing
 from .projection import Pca
 from .reduce import Reduction
-from .share import CPU_BATCH
+from .share import CPU_BATCH, Choices, identity, provenance
 from .sites import select_states
 
 MOST = 4 * 2**30
 """Bytes that are recorded in memory at most."""
+
+
+class Recorded(dict[str, xr.DataArray]):
+    """Labelled activations by site, with what a store says of its own: analyses take it where they take a store.
+
+    Attributes
+    ----------
+    stimuli : pandas.DataFrame
+        ``stimulus_id`` and the metadata of the stimulus set.
+    stimulus_ids, stimulus_sha256 : array of str, (n_stimuli,)
+    provenance : dict
+    """
+
+    def __init__(
+        self, arrays: dict[str, xr.DataArray], stimuli: pd.DataFrame, stimulus_sha256: Sequence[str], provenance: dict[str, Any]
+    ) -> None:  # fmt: skip
+        super().__init__(arrays)
+        self.stimuli, self.stimulus_sha256, self.provenance = stimuli, np.array(stimulus_sha256), provenance
+        self.stimulus_ids = stimuli[STIMULUS_ID].to_numpy(str)
+
+    def __repr__(self) -> str:
+        about = {"": counted(len(self.stimuli), "stimulus"), "sites": listed(self, 4)}
+        return line("Recorded", about | told(self.provenance, ("model", "weights")))
 
 
 def record(
@@ -36,7 +63,7 @@ def record(
     stimuli: StimulusSet | str | os.PathLike[str] | Sequence[Any] | np.ndarray | Tensor,
     sites: Selection = Select(),
     reduce: str | Reduction | None = None,
-) -> dict[str, xr.DataArray]:
+) -> Recorded:
     """Record activations in memory, labelled as those of a store are; float32, where the model is.
 
     Parameters
@@ -52,9 +79,10 @@ def record(
 
     Returns
     -------
-    dict of site to xarray.DataArray
-        (stimulus, timestep, *units), with the coordinates of :meth:`bltvs_neuro.store.Store.__getitem__`. Every analysis
-        takes it where it takes a store. Timesteps at which a site is not active are absent.
+    Recorded
+        A dict of site to xarray.DataArray (stimulus, timestep, *units), with the coordinates of
+        :meth:`bltvs_neuro.store.Store.__getitem__`. Every analysis takes it where it takes a store. Timesteps at which a site
+        is not active are absent.
 
     Raises
     ------
@@ -80,7 +108,8 @@ def record(
     device = next(model.parameters()).device
     bound = bind_all(model, states, reduction, device)
     made = {layout.site: layout for layout in layouts(model, states, bound)}
-    ids, batches = _inputs(model, stimuli)
+    inputs = _Given(stimuli) if isinstance(stimuli, Tensor) else stimuli_of(stimuli)
+    ids = np.array(inputs.ids)
     needed = len(ids) * sum(layout.bytes_per_stimulus for layout in made.values())
     if needed > MOST:
         raise SpecError(
@@ -88,7 +117,7 @@ def record(
             "record fewer sites, or extract them into a store"
         )
     values = {site: np.empty((len(ids), len(one.timesteps), *one.shape), np.float32) for site, one in made.items()}
-    rows: slice = slice(0)
+    rows, digests = slice(0), list[str]()
 
     def receive(state: State, activations: Tensor) -> None:
         area, stream, timestep = state
@@ -96,17 +125,21 @@ def record(
         (reduced,) = [one.apply(activations) for key, one in bound.items() if str(key) == site]
         values[site][rows, made[site].timesteps.index(timestep)] = reduced.cpu().numpy()
 
-    for start, images in batches:
-        rows = slice(start, start + len(images))
+    for pixels, read in _batches(model, inputs):
+        rows = slice(len(digests), len(digests) + len(read))
+        digests += read
         with computing(device, "float32"), hooked(model, states, receive):
-            model.run(images.to(device))
-    return {
+            model.run(pixels.to(device))
+    arrays = {
         site: xr.DataArray(
             values[site], dims=(STIMULUS, TIMESTEP, *one.dims), coords=one.labels(ids), name=site.replace("/", "_"),
             attrs=one.attrs,
         )
         for site, one in made.items()
     }  # fmt: skip
+    choices = Choices(states, reduction, None, "stop", ExtractRun())
+    told_of = identity(model, choices) | provenance(model, inputs, device)  # type: ignore[arg-type]
+    return Recorded(arrays, inputs.metadata.rename_axis(STIMULUS_ID).reset_index(), digests, told_of)
 
 
 def stimuli_of(given: Any) -> StimulusSet:
@@ -122,19 +155,28 @@ def stimuli_of(given: Any) -> StimulusSet:
     return StimulusSet.from_arrays(given)
 
 
-def _inputs(model: Network, stimuli: Any) -> tuple[np.ndarray, Iterator[tuple[int, Tensor]]]:
-    """Ids, and the model's input batch by batch with the position of its first row."""
-    if isinstance(stimuli, Tensor):
-        model.check_images(stimuli)
-        ids = np.array([f"stimulus_{row:05d}" for row in range(len(stimuli))])
-        return ids, ((at, stimuli[at : at + CPU_BATCH]) for at in range(0, len(stimuli), CPU_BATCH))
-    opened = stimuli_of(stimuli)
-    rows = [list(range(at, min(at + CPU_BATCH, len(opened)))) for at in range(0, len(opened), CPU_BATCH)]
-    return np.array(opened.ids), _decoded(model, opened, rows)
+class _Given:
+    """Images that have been transformed already, as a stimulus set has them."""
+
+    def __init__(self, images: Tensor) -> None:
+        self.images, self.source = images, {"kind": "tensor", "shape": list(images.shape)}
+        self.ids = tuple(f"stimulus_{row:05d}" for row in range(len(images)))
+        self.metadata = pd.DataFrame(index=list(self.ids))
+
+    def __len__(self) -> int:
+        return len(self.ids)
 
 
-def _decoded(model: Network, stimuli: StimulusSet, rows: list[list[int]]) -> Iterator[tuple[int, Tensor]]:
-    for batch in decoded(stimuli, model.transform, rows, workers=0):
+def _batches(model: Network, inputs: StimulusSet | _Given) -> Iterator[tuple[Tensor, list[str]]]:
+    """The model's input batch by batch, with the sha256 of every picture."""
+    rows = [list(range(at, min(at + CPU_BATCH, len(inputs)))) for at in range(0, len(inputs), CPU_BATCH)]
+    if isinstance(inputs, _Given):
+        model.check_images(inputs.images)
+        for some in rows:
+            images = inputs.images[some]
+            yield images, [hashlib.sha256(one.numpy(force=True).tobytes()).hexdigest() for one in images]
+        return
+    for batch in decoded(inputs, model.transform, rows, workers=0):
         if batch.failed:
             raise StimulusError(batch.failed[0][1])
-        yield batch.rows[0], model.transform.scale(batch.pixels)
+        yield model.transform.scale(batch.pixels), list(batch.digests)

@@ -34,6 +34,11 @@ def test_it_is_what_a_store_holds(model, tmp_path, reduce):
         assert list(acts) == list(store)
         for site, array in acts.items():
             xr.testing.assert_identical(array, store[site].load())
+        assert acts.stimulus_sha256.tolist() == store.stimulus_sha256.tolist()
+        assert acts.stimuli["stimulus_id"].tolist() == store.stimuli["stimulus_id"].tolist()
+        assert (
+            acts.provenance.items() <= {**store.provenance, "torch_threads": acts.provenance["torch_threads"]}.items()
+        )
 
 
 def test_pictures_come_in_many_ways(model, tmp_path):
@@ -63,7 +68,14 @@ def test_analyses_take_it_and_a_stimulus_is_selected_by_its_name(model, tmp_path
     acts = bn.record(model, bn.StimulusSet.shapes(8), "V1", "mean")
     bn.extract(model, bn.StimulusSet.shapes(8), tmp_path / "acts.h5", "V1", "mean", run=bn.ExtractRun(workers=0))
     expected = bn.compute_rdms(tmp_path / "acts.h5")
-    np.testing.assert_array_equal(bn.compute_rdms(acts).values, expected.values)
+    rdms = bn.compute_rdms(acts)
+    np.testing.assert_array_equal(rdms.values, expected.values)
+    assert {"model": "Network", "weights": "as constructed"}.items() <= rdms.attrs.items() and "store" not in rdms.attrs
+    assert repr(acts) == "<Recorded: 8 stimuli, sites V1/bu, V1/td, model Network, weights as constructed>"
+    labels = ["a", "b"] * 4
+    got = bn.decode(acts, labels, folds=2)
+    np.testing.assert_array_equal(got["accuracy"], bn.decode(tmp_path / "acts.h5", labels, folds=2)["accuracy"])
+    assert got.provenance["store"]["weights_sha256"] == rdms.attrs["weights_sha256"]
     with bn.open_store(tmp_path / "acts.h5") as store:
         for array in (store["V1/bu"], acts["V1/bu"]):
             one = array.sel(stimulus="shapes_test_000003", timestep=2)
