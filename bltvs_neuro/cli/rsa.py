@@ -278,7 +278,7 @@ def _show_peaks(matrix: TimeMatrix, label: str) -> None:
 def _show(result: RsaResult, most: int = 10) -> None:
     """Print the best models of each target."""
     frame, confidence = result.to_frame(), result.provenance["options"]["confidence"]
-    correction = result.provenance["options"]["correction"]
+    correction, best = result.provenance["options"]["correction"], result.best(nested=True)
     for _, part in frame.groupby("target", sort=True):
         first = part.iloc[0]
         where = " ".join(str(first[k]) for k in ("roi", "time") if k in part)
@@ -299,6 +299,14 @@ def _show(result: RsaResult, most: int = 10) -> None:
                 "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
             )  # fmt: skip
         out.print(table)
+        winner = best.loc[best["target"] == first.target].iloc[0]
+        if winner["score"] == winner["score"]:
+            ends = interval_text(winner["ci_low"], winner["ci_high"], ".3f")
+            out.print(
+                f"{winner['chosen']} is the best of all, and of {winner['stability']:.0%} of the halves of the data; what halves "
+                f"choose scores {winner['score']:.3f} ({ends}) on the others",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
         for column in ("reason", "p_zero_reason"):
             for reason, models in part[part[column] != ""].groupby(column, sort=False)["model"]:
                 out.print(f"{listed(models)}: {reason}", highlight=False, soft_wrap=True)
