@@ -50,24 +50,24 @@ def things(tmp_path_factory):
     """One of everything that has a card, with names as hostile as they may be."""
     folder = tmp_path_factory.mktemp("cards")
     rng = np.random.default_rng(0)
-    pictures = rng.integers(0, 255, (10, 20, 20, 3), dtype=np.uint8)
-    ids = [f"{i}{EVIL}" for i in range(10)]
-    stimuli = bn.StimulusSet.from_arrays(pictures, ids=ids, metadata={"kind": [EVIL, "b"] * 5})
+    pictures = rng.integers(0, 255, (16, 20, 20, 3), dtype=np.uint8)
+    ids = [f"{i}{EVIL}" for i in range(16)]
+    stimuli = bn.StimulusSet.from_arrays(pictures, ids=ids, metadata={"kind": [EVIL, "b"] * 8})
     model = bn.load_model("shapes")
     bn.extract(model, stimuli, folder / "a.h5", "V4/bu", "mean", run=bn.ExtractRun(workers=0))
     store = bn.open_store(folder / "a.h5")
     rdms = bn.compute_rdms(store)
     rsa = bn.compare_rdms(rdms, rdms.isel(rdm=[0]).assign_attrs(reader=EVIL))
-    responses = bn.make_responses(rng.standard_normal((10, 2)), ids, neuroid_coords={"neuroid_id": [EVIL, "b"]})
+    responses = bn.make_responses(rng.standard_normal((16, 2)), ids, neuroid_coords={"neuroid_id": [EVIL, "b"]})
     encoding = bn.fit_encoding(store, responses, cv=bn.Folds(2), solver=bn.Ridge(on_edge="ignore"))
-    decoding = bn.decode(store, "kind", folds=2, n_permutations=0)
+    decoding = bn.decode(store, "kind", folds=4, n_permutations=0)
     return {"model": model, "stimuli": stimuli, "store": store, "rsa": rsa, "encoding": encoding, "decoding": decoding}
 
 
 SAID = {
     "model": ("<BLT_VS: shapes, weights exported", "timesteps 4", "188,584"),
-    "stimuli": ("StimulusSet(10 stimuli, arrays", "metadata: kind"),
-    "store": ("<Store a.h5: 10 stimuli", "V4/bu", "model shapes, weights exported", "reduced by mean"),
+    "stimuli": ("StimulusSet(16 stimuli, arrays", "metadata: kind"),
+    "store": ("<Store a.h5: 16 stimuli", "V4/bu", "model shapes, weights exported", "reduced by mean"),
     "rsa": ("<RsaResult: ", "1 target", "4 model", "model shapes, weights exported, store a.h5", "similarity corr_cov"),
     "encoding": ("<EncodingResult: ", "4 space", "2 neuroid", "model shapes, weights exported", "solver Ridge"),
     "decoding": ("<Decoding: ", "1 site", "model shapes, weights exported", "labels kind"),
@@ -85,7 +85,7 @@ def test_a_card_and_a_line_say_what_it_is(things, name):
     if name in ("rsa", "encoding", "decoding"):
         assert "<polyline" in shown and "provenance" in shown
     if name == "stimuli":
-        assert shown.count("data:image/png") == 6 and "2 more rows" in shown
+        assert shown.count("data:image/png") == 6 and "8 more rows" in shown
 
 
 def test_a_store_says_when_it_is_closed_and_pictures_that_cannot_be_read_are_no_error(things, tmp_path):
