@@ -419,6 +419,13 @@ def save_figure(
     """Save what a plot gives (or its figure) with what it is of among the file's metadata; in PDF and SVG text stays text.
 
     A figure that is there is replaced if ``overwrite``.
+
+    Examples
+    --------
+    >>> rdms = bn.compute_rdms("acts.h5", metric="correlation")
+    >>> result = bn.compare_rdms(rdms, rdms.isel(rdm=[0]), inference=bn.Inference(bootstrap=20))
+    >>> save_figure(result.plot_time_course(), "scores.pdf").name
+    'scores.pdf'
     """
     target = check_figure(path)
     key = "Subject" if target.suffix == ".pdf" else "Description"
