@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from rich.table import Table
-
 from ..durable import check_outputs, whole_file
 from ..errors import DataError
-from .base import err, escape, flat, out, told_in
+from .base import Table, err, escape, flat, out, told_in
 from .choices import Device, ModelChoice, Overwrite, WeightsSeed
 
 

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from rich.table import Table
-
-from .base import err, escape, flat, out
+from .base import Table, err, escape, flat, out
 from .choices import DataChoice, check_neural
 
 
