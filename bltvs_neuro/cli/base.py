@@ -43,11 +43,13 @@ class Table(RichTable):
     """A table whose first column is whole on a narrow terminal; in others cells break into lines, and nothing is cut."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(**{"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False} | options)
+        usual: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
+        super().__init__(**usual | options)
 
     def add_column(self, header: Any = "", **options: Any) -> None:  # type: ignore[override]
         """As rich's."""
-        super().add_column(header, **{"no_wrap": not self.columns, "overflow": "fold"} | options)
+        usual: dict[str, Any] = {"no_wrap": not self.columns, "overflow": "fold"}
+        super().add_column(header, **usual | options)
 
 
 def _split(_: object, tokens: Sequence[Any]) -> tuple[str, ...]:
