@@ -58,7 +58,7 @@ def write_encoding(
     list of Path
     """
     out = _Outputs(Path(folder), result, overwrite=overwrite)
-    best = result.best(score)
+    best = result.best(score, nested=result.can_nest)
     out.written += [
         result.save(out.folder / "result.h5", overwrite=overwrite),
         result.to_csv(out.folder / "scores.csv", overwrite=overwrite),
