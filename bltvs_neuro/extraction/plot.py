@@ -8,7 +8,17 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..figures import STREAM_NAMES, Place, Sheet, area_styles, drawn, in_order, shown_handles, step_ticks
+from ..figures import (
+    STREAM_NAMES,
+    TIMESTEP_LABEL,
+    Place,
+    Sheet,
+    area_styles,
+    drawn,
+    in_order,
+    shown_handles,
+    step_ticks,
+)
 from ..schema import STREAMS, Site
 
 
@@ -79,6 +89,7 @@ def plot_activation(
         right.set_ylabel("change from the\ntimestep before (relative)")
     for axis in sheet.bottom:
         step_ticks(axis, summary["timestep"])
+    sheet.label_x(TIMESTEP_LABEL)
     sheet.key(shown_handles(sheet.axes), at="right", title="area")
     of = f" of {n_stimuli} stimuli" if n_stimuli else " of stimuli"
     sheet.caption(f"Lines: means over units and stimuli; bands: 95 %{of}", title)
