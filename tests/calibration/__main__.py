@@ -10,7 +10,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-STUDIES = ("encoding_p", "rsa_scores", "rsa_categories", "rsa_time", "rsa_best")
+STUDIES = ("encoding_p", "rsa_scores", "rsa_categories", "rsa_time", "rsa_best", "rsa_regression")
 
 
 def main() -> None:
