@@ -35,7 +35,7 @@ print(acts["V4/td"])
 # Left: mean absolute activation, with the range of 95 % of the stimuli. Right: how far a pattern moves from one
 # timestep to the next, relative to its norm.
 
-figure = plot_activation(activation_over_time(acts), "shapes, 100 drawn objects", len(stimuli))
+axes = plot_activation(activation_over_time(acts), "shapes, 100 drawn objects", len(stimuli))
 
 # %%
 # Decode
@@ -43,13 +43,13 @@ figure = plot_activation(activation_over_time(acts), "shapes, 100 drawn objects"
 # A cross-validated linear classifier for every site and timestep. There are ten categories, so chance is 0.1.
 
 decoding = bn.decode(acts, "category", seed=0)
-figure = decoding.plot_time_course()
+axes = decoding.plot_time_course()
 
 # %%
 # Classifiers that are trained at one timestep (rows) and tested at every other (columns) say how far the code changes
 # over time.
 
-figure = decoding.plot_generalisation()
+axes = decoding.plot_generalisation()
 
 # %%
 acts.close()

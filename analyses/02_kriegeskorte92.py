@@ -40,7 +40,7 @@ with bn.open_store(path) as acts:
 
 shown = (rdms["stream"] == "bu") & (rdms["timestep"] == 3) & rdms["area"].isin(["V1", "V4", "LOC"])
 last = rdms.isel(rdm=np.flatnonzero(shown))
-figure = plot_rdms(last, categories=categories)
+axes = plot_rdms(last, categories=categories)
 
 # %%
 # Both
@@ -49,12 +49,12 @@ figure = plot_rdms(last, categories=categories)
 # ceiling.
 
 result = bn.compare_rdms(rdms, brain, similarity="corr_cov", inference=bn.Inference(bootstrap=1000), run=bn.Run(seed=0))
-figure = result.plot_time_course()
+axes = result.plot_time_course()
 
 # %%
 # Area × timestep, for both streams.
 
-figure = result.plot_matrix()
+axes = result.plot_matrix()
 
 # %%
 columns = ["model", "score", "ci_low", "ci_high", "p_zero_corrected", "p_below_ceiling_corrected", "best_share"]
@@ -77,4 +77,4 @@ reference = make_rdms(
 compared = bn.compare_rdms(
     reference, brain, similarity="rho-a", inference=bn.Inference(bootstrap=0, variance="jackknife")
 )
-figure = compared.plot_models()
+axes = compared.plot_models()

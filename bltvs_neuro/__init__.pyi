@@ -1,16 +1,17 @@
-from .encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding, partition_encoding
+from .encoding import OLS, PLS, BandedRidge, Permutations, Ridge, fit_encoding, partition_encoding
 from .extraction import channels, mean, pool, project, record, units
 from .extraction.options import ExtractRun
 from .extraction.projection import pca
 from .extraction.run import extract
 from .features.folds import Folds
 from .features.select import Select
+from .figures import save_figure
 from .model import BLT_VS, Network
-from .model.blt_vs.lesion import lesion
+from .model.lesions.lesion import lesion
 from .model.others.wrapped import wrap
 from .model.released.checkpoints import CHECKPOINTS, load_model
 from .model.transform import Transform
-from .neural import load_rdms, load_responses, make_responses
+from .neural import concat, load_rdms, load_responses, make_responses, match_stimuli
 from .options import Run
 from .probes import decode, drive
 from .progress import show_progress
@@ -31,6 +32,7 @@ __all__ = [
     "Folds",
     "Inference",
     "Network",
+    "Permutations",
     "Ridge",
     "Run",
     "Select",
@@ -39,6 +41,7 @@ __all__ = [
     "channels",
     "compare_rdms",
     "compute_rdms",
+    "concat",
     "decode",
     "drive",
     "extract",
@@ -48,6 +51,7 @@ __all__ = [
     "load_rdms",
     "load_responses",
     "make_responses",
+    "match_stimuli",
     "mean",
     "open_store",
     "partition_encoding",
@@ -55,6 +59,7 @@ __all__ = [
     "pool",
     "project",
     "record",
+    "save_figure",
     "show_progress",
     "units",
     "wrap",

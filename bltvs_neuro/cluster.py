@@ -26,18 +26,14 @@ CONNECT_SECONDS = 30
 
 
 def map_tasks(
-    function: Callable[..., Result],
-    items: Sequence[Item],
-    *,
-    shared: tuple[Any, ...] = (),
-    cluster: Cluster | None = None,
-    done: Callable[[int, Result], None] | None = None,
-) -> list[Result]:
+    function: Callable[..., Result], items: Sequence[Item], *, shared: tuple[Any, ...] = (),
+    cluster: Cluster | None = None, done: Callable[[int, Result], None] | None = None,
+) -> list[Result]:  # fmt: skip
     """``[function(item, *shared) for item in items]``.
 
-    On a cluster each item is a task. A task whose worker dies is done again by another one; an error ends the others and
-    is raised here. Warnings and log messages of a task are repeated here. A worker process runs one task at a time,
-    however many threads it has: give workers one thread each.
+    On a cluster each item is a task. A task whose worker dies is done again by another one; an error ends the others and is
+    raised here. Warnings and log messages of a task are repeated here. A worker process runs one task at a time, however
+    many threads it has: give workers one thread each.
 
     Parameters
     ----------
@@ -50,18 +46,6 @@ def map_tasks(
         See :data:`Cluster`.
     done : callable, optional
         Receives position and result of each item as it is finished, in any order.
-
-    Returns
-    -------
-    list
-        In the order of ``items``.
-
-    Raises
-    ------
-    SpecError
-        No such cluster, or the package ``distributed`` is missing.
-    BltvsError
-        What a task raised, or a task killed one worker after another.
     """
     if cluster is None:
         results = []
@@ -76,12 +60,7 @@ def map_tasks(
 
 @contextmanager
 def connected(cluster: Cluster) -> Iterator[Client]:
-    """A client of the cluster that ``cluster`` names, closed at the end unless it was handed in.
-
-    Raises
-    ------
-    SpecError
-    """
+    """A client of the cluster that ``cluster`` names, closed at the end unless it was handed in."""
     try:
         from distributed import Client, LocalCluster
     except ImportError:
@@ -128,12 +107,9 @@ def everywhere(client: Client, function: Callable[..., Result], *arguments: Any)
 
 
 def _map(
-    client: Client,
-    function: Callable[..., Result],
-    items: Sequence[Item],
-    shared: tuple[Any, ...],
+    client: Client, function: Callable[..., Result], items: Sequence[Item], shared: tuple[Any, ...],
     done: Callable[[int, Result], None] | None,
-) -> list[Result]:
+) -> list[Result]:  # fmt: skip
     from distributed import KilledWorker, as_completed
     from distributed.client import FutureCancelledError
 
@@ -171,11 +147,7 @@ def _itself(value: Any) -> Any:
 
 
 class _Packed:
-    """Shared arguments as bytes, opened once by each worker.
-
-    One worker hands them to another while tasks are at work on them: as they were packed, whatever a task has done to
-    them since, such as hooks on a model, which cannot be sent at all.
-    """
+    """Shared arguments as bytes, opened once by each worker, and handed on as they were packed, whatever a task did to them."""
 
     def __init__(self, content: bytes) -> None:
         self.content = content

@@ -46,19 +46,10 @@ _swept: set[tuple[int, str]] = set()
 
 @contextlib.contextmanager
 def whole_file(path: str | os.PathLike[str], *, overwrite: bool = False) -> Iterator[Path]:
-    """Give a path to write to; what is there when the block ends without an error becomes ``path``.
+    """Give a path to write to; what is there when the block ends without an error becomes ``path``, replacing it or not at all.
 
-    Parameters
-    ----------
-    path : path
-        Folders above it are made. A link is followed to the file that it names.
-    overwrite : bool
-        Replace a file that is there; it stays as it is until the new one is whole.
-
-    Raises
-    ------
-    OutputError
-        ``path`` exists, is something else than a file, or cannot be written.
+    Folders above it are made, and a link is followed. OutputError where ``path`` exists (unless ``overwrite``), is
+    something else than a file, or cannot be written.
     """
     with told(path):
         target = output_path(Path(path), overwrite=overwrite)
@@ -85,13 +76,7 @@ def move_into(made: Path, path: Path) -> None:
 
 
 def check_outputs(*paths: str | os.PathLike[str], overwrite: bool = False) -> None:
-    """Try, before the work, whether files can be written; nothing is left behind.
-
-    Raises
-    ------
-    OutputError
-        As :func:`whole_file` would.
-    """
+    """Try, before the work, whether :func:`whole_file` can write files; nothing is left behind."""
     taken: list[Path] = []
     for path in map(Path, paths):
         with told(path):

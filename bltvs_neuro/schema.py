@@ -21,6 +21,8 @@ PRESENTATION = "presentation"
 NEUROID = "neuroid"
 PAIR = "pair"
 RDM = "rdm"
+SPACE, FOLD, BAND, PART, ROW, AVERAGE = "space", "fold", "band", "part", "row", "average"
+"""Dims of encoding: feature spaces, folds, their bands and parts, rows of responses, averages over neuroids."""
 
 NSD_PREFIX = "nsd-"
 """Before the 0-based nsdId in five digits: ids of the Natural Scenes Dataset, of pictures and of responses alike."""

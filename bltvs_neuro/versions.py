@@ -7,7 +7,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 
 PACKAGES = (
-    "bltvs_neuro", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "xarray", "h5py", "h5netcdf",
+    "bltvs_neuro", "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pandas", "xarray", "h5py", "h5netcdf", "pillow",
 )  # fmt: skip
 """Those that numbers depend on."""
 

@@ -3,11 +3,12 @@
 import os
 from pathlib import Path
 
-from matplotlib.figure import Figure
 from sphinx_gallery.scrapers import figure_rst
 
-RUN = ("01_first_store", "03_encoding")
-RUN_WITH_DATA = ("02_kriegeskorte92", "04_lesions")
+from bltvs_neuro.figures import figure_of, save_figure
+
+RUN = ("01_first_store", "03_own_fmri", "04_eeg_over_time", "05_encoding", "06_own_network")
+RUN_WITH_DATA = ("02_kriegeskorte92", "07_lesions")
 """Those that need the 92 objects, which only BLTVS_DATA has where there is no network."""
 
 
@@ -18,11 +19,11 @@ def runs() -> str:
 
 
 def figures_of_block(block, block_vars, gallery_conf) -> str:
-    """Save what a block of a script calls ``figure``: the package draws outside of pyplot, where sphinx-gallery looks."""
-    figure = block_vars["example_globals"].get("figure")
-    if not isinstance(figure, Figure) or getattr(figure, "in_gallery", False):
+    """Save what a block of a script calls ``axes``: the package draws outside of pyplot, where sphinx-gallery looks."""
+    axes = block_vars["example_globals"].get("axes")
+    if axes is None or getattr(figure_of(axes), "in_gallery", False):
         return ""
     path = next(block_vars["image_path_iterator"])
-    figure.savefig(path, dpi=150)
-    figure.in_gallery = True
+    save_figure(axes, path, dpi=150, overwrite=True)
+    figure_of(axes).in_gallery = True
     return figure_rst([path], gallery_conf["src_dir"])

@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bltvs_neuro.encoding import Ridge
+from bltvs_neuro.encoding import Permutations, Ridge
 from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
 from bltvs_neuro.extraction.plot import activation_over_time
 from bltvs_neuro.features.folds import Folds
@@ -33,14 +33,20 @@ def encoding():
     acts = {name: data for name, data in make_store(40, p=20, n_steps=2).items() if name.startswith("V1")}
     responses = simulate_responses(acts, [("V1/bu", 1), ("V1/td", 1)], per_source=3, repetitions=2)
     options = {"solver": Ridge(on_edge="ignore"), "cv": Folds(3)}
-    fit = fit_encoding(acts, responses, ceiling="split_half", n_permutations=20, **options)
+    fit = fit_encoding(acts, responses, ceiling="split_half", n_permutations=Permutations(20, fwer=True), **options)
     return fit, partition_encoding(acts, responses, over="stream")
 
 
 def test_columns_of_encoding(encoding):
     fit, parts = encoding
     mine = {"voxel", "source"}  # labels of these responses
-    for frame in (fit.to_frame(), fit.best("r2").reset_coords().to_dataframe(), parts.to_frame(), parts.unique()):
+    for frame in (
+        fit.to_frame(),
+        fit.summary(),
+        fit.best("r2").reset_coords().to_dataframe(),
+        parts.to_frame(),
+        parts.unique(),
+    ):
         assert {str(c) for c in frame.columns} - section("encode") <= mine
 
 

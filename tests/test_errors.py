@@ -6,7 +6,7 @@ import pickle
 
 import pytest
 
-from bltvs_neuro.errors import BltvsError, DataError, SpecError, difference
+from bltvs_neuro.errors import BltvsError, DataError, SpecError
 
 
 @pytest.mark.parametrize(
@@ -25,14 +25,3 @@ from bltvs_neuro.errors import BltvsError, DataError, SpecError, difference
 def test_messages_are_fit_to_be_shown(kind, quoted, shown):
     assert str(kind(quoted)) == shown
     assert str(pickle.loads(pickle.dumps(kind(quoted)))) == shown
-
-
-def test_ids_with_and_without_folders_are_told_apart():
-    text = difference(
-        "stimuli", ["dog/dog_01.jpg", "cat/x.jpg"], ["dog_01.jpg", "y.jpg"], "the store", "the neural data"
-    )
-    assert text.endswith(
-        "; the neural data has no folders in its ids (dog_01.jpg for dog/dog_01.jpg): rename them by a dict or .json file "
-        "(stimuli=NAMES)"
-    )
-    assert "folders" not in difference("stimuli", ["a/b"], ["c"], "x", "y")

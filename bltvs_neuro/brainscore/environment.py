@@ -30,20 +30,12 @@ def require() -> None:
 @contextmanager
 def no_installing() -> Iterator[None]:
     """Keep Brain-Score from running pip, silently, for every plugin it loads (its default)."""
-    with variables(BS_INSTALL_DEPENDENCIES="no"):
-        yield
-
-
-@contextmanager
-def variables(**values: str) -> Iterator[None]:
-    """Set environment variables, and put them back as they were."""
-    before = {name: os.environ.get(name) for name in values}
-    os.environ.update(values)
+    name = "BS_INSTALL_DEPENDENCIES"
+    before = os.environ.get(name)
+    os.environ[name] = "no"
     try:
         yield
     finally:
-        for name, value in before.items():
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before

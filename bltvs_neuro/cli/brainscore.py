@@ -14,7 +14,6 @@ from rich.text import Text
 
 from ..durable import check_outputs
 from ..errors import SpecError
-from ..tables import SEPARATORS, read_cells
 from .base import Names, err, flat, out, told_in
 from .choices import BatchSize, ModelChoice, Output, Overwrite, Seconds
 
@@ -134,6 +133,7 @@ def score(
     _prepare()
     from ..brainscore.scores import scoring
     from ..brainscore.subject.commitment import brain_model
+    from ..tables import SEPARATORS
 
     if output.output is not None:
         scoring.check_result(output.output, overwrite=output.overwrite)
@@ -158,6 +158,7 @@ def _own(path: Path, own: OwnData) -> tuple[list[Any], dict[str, Any]]:
     from ..datasets import sha256_file
     from ..neural import load_responses
     from ..stimuli import StimulusSet
+    from ..tables import SEPARATORS, read_cells
 
     if own.stimuli is None or own.degrees is None:
         raise SpecError(

@@ -8,13 +8,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
 from ..errors import DataError, SpecError
 from ..options import check_seed
-from .base import Names, err, read_pairs
+from .base import Names, err, read_pairs, say
 
 if TYPE_CHECKING:
     from ..model import Network
@@ -34,7 +34,8 @@ class ModelChoice:
     Parameters
     ----------
     model : str
-        A name that ``bltvs models`` lists, ``torchvision:NAME``, ``timm:NAME``, or the folder of an exported model.
+        A name that ``bltvs models`` lists, ``torchvision:NAME``, ``timm:NAME``, the folder of an exported model, or a
+        function of a Python file of your own, which is run: ``mine.py:make``.
     weights : str
         ``pretrained``, ``untrained`` (random, stamped as such), or a file of weights.
     image_size : int, optional
@@ -63,15 +64,17 @@ class ModelChoice:
     def blank(self, lesions: Sequence[str]) -> Network | None:
         """The model without weights, under its lesions, on which choices are tried before any weights are fetched.
 
-        None for a model of another package, which is only known when it has run once.
+        None for a model of another package or file, which is only known when it has run once.
         """
         import torch
 
         from ..model import BLT_VS
+        from ..model.others.own import is_own
         from ..model.others.zoo import in_zoo
         from ..model.released.checkpoints import find_checkpoint
 
-        if self.layers is not None or (in_zoo(self.model) and not Path(self.model).is_dir()):
+        other = is_own(self.model) or (in_zoo(self.model) and not Path(self.model).is_dir())
+        if self.layers is not None or other:
             return None
         config = dict(find_checkpoint(self.model).config)
         config |= {} if self.image_size is None else {"image_size": self.image_size}
@@ -93,11 +96,14 @@ class DataChoice:
     stimuli : path, optional
         Stimulus ids in the order of the file, where it has none, or JSON ``{old: new}``.
     subject : str, optional
-        Subjects to keep; repeat or use commas.
+        Subjects to keep; repeat or use commas. Of files whose names tell no subject: whose they are, in their order.
     session : str, optional
         Sessions to keep; repeat or use commas.
     roi : str, optional
         Regions of interest to keep; repeat or use commas. ``V1`` also means V1v and V1d.
+    match : {"stem"}, optional
+        Match stimuli of the data and of the store by name where these differ in folder, ending of a picture, case and zeros
+        before numbers only.
     option : str, optional
         An option of the reader, such as ``mask=m.nii.gz``; may be repeated.
     allow_pickle : bool
@@ -109,6 +115,7 @@ class DataChoice:
     subject: Names | None = None
     session: Names | None = None
     roi: Names | None = None
+    match: Literal["stem"] | None = None
     option: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
     allow_pickle: bool = False
 
@@ -126,6 +133,27 @@ class DataChoice:
                 f"{', '.join(f'--{name}' for name in twice)} and --option {twice[0]}=... say the same thing twice"
             )
         return {**common, **own}
+
+    def words(self) -> list[str]:
+        """The options that were given, as they are written."""
+        found = []
+        for name in ("format", "stimuli", "match"):
+            if (value := getattr(self, name)) is not None:
+                found += [f"--{name}", str(value)]
+        for name in ("subject", "session", "roi"):
+            found += [] if getattr(self, name) is None else [f"--{name}", ",".join(getattr(self, name))]
+        found += [word for pair in self.option for word in ("--option", pair)]
+        return found + (["--allow-pickle"] if self.allow_pickle else [])
+
+    def matched(self, data: Any, stimulus_ids: Sequence[str]) -> Any:
+        """The data under the store's names of stimuli, where that is asked for."""
+        if self.match is None:
+            return data
+        from ..neural import match_stimuli
+
+        found = match_stimuli(data, stimulus_ids, match=self.match)
+        say("", f"matched by name: {found.attrs['matched']}" if "matched" in found.attrs else "no name needed a match")
+        return found
 
 
 def _one(names: tuple[str, ...] | None) -> str | list[str] | None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..durable import check_outputs, whole_file
-from ..errors import DataError, WeightsError
+from ..errors import DataError, WeightsError, counted
 from .base import err, escape, goes_on, out, shown
 from .choices import Device, Overwrite
 
@@ -43,6 +43,7 @@ def demo(
     from ..extraction.options import ExtractRun
     from ..extraction.plot import activation_over_time, plot_activation
     from ..extraction.run import extract
+    from ..figures import save_figure
     from ..store import open_store
 
     pick_devices(device)
@@ -53,7 +54,7 @@ def demo(
     name = f"{network.provenance['model']}_{weights}_{which}"
     table, figure = output / f"{name}.csv", output / f"{name}.png"
     check_outputs(table, figure, overwrite=overwrite)
-    with goes_on(), shown(f"{network.provenance['model']} ({weights}), {len(stimuli)} images"):
+    with goes_on(), shown(f"{network.provenance['model']} ({weights}), {counted(len(stimuli), 'image')}"):
         store_path = output / f"{name}.h5"
         path = extract(
             network, stimuli, store_path, reduce="pool:4", resume=not overwrite, run=ExtractRun(device=device)
@@ -61,8 +62,7 @@ def demo(
     with open_store(path) as store:
         summary = activation_over_time(store)
     title = f"BLT_VS {network.provenance['model']}, {weights} weights, {which.replace('_', ' ')}"
-    with whole_file(figure, overwrite=True) as part:
-        plot_activation(summary, title, len(stimuli)).savefig(part, dpi=150)
+    save_figure(plot_activation(summary, title, len(stimuli)), figure, dpi=200, overwrite=True)
     with whole_file(table, overwrite=True) as part:
         summary.assign(model=network.provenance["model"], weights=weights, stimuli=which).to_csv(part, index=False)
     out.print(

@@ -14,8 +14,8 @@ from rich.table import Table
 
 from ..durable import remove_stale
 from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solver
-from ..errors import SpecError, argument
-from ..features.folds import Folds
+from ..errors import SpecError, argument, counted
+from ..features.folds import Folds, OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
 from .base import err, flat, goes_on, out, shown, told_in
@@ -69,13 +69,13 @@ class Responses(DataChoice):
 
     time: Seconds = None
 
-    def read(self, path: Path) -> Any:
+    def read(self, paths: tuple[Path, ...], stimulus_ids: Sequence[str], on_mismatch: OnMismatch) -> Any:
         """The responses, as the options choose them."""
         from ..neural import load_responses
 
-        check_neural(path)
         with err.status("reading the responses"):
-            return within(load_responses(path, **self.given()), self.time)
+            responses = load_responses(paths, on_mismatch=on_mismatch, **self.given())
+        return self.matched(within(responses, self.time), stimulus_ids)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +88,9 @@ class Also:
         Unique variance of each of these.
     generalise : str, optional
         Generalisation over neural time from a site at a timestep, such as ``V4/td@3``; may be repeated.
+    fwer : bool
+        p values that hold for all feature spaces and targets together, beside the false discovery rate; takes many times as
+        long.
     score : {"r2", "r"}
         The score in figures, maps and the summary.
     figures : bool
@@ -96,6 +99,7 @@ class Also:
 
     partition: Over | None = None
     generalise: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    fwer: Annotated[bool, Parameter(negative="")] = False
     score: Literal["r2", "r"] = "r2"
     figures: Annotated[bool, Parameter(negative="--no-figures")] = True
 
@@ -105,7 +109,7 @@ def encode(
     store: Path,
     /,
     *,
-    neural: Path,
+    neural: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)],
     output: Annotated[Output, Parameter(name="*")] = Output(),
     data: Annotated[Responses, flat("Neural data")] = Responses(),
     select: Annotated[Select, flat("Feature spaces")] = Select(),
@@ -127,7 +131,7 @@ def encode(
     store : path
         A finished store of `bltvs extract`.
     neural : path
-        File or folder of responses.
+        File or folder of responses. Again for each subject that has a file of its own.
     transform : str, optional
         `zscore`, `pca:100` or `project:500`, fitted on the training rows of each fold.
     ceiling : {"split_half", "ncsnr", "repetition_variance", "given"}, optional
@@ -141,24 +145,31 @@ def encode(
 
     `bltvs encode acts.h5 --neural P1-epo.fif --areas V1,V4 --time 0:400ms --generalise V4/td@3`
 
+    `bltvs encode acts.h5 --neural sub-01_betas.npy --neural sub-02_betas.npy --stimuli trials.txt`
+
     `bltvs encode acts.h5 --neural betas.nii.gz --option mask=mask.nii.gz --partition stream`
     """
     from ..encoding import fit_encoding, partition_encoding, temporal_generalisation
     from ..encoding.fit import PARTITION_SOLVER, partition_spaces
     from ..encoding.outputs.files import check_encoding, write_encoding, write_generalisation, write_partition
     from ..encoding.scores.time import check_generalisation
+    from ..encoding.sweep.orders import Permutations
     from ..encoding.sweep.plan import Asked
     from ..store import open_store
 
     chosen, transformer = solver.made(), read_transform(transform, run.seed)
-    Asked(chosen, cv, run, transformer, n_permutations)  # refused before any file is read
+    permutations = Permutations(n_permutations, also.fwer)
+    Asked(chosen, cv, run, transformer, permutations)  # refused before any file is read
     roi = None if data.roi is None else "_".join(data.roi)
-    folder = output.output or Path("_".join(filter(None, [store.stem, neural.name.split(".")[0], roi, "encoding"])))
+    files = neural[0].name.split(".")[0] + (f"_and_{len(neural) - 1}_more" if len(neural) > 1 else "")
+    folder = output.output or Path("_".join(filter(None, [store.stem, files, roi, "encoding"])))
     parts = folder / "parts"
     replace = output.overwrite or parts.is_dir()  # an unfinished result of this very sweep: others are refused below
     before = check_encoding(folder, overwrite=replace)
+    for one in neural:
+        check_neural(one)
     with open_store(store) as acts, goes_on():
-        responses = data.read(neural)
+        responses = data.read(neural, acts.stimulus_ids.tolist(), cv.on_mismatch)
         if also.partition is not None:
             partition_spaces(acts, also.partition, select)
         for site in also.generalise:
@@ -170,7 +181,7 @@ def encode(
         with shown("encoding"):
             result = fit_encoding(
                 acts, responses, sites=select, solver=chosen, cv=cv, transform=transformer,
-                ceiling=read_ceiling(ceiling, responses), n_permutations=n_permutations, run=run,
+                ceiling=read_ceiling(ceiling, responses), n_permutations=permutations, run=run,
                 resume_path=parts / "encoding",
             )  # fmt: skip
         written = write_encoding(result, folder, score=also.score, figures=also.figures, overwrite=replace)
@@ -191,7 +202,7 @@ def encode(
     remove_stale(before, written)
     _remove_parts(parts)
     show_result(result, also.score)
-    out.print(f"wrote {len(written)} files into {folder}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {counted(len(written), 'file')} into {folder}", highlight=False, soft_wrap=True)
 
 
 def read_alphas(text: str) -> list[float]:
@@ -252,6 +263,8 @@ def show_result(result: EncodingResult, score: str) -> None:
     """The best timestep of every area and stream, and how targets were dealt with."""
     import numpy as np
 
+    from ..encoding.scores.ceiling import LEAST_CEILING
+
     values = result[score].values
     values = values.reshape(len(values), -1)
     good = np.isfinite(values).all(axis=0)
@@ -269,10 +282,12 @@ def show_result(result: EncodingResult, score: str) -> None:
     out.print(table)
     status, count = np.unique(result["status"].values, return_counts=True)
     if any(status != "fitted"):
-        out.print(", ".join(f"{n} targets {s}" for s, n in zip(status, count, strict=True)), highlight=False)
+        out.print(", ".join(f"{counted(n, 'target')} {s}" for s, n in zip(status, count, strict=True)), highlight=False)
     if "ceiling" in result.dataset:
-        without = int((~(result["ceiling"].values > 0)).sum())
+        without = int((~(result["ceiling"].values >= LEAST_CEILING)).sum())
         if without:
             out.print(
-                f"{without} targets have no noise ceiling above 0: their normalised scores are NaN", highlight=False
-            )
+                f"{without} targets have no noise ceiling of {LEAST_CEILING} or more: their normalised scores are NaN (the "
+                "means of summary.csv count them)",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip

@@ -13,8 +13,7 @@ from ..errors import SpecError, argument, counted, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
-from ..rsa.comparing.missing import Missing
-from ..rsa.inference.options import Inference
+from ..rsa.inference.options import Inference, Missing
 from .base import err, escape, flat, out, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, interval_text, within
 
@@ -106,21 +105,22 @@ def rsa(
     """Compare every site and timestep of a store with neural data: scores, noise ceiling, intervals, tests, figures.
 
     Stimuli are matched by id. Neural data over time (RDM movies, epochs) give a matrix of model timesteps against time per
-    site, with cluster permutation tests and peak latencies. Results go into STORE_rsa/ unless a folder, or folder/prefix,
-    is given.
+    site, with cluster permutation tests and peak latencies. Results go into a folder,
+    STORE_rsa unless given.
 
     Parameters
     ----------
     store : path
         A finished store, see `bltvs extract`.
     neural : str
-        A file, a folder, or `kriegeskorte92`: see `bltvs neural`. Again for each subject that has a file of its own.
+        A file, a folder (also one with a file for each subject), or `kriegeskorte92`: see `bltvs neural`. Again for each
+        subject that has a file of its own.
 
     Examples
     --------
     `bltvs rsa acts.h5 --neural kriegeskorte92`
 
-    `bltvs rsa acts.h5 --neural target_fmri.mat --roi IT --similarity spearman --areas V4:LOC -o results/it`
+    `bltvs rsa acts.h5 --neural target_fmri.mat --roi IT --similarity spearman --areas V4:LOC -o rsa_it/`
 
     `bltvs rsa acts.h5 --neural betas.h5 --neural-metric crossnobis --folds-by run`
 
@@ -138,22 +138,27 @@ def rsa(
         if got not in METRICS:
             raise unknown(what, got, list(METRICS))
     check_formats(figures.formats)
-    prefix = _prefix(output.output, store)
+    prefix = (output.output or Path(f"{store.stem}_rsa")) / "rsa"
     check_comparison(prefix, overwrite=output.overwrite)
     check_time_matrix(prefix, overwrite=output.overwrite)
     for one in neural:
         check_neural(one)
     with err.status("reading the neural data"):
-        brain = brain_rdms(neural, metric=data.neural_metric, folds=data.folds, options=data.given())  # type: ignore[arg-type]
+        brain = brain_rdms(
+            neural,
+            metric=data.neural_metric,  # type: ignore[arg-type]
+            folds=data.folds,
+            on_mismatch=on_mismatch,
+            options=data.given(),
+        )
     brain = within(brain, data.time)
     with open_store(store) as acts:
+        brain = data.matched(brain, acts.stimulus_ids.tolist())
         with err.status("computing the RDMs of the model"):
             rdms = compute_rdms(acts, metric=models.metric, sites=select, combine=COMBINE[models.combine], run=run)  # type: ignore[arg-type]
-        about = {key: acts.provenance.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
         bars = _categories(acts.stimuli, figures.categories)
         inference = _clusters(acts.stimuli, inference)
-    rdms.attrs |= {"store": store.name, **{key: value for key, value in about.items() if value is not None}}
-    if about.get("weights") == "untrained":
+    if rdms.attrs.get("weights") == "untrained":
         err.print("[yellow]the store's weights are untrained: these scores say nothing about a trained model[/]")
     if "time" in brain.coords and len(set(brain["time"].values.tolist())) > 1:
         if "timestep" not in rdms.coords:
@@ -166,7 +171,7 @@ def rsa(
             missing=missing, on_mismatch=on_mismatch, run=run,
         )  # fmt: skip
     else:
-        with err.status(f"comparing {len(rdms)} RDMs with {len(brain)} of {escape(', '.join(neural))}"):
+        with err.status(f"comparing {counted(len(rdms), 'RDM')} with {len(brain)} of {escape(', '.join(neural))}"):
             result = compare_rdms(
                 rdms,
                 brain,
@@ -184,24 +189,17 @@ def rsa(
     out.print("\n".join(f"wrote {path}" for path in written), highlight=False, soft_wrap=True)
 
 
-def _prefix(output: Path | None, store: Path) -> Path:
-    if output is None:
-        return Path(f"{store.stem}_rsa") / "rsa"
-    if output.is_dir() or (not output.suffix and not output.parent.name):
-        return output / "rsa"
-    return output
-
-
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
-    from ..figures import PALETTE
+    from ..features.stores import stimulus_column
+    from ..figures import MOST_CATEGORIES
 
-    if column not in stimuli:
-        if column != "category":
-            raise unknown("column of the stimuli", column, [c for c in stimuli if c != "stimulus_id"])
+    if column == "category" and column not in stimuli:
         return None
-    names = stimuli[column].astype(str)
+    names = stimulus_column(stimuli, column).astype(str)
     return (
-        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True)) if names.nunique() <= len(PALETTE) else None
+        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True))
+        if names.nunique() <= MOST_CATEGORIES
+        else None
     )
 
 
@@ -210,9 +208,10 @@ def _clusters(stimuli: pd.DataFrame, inference: Inference) -> Inference:
     column = inference.clusters
     if column is None:
         return inference
-    if column not in stimuli:
-        raise unknown("column of the stimuli", column, [c for c in stimuli if c != "stimulus_id"])
-    return replace(inference, clusters=stimuli.set_index(stimuli["stimulus_id"].astype(str))[column])
+    from ..features.stores import stimulus_column
+
+    names = stimulus_column(stimuli, column)
+    return replace(inference, clusters=names.set_axis(stimuli["stimulus_id"].astype(str)))
 
 
 def _check_unused(inference: Inference) -> None:

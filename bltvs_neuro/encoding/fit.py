@@ -18,9 +18,10 @@ from ..options import Run
 from ..schema import STIMULUS_ID
 from ..versions import versions
 from .result import EncodingResult, PartitionResult, build_partition, build_result
-from .scores.ceiling import CeilingMethod, noise_ceiling
+from .scores.ceiling import CeilingMethod, ceiling_influence, noise_ceiling
 from .solvers.estimators import BandedRidge, Over, Ridge, Solver
 from .sweep.finished_spaces import Parts
+from .sweep.orders import Permutations
 from .sweep.partition import commonality
 from .sweep.plan import Asked, Plan, make_plan, make_spec
 from .sweep.run import run_spaces
@@ -40,7 +41,7 @@ def fit_encoding(
     cv: Folds = Folds(),
     transform: Any = None,
     ceiling: CeilingMethod | np.ndarray | None = None,
-    n_permutations: int = 0,
+    n_permutations: int | Permutations = 0,
     run: Run = Run(),
     resume_path: str | os.PathLike[str] | None = None,
 ) -> EncodingResult:
@@ -64,9 +65,11 @@ def fit_encoding(
         Scaling, PCA, projection or selection, fitted on the training rows of each fold. All but ``"zscore"`` need the
         features in memory.
     ceiling : {"split_half", "ncsnr", "repetition_variance"} or array of shape (neuroid[, time]), optional
-        Noise ceiling on R2 for normalised scores; by name from the repetitions, or known from elsewhere.
-    n_permutations : int
-        Shuffles for p values; 0 for none. q values are FDR over all spaces and targets.
+        Noise ceiling on R2 for normalised scores; by name from the repetitions (offsets of sessions, where the coordinate
+        ``session`` tells them, count as noise), or known from elsewhere.
+    n_permutations : int or Permutations
+        Shuffles for p values; 0 for none. q values are FDR over all spaces and targets; ``Permutations(1000, fwer=True)`` adds
+        p values that bound the family-wise error.
     run : Run
         Device, memory, precision, seed, cluster.
     resume_path : path, optional
@@ -94,12 +97,13 @@ def fit_encoding(
     >>> fit["stream"].values.tolist(), fit["r"].dims, fit["r"].shape
     (['bu', 'td'], ('space', 'neuroid'), (2, 4))
     """
-    asked = Asked(solver, cv, run, transform, n_permutations)
+    permutations = n_permutations if isinstance(n_permutations, Permutations) else Permutations(n_permutations)
+    asked = Asked(solver, cv, run, transform, permutations)
     acts = store_of(acts)
     members, left_out = choose_members(acts, sites)
     spaces = banded_spaces(members, solver.bands) if isinstance(solver, BandedRidge) else single_spaces(members)  # type: ignore[arg-type]
     sweep = prepare(acts, responses, members, spaces, left_out, asked)
-    limits = _ceiling(responses, ceiling, sweep.plan.targets, cv, sweep.ids)
+    limits = _ceiling(responses, ceiling, sweep.plan, cv, sweep.ids)
     with run.limited():
         arrays = sweep.run(resume_path, run.cluster)
     return build_result(sweep.spaces, arrays, sweep.plan, sweep.attrs, ceiling=limits, ids=sweep.ids)
@@ -215,23 +219,27 @@ def prepare(
 def _ceiling(
     responses: Any,
     ceiling: CeilingMethod | np.ndarray | None,
-    targets: Targets,
+    plan: Plan,
     cv: Folds,
     store_ids: np.ndarray,
-) -> np.ndarray | None:
+) -> tuple[np.ndarray, np.ndarray | None] | None:
+    """The ceiling, and the influence of every row on its averages where it was estimated."""
+    targets = plan.targets
     if ceiling is None:
         return None
     if not isinstance(ceiling, str):
         limits = np.asarray(ceiling, np.float64)
         if limits.shape != targets.shape:
             raise SpecError(f"ceiling has shape {targets.shape}, one value per target; got {limits.shape}")
-        return limits
+        return limits, None
     if cv.repetitions != "average":
         raise SpecError(
             f"a ceiling by name is one of averaged responses: pass {argument('repetitions', 'average')}, or an array"
         )
     shared = np.isin(responses[STIMULUS_ID].values.astype(str), store_ids)
-    return noise_ceiling(responses if shared.all() else responses[shared], ceiling)
+    responses = responses if shared.all() else responses[shared]
+    names, influence = ceiling_influence(responses, plan.averages, targets.good)
+    return noise_ceiling(responses, ceiling), influence[np.searchsorted(names, store_ids[targets.stimuli].astype(str))]
 
 
 def _attrs(responses: Any, spec: dict[str, Any], targets: Targets, left_out: Sequence[str]) -> dict[str, Any]:

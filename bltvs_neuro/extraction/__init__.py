@@ -1,20 +1,5 @@
 """Extraction: what to record (sites), hooks that always detach, reductions on the fly, and the resumable loop."""
 
-from .grammar import parse_reduction
-from .hooks import hooked, record
-from .projection import project
-from .reduce import Reduction, channels, mean, pool, units
-from .sites import select_states
+import lazy_loader
 
-__all__ = [
-    "Reduction",
-    "channels",
-    "hooked",
-    "mean",
-    "parse_reduction",
-    "pool",
-    "project",
-    "record",
-    "select_states",
-    "units",
-]
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)

@@ -19,19 +19,11 @@ class Dropped(Exception):
 
 
 class Background(Generic[Item]):
-    """Feeds what is put to ``consume``, which runs in a thread of its own.
+    """Feeds what is put to ``consume``, which runs in a thread of its own over an iterator of the items, in order.
 
-    Parameters
-    ----------
-    consume : callable
-        Receives an iterator over the items, in order. When the context is left with an error, the iterator gives what
-        is still waiting and then raises :class:`Dropped`, so that the ``with`` blocks of ``consume`` unwind.
-    limit : int
-        Bytes that may wait; one item may always wait, whatever its size.
-
-    Notes
-    -----
-    An error of ``consume`` is raised by the next :meth:`put`, or on leaving the context.
+    At most ``limit`` bytes wait, and always one item. An error of ``consume`` is raised by the next :meth:`put`, or on
+    leaving the context. When the context is left with an error, the iterator gives what still waits and then raises
+    :class:`Dropped`, so that the ``with`` blocks of ``consume`` unwind.
     """
 
     def __init__(self, consume: Callable[[Iterator[Item]], None], limit: int = WAITING_BYTES) -> None:

@@ -19,17 +19,9 @@ from ..stimuli import StimulusSet, pixel_sha256
 
 @dataclass(frozen=True)
 class Batch:
-    """Stimuli of one batch.
+    """Stimuli of one batch: ``rows`` of the set that could be read, in order, with ``digests`` (sha256 of decoded pixels).
 
-    Attributes
-    ----------
-    rows : tuple of int
-        Rows of the stimulus set that could be read, in order.
-    digests : tuple of str
-        sha256 of their decoded pixels.
-    pixels : Tensor, uint8 (len(rows), 3, size, size)
-    failed : tuple of (int, str)
-        Rows that could not be read, with the reason.
+    ``pixels`` are uint8, (len(rows), 3, size, size); ``failed`` are rows that could not be read, with the reason.
     """
 
     rows: tuple[int, ...]

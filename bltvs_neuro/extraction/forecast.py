@@ -40,17 +40,9 @@ from .reduce import Bound, Reduction
 class Forecast:
     """What an extraction with one reduction will take.
 
-    Attributes
-    ----------
-    reduction : str
-    store_bytes : int
-        Of the finished store, uncompressed.
-    disk_bytes, free_bytes : int
-        Needed while parts and joined file lie side by side (``join="copy"``); free where the store goes.
-    seconds : float
-        Of the whole extraction by one process; divide by the number of GPUs or jobs.
-    memory_bytes : int
-        Peak of the process that computes, decoding processes not counted.
+    ``store_bytes`` are those of the finished store, uncompressed; ``disk_bytes`` are needed while parts and joined file lie
+    side by side, and ``free_bytes`` are free there. ``seconds`` are one process's: divide by the number of GPUs or jobs.
+    ``memory_bytes`` is the peak of the process that computes, decoding processes not counted.
     """
 
     reduction: str
@@ -81,13 +73,8 @@ def forecast(
 ) -> list[Forecast]:  # fmt: skip
     """Measure two batches and forecast the extraction of all ``stimuli`` with each of ``reductions``.
 
-    The model stays on its device. Principal components are counted as a projection to as many components; their fit is
-    not counted.
-
-    Raises
-    ------
-    StimulusError
-        None of the stimuli that were tried can be read.
+    Principal components count as a projection to as many, and are not fitted. StimulusError where none of the stimuli tried
+    can be read.
     """
     device = next(model.parameters()).device
     size = min(batch_size, len(stimuli))

@@ -68,12 +68,10 @@ class Loop:
                     if batch.rows:
                         self._compute(batch, background)
                     self.computed += len(batch.rows) + len(batch.failed)
-                    clock.tell(before + self.computed, self._speed(clock))
+                    speed = self.computed / max(time.monotonic() - clock.start, 1e-9)
+                    said = f"{speed:.1f} images/s, {human_bytes(self.bytes_written)} written"
+                    clock.tell(before + self.computed, said)
                 background.put(None)
-
-    def _speed(self, clock: Clock) -> str:
-        seconds = max(time.monotonic() - clock.start, 1e-9)
-        return f"{self.computed / seconds:.1f} images/s, {human_bytes(self.bytes_written)} written"
 
     def _write(self, pending: Sequence[Block], tasks: Iterator[Task | None]) -> None:
         """In the writing thread: one part per block, each whole when None comes."""

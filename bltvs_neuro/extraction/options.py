@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
-
-import torch
+from typing import TYPE_CHECKING, Literal, get_args
 
 from ..devices import pick_devices
 from ..errors import SpecError, argument, unknown
 from ..options import Machine, inherited
-from ..store import Shard
-from .precision import MemoryFormat, Precision, check_precision
+
+if TYPE_CHECKING:
+    import torch
+
+    from ..store import Shard
 
 OnError = Literal["stop", "skip"]
 Join = Literal["auto", "copy", "virtual"]
 KeepBits = Literal[10, 7]
+Precision = Literal["float32", "fast", "bfloat16", "float16"]
+MemoryFormat = Literal["contiguous", "channels_last"]
 
 
 @inherited
@@ -54,15 +57,18 @@ class ExtractRun(Machine):
             count = getattr(self, name)
             if count is not None and (isinstance(count, bool) or not isinstance(count, int) or count < least):
                 raise SpecError(f"{argument(name)} is an integer of at least {least}; got {count!r}")
-        if self.shard is not None:
-            Shard.parse(self.shard)
+        _ = self.share  # is it one?
         if self.precision == "fast":
             object.__setattr__(self, "memory_format", "channels_last")
 
     @property
     def share(self) -> Shard | None:
         """The shard, read."""
-        return None if self.shard is None else Shard.parse(self.shard)
+        if self.shard is None:
+            return None
+        from ..store import Shard  # not above, nor is torch: the help of commands reads this file
+
+        return Shard.parse(self.shard)
 
     def places(self) -> list[torch.device]:
         """Where it will be computed; none where a cluster's workers do it.
@@ -84,6 +90,12 @@ class ExtractRun(Machine):
         for one in where:
             check_precision(one, self.precision)
         return where
+
+
+def check_precision(device: torch.device, precision: Precision) -> None:
+    """Raise a SpecError where a device cannot compute in a precision."""
+    if precision == "fast" and device.type != "cpu":
+        raise SpecError(f"{argument('precision', 'fast')} is float32 on a CPU; {device} is none: use 'float32' there")
 
 
 def check_choices(keep_bits: KeepBits | None, on_error: OnError, join: Join) -> None:

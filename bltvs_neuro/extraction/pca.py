@@ -148,20 +148,10 @@ def _spool(path: Path, shape: tuple[int, ...]) -> np.memmap[Any, Any]:
 
 
 def principal_components(rows: np.ndarray, n: int) -> tuple[np.ndarray, np.ndarray]:
-    """Exact principal components through the Gram matrix, feature tile by feature tile.
+    """Exact principal components of rows (n_rows, units), maybe memory-mapped, through their Gram matrix, tile by tile.
 
-    Parameters
-    ----------
-    rows : array of float32, (n_rows, units)
-        May be memory-mapped.
-    n : int
-        Components, fewer than rows.
-
-    Returns
-    -------
-    mean : array of float32, (units,)
-    basis : array of float32, (n, units)
-        Orthonormal rows by falling variance; the largest entry of each is positive.
+    Returns the mean (units,) and the basis (n, units), float32: orthonormal rows by falling variance, the largest entry of
+    each positive. ``n`` is smaller than the number of rows.
     """
     count, units = rows.shape
     tiles = [slice(i, min(i + TILE, units)) for i in range(0, units, TILE)]

@@ -7,26 +7,17 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 import xarray as xr
-from matplotlib.figure import Figure
 
-from ..figures import STREAM_NAMES, area_styles
+from ..figures import STREAM_NAMES, Place, Sheet, area_styles, drawn, in_order, shown_handles, step_ticks
 from ..schema import STREAMS, Site
 
 
 def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
-    """Summarise every site and timestep of a store over its units and stimuli.
+    """Summarise every site and timestep of a store over its units and stimuli; one timestep is read at a time.
 
-    Parameters
-    ----------
-    store : Store
-        As :func:`bltvs_neuro.open_store` gives it; read one timestep at a time.
-
-    Returns
-    -------
-    pandas.DataFrame
-        Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with
-        ``low`` and ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the
-        timestep before, relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
+    Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with ``low`` and
+    ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the timestep before,
+    relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
     """
     rows = []
     for name in store:
@@ -46,34 +37,49 @@ def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["area", "stream", "timestep", "activation", "low", "high", "change"])
 
 
-def plot_activation(summary: pd.DataFrame, title: str = "", n_stimuli: int | None = None) -> Figure:
+@drawn
+def plot_activation(
+    summary: pd.DataFrame, title: str = "", n_stimuli: int | None = None, *, ax: Place = None
+) -> np.ndarray:  # fmt: skip
     """Plot :func:`activation_over_time`: a row per stream; activation left, change between timesteps right.
+
+    Parameters
+    ----------
+    summary : pandas.DataFrame
+    title : str
+        What the caption says of model and stimuli.
+    n_stimuli : int, optional
+        For the caption.
+    ax : Axes or sequence of Axes, optional
+        Where to draw: an Axes, whose place is divided, or one for each panel.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    array of matplotlib.axes.Axes
+        Two per stream.
     """
     streams = [stream for stream in STREAMS if (summary["stream"] == stream).any()]
-    areas = list(dict.fromkeys(summary["area"]))
-    figure = Figure(figsize=(9.5, 0.9 + 3.0 * len(streams)), layout="constrained")
-    axes = figure.subplots(len(streams), 2, sharex=True, sharey="col", squeeze=False)
+    areas = in_order(summary["area"])
+    sheet = Sheet(ax, 2 * len(streams), columns=2, size=(2.9, 2.0), room=(1.2, 0.5), share="x")
     style = area_styles(areas)
     for row, stream in enumerate(streams):
-        left, right = axes[row]
+        left, right = sheet.axes[2 * row : 2 * row + 2]
+        if row:
+            left.sharey(sheet.axes[0])
+            right.sharey(sheet.axes[1])
         for area in areas:
             part = summary[(summary["area"] == area) & (summary["stream"] == stream)]
-            left.plot(part["timestep"], part["activation"], label=area, markersize=5, **style[area])
-            left.fill_between(part["timestep"], part["low"], part["high"], color=style[area]["color"], alpha=0.15, lw=0)
-            moved = part.dropna(subset="change")
-            right.plot(moved["timestep"], moved["change"], markersize=5, **style[area])
+            if len(part):
+                left.plot(part["timestep"], part["activation"], label=area, **style[area])
+                band = {"color": style[area]["color"], "alpha": 0.15, "linewidth": 0}
+                left.fill_between(part["timestep"], part["low"], part["high"], **band)
+                moved = part.dropna(subset="change")
+                right.plot(moved["timestep"], moved["change"], **style[area])
         left.set_ylabel(f"{STREAM_NAMES[stream]}\nmean |activation|")
         right.set_ylabel("change from the\ntimestep before (relative)")
-    for axis in axes[-1]:
-        axis.set_xlabel("timestep")
-        axis.set_xticks(sorted(summary["timestep"].unique()))
-    for axis in axes.flat:
-        axis.spines[["top", "right"]].set_visible(False)
-    figure.legend(*axes[0][0].get_legend_handles_labels(), loc="outside right center", frameon=False, title="area")
-    band = f" (band: 95 % of {n_stimuli} stimuli)" if n_stimuli else ""
-    figure.suptitle(f"{title}{band}", fontsize=11)
-    return figure
+    for axis in sheet.bottom:
+        step_ticks(axis, summary["timestep"])
+    sheet.key(shown_handles(sheet.axes), at="right", title="area")
+    of = f" of {n_stimuli} stimuli" if n_stimuli else " of stimuli"
+    sheet.caption(f"Lines: means over units and stimuli; bands: 95 %{of}", title)
+    return sheet.axes

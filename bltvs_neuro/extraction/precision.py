@@ -5,19 +5,17 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
-from typing import Literal
 
 import torch
 from torch import Tensor
 
 from ..devices import pick_device, why_slow
-from ..errors import SpecError, argument
+from ..errors import argument
 from ..model import Network, State
 from ..model.fast.kernels import Fast
 from .hooks import hooked
+from .options import MemoryFormat, Precision, check_precision
 
-Precision = Literal["float32", "fast", "bfloat16", "float16"]
-MemoryFormat = Literal["contiguous", "channels_last"]
 HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 log = logging.getLogger(__name__)
 
@@ -38,20 +36,8 @@ def computing(device: torch.device, precision: Precision) -> Iterator[None]:
 
 
 def kernels(model: Network, precision: Precision) -> Callable[[], AbstractContextManager[None]]:
-    """Prepare, once for a run, the kernels of a precision; what is returned makes the context they are used in.
-
-    Raises
-    ------
-    SpecError
-        ``"fast"`` for a model that is not on a CPU.
-    """
+    """Prepare, once for a run, the kernels of a precision; what is returned makes the context they are used in."""
     return Fast(model).active if precision == "fast" else nullcontext
-
-
-def check_precision(device: torch.device, precision: Precision) -> None:
-    """Raise a SpecError where a device cannot compute in a precision."""
-    if precision == "fast" and device.type != "cpu":
-        raise SpecError(f"{argument('precision', 'fast')} is float32 on a CPU; {device} is none: use 'float32' there")
 
 
 def warn_if_slow(device: torch.device, precision: Precision) -> None:
@@ -91,21 +77,10 @@ def as_laid_out(model: Network, images: Tensor) -> Tensor:
 
 
 def deviation(model: Network, states: tuple[State, ...], images: Tensor, precision: Precision) -> dict[str, float]:
-    """Measure what a precision costs.
+    """Measure what a precision costs on a few scaled images (B, 3, size, size).
 
-    Parameters
-    ----------
-    model : Network
-    states : tuple of State
-    images : Tensor, (B, 3, size, size)
-        A few real stimuli, scaled.
-    precision : {"float32", "fast", "bfloat16", "float16"}
-
-    Returns
-    -------
-    dict of str to float
-        Site -> the largest absolute deviation from float32 over units, stimuli and timesteps, in standard deviations
-        of the site's float32 activations at that timestep.
+    Site -> the largest absolute deviation from float32 over units, stimuli and timesteps, in standard deviations of the
+    site's float32 activations at that timestep.
     """
     reference: dict[State, Tensor] = {}
     worst: dict[str, float] = {}

@@ -52,15 +52,9 @@ class Work:
 
 
 def extract_in_tasks(
-    model: Network,
-    stimuli: StimulusSet,
-    path: Path,
-    choices: Choices,
-    *,
-    cluster: Cluster | None,
-    resume: bool,
+    model: Network, stimuli: StimulusSet, path: Path, choices: Choices, *, cluster: Cluster | None, resume: bool,
     join: Join,
-) -> Path:
+) -> Path:  # fmt: skip
     """Extract by the workers of ``cluster``, or by one process for each of several devices; then join."""
     device = str(choices.run.device)
     if cluster is None:

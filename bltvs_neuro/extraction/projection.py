@@ -78,14 +78,9 @@ class Project(Reduction):
 
 @dataclass(frozen=True)
 class Components(Reduction):
-    """Projection onto given components, such as principal components fitted beforehand.
+    """Projection onto given components: site name -> mean (units,) and components (n, units), float32.
 
-    Parameters
-    ----------
-    bases : mapping of site name to (mean, components)
-        ``mean`` (units,), ``components`` (n, units), float32.
-    described : mapping
-        How they were fitted, for provenance.
+    ``described`` says how they were fitted, for provenance.
     """
 
     bases: Mapping[str, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict)
@@ -154,14 +149,7 @@ def pca(n: int = 100, train: StimulusSet | int = 200, seed: int = 0) -> Pca:
 
 
 def sparse_projection(n: int, units: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Draw the non-zero entries of an (n, units) projection.
-
-    Returns
-    -------
-    rows, columns : array of int64, (n_nonzero,)
-        Sorted by row, then column.
-    values : array of float32, (n_nonzero,)
-    """
+    """Draw the non-zero entries of an (n, units) projection: rows, columns, float32 values, sorted by row, then column."""
     density, total = 1 / math.sqrt(units), n * units
     positions: list[np.ndarray] = []
     last = -1

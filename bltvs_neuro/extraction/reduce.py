@@ -30,16 +30,9 @@ DIMS: dict[int, tuple[str, ...]] = {1: ("channel",), 2: ("channel", "token"), 3:
 
 @dataclass(frozen=True)
 class Bound:
-    """A reduction at one site.
+    """A reduction at one site: what comes out, and ``apply``, (B, *full shape) -> (B, *shape), float32.
 
-    Attributes
-    ----------
-    dims : tuple of str
-    shape : tuple of int
-    coords : dict of str to (dim, values)
-        ``y`` and ``x`` are pixels of the transformed image, the centre of a unit's receptive field.
-    apply : callable
-        Tensor (B, *full shape) -> Tensor (B, *shape), float32.
+    The coordinates ``y`` and ``x`` are pixels of the transformed image, the centre of a unit's receptive field.
     """
 
     dims: tuple[str, ...]

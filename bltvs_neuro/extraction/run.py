@@ -24,18 +24,10 @@ from .sites import select_states
 
 
 def extract(
-    model: Network,
-    stimuli: StimulusSet | str | os.PathLike[str],
-    path: str | os.PathLike[str],
-    sites: Selection = Select(),
-    reduce: str | Reduction | None = None,
-    *,
-    keep_bits: KeepBits | None = None,
-    on_error: OnError = "stop",
-    join: Join = "auto",
-    resume: bool = True,
-    run: ExtractRun = ExtractRun(),
-) -> Path:
+    model: Network, stimuli: StimulusSet | str | os.PathLike[str], path: str | os.PathLike[str],
+    sites: Selection = Select(), reduce: str | Reduction | None = None, *, keep_bits: KeepBits | None = None,
+    on_error: OnError = "stop", join: Join = "auto", resume: bool = True, run: ExtractRun = ExtractRun(),
+) -> Path:  # fmt: skip
     """Record activations of a stimulus set into a store.
 
     Parameters

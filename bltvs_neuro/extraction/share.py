@@ -6,20 +6,20 @@ import logging
 import platform
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
 import torch
 
 from ..devices import pick_device
-from ..errors import StimulusError, argument, listed
+from ..errors import StimulusError, argument, counted, listed
 from ..model import Network, State
 from ..model.released.weights import weights_sha256
 from ..schema import Site
 from ..stimuli import StimulusSet
 from ..store import Block, Shard, StoreSpec, Writer, default_block, open_writer
 from ..store.parts.shards import block_for
+from ..versions import versions
 from .batches import decoded
 from .loop import Loop
 from .options import ExtractRun, Join, KeepBits, OnError
@@ -31,7 +31,6 @@ from .reduce import Bound, Reduction
 log = logging.getLogger(__name__)
 
 CPU_BATCH = 8
-VERSIONS = ("bltvs_neuro", "torch", "torchvision", "numpy", "h5py", "pillow")
 
 
 @dataclass(frozen=True)
@@ -139,7 +138,7 @@ def provenance(model: Network, stimuli: StimulusSet, device: torch.device) -> di
         if device.type == "cuda"
         else platform.processor() or platform.machine(),
         "torch_threads": torch.get_num_threads(),
-        "versions": {name: version(name) for name in VERSIONS} | {"python": platform.python_version()},
+        "versions": versions(),
     }
 
 
@@ -155,7 +154,8 @@ def check_unchanged(stimuli: StimulusSet, recorded: dict[str, str], model: Netwo
         changed += [stimuli.ids[row] for row, _ in batch.failed]
     if changed:
         raise StimulusError(
-            f"{len(changed)} stimuli are not what they were when this store was begun: {listed(changed)}; restore them, "
+            f"{counted(len(changed), 'stimuli', 'are')} "
+            f"not what they were when this store was begun: {listed(changed)}; restore them, "
             f"start anew with {argument('resume', False)}, or write to another path"
         )
 

@@ -14,24 +14,10 @@ log = logging.getLogger(__name__)
 
 
 def select_states(model: Network, sites: Selection = Select()) -> tuple[State, ...]:
-    """Choose states that exist.
+    """Choose the states that ``sites`` names (:mod:`bltvs_neuro.features.select`), by area, stream and timestep.
 
-    Parameters
-    ----------
-    model : Network
-    sites : str, iterable of str or Select
-        See :mod:`bltvs_neuro.features.select`; the model's usual areas unless some are named.
-
-    Returns
-    -------
-    tuple of State
-        By area, stream and timestep. What activity has not reached is absent; a warning says which areas of a range, or
-        sites at timesteps that were named, are.
-
-    Raises
-    ------
-    SpecError
-        An area, stream or timestep that the model does not have, or that was named and that activity does not reach.
+    Unless areas are named, the model's usual ones are taken. What activity has not reached is left out, with a warning
+    where it lies within a range. SpecError for what the model does not have, or what was named and is not reached.
     """
     asked = Select.read(sites, model.usual_areas)
     known: dict[str, dict[int, Status]] = {f"{area}/{stream}": {} for area in model.areas for stream in model.streams}
@@ -52,12 +38,11 @@ def _warn(model: Network, states: tuple[State, ...], asked: Select) -> None:
         f"{site}@{t}" for site, there in sites.items() for t in spelled_out(asked.timesteps) if int(t) not in there
     ]
     if gone:
-        log.warning("no activity reaches %s, so that they are not recorded; %s", listed(gone), _onsets(model, areas))
-
-
-def _onsets(model: Network, areas: tuple[str, ...]) -> str:
-    onsets = (f"{area} {model.onset(Site(area, 'bu'))}" for area in areas)
-    return f"onsets in the {model.schedule_name} schedule: {', '.join(onsets)}"
+        onsets = ", ".join(f"{area} {model.onset(Site(area, 'bu'))}" for area in areas)
+        log.warning(
+            "no activity reaches %s, so that they are not recorded; onsets in the %s schedule: %s",
+            listed(gone), model.schedule_name, onsets,
+        )  # fmt: skip
 
 
 def by_site(states: Iterable[State]) -> dict[Site, tuple[int, ...]]:

@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple, get_args
 
 import numpy as np
-import pandas as pd
-from scipy.sparse import coo_matrix
-from scipy.sparse.csgraph import connected_components
 
-from ..errors import DataError, SpecError, argument, unknown
+from ..errors import DataError, SpecError, argument, counted, unknown
 
 Repetitions = Literal["average", "single"]
 OnMismatch = Literal["raise", "intersect"]
@@ -60,23 +57,19 @@ class Fold(NamedTuple):
 
 
 def join_groups(*labels: Sequence[object] | np.ndarray) -> np.ndarray:
-    """Number the groups that must stay together when rows share any one of several labels.
+    """Number the groups that must stay together when rows share any one of several labels (each of length n).
 
-    Parameters
-    ----------
-    *labels : sequences of length n
-        For example the stimulus and the run of every presentation.
-
-    Returns
-    -------
-    array of int, shape (n,)
-        Rows that share a label, directly or through other rows, have the same number; in order of first appearance.
+    Rows that share a label, directly or through other rows, have the same number; in order of first appearance.
 
     Examples
     --------
     >>> join_groups(["a", "b", "b", "c"], [1, 1, 2, 3]).tolist()
     [0, 0, 0, 1]
     """
+    import pandas as pd  # not above: the help of commands reads this file for its options
+    from scipy.sparse import coo_matrix
+    from scipy.sparse.csgraph import connected_components
+
     if not labels or len({len(label) for label in labels}) != 1:
         raise SpecError(f"groups need one label per row; got lengths {[len(label) for label in labels]}")
     n = nodes = len(labels[0])
@@ -96,32 +89,10 @@ def join_groups(*labels: Sequence[object] | np.ndarray) -> np.ndarray:
 def group_folds(
     groups: Sequence[object] | np.ndarray, n_folds: int, *, seed: int = 0, what: str = "stimuli"
 ) -> list[Fold]:
-    """Split rows into folds by group.
+    """Split rows into folds so that a group (for example a stimulus) stays together; every row is tested exactly once.
 
-    Groups are shuffled, then dealt out from the largest to the smallest, each to the fold with the fewest rows.
-
-    Parameters
-    ----------
-    groups : sequence of length n
-        What must stay together, for example the stimulus_id of every presentation.
-    n_folds : int
-        At least 2.
-    seed : int
-        Of the shuffle.
-    what : str
-        What the groups are, for the error message.
-
-    Returns
-    -------
-    list of Fold
-        Every row is in the test set of exactly one fold.
-
-    Raises
-    ------
-    SpecError
-        Fewer than 2 folds.
-    DataError
-        Fewer groups than folds.
+    Groups are shuffled, then dealt out from the largest to the smallest, each to the fold with the fewest rows. ``what``
+    names the groups in messages.
 
     Examples
     --------
@@ -135,7 +106,7 @@ def group_folds(
     if len(sizes) < n_folds:
         raise DataError(
             f"{len(sizes)} {what} cannot be split into {n_folds} folds without putting one on both sides: use at most"
-            f" {len(sizes)} folds, or more {what}"
+            f" {counted(len(sizes), 'folds')}, or more {what}"
         )
     order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]
@@ -151,11 +122,5 @@ def group_folds(
 def inner_blocks(
     groups: Sequence[object] | np.ndarray, train: np.ndarray, n_folds: int, *, seed: int = 0, what: str = "stimuli"
 ) -> list[np.ndarray]:
-    """Held-out blocks within the training rows of an outer fold, by the same groups.
-
-    Returns
-    -------
-    list of arrays
-        Positions within ``train``, as :func:`bltvs_neuro.encoding.solvers.ridge.fit_ridge` takes them.
-    """
+    """Held-out blocks, as positions within ``train``, of the training rows of an outer fold, by the same groups."""
     return [fold.test for fold in group_folds(np.asarray(groups)[train], n_folds, seed=seed, what=what)]

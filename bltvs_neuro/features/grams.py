@@ -23,27 +23,10 @@ DEFAULT_TILE_BYTES = 256 * 2**20
 def feature_tiles(
     features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES, dtype: Literal["float32", "float64"] = "float32"
 ) -> Iterator[np.ndarray]:
-    """Read a feature space in tiles of all stimuli x some features.
+    """Read features, (stimulus, *unit dims) or (n, p), maybe lazy, in tiles (n, width) of at most ``tile_bytes``.
 
-    Parameters
-    ----------
-    features : DataArray with dims (stimulus, *unit dims), or array of shape (n, p)
-        May be lazy; only one tile is read at a time. The order of features is that of a flattened array.
-    tile_bytes : int
-        The most bytes a tile may take; a single feature of all stimuli is always read.
-    dtype : {"float32", "float64"}
-        Of the tiles; features that are float64 already stay so.
-
-    Yields
-    ------
-    array of shape (n, width)
-
-    Raises
-    ------
-    SpecError
-        The first dimension is not ``stimulus``, or the array has no features.
-    DataError
-        A feature is NaN or infinite.
+    Features keep the order of a flattened array; those that are float64 stay so. SpecError for another form, DataError for
+    a feature that is NaN or infinite.
     """
     if hasattr(features, "dims") and features.dims[0] != STIMULUS:
         raise SpecError(
@@ -77,21 +60,10 @@ class FeatureGrams(NamedTuple):
 
 
 def gram(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> np.ndarray:
-    """The Gram of a feature space, exact: no projection, no sampling.
+    """The Gram (n, n) of a feature space, exact: float32 tiles, added up in float64; no projection, no sampling.
 
-    Each feature is centred over all stimuli first. That changes no model with an intercept (any training fold is
-    centred again) and keeps a large common mean from eating the digits.
-
-    Parameters
-    ----------
-    features : DataArray with dims (stimulus, *unit dims), or array of shape (n, p)
-    tile_bytes : int
-        The most bytes a tile of features may take.
-
-    Returns
-    -------
-    array of shape (n, n), float64
-        Products of float32 tiles, added up in float64.
+    Each feature is centred over all stimuli first. That changes no model with an intercept (any training fold is centred
+    again) and keeps a large common mean from eating the digits.
 
     Examples
     --------
@@ -102,38 +74,14 @@ def gram(features: Any, *, tile_bytes: int = DEFAULT_TILE_BYTES) -> np.ndarray:
 
 
 def fold_grams(
-    features: Any,
-    trains: Sequence[np.ndarray | None],
-    *,
-    scale: Scale = "none",
-    tile_bytes: int = DEFAULT_TILE_BYTES,
-    dtype: Literal["float32", "float64"] = "float32",
-) -> FeatureGrams:
-    """Grams for several training folds in one pass over the features.
+    features: Any, trains: Sequence[np.ndarray | None], *, scale: Scale = "none",
+    tile_bytes: int = DEFAULT_TILE_BYTES, dtype: Literal["float32", "float64"] = "float32",
+) -> FeatureGrams:  # fmt: skip
+    """Grams for several training folds (row positions, None for all rows) in one pass over the features.
 
-    Parameters
-    ----------
-    features : DataArray with dims (stimulus, *unit dims), or array of shape (n, p)
-    trains : sequence of arrays of row positions, or None for all rows
-        The training rows of each fold.
-    scale : {"none", "zscore"}
-        ``"zscore"`` divides each feature by its standard deviation over the fold's training rows (never the test rows);
-        a feature that is constant there counts as zero. ``"none"`` needs one Gram for all folds.
-    tile_bytes : int
-        The most bytes a tile of features may take.
-    dtype : {"float32", "float64"}
-        Of the products of tiles; they are added up in float64 either way.
-
-    Returns
-    -------
-    FeatureGrams
-
-    Raises
-    ------
-    SpecError
-        Unknown scale, or features of the wrong form.
-    DataError
-        A feature is NaN or infinite, or their products leave the range of ``dtype``.
+    ``"zscore"`` divides each feature by its standard deviation over the fold's training rows (never the test rows); a
+    feature that is constant there counts as zero. ``"none"`` needs one Gram for all folds. Products of tiles have
+    ``dtype``, and are added up in float64 either way; DataError where they leave its range.
     """
     if scale not in get_args(Scale):
         raise unknown("scale", scale, get_args(Scale))
@@ -187,12 +135,7 @@ def _inverse_deviation(rows: np.ndarray) -> np.ndarray:
 
 
 def centre_train(gram: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """The Gram of the training rows, with features centred over them (double-centring).
-
-    Returns
-    -------
-    array of shape (n_train, n_train)
-    """
+    """The Gram (n_train, n_train) of the training rows, with features centred over them (double-centring)."""
     block = gram[np.ix_(train, train)]
     means = block.mean(axis=0)
     block -= means
@@ -212,12 +155,7 @@ def centre_both(gram: np.ndarray, train: np.ndarray, test: np.ndarray) -> tuple[
 
 
 def centre_cross(gram: np.ndarray, test: np.ndarray, train: np.ndarray) -> np.ndarray:
-    """The cross-Gram test x train, with features centred over the training rows.
-
-    Returns
-    -------
-    array of shape (n_test, n_train)
-    """
+    """The cross-Gram (n_test, n_train), with features centred over the training rows."""
     block = gram[np.ix_(test, train)]
     inner = gram[np.ix_(train, train)].mean(axis=0)
     return block - block.mean(axis=1, keepdims=True) - (inner - inner.mean())

@@ -176,13 +176,7 @@ def by_site(moments: Iterable[Moment]) -> dict[str, tuple[int, ...]]:
 
 
 def statuses_of(acts: Mapping[str, Any]) -> dict[str, dict[int, Status]]:
-    """What each site of a store, or of a dict of labelled arrays, has at which timestep.
-
-    Raises
-    ------
-    StoreError
-        An array without the dims stimulus and timestep, or without stimulus ids; repeated ids; an unknown status.
-    """
+    """What each site of a store, or of a dict of labelled arrays, has at which timestep; StoreError for unlabelled ones."""
     found: dict[str, dict[int, Status]] = {}
     for site in acts:
         array = acts[site]
@@ -236,13 +230,9 @@ def _sites(names: str, known: Mapping[str, Statuses]) -> list[str]:
 
 
 def _nothing(
-    item: str,
-    sites: Sequence[str],
-    steps: Sequence[int],
-    same: Sequence[Moment],
-    known: Mapping[str, Statuses],
+    item: str, sites: Sequence[str], steps: Sequence[int], same: Sequence[Moment], known: Mapping[str, Statuses],
     kept: Iterable[str],
-) -> SpecError:
+) -> SpecError:  # fmt: skip
     """Why a selection is empty, with where there is activity."""
     if not sites:
         own = {stream for _, stream in map(split_site, known) if stream}

@@ -43,15 +43,10 @@ def unit_blocks(shape: Sequence[int], most: int) -> Iterator[tuple[slice, ...]]:
 
 @dataclass(frozen=True)
 class Features:
-    """Rows (stimuli or presentations) by features, read tile by tile.
+    """Rows (stimuli or presentations) by features, read tile by tile; ``what`` names them in messages.
 
-    Attributes
-    ----------
-    parts : sequence of xarray.DataArray
-        (row, *unit dims), lazy or not; a part that still has ``timestep`` is averaged over it. Parts are joined along
-        features.
-    what : str
-        Name for error messages.
+    ``parts`` are (row, *unit dims), lazy or not, joined along features; one that still has ``timestep`` is averaged over
+    it.
     """
 
     parts: tuple[xr.DataArray, ...]
@@ -67,13 +62,7 @@ class Features:
         return tuple(str(d) for d in part.dims[1:] if d != TIMESTEP)
 
     def tiles(self, memory: int) -> Iterator[Array]:
-        """Yield float64 tiles (rows, features) whose working set stays near ``memory`` bytes.
-
-        Raises
-        ------
-        DataError
-            A value is not finite.
-        """
+        """Yield float64 tiles (rows, features) whose working set stays near ``memory`` bytes."""
         for part in self.parts:
             units = self._units(part)
             steps = part.sizes.get(TIMESTEP, 1)
@@ -106,10 +95,7 @@ class Features:
 def add_up(
     tiles: Iterator[Any], left: Callable[[Any], Array], right: Callable[[Any], Array] | None, n: int, device: str
 ) -> Array:
-    """Sum ``left(tile) @ right(tile).T`` over tiles in float64, on a CPU with BLAS or on a torch device.
-
-    ``right=None`` means the same as ``left``: half the work, because BLAS then fills one triangle.
-    """
+    """Sum ``left(tile) @ right(tile).T`` over tiles in float64; without ``right``, ``left`` twice, at half the work."""
     if device == "cpu" and right is None:
         total = np.zeros((n, n), order="F")
         for tile in tiles:

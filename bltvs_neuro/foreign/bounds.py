@@ -25,10 +25,7 @@ def unfold_limit() -> int:
 
 
 def check_unfolded(what: str, need: int, stored: int, *, shape: tuple[int, ...] | None = None) -> None:
-    """Refuse ``need`` bytes in memory where no more than ``stored`` are in the file, unless the limit or ratio allows it.
-
-    ``what`` is the file and the part of it, for the error.
-    """
+    """Refuse ``need`` bytes in memory for ``what`` where only ``stored`` are in the file, unless limit or ratio allow it."""
     if need > max(unfold_limit(), RATIO * stored):
         form = f" {shape}" if shape is not None else ""
         raise DataError(

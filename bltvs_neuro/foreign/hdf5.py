@@ -80,7 +80,7 @@ def open_hdf5(path: Path) -> Iterator[h5py.File]:
 def check_dataset(dataset: h5py.Dataset, *, unwritten: bool = False) -> None:
     """Refuse a dataset whose values are not in this file, or that declares far more than is stored.
 
-    Values that were never written read as the fill value, mostly 0: they are accepted if that is NaN, or with ``unwritten``.
+    Values never written are accepted where they read as NaN, or with ``unwritten``.
     """
     what = f"{dataset.file.filename}: {dataset.name}"
     why = hdf5_walk.refusal(dataset)

@@ -270,10 +270,7 @@ _ACTIONS: dict[str, Callable[[_Machine, Any], Any]] = {
 
 
 def load_pickle(path: Path, start: int = 0) -> Any:
-    """Load a pickle of plain containers and arrays that begins at byte ``start``; a DataError refuses any other.
-
-    Sets and frozen sets become sets.
-    """
+    """Load a pickle of plain containers and arrays that begins at byte ``start``; a DataError refuses any other."""
     try:
         # not the stream itself, which would make room for as many bytes as the file declares
         with Path(path).open("rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:

@@ -26,10 +26,7 @@ _REMEDY = "save it as UTF-8 (iconv -f latin1 -t utf-8, or 'CSV UTF-8' in a sprea
 
 
 def read_text(path: Path, *, error: type[BltvsError] = DataError) -> str:
-    r"""Read a whole text file, UTF-8 or UTF-16 with a byte order mark, or raise ``error`` with the byte and the line.
-
-    Lines end in ``\n`` whatever they ended in.
-    """
+    """Read a whole text file, UTF-8 or UTF-16 with a byte order mark, or raise ``error`` with the byte and the line."""
     try:
         data = regular(Path(path)).read_bytes()
     except FileNotFoundError:

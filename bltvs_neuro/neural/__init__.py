@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from .align import align_rdms, rdm_stimulus_ids, select_stimuli, to_square
+from .concat import concat
 from .labelled import average_repetitions, check_rdms, check_responses, make_rdms, make_responses
+from .load import join_parts, kind_of, load_rdms, load_responses, subject_parts
+from .narrow import match_stimuli
 from .netcdf import from_netcdf, to_netcdf
 from .reading.nifti import to_volume
 from .registry import (
@@ -11,16 +14,12 @@ from .registry import (
     RDM_READERS,
     RESPONSE_READERS,
     is_named,
-    kind_of,
-    load_rdms,
-    load_responses,
-    readers_table,
     recognise,
 )
 
 __all__ = [
     "NAMED_RDMS", "RDM_READERS", "RESPONSE_READERS", "align_rdms", "average_repetitions", "check_rdms",
-    "check_responses", "from_netcdf", "is_named", "kind_of", "load_rdms", "load_responses", "make_rdms",
-    "make_responses", "rdm_stimulus_ids", "readers_table", "recognise", "select_stimuli", "to_netcdf", "to_square",
-    "to_volume",
+    "check_responses", "concat", "from_netcdf", "is_named", "join_parts", "kind_of", "load_rdms", "load_responses",
+    "make_rdms", "make_responses", "match_stimuli", "rdm_stimulus_ids", "recognise", "select_stimuli",
+    "subject_parts", "to_netcdf", "to_square", "to_volume",
 ]  # fmt: skip

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, SpecError, argument, difference, listed, unknown
+from ..errors import DataError, SpecError, counted, difference, listed, unknown
 from ..schema import PAIR, RDM
 from .condensed import condensed_to_square, n_from_pairs, pair_index
+from .matching import OnMismatch, check_same_stimuli
 from .reading.labels import pair_coords, unique_ids
-
-OnMismatch = Literal["raise", "intersect"]
 
 
 def rdm_stimulus_ids(rdms: xr.DataArray) -> tuple[str, ...]:
@@ -92,11 +91,11 @@ def align_rdms(
     sets = [rdm_stimulus_ids(r) for r in rdms]
     order = sets[0]
     for label, other in zip(labels[1:], sets[1:], strict=True):
-        if set(other) != set(sets[0]) and on_mismatch == "raise":
-            text = difference("stimuli", sets[0], other, labels[0], label)
-            raise DataError(f"{text}. {argument('on_mismatch', 'intersect')} keeps the common stimuli")
+        check_same_stimuli(sets[0], other, labels[0], label, on_mismatch)
         common = set(other)
         order = tuple(stimulus for stimulus in order if stimulus in common)
     if len(order) < 3:
-        raise DataError(f"only {len(order)} stimuli are common to {listed(labels)}; a comparison needs at least 3")
+        raise DataError(
+            f"only {counted(len(order), 'stimuli', 'are')} common to {listed(labels)}; a comparison needs at least 3"
+        )
     return tuple(select_stimuli(r, order) for r in rdms)

@@ -1,4 +1,4 @@
-"""Load neural data: one table of readers, one way to choose among them."""
+"""The readers of neural data: one table, and one way to choose among them."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ import xarray as xr
 from ..errors import DataError, SpecError, argument, listed, unknown
 from ..paths import not_a_file
 from . import netcdf
-from .labelled import Missing, check_rdms, check_responses
 from .narrow import narrow
 from .reader import Reader
 from .readers import (
@@ -35,7 +34,6 @@ from .readers import (
 )
 from .reading.array_kind import either
 from .reading.files import describe
-from .reading.ids import StimuliOrNames
 from .reading.options import convert
 
 _MODULES = (
@@ -52,129 +50,6 @@ RESPONSE_READERS: dict[str, Reader] = {reader.name: reader for reader in _ALL if
 NAMED_RDMS: dict[str, Callable[[], xr.DataArray]] = kriegeskorte92.NAMED
 
 
-def load_rdms(
-    path_or_name: str | os.PathLike[str],
-    /,
-    *,
-    format: str | None = None,
-    stimuli: StimuliOrNames = None,
-    subject: str | Sequence[str] | None = None,
-    session: str | int | Sequence[str | int] | None = None,
-    roi: str | Sequence[str] | None = None,
-    missing: Missing = "raise",
-    allow_pickle: bool = False,
-    **options: Any,
-) -> xr.DataArray:
-    """Load RDMs.
-
-    Parameters
-    ----------
-    path_or_name : str or path
-        A file or folder, or, as a str, the name of a data set, which goes before a path of the same name:
-        ``"kriegeskorte92"`` (human IT), ``"kriegeskorte92:monkey"``, ``"kriegeskorte92:behaviour"``,
-        ``"kriegeskorte92:models"``.
-    format : str, optional
-        Name of the reader (:data:`RDM_READERS`). Default: the one that recognises the file.
-    stimuli : sequence of str, path or dict, optional
-        Ids in the order of the file, or the path of a list of them, for files that hold none; a dict renames the ids
-        of a file that has them.
-    subject, session, roi : optional
-        Keep only these. ``roi="V1"`` also means V1v and V1d.
-    missing : "raise" or "keep"
-        Whether NaN dissimilarities are an error (default) or kept as missing values.
-    allow_pickle : bool
-        Read formats that are pickles. They are restricted to plain arrays, but load them only from those you trust.
-    **options
-        Options of the format, see its reader.
-
-    Returns
-    -------
-    xarray.DataArray
-        (rdm, pair), float64, with ``source`` and ``sha256`` among its attributes.
-
-    Raises
-    ------
-    DataError
-        No reader or several recognise the file, or what it holds are no RDMs.
-    SpecError
-        An unknown format or option.
-
-    Examples
-    --------
-    >>> np.savez("lab.npz", rdm=[[0, 1, 2], [1, 0, 3], [2, 3, 0]], stimuli=["cat", "dog", "tree"])
-    >>> rdms = load_rdms("lab.npz")
-    >>> rdms["stimulus_a"].values.tolist(), rdms.values.tolist()
-    (['cat', 'cat', 'dog'], [[1.0, 2.0, 3.0]])
-    """
-    common = convert(load_rdms, dict(
-        format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, missing=missing,
-        allow_pickle=allow_pickle,
-    ))  # fmt: skip
-    format, missing = common.pop("format"), common.pop("missing")
-    name = os.fspath(path_or_name)
-    if format is None and is_named(path_or_name):
-        if name not in NAMED_RDMS:
-            raise unknown("data set", name, list(NAMED_RDMS))
-        if options:
-            raise SpecError(
-                f"{name} has no option {listed(options)}; choose by {argument('subject')}, {argument('session')} or "
-                f"{argument('roi')}"
-            )
-        rdms = narrow(NAMED_RDMS[name](), common, set())
-    else:
-        rdms = _load(Path(name), RDM_READERS, format, common, options, list(NAMED_RDMS))
-    check_rdms(rdms, missing=missing)
-    return rdms
-
-
-def load_responses(
-    path: str | os.PathLike[str],
-    /,
-    *,
-    format: str | None = None,
-    stimuli: StimuliOrNames = None,
-    subject: str | Sequence[str] | None = None,
-    session: str | int | Sequence[str | int] | None = None,
-    roi: str | Sequence[str] | None = None,
-    allow_pickle: bool = False,
-    **options: Any,
-) -> xr.DataArray:
-    """Load responses.
-
-    Parameters
-    ----------
-    path : str or path
-        A file or folder.
-    stimuli : sequence of str, path or dict, optional
-        The stimulus of each presentation in the order of the file, or the path of such a list, for files that hold
-        none; a dict renames the ids of a file that has them.
-    format, subject, session, roi, allow_pickle, **options
-        As for :func:`load_rdms`; the readers are :data:`RESPONSE_READERS`.
-
-    Returns
-    -------
-    xarray.DataArray
-        (presentation, neuroid[, time]), with ``source`` and ``sha256`` among its attributes. NaN is kept.
-
-    Raises
-    ------
-    DataError, SpecError
-        As for :func:`load_rdms`.
-
-    Examples
-    --------
-    >>> np.save("betas.npy", np.arange(6.0).reshape(3, 2))
-    >>> load_responses("betas.npy", stimuli=["cat", "dog", "cat"])["repetition"].values.tolist()
-    [0, 0, 1]
-    """
-    common = convert(load_responses, dict(
-        format=format, stimuli=stimuli, subject=subject, session=session, roi=roi, allow_pickle=allow_pickle,
-    ))  # fmt: skip
-    responses = _load(Path(path), RESPONSE_READERS, common.pop("format"), common, options, [])
-    check_responses(responses)
-    return responses
-
-
 def recognise(path: str | os.PathLike[str], options: Mapping[str, Any] | None = None) -> list[Reader]:
     """Readers of either kind that fit a file or folder best; none if no reader knows it.
 
@@ -183,7 +58,8 @@ def recognise(path: str | os.PathLike[str], options: Mapping[str, Any] | None = 
     place = Path(path)
     if not place.exists():
         raise DataError(f"{place} does not exist; data sets known by name: {listed(NAMED_RDMS)}")
-    return _best(_ALL, place, options)
+    format = (options or {}).get("format")
+    return _best([reader for reader in _ALL if not isinstance(format, str) or format == reader.name], place, options)
 
 
 def kind_of(
@@ -213,12 +89,7 @@ def is_named(path_or_name: str | os.PathLike[str]) -> bool:
     return isinstance(path_or_name, str) and path_or_name.split(":")[0] in families
 
 
-def readers_table(readers: Mapping[str, Reader]) -> str:
-    """Names and descriptions, one a line."""
-    return "\n".join(f"  {name}: {reader.description}" for name, reader in readers.items())
-
-
-def _load(
+def read_one(
     path: Path,
     readers: Mapping[str, Reader],
     format: str | None,
@@ -226,6 +97,7 @@ def _load(
     options: dict[str, Any],
     named: Sequence[str],
 ) -> xr.DataArray:
+    """What a reader makes of one file or folder; ``common`` are the options that all readers share."""
     if not path.exists() and not named and is_named(str(path)):
         raise DataError(f"{path} is a data set of RDMs, not responses: {_INSTEAD['responses']}")
     if not path.exists():
@@ -279,8 +151,8 @@ def _choose(path: Path, readers: Mapping[str, Reader], format: str | None, optio
 _ARRAYS = ("rdm_array", "response_array")
 _WORDS = {"rdms": "RDMs", "responses": "responses"}
 _INSTEAD = {
-    "rdms": "load_responses and the command `bltvs rsa` take responses and compute RDMs (compute_rdms)",
-    "responses": "load_rdms and the command `bltvs rsa` take RDMs; encoding models need responses",
+    "rdms": "`bltvs rsa` computes RDMs of them (in Python, compute_rdms of load_responses)",
+    "responses": "`bltvs rsa` compares RDMs (in Python, load_rdms reads them); encoding models need responses",
 }
 
 
@@ -299,5 +171,6 @@ def _undecided(path: Path, fits: Sequence[Reader], readers: Mapping[str, Reader]
     names = listed(f"{reader.name} ({_WORDS[reader.kind]})" for reader in fits)
     why = f"{names} would all read it" if fits else "no reader recognises it"
     return DataError(
-        f"{path} is {describe(path)}: {why}. Name one with {argument('format')}. Readers:\n{readers_table(readers)}"
+        f"{path} is {describe(path)}: {why}. Name one with {argument('format')} (`bltvs neural` says what "
+        f"each reads). Readers: {listed(readers, 24)}"
     )

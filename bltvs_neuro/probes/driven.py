@@ -6,17 +6,15 @@ import json
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..durable import whole_file
-from ..errors import SpecError
+from ..errors import SpecError, counted
+from ..figures import PAGE, Place, Sheet, drawn, site_title
 from ..results import Result
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Driven(Result):
@@ -63,9 +61,9 @@ class Driven(Result):
                 Image.fromarray(np.round(255 * image).astype(np.uint8)).save(part, "PNG", pnginfo=info)
         return paths
 
-    def plot(self) -> Figure:
-        """Draw the images and the course of their activations; see :func:`plot_driven`."""
-        return plot_driven([self])
+    def plot(self, **options: Any) -> np.ndarray:
+        """Draw the images and the activations that they drive; see :func:`plot_driven`."""
+        return plot_driven([self], **options)
 
 
 def image_paths(folder: str | os.PathLike[str], site: str, timestep: int, channels: Sequence[int]) -> list[Path]:
@@ -73,44 +71,38 @@ def image_paths(folder: str | os.PathLike[str], site: str, timestep: int, channe
     return [Path(folder) / f"{site.replace('/', '_')}_t{timestep}_c{channel}.png" for channel in channels]
 
 
-def plot_driven(results: list[Driven]) -> Figure:
+@drawn
+def plot_driven(results: list[Driven], *, ax: Place = None) -> np.ndarray:
     """Draw several results, a row each (for instance one for each timestep), a column for each channel.
 
     Parameters
     ----------
     results : list of Driven
         With the same number of channels.
+    ax : Axes or sequence of Axes, optional
+        Where to draw: an Axes, whose place is divided, or one for each image.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Below each image the activation that it drives, in the units of the site.
+    array of matplotlib.axes.Axes
+        One per image; below it the activation that it drives, in the units of the site.
     """
-    import matplotlib as mpl
-
-    from ..figures import PAGE, RC, WARNING, new_figure
-
     counts = {len(result.images) for result in results}
     if len(counts) != 1:
         raise SpecError(f"results in one figure need the same number of channels; got {sorted(counts) or 'none'}")
     (columns,) = counts
-    untrained = any(result.provenance["model"].get("weights") in ("untrained", "as constructed") for result in results)
-    with mpl.rc_context(RC):
-        side = min(1.25, (PAGE - 0.6) / columns)
-        figure = new_figure(0.6 + side * columns, 0.2 + (side + 0.16) * len(results) + 0.15 * untrained)
-        axes = figure.subplots(len(results), columns, squeeze=False)
-        for row, result in zip(axes, results, strict=True):
-            about = result.provenance
-            for axis, image, channel, trace in zip(
-                row, result.images, about["channels"], result.activations, strict=True
-            ):
-                axis.imshow(image, interpolation="nearest")
-                axis.set(xticks=[], yticks=[])
-                axis.spines[:].set_visible(False)
-                axis.set_xlabel(f"{trace[-1]:.1f}", labelpad=2)
-                if result is results[0]:
-                    axis.set_title(f"channel {channel}")
-            row[0].set_ylabel(f"{about['site']}\ntimestep {about['timestep']}")
-        if untrained:
-            figure.suptitle("untrained weights", fontsize=8, color=WARNING)
-    return figure
+    side = min(1.25, (PAGE - 0.6) / columns)
+    sheet = Sheet(ax, columns * len(results), columns=columns, size=(side, side + 0.16), room=(0.6, 0.6))
+    for row, result in enumerate(results):
+        about, axes = result.provenance, sheet.axes[row * columns : (row + 1) * columns]
+        for axis, image, channel, trace in zip(axes, result.images, about["channels"], result.activations, strict=True):
+            axis.imshow(image, interpolation="nearest")
+            axis.set(xticks=[], yticks=[])
+            axis.spines[:].set_visible(False)
+            axis.set_xlabel(f"{trace[-1]:.1f}", labelpad=2)
+            if row == 0:
+                axis.set_title(f"channel {channel}")
+        axes[0].set_ylabel(f"{site_title(about['site'])}\ntimestep {about['timestep']}")
+    steps = counted(results[0].activations.shape[1] - 1, "step")
+    sheet.caption(f"Below: activation after {steps} of gradient ascent", provenance=results[0].provenance)
+    return sheet.axes

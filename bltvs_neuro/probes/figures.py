@@ -6,68 +6,82 @@ from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
-from matplotlib.figure import Figure
 
-from ..errors import SpecError, unknown
-from ..figures import PAGE, RC, SCORE_MAP, STREAM_COLOURS, STREAM_NAMES, WARNING, new_figure
+from ..errors import SpecError, counted, unknown
+from ..figures import (
+    Place,
+    Sheet,
+    contrasting,
+    drawn,
+    in_order,
+    ink,
+    line_key,
+    score_scale,
+    site_title,
+    step_ticks,
+    stream_style,
+)
 from ..schema import Site
 from .result import Decoding
 
-
-def _stamp(figure: Figure, result: Decoding) -> None:
-    """Say so where the weights are untrained."""
-    if result.provenance["store"].get("weights") == "untrained":
-        figure.suptitle("untrained weights", x=0.01, ha="left", fontsize=8, color=WARNING)
+NOTHING = "nothing was decoded: no site has a timestep at which it differs between stimuli"
 
 
-def plot_decoding(result: Decoding) -> Figure:
+@drawn
+def plot_decoding(result: Decoding, *, alpha: float = 0.05, ax: Place = None) -> np.ndarray:
     """Draw accuracy over timesteps: a panel per area, a line per stream, the band a standard error over folds.
+
+    Parameters
+    ----------
+    result : Decoding
+    alpha : float
+        Filled points: corrected p against chance at most this, where there was a test.
+    ax : Axes or sequence of Axes, optional
+        Where to draw: an Axes, whose place is divided, or one for each area.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    array of matplotlib.axes.Axes
+        One per area, from V1 up.
     """
-    import matplotlib as mpl
-
     course = result.time_course()
     if course.empty:
-        raise SpecError("nothing was decoded: no site has a timestep at which it differs between stimuli")
+        raise SpecError(NOTHING)
     sites = [Site.parse(name) for name in dict.fromkeys(course["site"])]
-    areas = list(dict.fromkeys(site.area for site in sites))
-    with mpl.rc_context(RC):
-        figure = new_figure(min(PAGE, 1.0 + 1.35 * len(areas)), 2.2)
-        axes = figure.subplots(1, len(areas), sharey=True, squeeze=False)[0]
-        for axis, area in zip(axes, areas, strict=True):
-            for site in (s for s in sites if s.area == area):
-                part = course[course["site"] == str(site)]
-                colour: Any = STREAM_COLOURS[site.stream]
-                low, high = part["accuracy"] - part["sem"], part["accuracy"] + part["sem"]
-                axis.fill_between(part["timestep"], low, high, color=colour, alpha=0.18, linewidth=0)
-                marker, style = ("o", "-") if site.stream == "bu" else ("s", "--")
-                axis.plot(
-                    part["timestep"],
-                    part["accuracy"],
-                    style,
-                    marker=marker,
-                    color=colour,
-                    label=STREAM_NAMES[site.stream],
-                )
-            axis.axhline(result.chance, color="0.45", linewidth=0.8, linestyle=":", zorder=0)
-            axis.set_title(area)
-            axis.set_xticks(sorted(course["timestep"].unique()))
-        axes[0].set_ylabel("balanced accuracy")
-        axes[len(axes) // 2].set_xlabel("timestep")
-        axes[-1].annotate("chance", (1, result.chance), xycoords=("axes fraction", "data"), xytext=(0, 2),
-                          textcoords="offset points", ha="right", va="bottom", fontsize=6, color="0.35")  # fmt: skip
-        handles = {
-            label: handle for axis in axes for handle, label in zip(*axis.get_legend_handles_labels(), strict=True)
-        }
-        figure.legend(handles.values(), handles.keys(), loc="outside upper right", ncols=2)
-        _stamp(figure, result)
-    return figure
+    areas, tested = in_order(site.area for site in sites), bool(course["p_corrected"].notna().any())
+    sheet = Sheet(ax, len(areas), columns=5, size=(1.35, 1.8), room=(0.5, 0.9), share="xy")
+    for axis, area in zip(sheet.axes, areas, strict=True):
+        for site in (s for s in sites if s.area == area):
+            part = course[course["site"] == str(site)]
+            style = stream_style(site.stream)
+            low, high = part["accuracy"] - part["sem"], part["accuracy"] + part["sem"]
+            axis.fill_between(part["timestep"], low, high, color=style["color"], alpha=0.2, linewidth=0)
+            axis.plot(part["timestep"], part["accuracy"], **style | {"marker": ""})
+            face = [style["color"] if not tested or p <= alpha else ink(0) for p in part["p_corrected"]]
+            axis.scatter(part["timestep"], part["accuracy"], s=12, c=face, marker=style["marker"],
+                         edgecolors=style["color"], linewidths=0.8, zorder=4)  # fmt: skip
+        axis.axhline(result.chance, color=ink(0.6), linewidth=0.8, linestyle=":", zorder=0)
+        axis.set_title(area, fontweight="bold")
+        step_ticks(axis, course["timestep"])
+    for axis in sheet.left:
+        axis.set_ylabel("balanced accuracy")
+    handles = [line_key(**stream_style(s)) for s in dict.fromkeys(site.stream for site in sites)]
+    if tested and not (course["p_corrected"] <= alpha).all():
+        hollow = {"marker": "o", "markerfacecolor": "none", "linestyle": ""}
+        handles.append(line_key(f"not above chance (p > {alpha:g})", color=ink(), **hollow))
+    sheet.key([*handles, line_key("chance", color=ink(0.6), linewidth=0.8, linestyle=":")])
+    band = "Bands: standard error over" if course["sem"].notna().any() else "Mean of"
+    shuffles = counted(int(result.provenance.get("permutations", 0)), "shuffle")
+    shuffled = f"tests: {shuffles} of the labels, corrected for all sites and timesteps"
+    sheet.caption(f"{band} {counted(result.dataset.sizes['fold'], 'fold')}", shuffled * tested,
+                  _stimuli(result), provenance=result.provenance)  # fmt: skip
+    return sheet.axes
 
 
-def plot_generalisation(result: Decoding, sites: Iterable[str] | None = None) -> Figure:
+@drawn
+def plot_generalisation(
+    result: Decoding, sites: Iterable[str] | None = None, *, alpha: float = 0.05, ax: Place = None
+) -> np.ndarray:
     """Draw accuracy by training and test timestep: a matrix per site, on one scale.
 
     Parameters
@@ -75,13 +89,16 @@ def plot_generalisation(result: Decoding, sites: Iterable[str] | None = None) ->
     result : Decoding
     sites : iterable of str, optional
         All if left out.
+    alpha : float
+        Dots: corrected p at most this, of the timesteps that were tested.
+    ax : Axes or sequence of Axes, optional
+        Where to draw: an Axes, whose place is divided, or one for each site.
 
     Returns
     -------
-    matplotlib.figure.Figure
+    array of matplotlib.axes.Axes
+        One per site, from V1 up.
     """
-    import matplotlib as mpl
-
     table = result.dataset["accuracy"]
     names = [str(s) for s in (table["site"].values if sites is None else sites)]
     for name in names:
@@ -89,33 +106,44 @@ def plot_generalisation(result: Decoding, sites: Iterable[str] | None = None) ->
             raise unknown("site", name, table["site"].values.tolist())
     names = [name for name in names if np.isfinite(table.sel(site=name)).any()]
     if not names:
-        raise SpecError("nothing was decoded: no site has a timestep at which it differs between stimuli")
-    areas = list(dict.fromkeys(Site.parse(name).area for name in names))
-    streams = [s for s in STREAM_NAMES if any(Site.parse(name).stream == s for name in names)]
+        raise SpecError(NOTHING)
+    chosen = [Site.parse(name) for name in names]
+    areas = in_order(site.area for site in chosen)
+    streams = list(dict.fromkeys(site.stream for site in chosen))
+    chosen.sort(key=lambda site: (streams.index(site.stream), areas.index(site.area)))
     steps = table["train_timestep"].values
-    top = float(np.nanmax(table.sel(site=names)))
-    with mpl.rc_context(RC):
-        figure = new_figure(min(PAGE, 1.3 + 1.3 * len(areas)), 0.6 + 1.35 * len(streams))
-        axes = figure.subplots(len(streams), len(areas), squeeze=False, sharex=True, sharey=True)
-        image = None
-        for row, stream in enumerate(streams):
-            for column, area in enumerate(areas):
-                axis = axes[row][column]
-                if f"{area}/{stream}" not in names:
-                    axis.set_axis_off()
-                    continue
-                # rows are training timesteps, from below; what is absent stays grey
-                axis.set_facecolor("0.85")
-                image = axis.pcolormesh(steps, steps, table.sel(site=f"{area}/{stream}").values, cmap=SCORE_MAP,
-                                        vmin=min(result.chance, float(np.nanmin(table.sel(site=names)))), vmax=top)  # fmt: skip
-                axis.set_aspect("equal")
-                axis.set(xticks=steps, yticks=steps)
-                if row == 0:
-                    axis.set_title(area)
-            axes[row][0].set_ylabel(f"{STREAM_NAMES[stream]}\ntraining timestep")
-        axes[-1][len(areas) // 2].set_xlabel("test timestep")
-        assert image is not None
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, label="balanced accuracy")
-        bar.ax.axhline(result.chance, color="white", linewidth=1)
-        _stamp(figure, result)
-    return figure
+    scale = score_scale(table.sel(site=names), low=result.chance)
+    p = result.dataset["p_corrected"]
+    sheet = Sheet(ax, len(chosen), columns=min(5, len(areas)), size=(1.3, 1.4), room=(1.1, 0.5), share="xy")
+    dots = False
+    for axis, site in zip(sheet.axes, chosen, strict=True):
+        # rows are training timesteps, from below; what is absent stays grey
+        axis.set_facecolor(ink(0.15))
+        values = table.sel(site=str(site)).values
+        image = axis.pcolormesh(steps, steps, np.ma.masked_invalid(values), shading="nearest", **scale)
+        above = np.flatnonzero(p.sel(site=str(site)).values <= alpha)
+        dots |= bool(len(above))
+        colours: list[Any] = [contrasting(image.to_rgba(values[i, i])[:3]) for i in above]
+        axis.scatter(steps[above], steps[above], s=4, c=colours, linewidths=0)
+        axis.set_aspect("equal")
+        axis.set(xticks=steps, yticks=steps)
+        axis.set_title(site_title(str(site)))
+    for axis in sheet.left:
+        axis.set_ylabel("training timestep")
+    for axis in sheet.bottom:
+        axis.set_xlabel("test timestep")
+    bar = sheet.bar(image, "balanced accuracy")
+    said = f"The scale begins at chance ({result.chance:.3g})"
+    if scale["vmin"] < result.chance:
+        bar.ax.axhline(result.chance, color=ink(), linewidth=1)
+        said = f"Line in the scale: chance ({result.chance:.3g})"
+    sheet.caption(said, f"Dots: above chance (p ≤ {alpha:g}, corrected)" * dots, _stimuli(result),
+                  provenance=result.provenance)  # fmt: skip
+    return sheet.axes
+
+
+def _stimuli(result: Decoding) -> str:
+    """What was decoded, and from how many stimuli."""
+    about = result.provenance
+    label, n = about.get("labels"), sum(about.get("stimuli_per_class", []))
+    return f"Decoded: {label} of {n} stimuli"

@@ -5,16 +5,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
 
 from ..durable import whole_file
 from ..results import Result
-
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
 
 
 class Decoding(Result):
@@ -71,13 +68,13 @@ class Decoding(Result):
             self.to_frame().to_csv(file, index=False)
         return Path(path)
 
-    def plot_time_course(self, **options: Any) -> Figure:
+    def plot_time_course(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.probes.figures.plot_decoding`."""
         from .figures import plot_decoding
 
         return plot_decoding(self, **options)
 
-    def plot_generalisation(self, **options: Any) -> Figure:
+    def plot_generalisation(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.probes.figures.plot_generalisation`."""
         from .figures import plot_generalisation
 

@@ -21,17 +21,17 @@ from ..schema import RDM
 from ..stats import adjust_p_values
 from ..stats.multiple import Correction
 from ..versions import versions
-from .comparing.missing import Missing, drop_missing
+from .comparing.missing import drop_missing
 from .comparing.similarity import SIMILARITIES, similarity_name
 from .inference.ceiling import average_rdms
 from .inference.clusters import cluster_numbers, read_clusters
-from .inference.options import Inference
+from .inference.options import Inference, Missing
 from .provenance import describe
 from .rdms.convert import as_rdms
 from .target import compare_target
 
 if TYPE_CHECKING:
-    from matplotlib.figure import Figure
+    from matplotlib.axes import Axes
 
 log = logging.getLogger(__name__)
 
@@ -272,19 +272,19 @@ class RsaResult(Result):
             ]
         )
 
-    def plot_time_course(self, **options: Any) -> Figure:
+    def plot_time_course(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_time_course`."""
         from .figures.comparison import plot_time_course
 
         return plot_time_course(self, **options)
 
-    def plot_matrix(self, **options: Any) -> Figure:
+    def plot_matrix(self, **options: Any) -> np.ndarray:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_matrix`."""
         from .figures.comparison import plot_matrix
 
         return plot_matrix(self, **options)
 
-    def plot_models(self, **options: Any) -> Figure:
+    def plot_models(self, **options: Any) -> Axes:
         """See :func:`bltvs_neuro.rsa.figures.comparison.plot_models`."""
         from .figures.comparison import plot_models
 

@@ -7,7 +7,7 @@ import logging
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -15,6 +15,7 @@ import xarray as xr
 
 from ..durable import check_outputs, earlier, remove_stale, whole_file
 from ..errors import SpecError, unknown
+from ..figures import site_title
 from ..neural import to_netcdf
 from ..versions import versions
 from .inference.ceiling import average_rdms
@@ -22,18 +23,17 @@ from .rdms.convert import as_rdms
 from .result import RsaResult
 from .time import TimeMatrix
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 log = logging.getLogger(__name__)
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
 COMPARISON = (
-    ".nc", ".csv", "_pairs.csv", "_best.csv", "_rdms.nc",
+    ".nc", ".csv", "_pairs.csv", "_best.csv", "_rdms.nc", "_brain.nc",
     *(f"_{name}*.{form}" for name in ("time_course", "models") for form in FIGURE_FORMATS),
     *(f"_{name}.{form}" for name in ("matrix", "rdms", "trajectories") for form in FIGURE_FORMATS),
 )  # fmt: skip
 """Ends of the names of a comparison's files."""
+MOST_MEANS = 4
+"""Neural RDMs, means over subjects, that figures show beside the models."""
 TIME_MATRIX = ("_time.nc", "_clusters.csv", "_peaks.csv", *(f"_time_matrix.{form}" for form in FIGURE_FORMATS))
 """Ends of the names of the files of a comparison over time."""
 
@@ -81,6 +81,7 @@ def save_comparison(
         _table(result.pairs_frame(), _path(prefix, "_pairs.csv"), overwrite=overwrite),
         _table(result.best(nested=True), _path(prefix, "_best.csv"), overwrite=overwrite),
         to_netcdf(models, _path(prefix, "_rdms.nc"), overwrite=overwrite),
+        to_netcdf(_brain_means(brain), _path(prefix, "_brain.nc"), overwrite=overwrite),
     ]
     if check_formats(formats):
         figures = _figures(result, models, brain, categories, ceiling=ceiling)
@@ -115,13 +116,13 @@ def _check(prefix: str | os.PathLike[str], ends: Sequence[str], *, overwrite: bo
 
 def _figures(
     result: RsaResult, models: xr.DataArray, brain: xr.DataArray, categories: Mapping[str, str] | None, *, ceiling: bool
-) -> dict[str, Figure]:
+) -> dict[str, Any]:
     """The figures of a comparison, by the end of their names."""
     from .figures.rdm import plot_rdms, plot_trajectories
 
     timed = {"area", "stream", "timestep"} <= set(result.dataset.coords)
     targets = result.dataset.sizes["target"]
-    figures: dict[str, Figure] = {}
+    figures: dict[str, Any] = {}
     for t in range(targets):
         end = _target_name(result, t) if targets > 1 else ""
         if timed:
@@ -132,8 +133,10 @@ def _figures(
         figures["_matrix"] = result.plot_matrix()
     figures["_rdms"] = plot_rdms(heat_maps(models, brain), categories=categories)
     if timed and len(models) >= 3:
-        # without the brain, which lies far from all of them and would leave their dynamics no room
-        figures["_trajectories"] = plot_trajectories(models, similarity=result.similarity)
+        means = _brain_means(brain)
+        figures["_trajectories"] = plot_trajectories(
+            models, means if len(means) <= MOST_MEANS else None, similarity=result.similarity
+        )
     return figures
 
 
@@ -181,15 +184,20 @@ def heat_maps(models: xr.DataArray, brain: xr.DataArray) -> xr.DataArray:
     else:
         rows = list(range(min(len(models), 12)))
     names = [str(models["name"].values[i]) if "name" in models.coords else f"model {i}" for i in rows]
-    most = 4
-    chosen = brain.values[:most]
-    labels = [" ".join(["brain", *([str(roi)] if roi else [])]) for roi in _rois(brain)[:most]]
+    chosen = brain.values[:MOST_MEANS]
+    labels = [" ".join(["brain", *([str(roi)] if roi else [])]) for roi in _rois(brain)[:MOST_MEANS]]
     return make_rdms(
         np.concatenate([chosen, models.values[rows]]),
         rdm_stimulus_ids(models),
         metric=str(models.attrs.get("metric", "")),
-        name=labels + [n.replace("@", ", timestep ") for n in names],
+        name=labels + [_spelled_out(n) for n in names],
     )
+
+
+def _spelled_out(name: str) -> str:
+    """``V4/td@3`` as figures name it."""
+    site, at, step = name.partition("@")
+    return f"{site_title(site)}, timestep {step}" if at and "/" in site else name
 
 
 def _rois(brain: xr.DataArray) -> list[str]:
@@ -222,7 +230,7 @@ def _about(attributes: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _save(
-    figures: Mapping[str, Figure], prefix: str | os.PathLike[str], formats: Sequence[str], about: Mapping[str, Any], *,
+    figures: Mapping[str, Any], prefix: str | os.PathLike[str], formats: Sequence[str], about: Mapping[str, Any], *,
     overwrite: bool,
 ) -> list[Path]:  # fmt: skip
     from ..figures import save_figure

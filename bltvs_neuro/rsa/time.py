@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import xarray as xr
@@ -18,12 +20,12 @@ from ..results import Result
 from ..schema import RDM
 from ..stats import ClusterTest, cluster_sign_flip_test, cluster_test
 from ..versions import versions
-from .comparing.missing import Missing, drop_missing
+from .comparing.missing import drop_missing
 from .comparing.similarity import SIMILARITIES, compare_vectors, similarity_name
 from .comparing.weighted import Units
 from .inference.ceiling import ceiling_of_vectors
 from .inference.clusters import cluster_numbers, read_clusters
-from .inference.options import Inference
+from .inference.options import Inference, Missing
 from .inference.tests import label_null, stimulus_orders, warn_of_skew
 from .latency import PeakOf, Sampling, latencies
 from .provenance import describe
@@ -62,6 +64,12 @@ class TimeMatrix(Result):
     def label(self) -> str:
         """The similarity, for axes."""
         return SIMILARITIES[self.provenance["options"]["similarity"]].label
+
+    def plot(self, **options: Any) -> NDArray[Any]:
+        """See :func:`bltvs_neuro.rsa.figures.time.plot_time_matrix`."""
+        from .figures.time import plot_time_matrix
+
+        return plot_time_matrix(self, **options)
 
     @property
     def mean(self) -> xr.DataArray:

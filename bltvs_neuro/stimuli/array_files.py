@@ -49,19 +49,13 @@ def _fits(shape: tuple[int, ...], dtype: str) -> bool:
 
 
 def brick_ids(rows: np.ndarray, length: int, prefix: str) -> list[str]:
-    """``prefix`` and the row number from 0, padded to the width of the whole dataset (5 at least).
-
-    An id names the same picture whatever subset is opened. In NSD's brick the row is the 0-based ``nsdId``.
-    """
+    """``prefix`` and the row number from 0 (NSD's ``nsdId``), padded to the width of the whole dataset, 5 at least."""
     width = max(5, len(str(length - 1)))
     return [f"{prefix}{row:0{width}d}" for row in rows]
 
 
 def read_mat92(path: Path | None) -> tuple[np.ndarray, pd.DataFrame, Path]:
-    """Pictures (92, 175, 175, 3) uint8 and metadata of Kriegeskorte et al. 2008; fetched when no path is given.
-
-    The metadata columns are ``category`` (six names) and the booleans ``human``, ``face``, ``animal``, ``natural``.
-    """
+    """Pictures (92, 175, 175, 3) uint8 and metadata of Kriegeskorte et al. 2008; fetched when no path is given."""
     path = fetch(MAT92) if path is None else path
     if not path.is_file():
         raise StimulusError(f"there is no file {path}")

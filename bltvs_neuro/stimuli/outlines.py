@@ -24,10 +24,6 @@ def _alternating(radii: tuple[float, ...], points: int) -> Path:
     return np.stack([radius * np.cos(angle), radius * np.sin(angle)], axis=1)
 
 
-def _disc(rng: np.random.Generator) -> Path:
-    return _arc(0.9, 0, 2 * np.pi)
-
-
 def _ring(rng: np.random.Generator) -> Path:
     hole = rng.uniform(0.4, 0.6)
     return np.concatenate([_arc(0.92, 0, 2 * np.pi), _arc(hole, 2 * np.pi, 0)])
@@ -39,18 +35,6 @@ def _crescent(rng: np.random.Generator) -> Path:
     x = (1 - bite**2 + shift**2) / (2 * shift)
     outer, inner = np.arccos(x), np.arccos((x - shift) / bite)
     return np.concatenate([_arc(1, outer, 2 * np.pi - outer), _arc(bite, 2 * np.pi - inner, inner, (shift, 0.0))[1:-1]])
-
-
-def _triangle(rng: np.random.Generator) -> Path:
-    return _alternating((1.0,), 3)
-
-
-def _square(rng: np.random.Generator) -> Path:
-    return _alternating((1.0,), 4)
-
-
-def _star(rng: np.random.Generator) -> Path:
-    return _alternating((1.0, rng.uniform(0.38, 0.5)), 10)
 
 
 def _cross(rng: np.random.Generator) -> Path:
@@ -73,14 +57,18 @@ def _heart(rng: np.random.Generator) -> Path:
     return np.stack([x, 2.0 - y], axis=1) / 17.5
 
 
-def _gear(rng: np.random.Generator) -> Path:
-    return _alternating((1.0, 1.0, 0.74, 0.74), 4 * int(rng.integers(7, 10)))
-
-
 OUTLINES: dict[str, Callable[[np.random.Generator], Path]] = {
-    "disc": _disc, "ring": _ring, "crescent": _crescent, "triangle": _triangle, "square": _square, "star": _star,
-    "cross": _cross, "arrow": _arrow, "heart": _heart, "gear": _gear,
-}  # fmt: skip
+    "disc": lambda rng: _arc(0.9, 0, 2 * np.pi),
+    "ring": _ring,
+    "crescent": _crescent,
+    "triangle": lambda rng: _alternating((1.0,), 3),
+    "square": lambda rng: _alternating((1.0,), 4),
+    "star": lambda rng: _alternating((1.0, rng.uniform(0.38, 0.5)), 10),
+    "cross": _cross,
+    "arrow": _arrow,
+    "heart": _heart,
+    "gear": lambda rng: _alternating((1.0, 1.0, 0.74, 0.74), 4 * int(rng.integers(7, 10))),
+}
 """Category -> its outline; the order is that of the labels."""
 
 

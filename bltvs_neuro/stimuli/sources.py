@@ -84,11 +84,7 @@ class ArraySource:
 
 
 class Hdf5Source:
-    """A dataset (n, H, W) or (n, H, W, 3) uint8 of an HDF5 file, read row by row.
-
-    The file is opened in the process that reads, at its first read: an HDF5 handle survives neither pickling nor
-    a fork.
-    """
+    """A dataset (n, H, W[, 3]) uint8 of an HDF5 file, read row by row, opened at the first read of each process."""
 
     def __init__(self, path: Path, dataset: str) -> None:
         self.path, self.dataset = path, dataset

@@ -60,10 +60,7 @@ MOST_BYTES = 4 * 2**30
 
 
 def make_pictures(n: int, size: int, seed: int) -> tuple[list[str], np.ndarray, pd.DataFrame]:
-    """Make ``n`` pictures (n, size, size, 3) uint8, the kinds in turn; metadata has the column ``category``.
-
-    Picture i depends on (seed, i, size) only, so a larger set begins with the smaller one.
-    """
+    """Make ``n`` pictures (n, size, size, 3) uint8, the kinds in turn; picture i depends on (seed, i, size) only."""
     if n < 1 or size < 8 or 3 * n * size**2 > MOST_BYTES:
         raise StimulusError(
             f"a synthetic set has at least 1 picture of at least 8 pixels, and at most {MOST_BYTES / 2**30:g} GiB of them; "

@@ -34,24 +34,14 @@ def choose_join(join: Join, path: Path, parts: Sequence[PartHeader]) -> Literal[
 
 
 def join_parts(
-    path: Path,
-    spec: StoreSpec,
-    parts: Sequence[PartHeader],
-    attributes: Mapping[str, Any],
+    path: Path, spec: StoreSpec, parts: Sequence[PartHeader], attributes: Mapping[str, Any],
     how: Literal["copy", "virtual"],
-) -> None:
-    """Write the finished file.
+) -> None:  # fmt: skip
+    """Write the finished file; where that fails (Damaged, OSError) nothing is left at ``path``, and the parts are untouched.
 
     Every chunk that is copied is held against its part's seal, and its CRC-32 goes from there into the new one. A single
-    part is copied as well: it lacks the frame of dimensions and labels, and changing a finished part in place would put
-    it at risk.
-
-    Raises
-    ------
-    Damaged
-        A part that is copied; nothing is left at ``path`` and the parts are untouched.
-    OSError
-        The disk is full and the like; the same.
+    part is copied as well: it lacks the frame of dimensions and labels, and changing a finished part in place would put it
+    at risk.
     """
     place = {stimulus: i for i, stimulus in enumerate(spec.stimulus_ids)}
     rows = np.array([place[i] for part in parts for i in part.ids], dtype=np.intp)
@@ -98,9 +88,9 @@ def _virtual(file: h5py.File, layout: SiteLayout, parts: Sequence[PartHeader], n
     start = 0
     for part in parts:
         if part.ids:
-            # Relative to the file's own folder, so that file and parts can be moved together.
+            # Relative to the file's own folder, so that both can be moved together; for HDF5 % begins a placeholder.
             source = h5py.VirtualSource(
-                source_name(part.path.parent.name, part.path.name),
+                f"{part.path.parent.name}/{part.path.name}".replace("%", "%%"),
                 f"{layout.site}/{ACTIVATIONS}",
                 shape=(len(part.ids), *rest),
             )
@@ -108,11 +98,6 @@ def _virtual(file: h5py.File, layout: SiteLayout, parts: Sequence[PartHeader], n
             start += len(part.ids)
     # Other HDF5 readers get this where a part is missing.
     file[layout.site].create_virtual_dataset(ACTIVATIONS, target, fillvalue=np.float32("nan"))
-
-
-def source_name(folder: str, part: str) -> str:
-    """How a virtual dataset names a part, relative to the file's own folder; for HDF5 ``%`` begins a placeholder there."""
-    return f"{folder}/{part}".replace("%", "%%")
 
 
 def _copy_chunks(new: NewFile, spec: StoreSpec, sources: Sequence[Sealed]) -> None:

@@ -25,14 +25,7 @@ _CACHED = 16
 class SiteReader:
     """One site's activations in one file, or in the parts of a virtual store; for any number of threads and processes.
 
-    Parameters
-    ----------
-    sources : sequence of Sealed
-        The files, in the order of the stimuli.
-    spec : StoreSpec
-    site : str
-    n_asked : int
-        Number of stimuli that shapes the chunks of the files.
+    ``sources`` are in the order of the stimuli; ``n_asked`` is the number of stimuli that shapes their chunks.
     """
 
     def __init__(self, sources: Sequence[Sealed], spec: StoreSpec, site: str, n_asked: int) -> None:
@@ -54,16 +47,7 @@ class SiteReader:
         self._begin()
 
     def read(self, key: tuple[Any, ...]) -> np.ndarray:
-        """The array's ``[key]`` with slices, ints and integer arrays, each applied to its own axis.
-
-        Raises
-        ------
-        Damaged
-            A chunk is not what was written, or a file is another one by now.
-        StoreError
-            A file is not there.
-        IndexError
-        """
+        """The array's ``[key]`` with slices, ints and integer arrays, each applied to its own axis."""
         axes = [_indices(k, size) for k, size in zip(key, self.shape, strict=True)]
         out = np.empty([len(index) for index in axes], np.float32)
         if out.size:

@@ -14,15 +14,7 @@ from .seal import is_ours
 
 
 def check_store_path(path: str | os.PathLike[str], *, resume: bool = True) -> Path:
-    """Try, before the work, whether a store can be written; returns its path, links followed.
-
-    Raises
-    ------
-    StoreError
-        A folder, a file that is no store, or a name too long for what lies beside a store while it is written.
-    OutputError
-        Nothing can be written there.
-    """
+    """Try, before the work, whether a store can be written; returns its path, links followed."""
     path = Path(path)
     with told(path):
         if path.is_dir():

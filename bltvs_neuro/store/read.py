@@ -14,7 +14,7 @@ import xarray as xr
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
-from ..errors import SpecError, StoreError, unknown
+from ..errors import SpecError, StoreError, counted, unknown
 from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
 from .description import refuse_unfinished
 from .format.frame import finished_frame
@@ -81,13 +81,10 @@ class Store(Mapping[str, xr.DataArray]):
         self.skipped, self.provenance = dict(frame.skipped), dict(frame.provenance)
 
     def __getitem__(self, site: str | Site) -> xr.DataArray:
-        """Give one site's activations, read when they are asked for.
+        """One site's activations, float32 (stimulus, timestep, *units), read when they are asked for.
 
-        Returns
-        -------
-        xarray.DataArray
-            float32, dims (stimulus, timestep, *units); coordinates ``stimulus_id``, ``timestep``, ``status``
-            ("active" or "constant" over stimuli) and the units' labels. Timesteps that were not reached are absent.
+        Coordinates are ``stimulus_id``, ``timestep``, ``status`` ("active" or "constant" over stimuli) and the units'
+        labels. Timesteps that were not reached are absent.
         """
         name = self._known(site)
         layout = self._frame.spec.layouts[name]
@@ -144,7 +141,7 @@ class Store(Mapping[str, xr.DataArray]):
 
     def __repr__(self) -> str:
         model = self._frame.provenance.get("model", "a model")
-        return f"<Store {self.path.name}: {len(self._frame.stimulus_ids)} stimuli, {model}, {', '.join(self.sites)}>"
+        return f"<Store {self.path.name}: {counted(len(self._frame.stimulus_ids), 'stimulus')}, {model}, {', '.join(self.sites)}>"
 
     def _known(self, site: str | Site) -> str:
         name = str(site)

@@ -57,16 +57,8 @@ class Damaged(StoreError):
 class Seal:
     """The table and tail of a file, found to fit each other.
 
-    Attributes
-    ----------
-    path : Path
-    size : int
-        Bytes of the HDF5 file, without table and tail.
-    outside : bytes
-        sha256 of the bytes that belong to no chunk.
-    rows : array of ROW, shape (n_chunks,)
-    digest : str
-        The seal.
+    ``size`` is that of the HDF5 file, without table and tail; ``outside`` the sha256 of the bytes that belong to no chunk;
+    ``rows`` the table; ``digest`` the seal proper.
     """
 
     path: Path
@@ -141,16 +133,7 @@ class ChunkReader:
 
 
 class Sealed:
-    """A file that is known by its seal, which is read again where this was sent to another process.
-
-    Parameters
-    ----------
-    path : Path
-    n_stimuli : int
-        Rows of activations in it.
-    digest : str
-        The seal that it must have.
-    """
+    """A file of ``n_stimuli`` that is known by its seal, which is read again where this was sent to another process."""
 
     def __init__(self, path: Path, n_stimuli: int, digest: str) -> None:
         self.path, self.n_stimuli, self.digest = path, n_stimuli, digest
@@ -168,27 +151,14 @@ class Sealed:
 
 
 def add_seal(fd: int, size: int, rows: np.ndarray) -> bytes:
-    """Table and tail for a closed HDF5 file of ``size`` bytes.
-
-    Raises
-    ------
-    OSError
-        Chunks overlap, or lie outside of the file.
-    """
+    """Table and tail for a closed HDF5 file of ``size`` bytes; OSError where chunks overlap, or lie outside of the file."""
     fields = _FIELDS.pack(size, len(rows), _outside(fd, size, rows))
     table = rows.tobytes()
     return table + _TAIL.pack(fields, _digest(table, fields), MAGIC)
 
 
 def read_seal(path: Path) -> Seal:
-    """Read table and tail, and check that they fit each other and the length of the file.
-
-    Raises
-    ------
-    Damaged
-    StoreError
-        The file is not there or cannot be opened.
-    """
+    """Read table and tail, and check that they fit each other and the length of the file; Damaged otherwise."""
     with opened(path) as fd:
         length = os.fstat(fd).st_size
         fields, seal, magic = _TAIL.unpack(_last(fd, length).rjust(_TAIL.size, b"\0"))
@@ -233,15 +203,7 @@ def is_hdf5(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[int]:
-    """A descriptor for reading.
-
-    Raises
-    ------
-    StoreError
-        The file is not there, or may not be read.
-    Damaged
-        The disk does not give its bytes.
-    """
+    """A descriptor for reading; StoreError where it cannot be had, Damaged where the disk does not give its bytes."""
     try:
         fd = os.open(regular(path), os.O_RDONLY | getattr(os, "O_CLOEXEC", 0))
     except FileNotFoundError:

@@ -18,16 +18,7 @@ from .spec import Block, StoreSpec
 
 @dataclass
 class Report:
-    """What :func:`verify` found.
-
-    Attributes
-    ----------
-    path : Path
-    damage : list of str
-        One sentence for each thing that is wrong.
-    n_stimuli, n_chunks, n_bytes : int
-        What was read.
-    """
+    """What :func:`verify` found: ``damage`` is one sentence for each thing that is wrong; the numbers say what was read."""
 
     path: Path
     damage: list[str] = field(default_factory=list)
@@ -48,21 +39,7 @@ class Report:
 
 
 def verify(path: str | os.PathLike[str]) -> Report:
-    """Check every byte of a store, finished or not, against its seal (:mod:`bltvs_neuro.store.seal`).
-
-    Parameters
-    ----------
-    path : path
-
-    Returns
-    -------
-    Report
-
-    Raises
-    ------
-    StoreError
-        There is nothing that could be a store.
-    """
+    """Check every byte of a store, finished or not, against its seal (:mod:`bltvs_neuro.store.seal`)."""
     path = Path(path)
     report = Report(path)
     spec = unfinished(path)

@@ -49,12 +49,12 @@ _DISK_ERRORS = {errno.ENOSPC, errno.EFBIG, errno.EDQUOT, errno.EIO, errno.EROFS}
 def open_writer(
     path: str | os.PathLike[str], spec: StoreSpec, *, resume: bool = True, share: Shard | range | None = None
 ) -> Writer:
-    """Open a store for writing.
+    """Open a store for writing; a context manager. Its parts lie in the folder ``<path>.parts`` until they are joined.
 
     Parameters
     ----------
     path : path
-        Of the finished file; the parts lie in the folder ``<path>.parts`` until they are joined.
+        Of the finished file.
     spec : StoreSpec
     resume : bool
         Go on with what is there. False discards what was begun (only files that a writer made); a finished store stays
@@ -63,34 +63,20 @@ def open_writer(
         Write only the blocks of this share (``spec.shards`` says into how many they are divided), or these blocks.
         Several processes may each write blocks of their own at once.
 
-    Returns
-    -------
-    Writer
-        A context manager.
-
     Raises
     ------
     StoreError
-        What is there was made by another extraction (the differences are named), is no store, or another writer
-        is at work on some of these blocks, or what is there is divided into another number of shards.
+        What is there is another extraction's (the differences are named), or no store, or otherwise divided, or another
+        writer is at work on some of these blocks.
     """
     return Writer(Path(path), spec, resume=resume, share=share)
 
 
 def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
-    """Join the parts that shards have written, perhaps on several machines, into the finished file.
+    """Join the parts that shards have written, perhaps on several machines, into the finished file ``path``.
 
-    Parameters
-    ----------
-    path : path
-        Of the finished file; the parts lie in ``<path>.parts``.
-    join : {"auto", "copy", "virtual"}
-        As for :meth:`Writer.finish`: encoded chunks are copied as they are, or referred to.
-
-    Raises
-    ------
-    StoreError
-        There are no parts, shards are missing (they are named), or one is being written.
+    ``join`` is that of :meth:`Writer.finish`. StoreError where there are no parts, shards are missing (they are named), or
+    one is being written.
     """
     path = check_store_path(path)
     folder = parts_folder(path)
@@ -105,15 +91,8 @@ def join_store(path: str | os.PathLike[str], *, join: Join = "auto") -> Path:
 class Writer:
     """What :func:`open_writer` returns. It may be used from any one thread at a time.
 
-    Attributes
-    ----------
-    path : Path
-    spec : StoreSpec
-    complete : bool
-        Whether the finished file is there.
-    attributes : dict
-        Provenance (JSON) of what this process computes: it goes into each of its parts, and from them into the finished
-        file, whoever joins it.
+    ``complete`` says whether the finished file is there. ``attributes``, the provenance (JSON) of what this process
+    computes, go into each of its parts, and from them into the finished file, whoever joins it.
     """
 
     def __init__(self, path: Path, spec: StoreSpec, *, resume: bool, share: Shard | range | None) -> None:
@@ -243,15 +222,7 @@ class Writer:
 
     @contextlib.contextmanager
     def part(self, block: Block) -> Iterator[Part]:
-        """Write one block; on a clean exit the part is on disk for good, on an exception nothing of it remains.
-
-        Raises
-        ------
-        SpecError
-            Rows, ids or timesteps are missing at the end of the ``with`` block.
-        StoreError
-            The disk is full, the quota or the file-size limit is reached.
-        """
+        """Write one block; on a clean exit the part is on disk for good, on an exception nothing of it remains."""
         if self._claim is None:
             raise StoreError(f"the writer of {self.path} is closed, or the store is complete")
         if block not in self._chosen or block.index in self._parts:
@@ -286,22 +257,10 @@ class Writer:
         return [] if self.complete else missing_shards(self.folder, self.spec)
 
     def finish(self, *, join: Join = "auto") -> Path:
-        """Join the parts into the finished file.
+        """Join the parts into the finished file, and return its path; StoreError where blocks are missing, or the disk is full.
 
-        Parameters
-        ----------
-        join : {"auto", "copy", "virtual"}
-            Copy the chunks and remove the parts; or keep the parts and refer to them. ``"auto"`` copies when the
-            disk has room.
-
-        Returns
-        -------
-        Path
-
-        Raises
-        ------
-        StoreError
-            Blocks are missing, or the disk is full; the parts are intact.
+        "copy" copies the chunks and removes the parts, "virtual" keeps and refers to them; "auto" copies if the disk has
+        room.
         """
         if self.complete:
             return self.path

@@ -18,6 +18,7 @@ from bltvs_neuro.brainscore.subject.timeline import Timeline
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction import record
 from bltvs_neuro.features.select import Select
+from bltvs_neuro.schema import Site
 
 from .conftest import narrow
 
@@ -86,12 +87,6 @@ def test_one_timestep_and_one_stream(model, images, paths):
     ("region", "bins", "said"),
     [
         ("PFC", [(70, 170)], r"unknown recording_target \(region\) 'PFC'; valid: V1, V2, V4, IT"),
-        (
-            "IT",
-            [(50, 60), (60, 70)],
-            r"Target time bin\(s\) \(50, 60\), \(60, 70\) invalid: IT is recorded from 70 to 250",
-        ),
-        ("IT", [(70, 80), (240, 260)], r"\(240, 260\) invalid"),
         ("IT", [], "time_bins are pairs"),
         ("IT", None, "time_bins are pairs"),
         ("IT", [(170, 70)], "a time bin starts before it ends"),
@@ -101,6 +96,77 @@ def test_one_timestep_and_one_stream(model, images, paths):
 def test_wrong_recordings(subject, region, bins, said):
     with pytest.raises(SpecError, match=said):
         subject.start_recording(region, bins)
+
+
+def test_before_and_after_what_is_recorded_the_nearest_timestep_is_held(subject, paths, caplog):
+    inside = [(70, 115), (200, 250)]
+    subject.start_recording("IT", inside)
+    expected = subject.look_at(paths)
+    assert not caplog.records
+    asked = [(0, 50), (70, 115), (200, 300), (400, 500)]
+    subject.start_recording("IT", asked)
+    assert "IT is recorded from 70 to 250 ms; in time bin(s) (0, 50), (200, 300), (400, 500)" in caplog.text
+    recorded = subject.look_at(paths)
+    assert [tuple(bin_) for bin_ in recorded["time_bin"].values] == asked
+    np.testing.assert_array_equal(recorded.values[..., 1:3], expected.values)
+    first, last = [subject.activations_model.find("LOC/bu+td").bins[i] for i in (0, -1)]
+    for position, bin_ in ((0, first), (3, last)):
+        subject.start_recording("IT", [bin_, (70, 250)])
+        np.testing.assert_array_equal(recorded.values[..., position], subject.look_at(paths).values[..., 0])
+
+
+def test_a_single_bin_beside_the_static_window_is_its_own_mean(subject, paths, caplog):
+    timed = [(205, 250), (70, 250)]
+    subject.start_recording("IT", timed)
+    expected = subject.look_at(paths).values[..., 0]
+    subject.start_recording("IT", [(205, 250)])
+    np.testing.assert_allclose(subject.look_at(paths).values, expected, rtol=1e-5, atol=1e-6)
+    assert not caplog.records
+    subject.start_recording("IT", [(300, 400)])
+    assert "in time bin(s) (300, 400) the nearest timestep is held" in caplog.text
+    recorded = subject.look_at(paths)
+    assert (recorded["time_bin_start"].item(), recorded["time_bin_end"].item()) == (300, 400)
+    assert recorded.dims == ("presentation", "neuroid")
+
+
+def test_regions_may_be_mapped_to_layers(model, paths):
+    layers = {"V4": "taps.V3.td.6", "IT": "LOC/td@70-170", "V1": "V1"}
+    subject = brain_model(model, reduce="mean", regions=layers)
+    assert {r: subject.layer_model.region_layer_map[r] for r in layers} == layers | {"V1": "V1/bu+td"}
+    subject.start_recording("V4", BINS)
+    by_layer = subject.look_at(paths).values[..., 0]
+    other = brain_model(model, reduce="mean", streams="td", timestep=6)
+    other.start_recording("V3", [(70, 170)])
+    np.testing.assert_array_equal(by_layer, other.look_at(paths).values)
+    with pytest.raises(SpecError, match="unknown area 'V9'"):
+        brain_model(model, regions={"IT": "V9/td@3"})
+
+
+def test_every_layer_that_is_offered_is_recorded(paths):
+    """Brain-Score maps regions over all of them; the last maps of a 128 px model are smaller than 7 x 7."""
+    subject = brain_model(narrow())
+    recorded = subject.activations_model(paths[:2], layers=subject.layers)
+    sizes = recorded["layer"].to_series().value_counts()
+    assert set(sizes.index) == set(subject.layers)
+    for area, stream in (("Readout", "td"), ("V1", "bu")):
+        channels, height, width = narrow().shape(Site(area, stream))
+        assert sizes[f"taps.{area}.{stream}.6"] == channels * min(7, height) * min(7, width)
+    assert narrow().shape(Site("Readout", "td"))[1:] == (4, 4)
+    assert np.isfinite(recorded.values).all()
+
+
+def test_options_that_change_numbers_change_the_name(model):
+    """Brain-Score keeps scores and maps of single units by it."""
+    changes = [
+        {}, {"timestep": 4}, {"timestep": 6}, {"streams": "td"}, {"reduce": "mean"}, {"visual_degrees": 8},
+        {"timeline": Timeline(0, 20)}, {"regions": {"IT": "V4"}}, {"readout": "LOC/bu@6"},
+    ]  # fmt: skip
+    names = [brain_model(model, **options).identifier for options in changes]
+    assert len(set(names)) == len(changes)
+    assert names[0] == brain_model(model, regions="anatomical", streams="all", batch_size=3).identifier
+    with model.lesion("td:*"):
+        assert brain_model(model).identifier not in names
+    assert brain_model(model, "mine", timestep=4).identifier == "mine"
 
 
 def test_hooks_go_when_the_forward_pass_fails(model, subject):

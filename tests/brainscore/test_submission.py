@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ from brainscore_core.metadata.contract import load as load_metadata
 from bltvs_neuro.brainscore.submission.check import check
 from bltvs_neuro.brainscore.submission.closure import modules_of, requirements_of
 from bltvs_neuro.brainscore.submission.package import ENTRIES, Entry, package
+from bltvs_neuro.brainscore.submission.plugin import build
 from bltvs_neuro.errors import BltvsError, SpecError, WeightsError
 from bltvs_neuro.model.released.exported import export_model
 
@@ -127,6 +129,61 @@ def test_released_weights_are_fetched_by_the_plugin_and_need_not_be_here(tmp_pat
     assert (
         zipfile.ZipFile(installed).read("submission/models/blt_vs_imagenet/requirements.txt") == b"bltvs_neuro==0.1.0\n"
     )
+
+
+def unpacked(path, folder):
+    """A plugin's files, of which ``build`` reads weights and map."""
+    with zipfile.ZipFile(path) as archive:
+        archive.extractall(folder)
+    (plugin,) = (folder / "submission/models").iterdir()
+    (mapping,) = (plugin / "region_layer_map").iterdir()
+    names: dict = {}
+    text = (plugin / "model.py").read_text("utf-8")
+    exec(text[text.index("MODELS = ") : text.index("\n\n\ndef get_model")], names)
+    return plugin, mapping, names["MODELS"][mapping.stem]
+
+
+@pytest.mark.parametrize("weights", ["pretrained", "untrained"])
+def test_models_that_come_with_the_package_are_carried(tmp_path, monkeypatch, weights):
+    from bltvs_neuro import load_model
+    from bltvs_neuro.model.released.table import CHECKPOINTS
+
+    shipped = [name for name, checkpoint in CHECKPOINTS.items() if checkpoint.folder is not None]
+    assert shipped == ["shapes"]
+    expected = load_model("shapes", weights).provenance["weights_sha256"]
+    plugin, mapping, settings = unpacked(package(tmp_path / "s.zip", [Entry("shapes", weights)]), tmp_path)
+    # the plugin's own copy of the package has no folder of weights
+    monkeypatch.setitem(CHECKPOINTS, "shapes", replace(CHECKPOINTS["shapes"], folder=tmp_path / "none"))
+    subject = build(mapping.stem, settings, plugin)
+    assert subject.describe()["weights_sha256"] == expected
+
+
+def test_the_map_in_the_plugin_decides(exported, tmp_path):
+    plugin, mapping, settings = unpacked(package(tmp_path / "s.zip", [Entry(str(exported))]), tmp_path)
+    assert json.loads(mapping.read_text()) == {"V1": "V1/bu+td", "V2": "V2/bu+td", "V4": "V4/bu+td", "IT": "LOC/bu+td"}
+    rewritten = {"V1": "taps.V1.bu.2", "IT": "taps.V4.td.6"}
+    mapping.write_text(json.dumps(rewritten))
+    layers = build(mapping.stem, settings, plugin).layer_model.region_layer_map
+    assert {region: layers[region] for region in rewritten} == rewritten
+
+
+def test_fewer_regions_and_options_in_the_name(exported, tmp_path):
+    one = package(tmp_path / "1.zip", [Entry(str(exported), options={"regions": {"V1": "V1"}})])
+    two = package(tmp_path / "2.zip", [Entry(str(exported), options={"regions": {"V1": "V2"}})])
+    names = [unpacked(path, tmp_path / path.stem)[1] for path in (one, two)]
+    rest = {"V2": "V2/bu+td", "V4": "V4/bu+td"}  # IT has no area of its name
+    assert [json.loads(name.read_text()) for name in names] == [{"V1": "V1/bu+td"} | rest, {"V1": "V2/bu+td"} | rest]
+    assert len({name.stem for name in names}) == 2
+
+
+def test_the_folder_is_a_package_for_python(exported, tmp_path):
+    """With a hyphen in its name Brain-Score's tests cannot import it."""
+    plugin, mapping, _ = unpacked(
+        package(tmp_path / "s.zip", [Entry(str(exported), identifier="my-model.1")]), tmp_path
+    )
+    assert (plugin.name, mapping.stem) == ("my_model_1", "my-model.1")
+    with pytest.raises(SpecError, match="named like a Python module; got 'my-model'"):
+        package(tmp_path / "x.zip", [Entry(str(exported))], directory="my-model")
 
 
 def test_large_weights_need_an_address(tmp_path, monkeypatch):

@@ -10,7 +10,10 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-STUDIES = ("encoding_p", "rsa_scores", "rsa_categories", "rsa_time", "rsa_best", "rsa_regression")
+STUDIES = (
+    "encoding_p", "encoding_ceilings", "encoding_images", "encoding_best", "encoding_unique", "encoding_families",
+    "rsa_scores", "rsa_categories", "rsa_time", "rsa_best", "rsa_regression", "rsa_one_subject",
+)  # fmt: skip
 
 
 def main() -> None:

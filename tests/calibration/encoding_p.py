@@ -9,7 +9,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from bltvs_neuro.encoding import OLS, PLS, Folds, Ridge, fit_encoding
+from bltvs_neuro.encoding import OLS, PLS, Ridge, fit_encoding
+from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.neural.labelled import make_responses
 from bltvs_neuro.options import Run
 

@@ -10,12 +10,14 @@ from bltvs_neuro.encoding.scores.ceiling import (
     noise_ceiling,
     normalise_r,
     normalise_r2,
+    normalised_mean,
     spearman_brown,
     split_half,
 )
 from bltvs_neuro.encoding.scores.score import pearson, r2
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.neural.labelled import make_responses
+from tests.calibration.encoding_ceilings import DESIGNS, measure
 
 
 def simulate(n: int, reps: int, t: int, share: float, seed: int = 0) -> tuple[list[np.ndarray], np.ndarray]:
@@ -71,6 +73,36 @@ def test_a_labelled_array_of_any_order_with_time_and_uneven_repeats() -> None:
 def test_no_signal_gives_nan_not_a_large_score() -> None:
     np.testing.assert_array_equal(np.isnan(normalise_r(np.array([0.1, 0.1]), np.array([-0.2, 0.25]))), [True, False])
     assert np.isnan(normalise_r2(np.array([0.1]), np.array([0.0]))).all()
+
+
+@pytest.mark.parametrize("design", DESIGNS, ids=lambda design: design.name)
+def test_ceilings_are_of_the_stimuli_that_scores_are_of(design) -> None:
+    """The analysis of variance within .02 of the truth on held-out seeds; a perfect model's ratio of means within .05."""
+    found = measure(design, "repetition_variance", 20_010)
+    assert found["ceiling"] == pytest.approx(found["truth"], abs=0.02)
+    if found["truth"]:
+        assert found["ratio of means"] == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("method", ["split_half", "ncsnr"])
+@pytest.mark.parametrize("number", [1, 2, 4, 5, 6])
+def test_other_ceilings_too_where_voxels_have_signal_or_none_has(number, method) -> None:
+    found = measure(DESIGNS[number], method, 20_011)
+    assert found["ceiling"] == pytest.approx(found["truth"], abs=0.04 if number == 4 else 0.02)
+
+
+def test_sessions_that_are_stimuli_are_refused() -> None:
+    values = np.random.default_rng(0).standard_normal((20, 3))
+    one_each = make_responses(values, [f"s{i // 2}" for i in range(20)], neuroid_coords={}, session=np.arange(20) // 2)
+    with pytest.raises(DataError, match="10 stimuli lie in 10 sessions.*leave out the coordinate session"):
+        noise_ceiling(one_each)
+
+
+def test_a_ratio_of_means_by_hand() -> None:
+    score, ceiling = np.array([0.2, 0.1, 0.0, np.nan, 0.3]), np.array([0.4, 0.01, -0.1, 0.5, np.nan])
+    assert normalised_mean(score, ceiling) == pytest.approx(0.3 / 0.31)
+    assert np.isnan(normalised_mean(np.array([0.1]), np.array([-0.1])))
+    np.testing.assert_allclose(normalise_r2(score, ceiling), [0.5, np.nan, np.nan, np.nan, np.nan])
 
 
 def test_too_few_repeats_and_unknown_methods() -> None:

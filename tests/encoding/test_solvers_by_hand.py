@@ -6,11 +6,20 @@ import numpy as np
 import pytest
 from sklearn.cross_decomposition import PLSRegression
 
+from bltvs_neuro.encoding.solvers.backend import Backend
 from bltvs_neuro.encoding.solvers.banded import dirichlet_gammas, fit_banded, fit_banded_hyper_gradient
 from bltvs_neuro.encoding.solvers.estimators import Ridge
 from bltvs_neuro.encoding.solvers.ols import fit_ols
 from bltvs_neuro.encoding.solvers.pls import fit_pls
-from bltvs_neuro.encoding.solvers.ridge import RidgeSearch, fit_ridge
+from bltvs_neuro.encoding.solvers.ridge import (
+    PrecisionWarning,
+    RidgeSearch,
+    _against_float64,
+    about_mean,
+    check_blocks,
+    count_edges,
+    fit_ridge,
+)
 from bltvs_neuro.encoding.solvers.spectrum import feature_spectrum, gram_spectrum
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.features.grams import centre_train, gram
@@ -160,3 +169,54 @@ def test_two_rows_are_enough_for_a_ridge() -> None:
     fit = Ridge(alphas=[1.0], on_edge="ignore").fit([[0.0], [2.0]], [1.0, 3.0])
     np.testing.assert_allclose(fit.coef_, [2 / 3], atol=1e-6)
     np.testing.assert_allclose(fit.predict([[1.0], [4.0]]), [2, 4], atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("values", "grid", "edges"),
+    [
+        ([1.0], [1.0], (0, 0)),  # a single alpha has no edges
+        (
+            [1.0],
+            [0.0011, 0.5, 20.0],
+            (2, 0),
+        ),  # 1 / 1.0011 is kept of the direction: less than 0.999; 1 / 21 at the other
+        ([1.0], [0.0009, 0.5, 18.0], (0, 3)),  # 1 / 1.0009; 1 / 19 is more than 0.05
+        ([1.0, 1e-13], [0.0009, 0.5, 20.0], (0, 0)),  # a direction that no feature reaches
+        ([1.0, 0.5], [0.0006, 0.5, 28.0], (2, 3)),  # the least kept direction counts below, the sum above
+        ([1e-14], [1e-14, 1.0], (2, 0)),  # small units
+        ([0.0], [1e-3, 1.0], (0, 0)),
+    ],
+)
+def test_edges_that_bind(values: list[float], grid: list[float], edges: tuple[int, int]) -> None:
+    """Two targets chose the smallest alpha, three the largest, two neither."""
+    last = len(grid) - 1
+    position = np.array([0, 0, last, last, last, 1, 1]) if last > 1 else np.array([0, 0])
+    assert tuple(count_edges(position, np.array(grid), np.array(values))) == edges
+
+
+def test_targets_about_their_mean_keep_their_precision() -> None:
+    targets = np.array([[1, 5], [2, 7]])
+    for dtype, kept in ((np.float32, np.float32), (np.float64, np.float64), (np.int64, np.float64)):
+        y, mean = about_mean(targets.astype(dtype))
+        assert (y.dtype, mean.dtype) == (kept, np.float64)
+        assert y.tolist() == [[-0.5, -1], [0.5, 1]] and mean.tolist() == [1.5, 6]
+
+
+def test_two_blocks_are_enough() -> None:
+    assert [block.tolist() for block in check_blocks([[0, 2], [1]], 3)] == [[0, 2], [1]]
+    with pytest.raises(SpecError, match="2 or more held-out blocks"):
+        check_blocks([[0, 1, 2]], 3)
+
+
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_how_far_float32_is_off(scale: float) -> None:
+    """Outputs that are 0.5 % of the largest too large in one place are told so, whatever the unit."""
+    x = np.random.default_rng(0).standard_normal((8, 3))
+    y = scale * (np.random.default_rng(1).standard_normal((8, 2)) + 5)
+    spectrum, alpha = feature_spectrum(x), np.array([1.0, 2.0])
+    hat = spectrum.vectors @ (spectrum.vectors.T @ (y - y.mean(axis=0)) / (spectrum.values[:, None] + alpha))
+    out = hat.copy()
+    out[3, 1] += 0.005 * np.abs(hat).max()
+    arguments = (spectrum, y, alpha, {"dual": spectrum.vectors}, {"dual": out}, "float32", Backend())
+    with pytest.warns(PrecisionWarning, match="by 5.0e-03"):
+        assert _against_float64(*arguments) == pytest.approx(0.005)

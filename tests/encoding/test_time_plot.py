@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -97,28 +99,49 @@ def voxels(acts) -> EncodingResult:
 
 
 def test_scores_are_drawn_per_area_and_stream(voxels: EncodingResult) -> None:
-    figure = plot_scores(voxels, "r2", neuroids=voxels["source"].values == "V1/bu@1")
-    assert [axis.get_title() for axis in figure.axes] == ["V1", "V4"]
-    line = figure.axes[0].lines[0]
+    axes = plot_scores(voxels, "r2", neuroids=voxels["source"].values == "V1/bu@1")
+    assert [axis.get_title() for axis in axes] == ["V1", "V4"]
+    line = axes[0].lines[0]
     at = [i for i, name in enumerate(voxels["name"].values) if name.startswith("V1/bu")]
     np.testing.assert_allclose(line.get_ydata(), voxels["r2"].values[at][:, :20].mean(axis=1))
     assert np.argmax(line.get_ydata()) == 1
 
 
 def test_best_timesteps_are_counted(voxels: EncodingResult, tmp_path) -> None:
-    figure = plot_best_timestep(voxels, by="source")
-    assert [axis.get_title() for axis in figure.axes] == ["V1/bu@1 (n = 20)", "V4/td@2 (n = 20)", "none (n = 20)"]
-    for axis in figure.axes:
+    axes = plot_best_timestep(voxels, by="source")
+    assert [axis.get_title() for axis in axes] == ["V1/bu@1 (n = 20)", "V4/td@2 (n = 20)", "none (n = 20)"]
+    for axis in axes:
         outlined = [bar for box in axis.containers[1::2] for bar in box]
         assert sum(bar.get_height() for bar in outlined) == 20
-    figure.savefig(tmp_path / "best.png")
+        assert all(float(tick).is_integer() for tick in axis.get_yticks())
 
 
-def test_a_map_is_drawn_without_nilearn_and_matrices_with_gaps(voxels, fitted, acts, timed, tmp_path) -> None:
-    plot_map(voxels, "r2", space=0).savefig(tmp_path / "map.png")
-    plot_time_matrix(score_matrix(fitted)).savefig(tmp_path / "matrix.png")
-    temporal_generalisation(acts, timed, "V4/td@2").plot().savefig(tmp_path / "generalise.png")
-    assert all((tmp_path / f"{name}.png").stat().st_size > 4000 for name in ("map", "matrix", "generalise"))
+def test_scores_of_electrodes_are_drawn_over_time(fitted: EncodingResult) -> None:
+    axes = plot_scores(fitted, "r")
+    assert [axis.get_title() for axis in axes] == [
+        "V1, bottom-up", "V1, top-down", "V4, bottom-up", "V4, top-down"
+    ]  # fmt: skip
+    drawn = {line.get_label(): line for line in axes[3].lines if str(line.get_label()).startswith("timestep")}
+    at = fitted["name"].values.tolist().index("V4/td@2")
+    np.testing.assert_allclose(drawn["timestep 2"].get_ydata(), fitted["r"].values[at].mean(axis=0))
+    np.testing.assert_allclose(drawn["timestep 2"].get_xdata(), [50, 100, 150, 200])
+
+
+def test_a_map_is_drawn_without_nilearn_and_matrices_with_gaps(
+    voxels, fitted, acts, timed, tmp_path, monkeypatch
+) -> None:
+    from bltvs_neuro.figures import save_figure
+
+    monkeypatch.setitem(sys.modules, "nilearn.plotting", None)
+    axes = plot_map(voxels, "r2", space=0)
+    sides = [t.get_text() for t in (*axes[0].get_xticklabels(), *axes[0].get_yticklabels())]
+    assert sides == ["L", "R", "P", "A"]  # an affine without flips
+    save_figure(axes, tmp_path / "map.png")
+    matrices = plot_time_matrix(score_matrix(fitted))
+    assert matrices[0].get_xlim() == pytest.approx((25, 225)) and matrices[-1].get_xlabel() == "time after onset (ms)"
+    save_figure(matrices, tmp_path / "matrix.png")
+    square = temporal_generalisation(acts, timed, "V4/td@2").plot()[0]
+    assert (square.get_xlabel(), square.get_ylabel()) == ("tested at (ms)", "trained at (ms)")
 
 
 def test_what_cannot_be_drawn_says_why(acts, voxels, fitted) -> None:

@@ -53,16 +53,16 @@ def test_the_first_held_out_drawings_are_recognised():
     model = load_model("shapes")
     result = evaluate(model, open_for("shapes", class_names("shapes"), model.image_size, n=100), bootstrap=10)
     pictures = pd.read_csv(SHAPES / "pictures.csv").head(100)
-    last = result.table["timestep"].iloc[-1]
+    last = result.to_frame()["timestep"].iloc[-1]
     # float32 rounds differently on other machines, which can change a picture that lies between two classes
     assert (result.pictures[f"as_t{last}"] == pictures[f"as_t{last}"]).mean() >= 0.98
-    assert result.table["top1"].iloc[-1] == pytest.approx(100 * (pictures[f"rank_t{last}"] == 1).mean(), abs=2.01)
+    assert result.to_frame()["top1"].iloc[-1] == pytest.approx(100 * (pictures[f"rank_t{last}"] == 1).mean(), abs=2.01)
 
 
 @pytest.mark.slow
 def test_evaluation_gives_the_accuracies_that_are_shipped():
     model = load_model("shapes")
     result = evaluate(model, open_for("shapes", class_names("shapes"), model.image_size), batch_size=100)
-    np.testing.assert_allclose(result.table["top1"], TABLE["top1"], atol=0.25)
-    assert result.table["top1"].iloc[-1] > result.table["top1"].iloc[0]
-    assert result.gain["ci_low"].iloc[0] > 0
+    np.testing.assert_allclose(result.to_frame()["top1"], TABLE["top1"], atol=0.25)
+    assert result.to_frame()["top1"].iloc[-1] > result.to_frame()["top1"].iloc[0]
+    assert result.gain["ci_low"] > 0

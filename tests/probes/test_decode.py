@@ -132,9 +132,9 @@ def test_a_real_store_files_and_figures(tmp_path):
     xr.testing.assert_identical(loaded.dataset, result.dataset)
     assert loaded.provenance == result.provenance and loaded.chance == result.chance
     course, matrices = result.plot_time_course(), result.plot_generalisation()
-    assert [axis.get_title() for axis in course.axes] == ["V1", "V2"]
-    assert len(course.axes[0].lines) == 3  # two streams and chance
-    assert len(matrices.axes) == 5  # four sites and a scale
+    assert [axis.get_title() for axis in course] == ["V1", "V2"]
+    assert len(course[0].lines) == 3  # two streams and chance
+    assert [axis.get_title() for axis in matrices] == ["V1, bottom-up", "V2, bottom-up", "V1, top-down", "V2, top-down"]
     with pytest.raises(DataError, match="no result"):
         Decoding.load(path)
 
@@ -156,7 +156,7 @@ def test_one_site_one_timestep_is_drawn_and_a_name_twice_counts_once():
     values, table, _ = made(n=12, steps=1)
     result = decode(FakeStore({"V1/bu": values}, table), "label", sites="V1/bu,V1/bu", folds=3)
     assert result.dataset.sizes["site"] == 1
-    assert result.plot_time_course().axes and result.plot_generalisation().axes
+    assert len(result.plot_time_course()) == len(result.plot_generalisation()) == 1
 
 
 def test_a_site_without_anything_to_decode_is_refused_by_name():
@@ -175,7 +175,7 @@ VALUES, TABLE, _ = made(n=12)
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (dict(labels="labl"), SpecError, r"unknown column of labels 'labl' \(did you mean 'label'"),
+        (dict(labels="labl"), SpecError, r"unknown column of the stimuli 'labl' \(did you mean 'label'"),
         (dict(labels=[1, 2]), SpecError, "one value for each of the store's 12 stimuli"),
         (dict(labels=["a"] * 12), DataError, "at least two labels; all stimuli have a"),
         (dict(sites="V9/bu"), SpecError, "unknown area 'V9'"),

@@ -11,6 +11,7 @@ from PIL import Image
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.figures import figure_of
 from bltvs_neuro.probes import Driven, drive, plot_driven
 
 SITE, STEP = "V2/td", 1
@@ -88,9 +89,9 @@ def test_files_and_figure(driven, tmp_path):
         assert np.abs(np.asarray(image) / 255 - driven.images[0]).max() <= 0.5 / 255 + 1e-6
     assert about["site"] == SITE and about["seed"] == 0 and about["model"]["weights"] == "as constructed"
     assert bn.StimulusSet.from_folder(tmp_path / "driven").ids == tuple(path.name for path in paths)
-    figure = plot_driven([driven, driven])
-    assert [axis.get_title() for axis in figure.axes] == ["channel 1", "channel 5"] * 2  # the same result twice
-    assert "untrained" in figure._suptitle.get_text()
+    axes = plot_driven([driven, driven])
+    assert [axis.get_title() for axis in axes] == ["channel 1", "channel 5", "", ""]  # of both rows
+    assert "untrained" in figure_of(axes)._supxlabel.get_text()
 
 
 @pytest.mark.parametrize(

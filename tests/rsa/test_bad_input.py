@@ -26,7 +26,7 @@ def test_nan_rows_are_named():
 
 def test_unequal_sets_of_stimuli_are_named_or_intersected_on_request():
     fewer = select_stimuli(brain(), IDS[1:])
-    with pytest.raises(DataError, match="1 stimuli? is in the models but not in the neural data: s0"):
+    with pytest.raises(DataError, match="1 stimulus is in the models but not in the neural data: s0"):
         compare_rdms(models(), fewer, inference=Inference(bootstrap=0, variance="jackknife"))
     assert (
         compare_rdms(
@@ -90,6 +90,6 @@ def test_the_ten_lines_of_the_readme(tmp_path):
     result = bn.compare_rdms(
         rdms, neural, similarity="corr_cov", inference=bn.Inference(bootstrap=1000), run=bn.Run(seed=0)
     )
-    figure = result.plot_time_course(stream="bu")
-    assert [axis.get_title() for axis in figure.axes] == ["V1", "IT"]
-    assert figure.axes[0].get_ylabel() == "whitened r"
+    axes = result.plot_time_course(stream="bu")
+    assert [axis.get_title() for axis in axes] == ["V1", "IT"]
+    assert axes[0].get_ylabel() == "whitened r"

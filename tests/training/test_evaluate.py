@@ -16,7 +16,7 @@ from bltvs_neuro.model import BLT_VS
 from bltvs_neuro.model.transform import symmetric
 from bltvs_neuro.stimuli import StimulusSet
 from bltvs_neuro.stimuli.shapes import CATEGORIES
-from bltvs_neuro.training.evaluation.evaluate import evaluate
+from bltvs_neuro.training.evaluation.evaluate import Evaluation, evaluate
 from bltvs_neuro.training.pictures.classes import folder_names, read_class_file
 from bltvs_neuro.training.pictures.data import Labelled
 from bltvs_neuro.training.pictures.labelled import open_for
@@ -55,16 +55,16 @@ def answered():
 
 def test_accuracy_over_time_against_plain_counting(answered):
     result, labels, logits = answered
-    assert result.table["timestep"].tolist() == [1, 2, 4]
+    assert result.to_frame()["timestep"].tolist() == [1, 2, 4]
     for at in range(3):
         order = np.argsort(-logits[:, at], axis=1)
         first = order[:, 0] == labels
         five = (order[:, :5] == labels[:, None]).any(axis=1)
         if at == 2:
             first[5] = five[5] = False
-        assert result.table["top1"][at] == pytest.approx(100 * first.mean())
-        assert result.table["top5"][at] == pytest.approx(100 * five.mean())
-        assert (result.pictures[f"rank_t{result.table['timestep'][at]}"] == 1).sum() == first.sum()
+        assert result.to_frame()["top1"][at] == pytest.approx(100 * first.mean())
+        assert result.to_frame()["top5"][at] == pytest.approx(100 * five.mean())
+        assert (result.pictures[f"rank_t{(1, 2, 4)[at]}"] == 1).sum() == first.sum()
     assert result.confusion.sum(axis=(1, 2)).tolist() == [100] * 3
     assert np.array_equal(result.confusion[0].sum(axis=1), np.bincount(labels, minlength=7))
 
@@ -75,24 +75,27 @@ def test_intervals_are_those_of_a_plain_bootstrap(answered):
     correct = np.stack([result.pictures[f"rank_t{t}"] == 1 for t in (1, 2, 4)], axis=1)
     samples = np.array([100 * correct[rng.integers(0, 100, 100)].mean(axis=0) for _ in range(4000)])
     low, high = np.percentile(samples, [2.5, 97.5], axis=0)
-    np.testing.assert_allclose(result.table["top1_ci_low"], low, atol=1.01)
-    np.testing.assert_allclose(result.table["top1_ci_high"], high, atol=1.01)
+    np.testing.assert_allclose(result.to_frame()["top1_ci_low"], low, atol=1.01)
+    np.testing.assert_allclose(result.to_frame()["top1_ci_high"], high, atol=1.01)
     gain = np.percentile(samples[:, -1] - samples[:, 0], [2.5, 97.5])
-    np.testing.assert_allclose(result.gain[["ci_low", "ci_high"]].iloc[0], gain, atol=1.01)
+    np.testing.assert_allclose([result.gain["ci_low"], result.gain["ci_high"]], gain, atol=1.01)
 
 
 def test_what_is_saved(answered, tmp_path):
     result, labels, _ = answered
-    result.save(tmp_path)
+    result.write(tmp_path)
     said = json.loads((tmp_path / "evaluation.json").read_text())
     assert said["provenance"]["model"] == {"model": "answers", "weights": "made"}
     assert said["provenance"]["pictures"]["n"] == 100
     saved = pd.read_csv(tmp_path / "accuracy.csv")
-    np.testing.assert_allclose(saved["top1"], result.table["top1"], rtol=1e-5)
+    np.testing.assert_allclose(saved["top1"], result.to_frame()["top1"], rtol=1e-5)
     confusion = pd.read_csv(tmp_path / "confusion.csv")
     assert confusion["pictures"].sum() == 300
     assert pd.read_csv(tmp_path / "pictures.csv")["class_name"].tolist() == [NAMES[label] for label in labels]
     assert Image.open(tmp_path / "accuracy.png").size[0] > 500
+    again = Evaluation.load(tmp_path / "evaluation.nc")
+    assert again.dataset.identical(result.dataset)
+    pd.testing.assert_frame_equal(again.pictures, result.pictures)
 
 
 def test_logits_that_are_not_finite_are_refused(answered):
@@ -202,5 +205,5 @@ def test_a_real_model(tmp_path):
     from bltvs_neuro.stimuli.shapes import CATEGORIES
 
     result = evaluate(model, open_for("shapes", CATEGORIES, 128, n=20), batch_size=8, bootstrap=10)
-    assert result.table["timestep"].tolist() == [4, 5]
+    assert result.to_frame()["timestep"].tolist() == [4, 5]
     assert not model.training

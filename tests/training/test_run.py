@@ -139,7 +139,7 @@ def test_what_a_run_leaves(whole):
     assert said["config"] == json.loads((whole / "config.json").read_text())
     assert list(model.checkpoint.accuracies) == said["test"]["top1"]
     assert {path.name for path in (whole / "evaluation").iterdir()} == {
-        "accuracy.csv", "accuracy.png", "confusion.csv", "evaluation.json", "pictures.csv",
+        "accuracy.csv", "accuracy.png", "confusion.csv", "evaluation.json", "evaluation.nc", "pictures.csv",
     }  # fmt: skip
     rows = log_of(whole)
     assert [row["epoch"] for row in rows] == ["1", "2"]
@@ -154,7 +154,7 @@ def test_what_a_run_leaves(whole):
 def test_resuming_another_run_is_refused(whole, tmp_path):
     with pytest.raises(SpecError, match=r"seed was 0 and is 1, optimizer\.clip was 0\.1 and is 0\.2"):
         train(make_config(tiny(seed=1, optimizer={"clip": 0.2})), whole, resume=True)
-    with pytest.raises(DataError, match="to go on from; start the run without --resume"):
+    with pytest.raises(DataError, match="a run that `bltvs train` has begun"):
         train(make_config(tiny()), tmp_path, resume=True)
     (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
     with pytest.raises(DataError, match="is no checkpoint that can be read"):

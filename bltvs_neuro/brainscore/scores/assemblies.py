@@ -61,27 +61,11 @@ def _png(picture: np.ndarray) -> bytes:
 def to_assembly(
     responses: xr.DataArray, stimuli: StimulusSet, *, region: str, times: Bin | None = None, average: bool = False
 ) -> NeuroidAssembly:
-    """Label responses as a Brain-Score assembly with its repetitions.
+    """Label responses (presentation, neuroid[, time]) as a Brain-Score assembly with its repetitions.
 
-    Parameters
-    ----------
-    responses : DataArray
-        (presentation, neuroid[, time]), see :mod:`bltvs_neuro.neural`.
-    stimuli : StimulusSet
-        Holds every stimulus that was presented, by id; more are left out. A column ``object_name`` of its metadata
-        lets folds be stratified.
-    region : str
-        What the neuroids are to be compared with: V1, V2, V4, IT or an area of the model.
-    times : (start, end), optional
-        Keep the time bins within, milliseconds after stimulus onset.
-    average : bool
-        Average over time.
-
-    Returns
-    -------
-    NeuroidAssembly
-        (presentation, neuroid[, time_bin]) with the attributes ``stimulus_set`` and ``stimulus_set_identifier``; a
-        single time bin is a coordinate without a dimension.
+    ``stimuli`` hold every one that was presented, by id; more are left out; a column ``object_name`` lets folds be
+    stratified. ``region`` is V1, V2, V4, IT or an area of the model. ``times`` keeps the bins within, milliseconds after
+    stimulus onset; ``average`` takes their mean. A single time bin is a coordinate without a dimension.
     """
     check_responses(responses)
     ids = [str(s) for s in responses[STIMULUS_ID].values]

@@ -23,12 +23,11 @@ from brainscore_vision import load_benchmark
 
 from ...durable import check_outputs, write_durably
 from ...errors import BltvsError, SpecError, argument, unknown
+from ...versions import versions
 from ..environment import BrainScoreError, no_installing
 from ..subject.commitment import Commitment
 
 log = logging.getLogger(__name__)
-
-VERSIONS = ("bltvs_neuro", "brainscore_vision", "brainscore_core", "torch", "numpy", "scikit-learn", "xarray")
 
 NEUROID_COLUMNS = ["benchmark", "neuroid_id", "subject", "time_bin_start", "time_bin_end", "raw"]
 
@@ -54,10 +53,7 @@ class Result:
     provenance: Mapping[str, Any] = field(default_factory=dict)
 
     def save(self, path: str | Path, *, overwrite: bool = False) -> tuple[Path, Path]:
-        """Write ``path`` with the suffixes .json (everything but neuroids) and .csv (neuroids; scores if there are none).
-
-        Files that are there are replaced if ``overwrite``.
-        """
+        """Write ``path`` with the suffixes .json (everything but neuroids) and .csv (neuroids; scores if there are none)."""
         rows = json.loads(self.table.to_json(orient="records"))
         text = json.dumps({"scores": rows, "provenance": self.provenance}, indent=2, ensure_ascii=False, default=str)
         as_json, as_csv = check_result(path, overwrite=overwrite)
@@ -77,31 +73,13 @@ def check_result(path: str | Path, *, overwrite: bool = False) -> tuple[Path, Pa
 
 
 def score(
-    subject: Commitment,
-    benchmarks: Sequence[Any],
-    *,
-    described: Mapping[str, Any] | None = None,
+    subject: Commitment, benchmarks: Sequence[Any], *, described: Mapping[str, Any] | None = None,
     check_memory: bool = True,
-) -> Result:
-    """Score a model on benchmarks.
+) -> Result:  # fmt: skip
+    """Score a model on benchmarks, or on those of Brain-Score by name, whose data it fetches.
 
-    Parameters
-    ----------
-    subject : Commitment
-        See :func:`bltvs_neuro.brainscore.brain_model`.
-    benchmarks : sequence of Benchmark or str
-        A str names a benchmark of Brain-Score, whose data it fetches.
-    described : mapping, optional
-        Of the data, for the provenance.
-    check_memory : bool
-        Let Brain-Score estimate first whether the memory suffices.
-
-    Raises
-    ------
-    BrainScoreError
-        A benchmark's data cannot be had, or the memory does not suffice.
-    SpecError
-        No benchmark of that name.
+    ``described`` is what the provenance says of the data. With ``check_memory`` Brain-Score estimates first whether the
+    memory suffices. BrainScoreError where it does not, or a benchmark's data cannot be had.
     """
     rows, neuroids = [], []
     for given in benchmarks:
@@ -119,7 +97,7 @@ def score(
         "model": subject.describe(),
         "weights": subject.activations_model._network.provenance,
         "data": dict(described or {}),
-        "versions": {name: version(name) for name in VERSIONS},
+        "versions": versions() | {name: version(name) for name in ("brainscore_vision", "brainscore_core")},
         "created": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
     }
     scored = pd.concat(neuroids, ignore_index=True) if neuroids else pd.DataFrame(columns=NEUROID_COLUMNS)

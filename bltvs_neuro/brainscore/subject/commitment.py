@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
+import logging
 import re
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from typing import Any
 
+from brainscore_core.supported_data_standards.brainio.assemblies import walk_coords
 from brainscore_vision.model_helpers.brain_transformation import ModelCommitment
 from brainscore_vision.model_helpers.brain_transformation.neural import LayerMappedModel
 from brainscore_vision.model_helpers.brain_transformation.temporal import TemporalAligned
@@ -20,8 +25,9 @@ from ...schema import Site, Stream, parse_names, parse_timesteps
 from .extractor import BATCH_SIZE, Wrapper
 from .layers import LOGITS, site_layer, window_name
 from .regions import RegionMap, default_timeline, region_map
-from .timeline import Bin, Timeline, check_bin, whole
+from .timeline import Bin, Timeline, check_bin, held, whole
 
+log = logging.getLogger(__name__)
 REDUCE = "pool:7"
 """V1 with both streams has 903,168 units at 224 pixels, of which Brain-Score would keep every one: 56,448 after this."""
 
@@ -29,27 +35,21 @@ IMAGENET_CLASSES = 1000
 
 
 def brain_model(
-    model: Network,
-    identifier: str | None = None,
-    *,
-    regions: str | Mapping[str, str] = "anatomical",
-    streams: str | Sequence[str] = "all",
-    timestep: int | None = None,
-    reduce: str | Reduction | None = REDUCE,
-    timeline: Timeline | None = None,
-    readout: str = LOGITS,
-    visual_degrees: float = DEGREES_PER_IMAGE,
+    model: Network, identifier: str | None = None, *, regions: str | Mapping[str, str] = "anatomical",
+    streams: str | Sequence[str] = "all", timestep: int | None = None, reduce: str | Reduction | None = REDUCE,
+    timeline: Timeline | None = None, readout: str = LOGITS, visual_degrees: float = DEGREES_PER_IMAGE,
     batch_size: int = BATCH_SIZE,
-) -> Commitment:
+) -> Commitment:  # fmt: skip
     """Make a model a Brain-Score subject.
 
     Parameters
     ----------
     model : Network
     identifier : str, optional
-        What Brain-Score calls it. Default: the name under which the model was loaded.
+        What Brain-Score calls it, and keeps results by. Default: the name under which the model was loaded, with hashes of
+        weights of your own and of options that are not the default.
     regions : str or mapping of str to str
-        Which area stands for which region, see :func:`bltvs_neuro.brainscore.subject.regions.region_map`.
+        Which area or layer stands for which region, see :func:`bltvs_neuro.brainscore.subject.regions.region_map`.
     streams : str or sequence of str
         ``"bu"``, ``"td"`` or all that the model has, side by side.
     timestep : int, optional
@@ -76,17 +76,25 @@ def brain_model(
     SpecError
         A region, area, stream, timestep or layer that does not exist.
     """
-    identifier = identifier or model_identifier(model)
-    timeline = timeline or default_timeline(model)
+    timeline, reduction = timeline or default_timeline(model), parse_reduction(reduce)
     chosen = region_map(regions, model)
     at = chosen.timestep if timestep is None else timestep
     if at is not None:
         (at,) = parse_timesteps(at, model.timesteps)
-    wrapper = Wrapper(model, identifier, timeline, parse_reduction(reduce), batch_size)
+    told = {
+        "regions": chosen.described["regions"], "streams": streams, "timestep": at, "reduce": reduction.describe(),
+        "timeline": timeline.describe(), "readout": readout, "degrees": visual_degrees,
+        "lesions": [lesion.describe() for lesion in model.lesions],
+    }  # fmt: skip
+    digest = _options_digest(told, model)
+    identifier = identifier or model_identifier(model) + digest
+    wrapper = Wrapper(model, identifier, timeline, reduction, batch_size)
     if readout != LOGITS and wrapper.find(readout).bins is not None:
         raise SpecError(f"a behavioural readout has no time course; write {readout}@3 or {readout}@70-170")
     picked = parse_names(streams, model.streams, "stream")
-    return Commitment(identifier, wrapper, chosen, picked, at, readout, visual_degrees)  # type: ignore[arg-type]
+    made = Commitment(identifier, wrapper, chosen, picked, at, readout, visual_degrees)  # type: ignore[arg-type]
+    made.options_digest = digest
+    return made
 
 
 def model_identifier(model: Network) -> str:
@@ -108,6 +116,19 @@ def released_identifier(name: str) -> str:
     return f"blt_vs_{name}" if name in ("imagenet", "ecoset") else re.sub(r"[^A-Za-z0-9_.-]", "_", name)
 
 
+def _options_digest(told: Mapping[str, Any], model: Network) -> str:
+    """``"_"`` and a hash of the options, nothing if all are the default: Brain-Score must not take one for another."""
+    usual: dict[str, Any] = {
+        "streams": "all", "timestep": None, "reduce": parse_reduction(REDUCE).describe(), "readout": LOGITS,
+        "timeline": default_timeline(model).describe(), "degrees": DEGREES_PER_IMAGE, "lesions": [],
+    }  # fmt: skip
+    with suppress(SpecError):  # a network whose areas have other names has no usual regions
+        usual["regions"] = region_map("anatomical", model).described["regions"]
+    if told == usual:
+        return ""
+    return "_" + hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:8]
+
+
 class Commitment(ModelCommitment):
     """Brain-Score's stock commitment, with recordings in time and tasks that are refused where they cannot be done."""
 
@@ -117,12 +138,15 @@ class Commitment(ModelCommitment):
     ) -> None:  # fmt: skip
         model: Network = wrapper._network
         layers = _layers(model, regions, streams, timestep)
+        for layer in layers.values():
+            wrapper.find(layer)
         taps = [model.tap_name(Site(s.area, s.stream), s.timestep) for s in model.states()]
         super().__init__(
             identifier=identifier, activations_model=wrapper, layers=[*taps, LOGITS], behavioral_readout_layer=readout,
             region_layer_map=layers, visual_degrees=visual_degrees,
         )  # fmt: skip
-        self.layer_model = Recording(LayerMappedModel(identifier, wrapper, layers), wrapper, regions.areas)
+        self.options_digest = ""
+        self.layer_model = Recording(LayerMappedModel(identifier, wrapper, layers), wrapper)
         self.regions, self.streams, self.timestep, self.readout = regions, streams, timestep, readout
 
     def start_task(self, task: Any, *args: Any, **kwargs: Any) -> None:
@@ -159,37 +183,58 @@ class Commitment(ModelCommitment):
 class Recording(TemporalAligned):
     """Recordings of a region in time bins: several of them from the time course, a single one from the static window."""
 
-    def __init__(self, layer_model: LayerMappedModel, wrapper: Wrapper, areas: Mapping[str, str]) -> None:
+    def __init__(self, layer_model: LayerMappedModel, wrapper: Wrapper) -> None:
         super().__init__(layer_model)
-        self._wrapper, self._areas = wrapper, areas
+        self._wrapper = wrapper
+        self._asked: list[Bin] = []
 
     def start_recording(self, recording_target: Any, time_bins: Any) -> None:
         """Choose what ``look_at`` records: V1, V2, V4, IT or an area of the model, in bins (start, end) of milliseconds.
 
-        SpecError for an unknown region, or bins that are none or reach outside of what the model records.
+        A single bin is the mean over the timeline's static window if it meets that, else over itself. Before the first and
+        after the last timestep the nearest one is held, with a warning. SpecError for an unknown region, or no bins.
         """
         layers: dict[str, str] = self.region_layer_map
         target = str(recording_target)
         if target not in layers:
             raise unknown("recording_target (region)", target, list(layers))
-        bins = _read_bins(time_bins)
+        self._asked = bins = _read_bins(time_bins)
         layer = self._wrapper.find(layers[target])
         name = layer.name
         if layer.bins is not None:
+            start, end = self._wrapper.timeline.static
+            static = len(bins) == 1 and bins[0][0] < end and bins[0][1] > start
+            if not static:
+                bins = [held(bin_, layer.bins) for bin_ in bins]
+                _warn_held(self._asked, bins, layer.bins, target)
             if len(bins) == 1:
-                name = f"{layer.name}@{window_name(self._wrapper.timeline.static)}"
+                name = f"{layer.name}@{window_name((start, end) if static else bins[0])}"
                 self._wrapper.find(name)
-            else:
-                _check_covered(bins, layer.bins, target)
         # what is recorded: the first call of look_at must find the layer of this very recording
         self._layer_model.region_layer_map = {**layers, target: name}
         super().start_recording(target, bins)
+
+    def look_at(self, stimuli: Any, number_of_trials: int = 1) -> Any:
+        """Record, under the bins that were asked for."""
+        recorded = super().look_at(stimuli, number_of_trials=number_of_trials)
+        if list(map(tuple, self._time_bins)) == self._asked:
+            return recorded
+        if "time_bin" not in recorded.dims:
+            recorded["time_bin_start"], recorded["time_bin_end"] = self._asked[0]
+            return recorded
+        coords = {name: (dims, values) for name, dims, values in walk_coords(recorded)}
+        for at, name in enumerate(("time_bin_start", "time_bin_end")):
+            coords[name] = ("time_bin",), [bin_[at] for bin_ in self._asked]
+        return type(recorded)(recorded.values, coords=coords, dims=recorded.dims)
 
 
 def _layers(model: Network, regions: RegionMap, streams: tuple[Stream, ...], timestep: int | None) -> dict[str, str]:
     """Region -> layer, for the regions that the model has in these streams."""
     layers = {}
     for region, area in regions.areas.items():
+        if area not in model.areas:
+            layers[region] = area  # a layer by its name
+            continue
         here = tuple(stream for stream in streams if model.timesteps_of(Site(area, stream)))
         if timestep is not None:
             here = tuple(s for s in here if State(area, s, timestep) in set(model.states()))
@@ -217,11 +262,10 @@ def _read_bins(time_bins: Any) -> list[Bin]:
     return [(whole(a), whole(b)) for a, b in map(check_bin, items)]
 
 
-def _check_covered(bins: list[Bin], recorded: tuple[Bin, ...], region: str) -> None:
-    start, end = recorded[0][0], recorded[-1][1]
-    outside = [f"({a:g}, {b:g})" for a, b in bins if a < start - 1e-9 or b > end + 1e-9]
-    if outside:
-        raise SpecError(
-            f"Target time bin(s) {listed(outside)} invalid: {region} is recorded from {start:g} to {end:g} ms, in "
-            f"{len(recorded)} bins of {recorded[0][1] - start:g} ms; ask for bins within, or choose another timeline"
-        )
+def _warn_held(asked: list[Bin], bins: list[Bin], recorded: tuple[Bin, ...], region: str) -> None:
+    changed = [f"({a:g}, {b:g})" for (a, b), bin_ in zip(asked, bins, strict=True) if (a, b) != bin_]
+    if changed:
+        log.warning(
+            "%s is recorded from %g to %g ms; in time bin(s) %s the nearest timestep is held",
+            region, recorded[0][0], recorded[-1][1], listed(changed),
+        )  # fmt: skip

@@ -22,7 +22,7 @@ from brainscore_vision.model_helpers.activations.pytorch import PytorchWrapper
 from torch import Tensor
 
 from ...extraction.hooks import hooked
-from ...extraction.reduce import Bound, Reduction
+from ...extraction.reduce import Bound, Pool, Reduction
 from ...model import Network, State
 from ...model.released.weights import weights_sha256
 from ...schema import Site
@@ -34,11 +34,7 @@ BATCH_SIZE = 8
 
 
 class Wrapper(PytorchWrapper):
-    """A model as Brain-Score's PytorchWrapper, whose layers are those of :mod:`.layers`.
-
-    What decides its activations is appended to ``identifier`` as a hash. The reduction is applied to every site; logits are
-    kept whole.
-    """
+    """A model as Brain-Score's PytorchWrapper, with the layers of :mod:`.layers`; every site is reduced, logits are not."""
 
     def __init__(
         self, model: Network, identifier: str, timeline: Timeline, reduction: Reduction, batch_size: int = BATCH_SIZE
@@ -61,17 +57,16 @@ class Wrapper(PytorchWrapper):
         return find_layer(name, self._network, self.timeline)
 
     def bound(self, site: Site) -> Bound:
-        """The reduction at a site."""
+        """The reduction at a site; of a map smaller than what it is pooled to, the map."""
         if site not in self._bound:
-            model = self._network
-            self._bound[site] = self.reduction.bind(site, model.shape(site), model.grid(site), self._device)
+            shape, reduction = self._network.shape(site), self.reduction
+            if isinstance(reduction, Pool) and len(shape) == 3:
+                reduction = Pool(min(reduction.size, *shape[1:]))  # Brain-Score maps regions over all layers
+            self._bound[site] = reduction.bind(site, shape, self._network.grid(site), self._device)
         return self._bound[site]
 
     def get_activations(self, images: Any, layer_names: Sequence[str]) -> OrderedDict[str, np.ndarray]:
-        """Compute layers of one batch (B, 3, image_size, image_size), in the order of ``layer_names``.
-
-        (B, neuroid) each, or (B, time_bin, neuroid) for a time course.
-        """
+        """Compute layers of one batch, in order: (B, neuroid), or (B, time_bin, neuroid) for a time course."""
         layers = [self.find(name) for name in layer_names if name != LOGITS]
         sums: dict[tuple[str, Site, int], Tensor] = {}
 
@@ -151,11 +146,7 @@ class Extractor(ActivationsExtractorHelper):
     def from_paths(
         self, stimuli_paths: Any, layers: Any, stimuli_identifier: Any = None, require_variance: Any = None
     ) -> Any:
-        """Retrieve activations; time courses and those under a lesion are kept under a name of their own.
-
-        Brain-Score's cache merges all layers that were ever asked for into one file, which for time courses of
-        different onsets would fill up with NaN.
-        """
+        """Retrieve activations; the cache would merge time courses and lesioned ones, so they have their own names."""
         parts = [name for name in layers or () if name != LOGITS and self._wrapper.find(name).bins is not None]
         if lesions := self._wrapper._network.lesions:
             told = json.dumps([lesion.describe() for lesion in lesions], sort_keys=True, default=str)

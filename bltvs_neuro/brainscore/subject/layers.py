@@ -48,6 +48,11 @@ def site_layer(area: str, streams: tuple[Stream, ...], timestep: int | None) -> 
     return f"{area}/{'+'.join(streams)}" + ("" if timestep is None else f"@{timestep}")
 
 
+def is_layer(name: str) -> bool:
+    """Whether a name is written like a layer, as areas are not."""
+    return bool(_TAP.fullmatch(name) or _SITES.fullmatch(name))
+
+
 def window_name(window: Bin) -> str:
     """``"70-170"``."""
     return f"{window[0]:g}-{window[1]:g}"
@@ -56,8 +61,7 @@ def window_name(window: Bin) -> str:
 def find_layer(name: str, model: Network, timeline: Timeline) -> Layer:
     """Find the states that a layer's name stands for, see the module's table; ``logits`` is not computed from states.
 
-    A time course has the timesteps at which every site exists and at least one differs between stimuli. SpecError where there
-    is no such layer, or activity does not reach it.
+    A time course has the timesteps at which every site exists and at least one differs between stimuli.
     """
     tap = _TAP.fullmatch(name)
     if tap:

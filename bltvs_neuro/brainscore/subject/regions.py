@@ -13,6 +13,7 @@ from ...errors import SpecError, listed, unknown
 from ...foreign.text import read_json
 from ...model import Network
 from ...schema import Site
+from .layers import is_layer
 from .timeline import Timeline
 
 REGIONS = ("V1", "V2", "V4", "IT")
@@ -21,7 +22,7 @@ REGIONS = ("V1", "V2", "V4", "IT")
 
 @dataclass(frozen=True)
 class RegionMap:
-    """The areas that stand for regions: region -> area of the model, and where the map comes from.
+    """What stands for regions: region -> area of the model, or layer (:mod:`.layers`), and where the map comes from.
 
     Every area is also a region of its own name, unless a region has it. ``timestep`` is the one that is recorded, None for time
     courses.
@@ -39,9 +40,10 @@ def table() -> dict[str, Any]:
 
 
 def region_map(which: str | Mapping[str, str], model: Network) -> RegionMap:
-    """Choose the areas of a model that stand for regions; SpecError for an area that the model does not have.
+    """Choose what stands for regions; SpecError for an area that the model does not have.
 
-    ``which`` is ``"anatomical"``, ``"published"``, the path of a JSON file ``{"V1": "V1", "IT": "LOC"}``, or such a mapping.
+    ``which`` is ``"anatomical"``, ``"published"``, the path of a JSON file ``{"V1": "V1", "IT": "LOC/bu+td@3"}``, or such a
+    mapping: to areas, in the streams and at the timestep that are recorded, or to layers as they are.
     """
     maps = table()["maps"]
     timestep = None
@@ -62,7 +64,7 @@ def region_map(which: str | Mapping[str, str], model: Network) -> RegionMap:
     else:
         raise unknown("region map", which, [*maps, "a file that ends in .json"])
     for region, area in given.items():
-        if not isinstance(area, str) or area not in model.areas:
+        if not isinstance(area, str) or not (area in model.areas or is_layer(area)):
             raise SpecError(f"region {region!r} is mapped to {area!r}; areas of this model: {listed(model.areas, 24)}")
     areas = {**given, **{area: area for area in model.areas if area not in given}}
     return RegionMap(areas, source, timestep, {"regions": given, "source": source, "timestep": timestep})

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,10 +70,7 @@ class Timeline:
         return [(self.start + t * self.step, self.start + (t + 1) * self.step) for t in timesteps]
 
     def weights(self, window: Bin, timesteps: Iterable[int]) -> dict[int, float]:
-        """Weights of the timesteps in the mean over a window: the part of each that lies in it; they sum to 1.
-
-        SpecError if none of the timesteps lies in the window.
-        """
+        """Weights, summing to 1, of the timesteps in the mean over a window: the part of each that lies in it."""
         low, high = check_bin(window)
         steps = list(timesteps)
         overlap = {t: min(end, high) - max(start, low) for t, (start, end) in zip(steps, self.bins(steps), strict=True)}
@@ -90,6 +87,21 @@ class Timeline:
         if self.clocks:
             described["clocks_ms"] = {name: [start, step] for name, start, step in self.clocks}
         return described
+
+
+def held(bin_: Bin, recorded: Sequence[Bin]) -> Bin:
+    """The part of a bin that was recorded; before and after that, the first or the last bin that was.
+
+    Examples
+    --------
+    >>> recorded = [(70, 100), (100, 130)]
+    >>> held((90, 110), recorded), held((0, 50), recorded), held((120, 200), recorded)
+    ((90, 110), (70, 100), (120, 130))
+    """
+    start, end = max(bin_[0], recorded[0][0]), min(bin_[1], recorded[-1][1])
+    if start < end:
+        return start, end
+    return recorded[0] if bin_[1] <= recorded[0][0] else recorded[-1]
 
 
 def whole(value: float) -> float:

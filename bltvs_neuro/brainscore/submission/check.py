@@ -35,10 +35,7 @@ GENERIC = "generic_plugin_tests"
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that was checked, with what was found or is wrong.
-
-    A ``note`` is not required: ``ok`` is False and the submission is sound all the same.
-    """
+    """One thing that was checked, with what was found or is wrong; a ``note`` is not required of a sound submission."""
 
     what: str
     ok: bool
@@ -47,26 +44,9 @@ class Finding:
 
 
 def check(path: str | Path, *, tests: bool = True) -> list[Finding]:
-    """Check a submission.
+    """Check the submission in a zip: it is sound if every finding is ok or a note; without ``tests``, no model is loaded.
 
-    Parameters
-    ----------
-    path : path
-        The zip.
-    tests : bool
-        Also run the tests, which load the models with their weights.
-
-    Returns
-    -------
-    list of Finding
-        The submission is sound if every one of them is ok or a note.
-
-    Raises
-    ------
-    SpecError
-        There is no such zip.
-    BrainScoreError
-        brainscore-vision is not installed.
+    SpecError where there is no such zip; BrainScoreError where brainscore-vision is not installed.
     """
     require()
     path = Path(path)

@@ -10,6 +10,8 @@ from brainscore_core.plugin_management.generic_plugin_tests_helper import pytest
 from brainscore_core.supported_data_standards.brainio.assemblies import NeuroidAssembly
 from brainscore_core.supported_data_standards.brainio.stimuli import StimulusSet
 from brainscore_vision import BrainModel, load_model, load_model_bibtex
+from brainscore_vision.model_helpers.brain_transformation.neural import LayerMappedModel
+from brainscore_vision.model_helpers.brain_transformation.temporal import TemporalAligned
 from brainscore_vision.model_helpers.check_submission import check_models
 
 
@@ -23,6 +25,19 @@ def test_region_layer_map_is_found(identifier):
     assert stated
     layers = model.layer_model.region_layer_map
     assert {region: layers[region] for region in stated} == stated
+
+
+def test_layers_can_be_mapped(identifier, data):
+    """Brain-Score maps regions to layers anew: every layer that is offered is recorded, and a map to one of them is taken."""
+    model, stimuli = load_model(identifier), data('').stimulus_set
+    few = [stimuli.stimulus_paths[i] for i in stimuli['stimulus_id'][:2]]
+    recorded = model.activations_model(few, layers=model.layers)
+    assert set(recorded['layer'].values) == set(model.layers)
+    assert np.isfinite(recorded.values).all()
+    mapped = LayerMappedModel(identifier, model.activations_model, {'IT': model.layers[len(model.layers) // 2]})
+    aligned = TemporalAligned(mapped)
+    aligned.start_recording('IT', [(70, 170)])
+    assert aligned.look_at(few).sizes['presentation'] == 2
 
 
 def test_task_probabilities_starts(identifier, data):

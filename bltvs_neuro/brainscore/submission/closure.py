@@ -19,10 +19,7 @@ GIVEN = ("brainscore_vision", "brainscore_core", "result_caching")
 
 
 def files_of(entries: tuple[str, ...]) -> dict[str, bytes]:
-    """Collect the files that modules below the package (``"brainscore.submission.plugin"``) need: POSIX path -> content.
-
-    Every module that is imported, at the top or inside of a function, and the data files next to them.
-    """
+    """Collect the files that modules below the package need, and the data files next to them: POSIX path -> content."""
     paths = set(modules_of(entries).values())
     for folder in {path.parent for path in paths}:
         paths.update(folder.glob("*.json"))
@@ -48,10 +45,7 @@ def modules_of(entries: tuple[str, ...]) -> dict[str, Path]:
 
 
 def _carried(path: Path) -> bytes:
-    """A file as a plugin carries it: of a package whose names are imported when they are used, nothing but its docstring.
-
-    A plugin imports from the modules themselves, and where it runs there need not be a lazy_loader.
-    """
+    """A file as a plugin carries it: of lazy packages, whose names a plugin does not use, nothing but the docstring."""
     content = path.read_bytes()
     if path.suffix == ".py" and path.with_suffix(".pyi").is_file():
         return f'"""{ast.get_docstring(ast.parse(content))}"""\n'.encode()
@@ -59,10 +53,7 @@ def _carried(path: Path) -> bytes:
 
 
 def requirements_of(modules: dict[str, Path]) -> list[str]:
-    """Requirements of modules, with the bounds that the package itself states.
-
-    BltvsError for a module that imports what the package does not require.
-    """
+    """Requirements of modules, with the bounds that the package itself states; BltvsError for what it does not require."""
     imported: set[str] = set()
     for path in modules.values():
         for node in ast.walk(ast.parse(_carried(path))):

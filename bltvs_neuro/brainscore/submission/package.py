@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -18,6 +19,7 @@ from ...durable import check_outputs, write_durably
 from ...errors import SpecError, WeightsError, argument
 from ...model import Network
 from ...model.released.checkpoints import load_model
+from ...model.released.table import CHECKPOINTS
 from ..subject.regions import REGIONS
 from . import plugin_text
 from .closure import PACKAGE, ROOT, files_of, modules_of, requirements_of
@@ -90,16 +92,17 @@ def package(
     files: dict[str, bytes] = {}
     for entry in entries:
         identifier, setting, carried = _settle(entry)
+        subject = _subject(identifier, setting, entry)
+        identifier += "" if entry.identifier else subject.options_digest
         if identifier in settings:
             raise SpecError(f"two models of the submission are called {identifier!r}")
         settings[identifier] = setting
         files |= carried
-        subject = _subject(identifier, setting, entry)
         about[identifier] = _about(subject, entry)
         layers = subject.layer_model.region_layer_map
-        files[f"region_layer_map/{identifier}.json"] = _json({region: layers[region] for region in REGIONS})
-    directory = directory or "_".join(settings)
-    if not directory.replace("-", "_").isidentifier():
+        files[f"region_layer_map/{identifier}.json"] = _json({r: layers[r] for r in REGIONS if r in layers})
+    directory = directory or re.sub(r"\W", "_", "_".join(settings))
+    if not directory.isidentifier():
         raise SpecError(f"a plugin's folder is named like a Python module; got {directory!r}")
     files |= _texts(settings, about, install)
     if metadata:
@@ -134,7 +137,7 @@ def _settle(entry: Entry) -> tuple[str, dict[str, Any], dict[str, bytes]]:
         setting |= {"image_size": entry.image_size}
     if _released(entry):
         return entry.identifier or released_identifier(entry.model), setting, carried
-    folder = Path(entry.model).is_dir()
+    folder = _folder(entry)
     model = load_model(entry.model, entry.weights, seed=entry.seed, image_size=entry.image_size)
     setting["weights_sha256"] = model.provenance["weights_sha256"]
     identifier = entry.identifier or model_identifier(model)
@@ -147,7 +150,7 @@ def _settle(entry: Entry) -> tuple[str, dict[str, Any], dict[str, bytes]]:
     elif folder:
         setting |= {"carried": f"weights/{identifier}", "model": model.provenance["model"]}
         for name in ("model.json", model.provenance["file"]):
-            carried[f"weights/{identifier}/{name}"] = (Path(entry.model) / name).read_bytes()
+            carried[f"weights/{identifier}/{name}"] = (folder / name).read_bytes()
     elif entry.weights != "untrained":
         name = f"weights/{identifier}{Path(entry.weights).suffix}"
         setting |= {"carried": name, "weights": "carried"}
@@ -168,8 +171,16 @@ def _subject(identifier: str, setting: Mapping[str, Any], entry: Entry) -> Any:
         logger.setLevel(level)
 
 
+def _folder(entry: Entry) -> Path | None:
+    """Where the weights lie that the zip shall carry: of an exported model, or of one that comes with the package."""
+    if Path(entry.model).is_dir():
+        return Path(entry.model)
+    known = CHECKPOINTS.get(entry.model)
+    return known.folder if known and entry.weights == "pretrained" else None
+
+
 def _released(entry: Entry) -> bool:
-    return entry.weights == "pretrained" and not Path(entry.model).is_dir()
+    return entry.weights == "pretrained" and _folder(entry) is None
 
 
 def _about(subject: Any, entry: Entry) -> dict[str, Any]:

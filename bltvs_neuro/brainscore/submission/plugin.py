@@ -19,17 +19,19 @@ OPTIONS = ("regions", "streams", "timestep", "reduce", "readout", "visual_degree
 def build(identifier: str, settings: Mapping[str, Any], folder: Path) -> Commitment:
     """Build a model of a plugin in ``folder``; WeightsError if its weights cannot be had, or are not those that were packaged.
 
-    ``settings`` hold ``model`` and ``weights`` as for :func:`bltvs_neuro.load_model` (paths below ``folder``), or ``url`` with
-    ``sha256``; ``weights_sha256`` of the values, if they are known; ``timeline``; any of :data:`OPTIONS`.
+    ``settings`` hold ``model`` and ``weights`` as for :func:`bltvs_neuro.load_model` (paths below ``folder``), or ``url``
+    with ``sha256``; ``weights_sha256``, if known; ``timeline``; any of :data:`OPTIONS`.
     """
     model = _load(settings, folder)
     found, expected = model.provenance["weights_sha256"], settings.get("weights_sha256")
     if expected and found != expected:
         raise WeightsError(f"{identifier} was packaged with the weights {expected}; these are {found}")
     options = {key: settings[key] for key in OPTIONS if key in settings}
-    if (stated := settings.get("timeline")) is not None:
-        clocks = tuple((area, start, step) for area, start, step in stated.get("clocks", ()))
-        options["timeline"] = Timeline(stated["start"], stated["step"], tuple(stated["static"]), clocks)
+    if (stated := folder / "region_layer_map" / f"{identifier}.json").is_file():
+        options["regions"] = str(stated)  # Brain-Score may have rewritten it
+    if (clock := settings.get("timeline")) is not None:
+        clocks = tuple((area, start, step) for area, start, step in clock.get("clocks", ()))
+        options["timeline"] = Timeline(clock["start"], clock["step"], tuple(clock["static"]), clocks)
     return brain_model(model, identifier, **options)
 
 

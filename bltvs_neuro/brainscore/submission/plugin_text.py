@@ -35,7 +35,6 @@ from brainscore_vision import load_model
 from brainscore_vision.model_interface import BrainModel
 
 EXPECTED = {expected}
-REGIONS = ('V1', 'V2', 'V4', 'IT')
 
 
 @pytest.fixture(scope='module', params=sorted(EXPECTED))
@@ -60,29 +59,34 @@ def test_identity(model):
         assert model.describe()['weights_sha256'] == expected['weights_sha256']
 
 
-def test_region_layer_map(model):
+@pytest.fixture
+def regions(model):
     path = Path(__file__).parent / 'region_layer_map' / f'{{model.identifier}}.json'
-    stated = json.loads(path.read_text())
-    assert set(stated) == set(REGIONS)
-    assert {{region: model.layer_model.region_layer_map[region] for region in REGIONS}} == stated
+    return json.loads(path.read_text())
 
 
-@pytest.mark.parametrize('region', ['V1', 'IT'])
-def test_recordings_tell_stimuli_apart_and_are_repeatable(model, images, region):
-    model.start_recording(region, time_bins=[(70, 170)])
-    recorded, again = model.look_at(images), model.look_at(images)
-    assert recorded.dims == ('presentation', 'neuroid')
-    assert np.isfinite(recorded.values).all()
-    assert not np.allclose(recorded.values[0], recorded.values[1])
-    np.testing.assert_array_equal(recorded.values, again.values)
+def test_region_layer_map(model, regions):
+    assert {{region: model.layer_model.region_layer_map[region] for region in regions}} == regions
 
 
-def test_time_course(model, images):
-    model.start_recording('IT', time_bins=[(start, start + 20) for start in range(70, 250, 20)])
+def test_recordings_tell_stimuli_apart_and_are_repeatable(model, regions, images):
+    for region in regions:
+        model.start_recording(region, time_bins=[(70, 170)])
+        recorded, again = model.look_at(images), model.look_at(images)
+        assert recorded.dims == ('presentation', 'neuroid')
+        assert np.isfinite(recorded.values).all()
+        assert not np.allclose(recorded.values[0], recorded.values[1])
+        np.testing.assert_array_equal(recorded.values, again.values)
+
+
+def test_time_course(model, regions, images):
+    region, layer = list(regions.items())[-1]
+    model.start_recording(region, time_bins=[(start, start + 20) for start in range(70, 250, 20)])
     recorded = model.look_at(images)
     assert recorded.sizes['time_bin'] == 9
     changes = np.abs(np.diff(recorded.transpose('presentation', 'neuroid', 'time_bin').values, axis=-1)).max()
-    assert (changes > 0) == EXPECTED[model.identifier]['recurrent']
+    timed = EXPECTED[model.identifier]['recurrent'] and '@' not in layer and not layer.startswith('taps.')
+    assert (changes > 0) == timed
 
 
 def test_labels(model, images):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import textwrap
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -14,10 +13,10 @@ import numpy as np
 import xarray as xr
 
 from ...durable import check_outputs, earlier, whole_file
-from ...figures import SCORE_NAMES
+from ...figures import SCORE_NAMES, save_figure
 from ...results import Result
-from ...schema import NEUROID
-from ..result import SPACE, EncodingResult, Generalisation, PartitionResult
+from ...schema import NEUROID, SPACE
+from ..result import EncodingResult, Generalisation, PartitionResult
 from ..scores.time import score_matrix
 from .maps import draw_volume
 from .partition import plot_partition
@@ -25,23 +24,9 @@ from .scores import plot_best, plot_best_timestep, plot_scores, plot_time_matrix
 
 if TYPE_CHECKING:
     import pandas as pd
-    from matplotlib.figure import Figure
 
 MOST_ROIS = 12
 """Figures per region are drawn for at most so many."""
-
-
-def describe_result(result: Result) -> str:
-    """One line on where the numbers come from, for titles: model, weights, responses, solver and folds."""
-    about = result.provenance
-    spec, responses = about.get("spec", {}), about.get("responses", {})
-    features = spec.get("features", {})
-    model = f"{features['model']} ({features['weights']} weights)" if "model" in features else "features"
-    source = Path(str(responses.get("source", ""))).name or "responses"
-    simulated = "SIMULATED responses, " if responses.get("simulated") else ""
-    solver = str(spec.get("solver"))
-    chosen = f", alpha by {spec.get('by')}" if "alphas" in spec.get("options", {}) else ""
-    return f"{model}; {simulated}{source}; {solver}{chosen}, {spec.get('cv', {}).get('folds')} folds"
 
 
 def write_encoding(
@@ -58,8 +43,9 @@ def write_encoding(
     ----------
     result : EncodingResult
     folder : path
-        Made when absent. Gets ``result.h5``, ``scores.csv`` (a row per feature space and target), ``best.csv`` (a row per
-        target), ``provenance.json``; ``figures/``; and, for responses from volumes, ``maps/``.
+        Made when absent. Gets ``result.h5``, ``scores.csv`` (a row per feature space and target), ``summary.csv`` (a row per
+        feature space and roi), ``best.csv`` (a row per target), ``provenance.json``; ``figures/``; and, for responses from
+        volumes, ``maps/``.
     score : {"r2", "r"}
         What figures and maps show; normalised where there is a ceiling.
     figures : bool
@@ -72,24 +58,28 @@ def write_encoding(
     list of Path
     """
     out = _Outputs(Path(folder), result, overwrite=overwrite)
-    best = result.best(score)
+    best = result.best(score, nested=result.can_nest)
     out.written += [
         result.save(out.folder / "result.h5", overwrite=overwrite),
         result.to_csv(out.folder / "scores.csv", overwrite=overwrite),
     ]
     out.table("best.csv", best.reset_coords().to_dataframe().reset_index(drop=True))
+    out.table("summary.csv", result.summary())
     out.text("provenance.json", result.provenance)
     shown = f"{score}_normalised" if "ceiling" in result.dataset else score
-    for name, figure in _figures(result, score, shown) if figures else ():
-        out.figure(name, figure)
+    for name, drawn in _figures(result, score, shown) if figures else ():
+        out.figure(name, drawn)
     if "volume_shape" in result.dataset.attrs and "time" not in result.dataset.dims:
-        layers = _best_layers(result, best, shown)
+        layers = best_layers(result, best, shown)
         _write_maps(out, result, layers, shown)
         for name, values, labels in layers if figures else ():
             if np.isfinite(values).any():
                 label = SCORE_NAMES.get(name.removeprefix("best_"), name.replace("_", " "))
-                figure = draw_volume(result.place(values), label, names=labels)
-                out.figure(f"map_{name}", figure, region=name.replace("_", " "))
+                title = name.replace("_", " ")
+                image = result.place(values)
+                out.figure(
+                    f"map_{name}", draw_volume(image, label, title=title, names=labels, provenance=result.provenance)
+                )
     return out.written
 
 
@@ -106,7 +96,7 @@ def write_partition(result: PartitionResult, folder: str | os.PathLike[str], *, 
     tables = [result.unique(chosen).assign(roi=name.removeprefix("_") or "all") for name, chosen in regions]
     out.table("unique.csv", pd.concat(tables))
     for name, chosen in regions:
-        out.figure(f"partition{name}", plot_partition(result, neuroids=chosen), region=name)
+        out.figure(f"partition{name}", plot_partition(result, neuroids=chosen, title=name.removeprefix("_")))
     return out.written
 
 
@@ -117,12 +107,12 @@ def write_generalisation(
     out = _Outputs(Path(folder), result, overwrite=overwrite)
     label = name.replace("/", "_").replace(" ", "_")
     out.written.append(result.save(out.folder / f"generalisation_{label}.h5", overwrite=overwrite))
-    out.figure(f"generalisation_{label}", result.plot(), region=f" {name}")
+    out.figure(f"generalisation_{label}", result.plot())
     return out.written
 
 
 OUTPUTS = (
-    "result.h5", "scores.csv", "best.csv", "provenance.json", "partition.h5", "partition.csv", "unique.csv",
+    "result.h5", "scores.csv", "summary.csv", "best.csv", "provenance.json", "partition.h5", "partition.csv", "unique.csv",
     "generalisation_*.h5", "maps/best_*.nii.gz", "maps/best_*.json",
     *(f"maps/{score}{end}.{form}" for score in ("r2", "r") for end in ("", "_normalised") for form in ("nii.gz", "csv")),
     *(f"figures/{name}*.png" for name in ("scores", "best", "time_matrix", "map_best", "partition", "generalisation")),
@@ -170,31 +160,26 @@ class _Outputs:
         with self._file(name) as part:
             nibabel.save(image, part)
 
-    def figure(self, name: str, figure: Figure, *, region: str = "") -> None:
-        """Write a figure with its provenance in the title and among the file's metadata."""
-        text = describe_result(self.result)
-        where = region.strip("_ ")
-        text = f"{where}: {text}" if where else text
-        # about 16 letters of this size to the inch
-        figure.suptitle(textwrap.fill(text, int(16 * figure.get_figwidth())), fontsize=7)
-        about = {"Description": json.dumps(self.result.provenance, default=str)[:30000]}
-        with self._file(f"figures/{name}.png") as part:
-            figure.savefig(part, dpi=200, metadata=about)
+    def figure(self, name: str, drawn: Any) -> None:
+        """Write a figure with its provenance among the file's metadata."""
+        path = self.folder / f"figures/{name}.png"
+        self.written.append(save_figure(drawn, path, dpi=200, about=self.result.provenance, overwrite=self.overwrite))
 
 
-def _figures(result: EncodingResult, score: str, shown: str) -> Iterator[tuple[str, Figure]]:
+def _figures(result: EncodingResult, score: str, shown: str) -> Iterator[tuple[str, Any]]:
     """Those that the feature spaces and targets allow."""
     spaces = {"area", "stream", "timestep"} <= set(result.dataset.coords)
     if not spaces:
         return
     for name, chosen in _regions(result.dataset):
         if np.isfinite(result[shown].values if chosen is None else result[shown].values[:, chosen]).any():
-            yield f"scores{name}", plot_scores(result, shown, neuroids=chosen)
-            yield f"best{name}", plot_best(result, score, neuroids=chosen)
+            title = name.removeprefix("_")
+            yield f"scores{name}", plot_scores(result, shown, neuroids=chosen, title=title)
+            yield f"best{name}", plot_best(result, score, neuroids=chosen, title=title)
     roi = np.atleast_1d(result.dataset["roi"].values if "roi" in result.dataset.coords else "")
     yield "best_timestep", plot_best_timestep(result, score, by="roi" if 1 < len(set(roi)) <= MOST_ROIS else None)
     if "time" in result.dataset.dims:
-        yield "time_matrix", plot_time_matrix(score_matrix(result, shown))
+        yield "time_matrix", plot_time_matrix(score_matrix(result, shown), provenance=result.provenance)
 
 
 def _regions(dataset: xr.Dataset) -> Iterator[tuple[str, np.ndarray | None]]:
@@ -211,7 +196,7 @@ Layer = tuple[str, np.ndarray, "list[str] | None"]
 """Name, one value per neuroid, and what whole numbers stand for."""
 
 
-def _best_layers(result: EncodingResult, best: xr.Dataset, shown: str) -> list[Layer]:
+def best_layers(result: EncodingResult, best: xr.Dataset, shown: str) -> list[Layer]:
     """What is best per neuroid."""
     winner, good = best[SPACE].values, best[SPACE].values >= 0
     layers: list[Layer] = [

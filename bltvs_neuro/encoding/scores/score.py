@@ -7,11 +7,13 @@ large alpha: exactly -1).
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from ...errors import SpecError
+
+Score = Literal["r", "r2"]
 
 
 def pearson(truth: np.ndarray, prediction: np.ndarray) -> np.ndarray:
@@ -61,7 +63,7 @@ class Truth(NamedTuple):
 def read_truth(values: np.ndarray) -> Truth:
     """Prepare responses of shape (n, t) for scoring."""
     mean, squares, varies = (np.empty(values.shape[1], kind) for kind in (np.float64, np.float64, bool))
-    for columns in _cuts(values.shape[1]):
+    for columns in cut_columns(values.shape[1]):
         part = values[:, columns]
         mean[columns] = part.mean(axis=0, dtype=np.float64)
         centred = part - mean[columns]
@@ -75,7 +77,7 @@ def pearson_and_r2(truth: Truth, prediction: np.ndarray) -> tuple[np.ndarray, np
     _same_shape(truth.values, prediction)
     n, t = prediction.shape
     mean, own, common = np.empty(t), np.empty(t), np.empty(t)
-    for columns in _cuts(t):
+    for columns in cut_columns(t):
         part = prediction[:, columns]
         mean[columns] = part.mean(axis=0, dtype=np.float64)
         centred = part - mean[columns]
@@ -94,7 +96,7 @@ def mean_over_folds(values: np.ndarray, axis: int = 0) -> np.ndarray:
     return mean_of_finite(np.moveaxis(values, axis, -1))
 
 
-def _cuts(t: int) -> list[slice]:
+def cut_columns(t: int) -> list[slice]:
     """Columns a few hundred at a time: in float64 they stay in the cache."""
     return [slice(at, at + 512) for at in range(0, t, 512)]
 
@@ -137,7 +139,7 @@ def _centre(values: np.ndarray) -> np.ndarray:
 def varying(values: np.ndarray) -> np.ndarray:
     """Columns of values (n, t) that are more than rounding away from constant: bool (t,)."""
     found = np.empty(values.shape[1], bool)
-    for columns in _cuts(values.shape[1]):
+    for columns in cut_columns(values.shape[1]):
         found[columns] = _varies(values[:, columns], _centre(values[:, columns]))
     return found
 

@@ -12,9 +12,9 @@ from ...errors import SpecError, listed
 from ...features.folds import Folds
 from ...features.stores import Activations, store_of
 from ...options import Run
-from ...schema import NEUROID, TIMESTEP
+from ...schema import NEUROID, SPACE, TIMESTEP
 from ..fit import prepare
-from ..result import SPACE, EncodingResult, Generalisation, spread
+from ..result import EncodingResult, Generalisation, spread
 from ..solvers.estimators import BandedRidge, Ridge, Solver
 from ..sweep.plan import Asked
 from ..sweep.run import predict_folds

@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ...errors import DataError, SpecError, argument, difference, listed
+from ...errors import DataError, SpecError, argument, listed
 from ...features.folds import Folds, join_groups
 from ...neural.labelled import average_repetitions, check_one_subject, check_responses
+from ...neural.matching import check_same_stimuli
 from ...schema import PRESENTATION, STIMULUS_ID
 from ..scores.score import varying
 
@@ -48,7 +49,7 @@ class Targets(NamedTuple):
     @property
     def good(self) -> np.ndarray:
         """(all targets,) whether a target is among ``values``."""
-        return ~np.isin(self.status, UNFITTED)
+        return np.asarray(~np.isin(self.status, UNFITTED))
 
     @property
     def repeated(self) -> bool:
@@ -85,13 +86,9 @@ def prepare_targets(responses: Any, store_ids: np.ndarray, cv: Folds) -> Targets
     shown = responses[STIMULUS_ID].values.astype(str)
     ours, theirs = set(position), set(shown)
     left_out: dict[str, int] = {}
-    if ours != theirs:
-        text = difference("stimuli", store_ids, dict.fromkeys(shown), "the store", "the neural data")
-        if cv.on_mismatch == "raise":
-            raise DataError(f"{text}. {argument('on_mismatch', 'intersect')} keeps the common stimuli")
+    text = check_same_stimuli(map(str, store_ids), shown, "the store", "the neural data", cv.on_mismatch)
+    if text:
         left_out = {"store": len(ours - theirs), "neural": len(theirs - ours)}
-        if not ours & theirs:
-            raise DataError(f"no stimulus is common to the store and the neural data: {text}")
         log.warning("%s", text)
         responses = responses.isel({PRESENTATION: np.flatnonzero(np.isin(shown, list(ours)))})
     if cv.repetitions == "average":

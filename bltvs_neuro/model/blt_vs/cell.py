@@ -87,10 +87,7 @@ class Cell(Connected):
     def forward(
         self, stream: Stream, drive: Sequence[Tensor], gate: Sequence[Tensor], zeros: Tensor | None = None
     ) -> Tensor:
-        """Update one stream from what its connections delivered, (B, C, H, W) each.
-
-        The drive is summed and rectified, the gate summed into the modulator; without a drive the state is ``zeros``.
-        """
+        """Update one stream from what its connections delivered, (B, C, H, W) each; without a drive the state is ``zeros``."""
         if drive:
             state = F.relu(_total(drive))
             if gate:

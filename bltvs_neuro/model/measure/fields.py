@@ -20,8 +20,7 @@ THRESHOLD = 0.0455
 class EffectiveField(NamedTuple):
     """The effective receptive field of the unit in the middle of a map.
 
-    ``size`` is the side, in pixels of the transformed image, of the square with the area of the pixels above
-    :data:`THRESHOLD`; ``degrees`` the same at 5 degrees per image.
+    ``size`` is the side, in pixels, of the square with the area of the pixels above :data:`THRESHOLD`.
     """
 
     state: State
@@ -34,12 +33,8 @@ def effective_fields(
 ) -> list[EffectiveField]:
     """Measure effective receptive fields of maps, in the order of ``states``; SpecError for a state without a map.
 
-    Parameters
-    ----------
-    images : Tensor, (B, 3, image_size, image_size), optional
-        Transformed; noise, as many as ``n_images``, unless given.
-    seed : int
-        Of the noise and of the random weights over channels.
+    ``images`` are transformed, (B, 3, image_size, image_size); noise, as many as ``n_images``, unless given. ``seed`` is
+    that of the noise and of the random weights over channels.
 
     Notes
     -----

@@ -58,10 +58,7 @@ def measure_macs(model: Network) -> Macs:
 
 
 def count_macs(model: Network, areas: str | None = None) -> int:
-    """Count what this package computes for the logits of one image, or for every site of ``areas`` (``"Retina:LOC"``).
-
-    The count runs on a copy without storage.
-    """
+    """Count what this package computes for the logits of one image, or for every site of ``areas`` (``"Retina:LOC"``)."""
     with FlopCounterMode(display=False) as counter:
         if areas is None:
             _logits_on_meta(model)
@@ -84,11 +81,7 @@ def _logits_on_meta(model: Network) -> None:
 
 
 def _visited(model: BLT_VS, *, at_output: bool) -> int:
-    """Work of the original's forward pass: an area's connections anew at every visit.
-
-    In the sweep schedule an area is visited on the way up and on the way down, in the simultaneous one once per
-    timestep; the readout always once.
-    """
+    """Work of the original's pass: an area's connections anew at every visit, on the way up and down; the readout's once."""
     total, seen = 0, set()
     for state, update in model.intact.updates.items():
         for edge, _ in (*update.drive, *update.gate):

@@ -1,26 +1,27 @@
-"""Any image classifier as a network with one timestep: named layers are its areas."""
+"""Any image network as a :class:`.Network`: named layers are its areas, and their calls its timesteps."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any, get_args
 
 import torch
 from torch import Tensor, nn
 
-from ...errors import SpecError, listed, unknown
-from ..measure.grids import GRID, follow_grids
-from ..network import Grid, State
+from ...errors import SpecError, argument, unknown
+from ..forward import Pass
+from ..lesions.lesion import Lesion
+from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
 from ..released.weights import weights_sha256
 from ..transform import Transform
-from .feedforward import FeedForward
+from .layers import LOGITS, arranged, as_it_was, channels_first, read_layers, usual_layers
+from .trial import Call, Timesteps, followed, tried, varying
 
-LOGITS = "logits"
+Layers = Sequence[str] | Mapping[str, str]
+SCHEDULE_NAMES = {None: "feedforward", "calls": "each layer its own clock", "forward": "steps of the network"}
 
 
-class Wrapped(FeedForward):
+class Wrapped(Network):
     """A module that maps images to logits, with some of its layers as areas; see :func:`wrap`.
 
     ``layers`` None takes :func:`usual_layers`. The area ``logits``, what the network returns, is added at the end. An
@@ -38,39 +39,50 @@ class Wrapped(FeedForward):
 
     overwrites = False  # what passes a tap is a copy
 
-    def __init__(self, network: nn.Module, layers: Sequence[str] | None, transform: Transform) -> None:
-        image_size = transform.size
-        network = network.eval()
-        if isinstance(layers, str):
-            layers = [layer.strip() for layer in layers.split(",")]
-        chosen = usual_layers(network) if layers is None else tuple(layers)
-        known = dict(network.named_modules())
-        for name in chosen:
-            if name not in known or not name:
-                raise unknown("layer", name, [name for name in known if name])
-        if len(set(chosen)) != len(chosen) or LOGITS in chosen or not chosen:
-            raise SpecError(
-                f"layers are named once each, without {LOGITS!r}, which is always an area; got {listed(chosen) or 'none'}"
-            )
-        seen = _try(network, chosen, image_size)
+    def __init__(
+        self, network: nn.Module, layers: Layers | None, transform: Transform, timesteps: Timesteps | None = None,
+        call: Call | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__()
+        if timesteps not in (None, *get_args(Timesteps)):
+            raise unknown("timesteps", timesteps, get_args(Timesteps))
+        self.network, self.transform, self.image_size = network.eval(), transform, transform.size
+        check_count("image_size", self.image_size, MOST_PIXELS)
+        chosen = read_layers(usual_layers(network) if layers is None else layers, network)
+        seen = tried(network, chosen, self.image_size, timesteps, call)
+        self.num_classes = seen.shapes[LOGITS][0]
+        check_count("num_classes", self.num_classes, MOST_CLASSES)
+        wrong = {area: f"gives nothing at {layer}" for area, layer in chosen.items() if area not in seen.moments}
+        if timesteps is None:
+            many = {area: len(moments) for area, moments in seen.moments.items() if len(moments) > 1}
+            hint = f"{argument('timesteps', 'calls')} makes them timesteps"
+            wrong |= {area: f"is called {n} times ({hint})" for area, n in many.items()}
+        wrong |= seen.wrong
         if layers is None:
-            chosen = tuple(name for name in chosen if seen.calls[name] == 1 and name in seen.shapes)
-            if len(chosen) > 1 and seen.shapes[chosen[-1]] == (seen.classes,):
-                chosen = chosen[:-1]  # the logits have an area of their own
-        bad = [f"{name!r} is called {seen.calls[name]} times" for name in chosen if seen.calls[name] != 1]
-        bad += [f"{name!r} gives no single tensor" for name in chosen if seen.calls[name] and name not in seen.shapes]
-        if bad:
+            chosen = {area: layer for area, layer in chosen.items() if area not in wrong}
+            if len(chosen) > 1 and seen.shapes[[*chosen][-1]] == (self.num_classes,):
+                chosen.popitem()  # the logits have an area of their own
+        elif wrong:
             raise SpecError(
-                f"an area is a layer that is called once in a forward pass and gives one tensor; {'; '.join(bad)}: "
-                "name the block that contains it, or another layer"
+                "an area is a layer that is called once in a forward pass, or as often for every image, and gives one tensor; "
+                f"{'; '.join(f'{area!r} {why}' for area, why in wrong.items())}: name the block that contains it, another "
+                "layer, or one of several tensors as 'layer#1' or 'layer#name'"
             )
-        order = [name for name in seen.shapes if name in chosen]
-        shapes = {name: _arranged(seen.shapes[name]) for name in order}
-        super().__init__((*order, LOGITS), f"{order[0]}:{order[-1]}", seen.classes, image_size)
-        self.network, self.transform = network, transform
-        self.config: dict[str, Any] = {"num_classes": seen.classes, "image_size": image_size}
-        self.shapes = {**shapes, LOGITS: (seen.classes,)}
-        self.grids = {name: self._grid(name, seen.grids.get(name)) for name in order}
+        order = [area for area in seen.moments if area in chosen]
+        self.areas, self.usual_areas, self.streams = (*order, LOGITS), f"{order[0]}:{order[-1]}", ("bu",)
+        self.schedule_name = SCHEDULE_NAMES[timesteps]
+        self.must_look = timesteps is not None
+        self.layers, self.clock, self.call = {area: chosen[area] for area in order}, timesteps, call
+        self.moments = {area: tuple(seen.moments[area]) for area in self.areas}
+        self.timesteps = 1 + max(max(moments) for moments in self.moments.values())
+        self.shapes = {**{area: arranged(seen.shapes[area]) for area in order}, LOGITS: (self.num_classes,)}
+        self.grids = {area: self._grid(area, seen.grids.get(area)) for area in order}
+        self.config: dict[str, Any] = {"num_classes": self.num_classes, "image_size": self.image_size}
+        if timesteps is not None:
+            self.config["timesteps"] = {area: list(moments) for area, moments in self.moments.items()}
+        if renamed := {area: str(layer) for area, layer in self.layers.items() if area != str(layer)}:
+            self.config["layers"] = renamed
+        self.provenance = {"model": type(self).__name__, "weights": "as constructed"}
         if layers is None:
             self.leave_out_vectors()
         self.add_taps()
@@ -81,45 +93,56 @@ class Wrapped(FeedForward):
         spread = [name for name in order if self.shapes[name][1:] not in ((), (1, 1))] or order
         self.usual_areas = f"{spread[0]}:{spread[-1]}"
 
+    def states(self) -> Iterator[State]:
+        """Every area at each of its timesteps."""
+        return (State(area, "bu", t) for area in self.areas for t in self.moments[area])
+
+    @property
+    def logit_timesteps(self) -> tuple[int, ...]:
+        """One, or as many as logits are returned."""
+        return self.moments[LOGITS]
+
+    def check_lesion(self, one: Lesion) -> None:
+        """Raise SpecError for what the network returns: it is changed too late for the network to notice."""
+        for area, _ in one.targets:
+            if area in self.layers and not self.layers[area].module:
+                raise SpecError(
+                    f"{area} is taken from what the network returns, when it has been used: lesion a layer instead"
+                )
+        super().check_lesion(one)
+
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
-        """Compute up to the last layer that is hooked or among ``outputs``; see :meth:`Network.run`."""
-        self.check_images(images)
-        wanted = self.wanted(outputs)
-        left = {state.area for state in wanted}
-        kept: dict[State, Tensor] = {}
-        handles = []
+        """Compute up to the last call that is hooked or among ``outputs``; see :meth:`Network.run`."""
+        run = Pass(self, images, outputs)
+        needed = {state.area for state in run.left} | {area for one in self.lesions for area, _ in one.targets}
 
-        def attach(name: str) -> None:
-            def hook(module: nn.Module, inputs: Any, output: Tensor) -> Tensor | None:
-                # what follows may change its input in place, so what is recorded is a copy
-                seen = output.permute(_FORTH[_order(output)]).clone(memory_format=torch.contiguous_format)
-                result = self._passed(State(name, "bu", 0), seen, outputs, kept)
-                left.discard(name)
-                if not left:
-                    raise _Enough
-                return None if result is seen else result.permute(_BACK[_order(output)])
+        def receive(area: str, timestep: int, value: Tensor) -> Tensor:
+            if area not in needed:
+                return value
+            state = State(area, "bu", timestep)
+            if timestep not in self.moments[area]:
+                raise SpecError(varying(area, timestep + 1, len(self.moments[area])))
+            if not run.concerns(state):
+                return value
+            # what follows may change its input in place, so what is recorded is a copy
+            seen = channels_first(value).clone(memory_format=torch.contiguous_format)
+            result = run.through(state, seen)
+            if not run.left:
+                raise _Enough
+            if result is seen:
+                return value
+            return torch.empty_like(value).copy_(as_it_was(result, value))  # laid out as it was, so that no bit changes
 
-            handles.append(self.network.get_submodule(name).register_forward_hook(hook))
-
+        layers = {area: layer for area, layer in self.layers.items() if area in needed}
         try:
-            for name in left - {LOGITS}:
-                attach(name)
-            if left:
-                logits = self.network(images)
-                if LOGITS in left:
-                    self._passed(State(LOGITS, "bu", 0), logits, outputs, kept)
+            if run.left:
+                followed(self.network, images, layers, self.clock, self.call, receive)
         except _Enough:
             pass
-        finally:
-            for handle in handles:
-                handle.remove()
-        return kept
-
-    def _passed(self, state: State, value: Tensor, outputs: Collection[State], kept: dict[State, Tensor]) -> Tensor:
-        result = self.tap(state)(value)
-        if state in outputs:
-            kept[state] = result
-        return result
+        if run.left:
+            area, _, timestep = min(run.left)
+            raise SpecError(varying(area, timestep, len(self.moments[area])))
+        return run.kept
 
     def _grid(self, name: str, found: Grid | None) -> Grid:
         shape = self.shapes[name]
@@ -129,25 +152,36 @@ class Wrapped(FeedForward):
         return Grid(cell, (cell - 1) / 2)
 
 
-def wrap(network: nn.Module, layers: Sequence[str], transform: Transform, name: str) -> Wrapped:
+def wrap(
+    network: nn.Module, layers: Layers, transform: Transform, name: str, *, timesteps: Timesteps | None = None,
+    call: Call | None = None,
+) -> Wrapped:  # fmt: skip
     """Make a network of your own one that can be recorded from.
 
     Parameters
     ----------
     network : nn.Module
-        Maps images (B, 3, size, size) to logits (B, classes); put into eval mode.
-    layers : sequence of str
-        Names of the submodules that are its areas.
+        Maps images (B, 3, size, size) to logits (B, classes), or to an object with ``logits``; put into eval mode.
+    layers : sequence of str, or mapping of str to str
+        Names of the submodules that are its areas; a mapping gives the areas names of their own. ``"cell#1"`` is the second of
+        several tensors of a layer, ``"block#hidden"`` one of a dict or object, ``"#V4"`` one of what the network returns.
     transform : Transform
         From decoded pictures to what the network was trained on; its ``size`` is the images'.
     name : str
         What stores call it.
+    timesteps : {"calls", "forward"}, optional
+        Of a recurrent network. ``"calls"``: the k-th call of a layer is its timestep k, so that every layer has a clock of its
+        own; a call of an nn.RNN, nn.GRU or nn.LSTM has all its steps. ``"forward"``: the network yields a state for each step,
+        or returns a list of them, and a layer's timestep is the step in which it is called. None: one call, one timestep.
+    call : callable, optional
+        ``call(network, images)``, for a network that takes or returns something else:
+        ``lambda network, images: network(pixel_values=images).logits``.
 
     Raises
     ------
     SpecError
-        A layer that does not exist, is never called or more than once, or gives anything but one tensor; a network
-        that does not take such images or does not return logits.
+        A layer that does not exist, is never called, more than once without ``timesteps`` or not as often for every image, or
+        gives anything but one tensor; a network that does not take such images or does not return logits.
 
     Examples
     --------
@@ -156,7 +190,7 @@ def wrap(network: nn.Module, layers: Sequence[str], transform: Transform, name: 
     >>> wrap(network, ["1"], transform, "small").areas
     ('1', 'logits')
     """
-    wrapped = Wrapped(network, layers, transform)
+    wrapped = Wrapped(network, layers, transform, timesteps, call)
     wrapped.provenance = {
         "model": name, "weights": "as given", "weights_sha256": weights_sha256(wrapped), "config": dict(wrapped.config),
         "transform": transform.describe(),
@@ -164,87 +198,5 @@ def wrap(network: nn.Module, layers: Sequence[str], transform: Transform, name: 
     return wrapped
 
 
-class _Enough(Exception):
-    """Not an error: everything that was asked for has been computed."""
-
-
-@dataclass
-class _Seen:
-    """What a trial pass shows of a network's layers."""
-
-    calls: Counter[str] = field(default_factory=Counter)
-    shapes: dict[str, tuple[int, ...]] = field(default_factory=dict)
-    grids: dict[str, Grid] = field(default_factory=dict)
-    classes: int = 0
-
-
-def _try(network: nn.Module, layers: Sequence[str], image_size: int) -> _Seen:
-    """Run one empty image and note each layer's calls, shape and grid."""
-    seen, handles = _Seen(), []
-
-    def attach(name: str) -> None:
-        def hook(module: nn.Module, inputs: Any, output: Any) -> None:
-            seen.calls[name] += 1
-            if isinstance(output, Tensor) and 2 <= output.ndim <= 4:
-                seen.shapes.setdefault(name, tuple(output.shape[1:]))
-                if (grid := getattr(output, GRID, None)) is not None:
-                    seen.grids[name] = grid
-
-        handles.append(network.get_submodule(name).register_forward_hook(hook))
-
-    parameter = next(network.parameters(), torch.empty(0))
-    images = torch.zeros(1, 3, image_size, image_size, device=parameter.device, dtype=parameter.dtype)
-    try:
-        for name in layers:
-            attach(name)
-        with torch.no_grad(), follow_grids(images):
-            logits = network(images)
-    except (RuntimeError, ValueError, AssertionError, IndexError) as error:
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise SpecError(f"the network does not take images of {image_size} x {image_size} px: {first}") from None
-    finally:
-        for handle in handles:
-            handle.remove()
-    if not isinstance(logits, Tensor) or logits.ndim != 2:
-        got = tuple(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise SpecError(f"a network must return logits (batch, classes); this one returns {got}")
-    seen.classes = int(logits.shape[1])
-    return seen
-
-
-def usual_layers(network: nn.Module) -> tuple[str, ...]:
-    """The parts that a network is made of.
-
-    Its children; in place of a sequence its members, and in place of a child that holds more than half of the weights
-    (the encoder of a transformer) that child's parts.
-    """
-    total = sum(p.numel() for p in network.parameters())
-    names: list[str] = []
-    for name, child in network.named_children():
-        parts = [part for part, _ in child.named_children()]
-        if isinstance(child, nn.Sequential | nn.ModuleList) and parts:
-            names += [f"{name}.{part}" for part in parts]
-        elif parts and 2 * sum(p.numel() for p in child.parameters()) > total:
-            names += [f"{name}.{part}" for part in usual_layers(child)]
-        else:
-            names.append(name)
-    return tuple(names)
-
-
-_FORTH = {"vector": (0, 1), "tokens": (0, 2, 1), "map": (0, 1, 2, 3), "map, channels last": (0, 3, 1, 2)}
-"""Order of a layer's dimensions -> the permutation that puts channels after the batch."""
-_BACK = {"vector": (0, 1), "tokens": (0, 2, 1), "map": (0, 1, 2, 3), "map, channels last": (0, 2, 3, 1)}
-
-
-def _order(output: Tensor) -> str:
-    """What a layer's dimensions are: (B, C), (B, tokens, C), (B, C, H, W) or (B, H, W, C)."""
-    if output.ndim < 4:
-        return "vector" if output.ndim == 2 else "tokens"
-    _, first, second, third = output.shape
-    return "map, channels last" if first == second != third else "map"
-
-
-def _arranged(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Shape of one stimulus's activations, channels first."""
-    output = torch.empty(1, *shape, device="meta")
-    return tuple(output.permute(_FORTH[_order(output)]).shape[1:])
+class _Enough(BaseException):
+    """Not an error, which a network could catch: everything that was asked for has been computed."""

@@ -16,6 +16,7 @@ from ...errors import DataError, SpecError, argument, unknown
 from ...options import check_seed
 from ..blt_vs.module import BLT_VS
 from ..network import MOST_CLASSES, MOST_PIXELS, Network, check_count
+from ..others.own import is_own, load_own
 from ..others.zoo import ZOO, fitting, in_zoo, load_from_zoo
 from ..transform import Transform, symmetric
 from .exported import read_checkpoint, read_exported_weights
@@ -29,27 +30,23 @@ log = logging.getLogger(__name__)
 def find_checkpoint(name: str | Path) -> Checkpoint:
     """Return a checkpoint of :data:`CHECKPOINTS` by its name, or that of an exported folder; SpecError for neither."""
     known = CHECKPOINTS.get(name) if isinstance(name, str) else None
-    if known is not None and known.folder is None:
-        return known
-    if (folder := Path(name if known is None or known.folder is None else known.folder)).is_dir():
+    folder = Path(name) if known is None else known.folder
+    if folder is not None and folder.is_dir():
         return read_checkpoint(folder)
+    if known is not None:
+        return known  # also of one whose folder a plugin of Brain-Score leaves out
     raise unknown(
-        "model", str(name), [*CHECKPOINTS, *ZOO, "torchvision:NAME", "timm:NAME", "the folder of an exported model"]
+        "model",
+        str(name),
+        [*CHECKPOINTS, *ZOO, "torchvision:NAME", "timm:NAME", "the folder of an exported model", "FILE.py:FUNCTION"],
     )
 
 
 def load_model(
-    name: str | Path = "ecoset",
-    weights: str | Path = "pretrained",
-    *,
-    seed: int = 0,
-    device: str | torch.device = "cpu",
-    image_size: int | None = None,
-    num_classes: int | None = None,
-    layers: Sequence[str] | None = None,
-    transform: Transform | None = None,
-    cache_dir: str | Path | None = None,
-) -> Network:
+    name: str | Path = "ecoset", weights: str | Path = "pretrained", *, seed: int = 0,
+    device: str | torch.device = "cpu", image_size: int | None = None, num_classes: int | None = None,
+    layers: Sequence[str] | None = None, transform: Transform | None = None, cache_dir: str | Path | None = None,
+) -> Network:  # fmt: skip
     """Load a model, ready to be run: in eval mode, with its transform and the record of where its weights are from.
 
     Parameters
@@ -57,7 +54,8 @@ def load_model(
     name : str or Path
         A name of :data:`CHECKPOINTS` (``"ecoset"``, ``"imagenet"``, ``"shapes"``), or the folder of an exported model, which
         holds ``model.json`` and ``weights.safetensors``; a comparison model (``"resnet50"``, ``"cornet_s"``, ``"b_vs"``,
-        ``"vnet"``); or any classifier of torchvision or timm (``"torchvision:resnet18"``, ``"timm:convnext_tiny"``).
+        ``"vnet"``); any classifier of torchvision or timm (``"torchvision:resnet18"``, ``"timm:convnext_tiny"``); or a
+        function of a Python file of your own, which is run (``"mine.py:make"``) and returns a :class:`Network`.
     weights : "pretrained", "untrained", str or Path
         The released weights, fetched at their first use; random ones; or a file (.pth, .pt, .safetensors) of your own
         for the same architecture. Nothing but ``"untrained"`` ever gives random weights. Of torchvision's models also
@@ -102,6 +100,9 @@ def load_model(
         if value is not None:
             check_count(argument(what).rstrip("="), value, most)
     device = pick_device(device)
+    if isinstance(name, str) and is_own(name):
+        given = {"image_size": image_size, "num_classes": num_classes, "layers": layers, "transform": transform}
+        return load_own(name, seed, weights=None if weights == "pretrained" else weights, **given).to(device).eval()
     if isinstance(name, str) and in_zoo(name) and not Path(name).is_dir():
         network = load_from_zoo(
             name, weights, seed=seed, num_classes=num_classes, image_size=image_size, layers=layers, transform=transform
@@ -171,6 +172,8 @@ def class_names(checkpoint: str | Path | Checkpoint) -> tuple[str, ...]:
     """
     if isinstance(checkpoint, str) and in_zoo(checkpoint) and not Path(checkpoint).is_dir():
         return _names_of(ZOO[checkpoint].classes if checkpoint in ZOO else "imagenet")
+    if not isinstance(checkpoint, Checkpoint) and is_own(checkpoint):
+        raise DataError(f"{checkpoint} says no names of classes")
     if not isinstance(checkpoint, Checkpoint):
         checkpoint = find_checkpoint(checkpoint)
     names = checkpoint.classes if isinstance(checkpoint.classes, tuple) else _names_of(checkpoint.classes)

@@ -12,7 +12,6 @@ import os
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +21,7 @@ from torch import Tensor
 from ...checked import checked, checked_arguments, strict_json
 from ...durable import check_outputs, told, write_durably
 from ...errors import SpecError, WeightsError, argument, listed, unknown
+from ...versions import versions
 from ..blt_vs.module import BLT_VS
 from ..transform import symmetric
 from .hub import MAX_BYTES
@@ -39,16 +39,9 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
 def export_model(
-    model: BLT_VS,
-    folder: str | os.PathLike[str],
-    *,
-    name: str,
-    classes: Sequence[str],
-    description: str = "",
-    accuracies: Sequence[float] = (),
-    training: Mapping[str, Any] | None = None,
-    overwrite: bool = False,
-) -> Path:
+    model: BLT_VS, folder: str | os.PathLike[str], *, name: str, classes: Sequence[str], description: str = "",
+    accuracies: Sequence[float] = (), training: Mapping[str, Any] | None = None, overwrite: bool = False,
+) -> Path:  # fmt: skip
     """Write a model as a folder that :func:`bltvs_neuro.load_model` takes; returns the folder.
 
     Parameters
@@ -105,7 +98,7 @@ def export_model(
             "values_sha256": weights_sha256(state),
         },
         "training": dict(training or {}),
-        "versions": {package: version(package) for package in ("bltvs_neuro", "torch")},
+        "versions": versions(),
     }
     text = json.dumps(described, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
     write_durably(folder / MODEL_JSON, text.encode(), overwrite=overwrite)

@@ -35,17 +35,12 @@ MOST_IDS = 2**22
 
 
 def sniff(
-    what: Holds,
-    path: Path,
-    stimuli: Stimuli | Mapping[str, str] = None,
-    key: str | None = None,
-    id_column: str | None = None,
-    columns: str | Sequence[str] | None = None,
-) -> Literal[0, 1]:
-    """Whether a container or table has an array that is, or may be, RDMs or responses.
+    what: Holds, path: Path, stimuli: Stimuli | Mapping[str, str] = None, key: str | None = None,
+    id_column: str | None = None, columns: str | Sequence[str] | None = None,
+) -> Literal[0, 1]:  # fmt: skip
+    """Whether a container or table has an array that is, or may be, RDMs or responses, given the options of the two readers.
 
-    The options are those of the two readers: the number of ``stimuli`` tells rows of pairs from presentations, and the
-    rows of a table whose columns were chosen are presentations.
+    The number of ``stimuli`` tells rows of pairs from presentations; rows of chosen columns are presentations.
     """
     if kind(path) == "table":
         chosen = id_column is not None or columns is not None

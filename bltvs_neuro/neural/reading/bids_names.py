@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from natsort import natsort_keygen
 
-from ...errors import DataError, argument, listed, unknown
+from ...errors import DataError, argument, counted, listed, unknown
 from ...leftovers import data_files, lost_links
 
 log = logging.getLogger(__name__)
@@ -88,8 +88,8 @@ def same(a: str | None, b: str | None) -> bool:
 def one_file_a_run(files: Sequence[Named], lost: Sequence[Named], picks: Picks, root: Path) -> list[Named]:
     """The file of each run of one subject, in the order of session, task and run; DataError where several files hold one.
 
-    ``lost`` are links to images that lead nowhere. ``picks`` is what the names have to say, ``{"space": "T1w", "desc": None}``;
-    None for names without the entity. Also ``suffix``, ``extension`` and ``folder`` (below ``root``).
+    ``lost`` are links that lead nowhere. ``picks`` is what the names have to say, ``{"space": "T1w", "desc": None}``; also
+    ``suffix``, ``extension`` and ``folder`` (below ``root``).
     """
     files, lost = _picked(files, lost, picks, root)
     runs: dict[tuple[str, ...], list[Named]] = {}
@@ -101,7 +101,9 @@ def one_file_a_run(files: Sequence[Named], lost: Sequence[Named], picks: Picks, 
         names = listed((file.path.relative_to(root).as_posix() for file in several[0]), most=4)
         rest = len(several) - 1
         more = f" ({rest} more {'is' if rest == 1 else 'are'}, too)" if rest else ""
-        raise DataError(f"one run of {root} is in {len(several[0])} files, {names}{more}: {_remedy(a, b, root)}")
+        raise DataError(
+            f"one run of {root} is in {counted(len(several[0]), 'files')}, {names}{more}: {_remedy(a, b, root)}"
+        )
     gone = [file for file in lost if _run(file) not in runs]
     if gone:
         are = "image is a link that leads" if len(gone) == 1 else "images are links that lead"

@@ -68,10 +68,7 @@ def is_id(name: str) -> bool:
 
 
 def choose_ids(columns: Mapping[str, Sequence[str]], where: object, remedy: str | None = None) -> str | None:
-    """The column of stimulus ids by its name, None if there is none; DataError where several hold different ids.
-
-    ``remedy`` is what the error tells to do, where not to choose by ``id_column``.
-    """
+    """The column of stimulus ids by its name, None if there is none; DataError, with ``remedy``, where several differ."""
     for names in (ID, WEAK_ID):
         found = [name for name in columns if plain(name) in names]
         if len({tuple(columns[name]) for name in found}) > 1:

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ...errors import DataError, SpecError, argument, listed
+from ...errors import DataError, SpecError, argument, counted, listed
 from ...foreign.text import read_json, read_lines
 from ...tables import SEPARATORS, read_cells
 from .columns import ID, choose_ids, is_id
@@ -62,10 +62,7 @@ StimuliOrNames = (
 
 
 def read_list(path: Path) -> list[str]:
-    """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file.
-
-    The column is told by its name, else the only one (a nameless one that counts rows is none).
-    """
+    """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file, by its name or the only one."""
     if not path.is_file():
         raise DataError(f"the stimulus list {path} does not exist")
     if path.suffix.lower() == ".json":
@@ -112,7 +109,7 @@ def given_ids(stimuli: Stimuli, count: int | None = None, has: str = "") -> list
         read_list(Path(stimuli)) if isinstance(stimuli, str | os.PathLike) else [str(stimulus) for stimulus in stimuli]
     )
     if count not in (None, len(ids)):
-        raise DataError(f"{len(ids)} stimulus ids were given, but {has}")
+        raise DataError(f"{counted(len(ids), 'stimulus ids', 'were')} given, but {has}")
     return ids
 
 
@@ -133,10 +130,14 @@ def known_ids(
     return (sidecar.name, [read_list(sidecar)]) if sidecar is not None else ("", [])
 
 
+LISTS = (".stimuli.txt", ".stimuli.json", ".stimuli.csv", ".stimuli.tsv")
+"""Endings of lists of stimuli beside a file."""
+
+
 def sidecars(path: Path) -> list[Path]:
     """Where a list of stimuli beside a file may lie."""
     stem = path.name.removesuffix(".gz").rsplit(".", 1)[0]
-    return [path.with_name(f"{stem}.stimuli{suffix}") for suffix in (".txt", ".json", ".csv", ".tsv")]
+    return [path.with_name(f"{stem}{ending}") for ending in LISTS]
 
 
 def find_ids(
@@ -155,9 +156,11 @@ def find_ids(
     if fits:
         return fits[0]
     if origin == "given":
-        raise DataError(f"{len(lists[0])} stimulus ids were given, but {path} has {wanted} {what}")
+        raise DataError(f"{counted(len(lists[0]), 'stimulus ids', 'were')} given, but {path} has {wanted} {what}")
     if origin:
-        raise DataError(f"{path.with_name(origin)} lists {len(lists[0])} stimuli, but {path} has {wanted} {what}")
+        raise DataError(
+            f"{path.with_name(origin)} lists {counted(len(lists[0]), 'stimuli')}, but {path} has {wanted} {what}"
+        )
     raise DataError(
         f"{path} does not say which stimuli its {wanted} {what} are. Pass {argument('stimuli', 'LIST')} (a list, or the "
         f"path of one), or put the list beside it as {sidecars(path)[0].name}"
@@ -165,10 +168,7 @@ def find_ids(
 
 
 def as_text(values: Any) -> list[str]:
-    """Flatten an array of text, of MATLAB cells or of numbers into a list of str, without trailing blanks.
-
-    What stands for a missing value (None, NaN) is an empty text, which is no id.
-    """
+    """Flatten an array of text, of MATLAB cells or of numbers into a list of str; what stands for a missing value is empty."""
     out = []
     for item in np.asarray(values).ravel():
         while isinstance(item, np.ndarray) and item.size == 1:

@@ -13,19 +13,9 @@ from numpy.typing import NDArray
 from ...errors import DataError, listed
 from ...foreign.text import utf8_names
 
-RESERVED = frozenset(
-    (
-        "stimulus_id",
-        "repetition",
-        "presentation",
-        "neuroid",
-        "time",
-        "values",
-        "stimulus_ids",
-        "neuroid_coords",
-        "attrs",
-    )
-)
+RESERVED = frozenset((
+    "stimulus_id", "repetition", "presentation", "neuroid", "time", "values", "stimulus_ids", "neuroid_coords", "attrs",
+))  # fmt: skip
 """Names that mean something else in responses, or are arguments of ``make_responses``."""
 
 

@@ -145,10 +145,7 @@ def load(image: Any, what: str, part: Any = ...) -> NDArray[Any]:
 
 
 def read_voxels(image: Any, voxels: NDArray[np.integer], what: str) -> NDArray[np.float32]:
-    """Values of some voxels in every volume of an image: float32 (n_volume, n_voxel).
-
-    ``voxels`` are 0-based i, j, k, shape (n_voxel, 3); ``what`` names the image in errors.
-    """
+    """Values of voxels (i, j, k from 0; (n_voxel, 3)) in every volume of an image: float32 (n_volume, n_voxel)."""
     i, j, k = np.asarray(voxels).T
     if len(image.shape) == 3:
         return load(image, what)[i, j, k].astype(np.float32)[None]
@@ -187,17 +184,8 @@ def label_names(
 def to_volume(values: ArrayLike, responses: xr.DataArray) -> Any:
     """Write one value per voxel into a volume: a float32 Nifti1Image, NaN outside of the voxels.
 
-    Parameters
-    ----------
-    values : array of shape (n_neuroid,) or (n_neuroid, n_map)
-        In the order of ``responses``' neuroids (scores, noise ceilings, ...).
-    responses : xarray.DataArray
-        Responses read from volumes of one subject: i, j, k on neuroid, ``affine`` and ``volume_shape`` in the attributes.
-
-    Raises
-    ------
-    DataError
-        The responses carry no grid, hold several subjects, or the number of values differs.
+    ``values`` are (n_neuroid,) or (n_neuroid, n_map), in the order of ``responses``' neuroids, which were read from volumes
+    of one subject: i, j, k on neuroid, ``affine`` and ``volume_shape`` in the attributes. DataError where they do not fit.
     """
     import nibabel
 

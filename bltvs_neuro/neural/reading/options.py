@@ -32,11 +32,7 @@ class Misfit(ValueError):
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of option that types alone do not say; the metadata of an ``Annotated``.
-
-    ``what`` is its name in messages, "a volume"; ``read`` turns what the user gave into what the reader takes, or raises
-    :class:`Misfit`.
-    """
+    """A kind of option that types alone do not say: its name in messages, and what converts or raises :class:`Misfit`."""
 
     what: str
     read: Callable[[Any], Any]

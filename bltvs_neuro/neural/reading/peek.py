@@ -29,10 +29,7 @@ Corners = list[NDArray[np.float64]]
 
 
 def corners(path: Path, name: str, variable: Variable) -> list[Corners]:
-    """Corners, at most SIDE × SIDE, of a square matrix or of the first matrices of a stack, one list per reading of the axes.
-
-    A stack may have its matrices on the first or on the last axis. Empty where the array is too large to be looked at.
-    """
+    """Corners, at most SIDE × SIDE, of the first matrices of an array, one list per reading of the axes; empty if too large."""
     with _opened(path, name, variable) as (array, shape):
         if array is None or 0 in array.shape:
             return []

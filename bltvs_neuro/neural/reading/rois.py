@@ -68,10 +68,9 @@ def match_roi(name: str, wanted: str) -> bool:
 
 
 def choose_rois(families: dict[str, NDArray[np.object_]], roi: str | Sequence[str] | None) -> NDArray[np.bool_]:
-    """Which neuroids are in any of the wanted regions; all where ``roi`` is None.
+    """Which neuroids are in any of the wanted regions, or atlases; all where ``roi`` is None.
 
-    ``families`` holds, per atlas, the region of each neuroid ("" for none); ``roi`` may also name an atlas, for all of its
-    regions.
+    ``families`` holds, per atlas, the region of each neuroid ("" for none).
     """
     length = len(next(iter(families.values()))) if families else 0
     keep = np.zeros(length, dtype=bool)

@@ -20,10 +20,9 @@ from .columns import choose_ids, coordinate_of, is_id
 
 @dataclass(frozen=True)
 class Table:
-    """A table taken apart.
+    """A table taken apart: numbers in columns that are no coordinates, the names of these, and the stimuli of the rows.
 
-    ``values`` are the numbers in columns that are no coordinates, ``names`` those of these columns (None without a header),
-    ``ids`` the stimuli of the rows. If these are ``counted``, row numbers in a nameless column, any other list goes before.
+    Where ``ids`` are ``counted``, row numbers in a nameless column, any other list goes before.
     """
 
     values: NDArray[np.float64]
@@ -34,11 +33,10 @@ class Table:
 
 
 def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[str] | None = None) -> Table:
-    """The parts of a table whose rows are presentations (or RDMs).
+    """The parts of a table whose rows are presentations (or RDMs); DataError where a column is neither numbers nor text.
 
-    ``id_column`` is the column of the stimulus ids (default: by its name, else the first column where it has no name),
-    ``columns`` those of the values, ``"v1,v2"`` or a list (default: all of numbers whose name is not a coordinate's).
-    DataError where a column is neither numbers nor text, or it is not clear what it is.
+    ``id_column`` is that of the stimulus ids (default: by its name, else the first where it has none), ``columns`` those of
+    the values (default: all of numbers whose name is not a coordinate's).
     """
     if not has_header(grid):
         return _without_header(grid, id_column, columns)
@@ -80,10 +78,7 @@ def apart(grid: Grid, *, id_column: str | None = None, columns: str | Sequence[s
 
 
 class SquareTable(NamedTuple):
-    """A table with as many columns of numbers as rows.
-
-    Columns are in the order of the rows where both have the same labels.
-    """
+    """A table with as many columns of numbers as rows, in the order of the rows where both have the same labels."""
 
     values: NDArray[np.float64]
     """(n, n)"""
@@ -120,10 +115,7 @@ def square(grid: Grid) -> SquareTable | None:
 
 
 def has_header(grid: Grid) -> bool:
-    """Whether the first row holds names, which text says; DataError where it may be names or values.
-
-    Numbers may be names too, of columns without names (pandas writes 0, 1, 2) or of voxels.
-    """
+    """Whether the first row holds names: text, or numbers as pandas writes them; DataError where it may be names or values."""
     first, rest = [cell.strip() for cell in grid.cells[0]], grid.cells[1:]
     corner, behind = first[0], first[1:] or first
     if grid.short_header or text_among(behind, grid.decimal):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from typing import Literal
 
 import numpy as np
 import xarray as xr
@@ -11,10 +10,9 @@ import xarray as xr
 from ...errors import DataError, argument, listed, unknown
 from ...neural.align import rdm_stimulus_ids, select_stimuli
 from ...neural.condensed import condensed_to_square
+from ..inference.options import Missing
 
 log = logging.getLogger(__name__)
-
-Missing = Literal["raise", "drop"]
 
 
 def drop_missing(models: xr.DataArray, brain: xr.DataArray, missing: Missing) -> tuple[xr.DataArray, xr.DataArray]:

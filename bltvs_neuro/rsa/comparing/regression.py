@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 from scipy.optimize import nnls
 
-from ...errors import DataError, SpecError, unknown
+from ...errors import DataError, SpecError, counted, unknown
 from ...neural.align import align_rdms, rdm_stimulus_ids
 from ...neural.condensed import n_from_pairs
 from ...neural.labelled import check_rdms
@@ -147,9 +147,9 @@ def weighted_model(
     clusters = cluster_numbers(read_clusters(inference.clusters), rdm_stimulus_ids(models))
     groups = k if subject_folds is None else subject_folds
     if not 1 <= stimulus_folds <= n // 4:
-        raise SpecError(f"{n} stimuli allow 1 to {n // 4} folds of at least 4; got {stimulus_folds}")
+        raise SpecError(f"{counted(n, 'stimuli')} allow 1 to {n // 4} folds of at least 4; got {stimulus_folds}")
     if not 1 <= groups <= k:
-        raise SpecError(f"{k} subjects allow 1 to {k} folds; got {groups}")
+        raise SpecError(f"{counted(k, 'subjects')} allow 1 to {counted(k, 'folds')}; got {groups}")
     rng = np.random.default_rng(seed)
     stimulus_fold = stimulus_folds_of(n, stimulus_folds, rng, clusters)
     subject_fold = rng.permutation(np.arange(k) % groups)

@@ -5,31 +5,33 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.patches import Patch, Rectangle
 
-from ...errors import DataError, SpecError, unknown
+from ...errors import DataError, SpecError, counted, unknown
 from ...figures import (
     ACCENT,
-    CEILING_COLOUR,
-    GREY,
-    PAGE,
-    RC,
-    SCORE_MAP,
     STREAM_COLOURS,
-    STREAM_LINES,
-    STREAM_MARKERS,
-    STREAM_NAMES,
-    new_figure,
+    Place,
+    Sheet,
+    at_time,
+    contrasting,
+    drawn,
+    in_order,
+    ink,
+    line_key,
+    score_scale,
+    step_ticks,
+    stream_style,
 )
 
 if TYPE_CHECKING:
     from ..result import RsaResult
 
 
+@drawn
 def plot_time_course(
     result: RsaResult,
     *,
@@ -37,7 +39,8 @@ def plot_time_course(
     target: int = 0,
     alpha: float = 0.05,
     ceiling: bool = True,
-) -> Figure:
+    ax: Place = None,
+) -> np.ndarray:
     """Draw scores over timesteps, one panel per area, one line per stream.
 
     Parameters
@@ -52,74 +55,48 @@ def plot_time_course(
         Filled points: corrected p against zero at most this.
     ceiling : bool
         Whether to show the noise ceiling.
+    ax : Axes or sequence of Axes, optional
+        Where to draw: an Axes, whose place is divided, or one for each panel.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        Bars: intervals. Grey band: noise ceiling, lower to upper.
+    array of matplotlib.axes.Axes
+        One per area, from V1 up. Bars: intervals. Grey band: noise ceiling, lower to upper.
     """
     frame = _of_target(result, target, ("area", "stream", "timestep"))
     streams = _chosen(stream, list(dict.fromkeys(frame["stream"])))
     frame = frame[frame["stream"].isin(streams)]
-    areas = list(dict.fromkeys(frame["area"]))
+    areas = in_order(frame["area"])
     columns = len(areas) if len(areas) <= 5 else 4
-    rows = -(-len(areas) // columns)
-    with mpl.rc_context(RC):
-        figure = new_figure(min(max(1.75 * columns, 2.6) + 0.2, PAGE), 1.6 * rows + 0.6)
-        axes = figure.subplots(rows, columns, sharex=True, sharey=True, squeeze=False)
-        for axis in axes.ravel()[len(areas) :]:
-            axis.set_visible(False)
-        steps = np.sort(frame["timestep"].astype(int).unique())
-        for axis, area in zip(axes.ravel(), areas, strict=False):
-            shown = ceiling and _ceiling(axis, frame)
-            axis.axhline(0, color="black", linewidth=0.5, zorder=1)
-            for i, name in enumerate(streams):
-                part = frame[(frame["area"] == area) & (frame["stream"] == name)].sort_values("timestep")
-                shift = 0.16 * (i - (len(streams) - 1) / 2)
-                _line(
-                    axis, part, part["timestep"].astype(float) + shift, STREAM_COLOURS.get(name, "black"), name, alpha
-                )
-            axis.set_title(area, fontweight="bold")
-            axis.set_xticks(steps[:: max(1, len(steps) // 6)])
-            axis.tick_params(labelbottom=True)
-        for axis in axes[:, 0]:
-            axis.set_ylabel(result.label)
-        figure.supxlabel("model timestep", fontsize=8)
-        handles: list[Any] = [
-            mpl.lines.Line2D(
-                [],
-                [],
-                color=STREAM_COLOURS.get(s, "black"),
-                marker=STREAM_MARKERS.get(s, "o"),
-                linestyle=STREAM_LINES.get(s, "-"),
-                label=STREAM_NAMES.get(s, s),
-            )
-            for s in streams
-        ]
-        handles.append(
-            mpl.lines.Line2D(
-                [],
-                [],
-                color="black",
-                marker="o",
-                markerfacecolor="white",
-                linestyle="",
-                label=f"not above 0 (p > {alpha:g})" if frame["p_zero"].notna().any() else "not tested against 0",
-            )
-        )
-        if shown:
-            handles.append(mpl.patches.Patch(color=CEILING_COLOUR, alpha=0.6, label="noise ceiling"))
-        figure.legend(
-            handles=handles,
-            loc="outside upper center",
-            title=_target_title(result, target),
-            ncols=len(handles) if figure.get_figwidth() > 5 else 2,
-        )
-    return figure
+    sheet = Sheet(ax, len(areas), columns=columns, size=(1.35, 1.6), room=(0.4, 0.9), share="xy")
+    shown = hollow = False
+    for axis, area in zip(sheet.axes, areas, strict=True):
+        shown = ceiling and _ceiling(axis, frame)
+        axis.axhline(0, color=ink(), linewidth=0.5, zorder=1)
+        for i, name in enumerate(streams):
+            part = frame[(frame["area"] == area) & (frame["stream"] == name)].sort_values("timestep")
+            shift = 0.16 * (i - (len(streams) - 1) / 2)
+            _line(axis, part, part["timestep"].astype(float) + shift, name, alpha)
+            hollow |= not (part["p_zero_corrected"] <= alpha).all()
+        axis.set_title(area, fontweight="bold")
+        step_ticks(axis, frame["timestep"], label=axis in sheet.bottom)
+    for axis in sheet.left:
+        axis.set_ylabel(result.label)
+    handles: list[Any] = [line_key(**stream_style(s)) for s in streams]
+    if hollow:
+        tested = frame["p_zero"].notna().any()
+        label = f"not above 0 (p > {alpha:g})" if tested else "not tested against 0"
+        handles.append(line_key(label, color=ink(), marker="o", markerfacecolor="none", linestyle=""))
+    if shown:
+        handles.append(Patch(color=ink(0.2), label="noise ceiling"))
+    sheet.key(handles, title=_target_title(result, target))
+    sheet.caption(*_said(result, target, alpha), provenance=result.provenance)
+    return sheet.axes
 
 
-def plot_models(result: RsaResult, *, target: int = 0, alpha: float = 0.05) -> Figure:
-    """Draw the score of each model with its interval, subjects as dots, and the noise ceiling, best model first.
+@drawn
+def plot_models(result: RsaResult, *, target: int = 0, alpha: float = 0.05, ax: Axes | None = None) -> Axes:
+    """Draw the score of each model with its interval, subjects as strokes, and the noise ceiling, best model first.
 
     Parameters
     ----------
@@ -128,85 +105,98 @@ def plot_models(result: RsaResult, *, target: int = 0, alpha: float = 0.05) -> F
         Which roi and time, by position.
     alpha : float
         Filled points: corrected p against zero at most this.
+    ax : Axes, optional
+        Where to draw.
+
+    Returns
+    -------
+    matplotlib.axes.Axes
     """
     frame = _of_target(result, target, ()).sort_values("score", ascending=False)
     subjects = result.dataset["score_subject"].isel(target=target).transpose("model", "subject")
     names = [str(n) for n in result.dataset["model"].values]
-    with mpl.rc_context(RC):
-        figure = new_figure(4.2, 0.9 + 0.2 * len(frame))
-        axis = figure.subplots()
-        _ceiling(axis, frame, across="x")
-        axis.axvline(0, color="black", linewidth=0.5)
-        listed_rows: Any = frame.itertuples()
-        for y, row in enumerate(listed_rows):
-            own = subjects.values[names.index(str(row.model))]
-            axis.plot(own, np.full(len(own), y), "|", color=GREY, markersize=5, zorder=2)
-            axis.hlines(y, row.ci_low, row.ci_high, color=STREAM_COLOURS["bu"], zorder=3)
-            full = row.p_zero_corrected <= alpha
-            axis.plot(
-                row.score, y, "o", color=STREAM_COLOURS["bu"], markerfacecolor=None if full else "white", zorder=4
-            )
-        axis.set_yticks(range(len(frame)), frame["model"])
-        axis.set_ylim(len(frame) - 0.4, -0.6)
-        axis.set_xlabel(result.label)
-        axis.set_title(_target_title(result, target))
-    return figure
+    sheet = Sheet(ax, size=(4.2, 0.2 * len(frame)), room=(0, 1.3))
+    axis: Axes = sheet.axes[0]
+    shown = _ceiling(axis, frame, across="x")
+    axis.axvline(0, color=ink(), linewidth=0.5)
+    colour = STREAM_COLOURS["bu"]
+    filled = (frame["p_zero_corrected"] <= alpha).to_numpy()
+    listed_rows: Any = frame.itertuples()
+    for y, row in enumerate(listed_rows):
+        own = subjects.values[names.index(str(row.model))]
+        axis.plot(own, np.full(len(own), y), "|", color=ink(0.6), markersize=5, zorder=2)
+        axis.hlines(y, row.ci_low, row.ci_high, color=colour, zorder=3)
+        axis.plot(row.score, y, "o", color=colour, markerfacecolor=colour if filled[y] else ink(0), zorder=4)
+    axis.set_yticks(range(len(frame)), frame["model"])
+    axis.set_ylim(len(frame) - 0.4, -0.6)
+    axis.set_xlabel(result.label)
+    sheet.key([Patch(color=ink(0.2), label="noise ceiling")] if shown else [], title=_target_title(result, target))
+    said = _said(result, target, alpha)
+    if not filled.all():
+        tested = frame["p_zero"].notna().any()
+        said.insert(0, f"Hollow: not above 0 (p > {alpha:g})" if tested else "Not tested against 0")
+    sheet.caption("Strokes: subjects", *said, provenance=result.provenance)
+    return axis
 
 
-def plot_matrix(result: RsaResult, *, stream: str | Sequence[str] | None = None, alpha: float = 0.05) -> Figure:
+@drawn
+def plot_matrix(
+    result: RsaResult, *, stream: str | Sequence[str] | None = None, alpha: float = 0.05, ax: Place = None
+) -> np.ndarray:
     """Draw scores as area × timestep matrices, one panel per stream and roi.
 
     Parameters
     ----------
-    result, stream
+    result, stream, ax
         As :func:`plot_time_course`.
     alpha : float
         Dots: corrected p against zero at most this. A frame marks the best cell of each roi; it is broken where halves of the
         data disagree about it, or its score on the other half may be zero. Empty cells: the site is not active at this timestep.
+
+    Returns
+    -------
+    array of matplotlib.axes.Axes
     """
     frame = pd.concat(
         [_of_target(result, t, ("area", "stream", "timestep")) for t in range(result.dataset.sizes["target"])]
     )
     streams = _chosen(stream, list(dict.fromkeys(frame["stream"])))
     frame = frame[frame["stream"].isin(streams)]
-    areas, targets = list(dict.fromkeys(frame["area"])), list(dict.fromkeys(frame["target"]))
+    areas, targets = in_order(frame["area"]), list(dict.fromkeys(frame["target"]))
     steps = np.sort(frame["timestep"].astype(int).unique())
-    low, high = min(0.0, float(frame["score"].min())), float(frame["score"].max())
+    scale = score_scale(frame["score"])
     fair = result.best(nested=True).set_index("target")
     sure = (fair["stability"] >= 0.5) & (fair["ci_low"] > 0)
-    with mpl.rc_context(RC):
-        width = 0.7 + len(targets) * (0.45 + 0.24 * len(steps)) + 0.5
-        figure = new_figure(min(max(width, 2.6), 2 * PAGE), 0.75 + len(streams) * (0.35 + 0.22 * len(areas)))
-        axes = figure.subplots(len(streams), len(targets), squeeze=False, sharex=True, sharey=True)
-        for column, t in enumerate(targets):
-            of_target = frame[frame["target"] == t]
-            best = of_target.loc[of_target["score"].idxmax()] if of_target["score"].notna().any() else None
-            for row, name in enumerate(streams):
-                axis = axes[row, column]
-                image = _cells(axis, of_target[of_target["stream"] == name], areas, steps, alpha, (low, high))
-                if best is not None and best["stream"] == name:
-                    x, y = np.searchsorted(steps, int(best["timestep"])), areas.index(best["area"])
-                    axis.add_patch(
-                        mpl.patches.Rectangle(
-                            (x - 0.5, y - 0.5),
-                            1,
-                            1,
-                            fill=False,
-                            clip_on=False,
-                            edgecolor=ACCENT,
-                            linewidth=1.4,
-                            linestyle="-" if sure[t] else (0, (2, 1.5)),
-                        )
-                    )
-                axis.set_title(", ".join(p for p in (_target_title(result, int(t)), STREAM_NAMES.get(name, name)) if p))
-                if column == 0:
-                    axis.set_ylabel("area")
-                if row == len(streams) - 1:
-                    axis.set_xlabel("model timestep")
-        bar = figure.colorbar(image, ax=axes, shrink=0.8, aspect=18)
-        bar.set_label(result.label)
-        bar.outline.set_linewidth(0.5)
-    return figure
+    sheet = Sheet(
+        ax, len(streams) * len(targets), columns=len(targets), size=(0.6 + 0.24 * len(steps), 0.45 + 0.22 * len(areas)),
+        room=(1.2, 0.6), share="xy",
+    )  # fmt: skip
+    dots = False
+    for i, axis in enumerate(sheet.axes):
+        name, t = streams[i // len(targets)], targets[i % len(targets)]
+        of_target = frame[frame["target"] == t]
+        part = of_target[of_target["stream"] == name]
+        image = _cells(axis, part, areas, steps, alpha, scale)
+        dots |= bool((part["p_zero_corrected"] <= alpha).any())
+        best = of_target.loc[of_target["score"].idxmax()] if of_target["score"].notna().any() else None
+        if best is not None and best["stream"] == name:
+            corner = np.searchsorted(steps, int(best["timestep"])) - 0.5, areas.index(best["area"]) - 0.5
+            line = "-" if sure[t] else (0, (2, 1.5))
+            axis.add_patch(
+                Rectangle(corner, 1, 1, fill=False, clip_on=False, edgecolor=ACCENT, linewidth=1.4, linestyle=line)
+            )
+        axis.set_title(", ".join(filter(None, (_target_title(result, int(t)), stream_style(name)["label"]))))
+    for axis in sheet.left:
+        axis.set_ylabel("area")
+    for axis in sheet.bottom:
+        axis.set_xlabel("model timestep")
+    sheet.bar(image, result.label)
+    said = _said(result, 0, alpha)[2:]
+    if dots:
+        said.insert(0, f"Dots: above 0 (p ≤ {alpha:g}, {_correction(result)})")
+    frames = "Frame: best of all" + ("" if sure.all() else "; broken: halves of the data do not support it")
+    sheet.caption(frames, *said, provenance=result.provenance)
+    return sheet.axes
 
 
 def _cells(
@@ -215,19 +205,17 @@ def _cells(
     areas: list[str],
     steps: np.ndarray[Any, Any],
     alpha: float,
-    limits: tuple[float, float],
+    scale: dict[str, Any],
 ) -> Any:
     score, p = np.full((2, len(areas), len(steps)), np.nan)
     listed_rows: Any = frame.itertuples()
     for row in listed_rows:
         cell = areas.index(row.area), np.searchsorted(steps, int(row.timestep))
         score[cell], p[cell] = row.score, row.p_zero_corrected
-    image = axis.imshow(score, cmap=SCORE_MAP, vmin=limits[0], vmax=limits[1], aspect="auto", origin="lower")
+    image = axis.imshow(score, aspect="auto", origin="lower", **scale)
     y, x = np.nonzero(p <= alpha)
-    middle = sum(limits) / 2
-    axis.scatter(
-        x, y, s=4, c=["black" if score[a, b] > middle else "white" for a, b in zip(y, x, strict=True)], linewidths=0
-    )
+    colours = [contrasting(image.to_rgba(score[a, b])[:3]) for a, b in zip(y, x, strict=True)]
+    axis.scatter(x, y, s=4, c=colours, linewidths=0)
     axis.set_yticks(range(len(areas)), areas)
     axis.set_xticks(range(len(steps)), [str(s) for s in steps])
     axis.spines[["left", "bottom"]].set_visible(False)
@@ -235,23 +223,15 @@ def _cells(
     return image
 
 
-def _line(axis: Axes, part: pd.DataFrame, x: Any, colour: str, name: str, alpha: float) -> None:
+def _line(axis: Axes, part: pd.DataFrame, x: Any, name: str, alpha: float) -> None:
     if part.empty:
         return
-    axis.plot(x, part["score"], color=colour, linestyle=STREAM_LINES.get(name, "-"), zorder=3)
+    style = stream_style(name)
+    colour, marker = style["color"], style.pop("marker")
+    axis.plot(x, part["score"], zorder=3, **style)
     axis.vlines(x, part["ci_low"], part["ci_high"], color=colour, linewidth=0.8, zorder=2)
-    face = [colour if p <= alpha else "white" for p in part["p_zero_corrected"]]
-    axis.scatter(
-        x,
-        part["score"],
-        s=12,
-        c=face,
-        marker=STREAM_MARKERS.get(name, "o"),
-        edgecolors=colour,
-        linewidths=0.8,
-        zorder=4,
-        label=name,
-    )
+    face = [colour if p <= alpha else ink(0) for p in part["p_zero_corrected"]]
+    axis.scatter(x, part["score"], s=12, c=face, marker=marker, edgecolors=colour, linewidths=0.8, zorder=4)
 
 
 def _ceiling(axis: Axes, frame: pd.DataFrame, across: str = "y") -> bool:
@@ -259,8 +239,28 @@ def _ceiling(axis: Axes, frame: pd.DataFrame, across: str = "y") -> bool:
     if np.isnan(low):
         return False
     span = axis.axhspan if across == "y" else axis.axvspan
-    span(low, high, color=CEILING_COLOUR, alpha=0.6, linewidth=0, zorder=0)
+    span(low, high, color=ink(0.2), linewidth=0, zorder=0)
     return True
+
+
+def _said(result: RsaResult, target: int, alpha: float) -> list[str]:
+    """What bars and points are, and how many stimuli and subjects stand behind them."""
+    about = result.provenance
+    options, subjects = about["options"], int(result.dataset["n_subjects"].values.ravel()[target])
+    stimuli = about.get("n_stimuli")
+    here = result.dataset.isel(target=target)
+    known, above = bool(here["ci_low"].notnull().any()), bool((here["p_zero_corrected"] <= alpha).any())
+    return [
+        f"Bars: {100 * options['confidence']:g} % intervals ({options['variance']})" if known else "",
+        f"Filled: above 0 (p ≤ {alpha:g}, {_correction(result)})" if above else "",
+        f"{stimuli} stimuli, {counted(subjects, 'subject')}",
+    ]  # fmt: skip
+
+
+def _correction(result: RsaResult) -> str:
+    """The correction for many tests, as figures name it."""
+    method = result.provenance["options"]["correction"]
+    return {"fdr": "false discovery rate", "none": "uncorrected"}.get(method, str(method))
 
 
 def _of_target(result: RsaResult, target: int, needed: tuple[str, ...]) -> pd.DataFrame:
@@ -291,5 +291,5 @@ def _target_title(result: RsaResult, target: int) -> str:
     if "roi" in result.dataset.coords:
         parts.append(str(result.dataset["roi"].values[target]))
     if "time" in result.dataset.coords:
-        parts.append(f"{1000 * float(result.dataset['time'].values[target]):.0f} ms")
+        parts.append(at_time(float(result.dataset["time"].values[target])))
     return " ".join(parts)

@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.collections import LineCollection
-from matplotlib.figure import Figure
 
-from ...figures import ACCENT, RC, SCORE_MAP, new_figure
-from ..time import TimeMatrix
+from ...errors import counted
+from ...figures import ACCENT, Place, Sheet, drawn, milliseconds, site_title, sites_in_order, time_matrices
+
+if TYPE_CHECKING:
+    from ..time import TimeMatrix
+
+TESTS = {"labels": "permutations of stimuli", "sign_flip": "sign flips of subjects"}
 
 
-def plot_time_matrix(
-    matrix: TimeMatrix,
-    *,
-    alpha: float = 0.05,
-) -> Figure:
+@drawn
+def plot_time_matrix(matrix: TimeMatrix, *, alpha: float = 0.05, ax: Place = None) -> np.ndarray:
     """Draw the similarity of model timesteps with neural time, one panel per site.
 
     Parameters
@@ -26,61 +24,33 @@ def plot_time_matrix(
     matrix : TimeMatrix
     alpha : float
         Clusters with a p, corrected over all sites, of at most this are outlined.
+    ax : Axes or sequence of Axes, optional
+        Where to draw: an Axes, whose place is divided, or one for each site.
 
     Returns
     -------
-    matplotlib.figure.Figure
-        A dot under each panel: its peak with the interval.
+    array of matplotlib.axes.Axes
+        One per site, from V1 up. A dot under each panel: its peak with the interval.
     """
-    sites = [str(s) for s in matrix.values["site"].values]
-    mean = matrix.mean.transpose("site", "timestep", "time").values
-    time = 1000 * matrix.values["time"].values
-    steps = matrix.values["timestep"].values
-    low, high = min(0.0, float(np.nanmin(mean))), float(np.nanmax(mean))
-    columns = min(len(sites), 4)
-    rows = -(-len(sites) // columns)
-    half = (time[1] - time[0]) / 2 if len(time) > 1 else 0.5
-    with mpl.rc_context(RC):
-        figure = new_figure(1.7 * columns + 0.9, 1.45 * rows + 0.4)
-        axes = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
-        for axis in axes.ravel()[len(sites) :]:
-            axis.set_visible(False)
-        extent = (time[0] - half, time[-1] + half, -0.5, len(steps) - 0.5)
-        outlined = matrix.significant(alpha).transpose("site", "timestep", "time").values
-        rows_of_peaks: Any = matrix.peaks().itertuples()
-        panels = zip(axes.ravel(), sites, mean, outlined, rows_of_peaks, strict=False)
-        for axis, site, values, mask, row in panels:
-            image = axis.imshow(
-                values,
-                cmap=SCORE_MAP,
-                vmin=low,
-                vmax=high,
-                origin="lower",
-                aspect="auto",
-                extent=extent,
-                interpolation="nearest",
-            )
-            if mask.any():
-                _outline(axis, mask, (time[0] - half, 2 * half))
-            axis.hlines(-0.35, 1000 * row.ci_low, 1000 * row.ci_high, color=ACCENT, linewidth=1.5)
-            axis.plot(1000 * row.latency, -0.35, "o", color=ACCENT, markersize=3)
-            axis.set_title(site, fontweight="bold")
-            axis.set_yticks(range(len(steps)), [str(int(s)) for s in steps])
-            axis.tick_params(labelbottom=True)
-        for axis in axes[:, 0]:
-            axis.set_ylabel("model timestep")
-        figure.supxlabel("time after stimulus onset (ms)", fontsize=8)
-        bar = figure.colorbar(image, ax=axes, aspect=14 * rows)
-        bar.set_label(matrix.label)
-        bar.outline.set_linewidth(0.5)
-    return figure
-
-
-def _outline(axis: Axes, mask: np.ndarray[Any, Any], columns: tuple[float, float]) -> None:
-    """Draw the borders of the cells in ``mask``; ``columns``: left edge and width of columns. Rows are 1 high from -0.5."""
-    left, width = columns
-    padded = np.pad(mask > 0, 1)
-    down, right = np.diff(padded.astype(int), axis=0)[:, 1:-1], np.diff(padded.astype(int), axis=1)[1:-1]
-    segments = [[(left + c * width, r - 0.5), (left + (c + 1) * width, r - 0.5)] for r, c in np.argwhere(down)]
-    segments += [[(left + c * width, r - 0.5), (left + c * width, r + 0.5)] for r, c in np.argwhere(right)]
-    axis.add_collection(LineCollection(segments, colors=ACCENT, linewidths=1.0, clip_on=False, capstyle="projecting"))
+    data, options = matrix.dataset, matrix.provenance["options"]
+    mean = matrix.mean.transpose("site", "timestep", "time")
+    held = [str(s) for s in mean["site"].values]
+    sites = sites_in_order(held)
+    panels = {site_title(site): mean.isel(site=held.index(site)).values for site in sites}
+    significant = matrix.significant(alpha).transpose("site", "timestep", "time").values
+    outlined = {site_title(site): significant[held.index(site)] for site in sites}
+    sheet = Sheet(ax, len(sites), size=(1.7, 1.45), room=(0.9, 0.5), share="xy")
+    time_matrices(sheet, panels, data["time"].values, data["timestep"].values, label=matrix.label, outlined=outlined)
+    peaks: dict[str, Any] = {row.site: row for row in matrix.peaks().itertuples()}  # type: ignore[misc]
+    for axis, site in zip(sheet.axes, sites, strict=True):
+        row = peaks[site]
+        axis.hlines(-0.35, milliseconds(row.ci_low), milliseconds(row.ci_high), color=ACCENT, linewidth=1.5)
+        axis.plot(milliseconds(row.latency), -0.35, "o", color=ACCENT, markersize=3)
+    test = f"p ≤ {alpha:g}, {TESTS[options['time_test']]}, corrected over all sites"
+    sheet.caption(
+        f"Outlined: clusters with {test}" if significant.any() else f"No cluster has {test}",
+        f"dot and bar below: latency of the peak and its {100 * options['confidence']:g} % interval",
+        f"mean of {counted(data.sizes['subject'], 'subject')}",
+        provenance=matrix.provenance,
+    )
+    return sheet.axes

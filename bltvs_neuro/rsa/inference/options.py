@@ -8,9 +8,9 @@ from typing import Any, Literal, get_args
 from ...errors import SpecError, argument, unknown
 from ...options import check_samples
 from ...stats.multiple import Correction
-from .clusters import read_clusters
-from .tests import TestName
 
+Missing = Literal["raise", "drop"]
+TestName = Literal["t", "sign_flip"]
 Variance = Literal["bootstrap", "jackknife"]
 TimeTest = Literal["labels", "sign_flip"]
 Generalise = Literal["auto", "both", "stimuli", "subjects"]
@@ -80,9 +80,10 @@ class Inference:
         ):  # fmt: skip
             if getattr(self, name) not in valid:
                 raise unknown(name, getattr(self, name), valid)
-        object.__setattr__(
-            self, "clusters", self.clusters if isinstance(self.clusters, str) else read_clusters(self.clusters)
-        )
+        if not isinstance(self.clusters, str | None):
+            from .clusters import read_clusters  # imports pandas, which help does without
+
+            object.__setattr__(self, "clusters", read_clusters(self.clusters))
         if self.clusters is not None and self.over == "subjects":
             raise SpecError(
                 f"{argument('clusters')} says nothing where stimuli stay the same: leave {argument('over', 'subjects')} out"

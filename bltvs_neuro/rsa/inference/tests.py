@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import math
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +16,12 @@ from ...stats import LEAST_DOF, sign_flip_test
 from ...stats.permutation import MOST_SKEWED, skewed_share
 from ..comparing.similarity import SIMILARITIES, compare_vectors, embed, similarity_name
 from ..comparing.weighted import Units
+from .options import TestName
 from .variance import Spread
 
 log = logging.getLogger(__name__)
 
 Array = NDArray[np.float64]
-TestName = Literal["t", "sign_flip"]
 TESTS: tuple[TestName, ...] = ("t", "sign_flip")
 LEAST_SUBJECTS = 6
 """A noise ceiling of fewer subjects varies too much to test against."""

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...cluster import map_tasks
 from ...devices import pick_float64_device
-from ...errors import DataError, SpecError, argument, listed, unknown
+from ...errors import DataError, SpecError, argument, counted, listed, unknown
 from ...features.select import Select, Selection
 from ...features.stores import store_of
 from ...features.tiles import Features
@@ -72,7 +72,8 @@ def compute_rdms(
     Returns
     -------
     xarray.DataArray
-        (rdm, pair), float64, with ``area``, ``stream``, ``timestep`` (or what ``by`` names, and ``time``) and ``name``.
+        (rdm, pair), float64, with ``area``, ``stream``, ``timestep`` (or what ``by`` names, and ``time``) and ``name``. Of a
+        store, the attributes name it, its model and weights.
         Pairs of a stimulus whose pattern has no variance (correlation) or no length (cosine) are NaN, which is logged.
 
     Raises
@@ -95,7 +96,8 @@ def compute_rdms(
     """
     if metric not in METRICS:
         raise unknown("metric", metric, list(METRICS))
-    jobs = _jobs(store_of(activations), stimulus_ids, sites, combine, by)
+    activations = store_of(activations)
+    jobs = _jobs(activations, stimulus_ids, sites, combine, by)
     if METRICS[metric].crossvalidated == "yes" and folds is None:
         raise SpecError(
             f"metric {metric!r} is cross-validated: pass {argument('folds')}, the name of a presentation coordinate "
@@ -124,7 +126,16 @@ def compute_rdms(
     names = {key for job in jobs for key in job.coords}
     coords = {key: _column([job.coords.get(key) for job in jobs]) for key in sorted(names)}
     attrs = {"combine": combine or "none", "n_features": [Features(j.parts, j.name).n_features for j in jobs]}
+    attrs |= _origin(activations)
     return make_rdms(np.stack(rows), ids, metric=metric, attrs=attrs, name=[job.name for job in jobs], **coords)
+
+
+def _origin(activations: Any) -> dict[str, Any]:
+    """Name of a store and what it says of its model, for the provenance of what is made from the RDMs."""
+    about = getattr(activations, "provenance", None) or {}
+    known = {key: about.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
+    known |= {"store": activations.path.name if about else None}
+    return {key: value for key, value in known.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,9 @@ def _jobs(
         if stimulus_ids is None:
             raise SpecError(f"an array has no stimulus ids: pass {argument('stimulus_ids')}, one per row")
         if activations.ndim < 2 or len(activations) != len(stimulus_ids):
-            raise SpecError(f"{len(stimulus_ids)} stimulus ids do not fit an array of shape {activations.shape}")
+            raise SpecError(
+                f"{counted(len(stimulus_ids), 'stimulus ids', 'do')} not fit an array of shape {activations.shape}"
+            )
         flat = activations.reshape(len(activations), -1)
         array = xr.DataArray(
             flat, dims=(PRESENTATION, NEUROID), coords={STIMULUS_ID: (PRESENTATION, list(stimulus_ids))}

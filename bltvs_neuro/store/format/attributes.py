@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from ..parts.part import PartHeader, library_versions
+from ...versions import versions
+from ..parts.part import PartHeader
 from ..spec import STORE_VERSION, StoreSpec
 from .json_text import canonical
 from .layout import spec_attribute
@@ -16,19 +18,10 @@ from .layout import spec_attribute
 def finished_attributes(
     spec: StoreSpec, parts: Sequence[PartHeader], how: Literal["copy", "virtual"]
 ) -> dict[str, Any]:
-    """Global attributes of the finished file.
-
-    What all parts say alike counts as if the joining process had said it; what differs between them (the device, where
-    several machines took part) is kept as the list of its values under ``parts_differ``.
-    """
+    """Global attributes of the finished file: what all parts say alike, and under ``parts_differ`` the values of all else."""
     shared, differing = _merged([part.attributes for part in parts])
     folder = parts[0].path.parent.name
     identity = spec.identity
-    nonfinite: dict[str, int] = {}
-    for part in parts:
-        for name, count in part.nonfinite.items():
-            nonfinite[name] = nonfinite.get(name, 0) + count
-    versions = library_versions()
     provenance = {
         **({"parts_folder": folder} if how == "virtual" else {}),
         **identity,
@@ -37,8 +30,8 @@ def finished_attributes(
         "spec_sha256": spec.digest(),
         "n_stimuli": sum(len(part.ids) for part in parts),
         "n_skipped": sum(len(part.skipped) for part in parts),
-        "nonfinite": nonfinite,
-        "versions": {**versions, **_mapping(identity.get("versions")), **_mapping(shared.get("versions"))},
+        "nonfinite": sum((Counter(part.nonfinite) for part in parts), Counter()),
+        "versions": shared.get("versions", versions()),
         "part_versions": _distinct([part.versions for part in parts]),
         **({"parts_differ": differing} if differing else {}),
         "created": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -49,7 +42,7 @@ def finished_attributes(
         "title": f"activations of {identity.get('model', 'a model')}",
         "model": str(identity.get("model", "")),
         "weights_sha256": str(identity.get("weights_sha256", "")),
-        "created_by": f"bltvs_neuro {versions['bltvs_neuro']}",
+        "created_by": f"bltvs_neuro {versions()['bltvs_neuro']}",
         "spec": spec_attribute(spec),
         "provenance": canonical(provenance),
     }
@@ -65,10 +58,6 @@ def _merged(attributes: Sequence[dict[str, Any]]) -> tuple[dict[str, Any], dict[
     found = {key: _distinct([each.get(key) for each in attributes]) for key in keys}
     shared = {key: values[0] for key, values in found.items() if len(values) == 1}
     return shared, {key: values for key, values in found.items() if len(values) > 1}
-
-
-def _mapping(value: Any) -> dict[str, Any]:
-    return value if isinstance(value, dict) else {}
 
 
 def _distinct(items: Sequence[Any]) -> list[Any]:

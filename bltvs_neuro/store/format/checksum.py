@@ -12,17 +12,7 @@ _LOW_HALF = np.uint64(0xFFFFFFFF)
 
 
 def fletcher32(data: np.ndarray) -> int:
-    """Checksum of a chunk as HDF5's filter computes it.
-
-    Parameters
-    ----------
-    data : array of uint8, shape (n,), contiguous
-        At most 256 MiB.
-
-    Returns
-    -------
-    int
-        ``sum2 << 16 | sum1``; the filter appends it to the chunk as a little-endian uint32.
+    """Checksum of a chunk (uint8, contiguous, at most 256 MiB) as HDF5's filter computes it: ``sum2 << 16 | sum1``.
 
     Notes
     -----

@@ -32,15 +32,7 @@ def default_encoders() -> int:
 
 
 class Encoder:
-    """Encodes chunks of one size; not for two threads at once.
-
-    Parameters
-    ----------
-    n_values : int
-        Of a chunk.
-    keep_bits : int or None
-        Mantissa bits to keep; None stores the values as they are.
-    """
+    """Encodes chunks of ``n_values``, keeping ``keep_bits`` mantissa bits (None: all); not for two threads at once."""
 
     def __init__(self, n_values: int, keep_bits: int | None) -> None:
         self.keep_bits = keep_bits
@@ -51,12 +43,9 @@ class Encoder:
             self._planes = np.empty((4, n_values), np.uint8)
 
     def __call__(self, values: np.ndarray, chunk: tuple[int, ...]) -> np.ndarray:
-        """Encode ``values``, at most ``chunk`` large in each dimension, the rest being zeros.
+        """Encode ``values``, at most ``chunk`` large in each dimension, the rest being zeros; uint8, shape (n,).
 
-        Returns
-        -------
-        array of uint8, shape (n,)
-            Without ``keep_bits`` valid until the next call only.
+        Without ``keep_bits`` the bytes are valid until the next call only.
         """
         block = self._values.reshape(chunk)
         if values.shape != chunk:
@@ -89,13 +78,7 @@ def decoded(encoded: memoryview, chunk: tuple[int, ...], keep_bits: int | None) 
 
 
 class Target:
-    """A dataset of activations that is being written, and the table of its chunks for the seal.
-
-    Parameters
-    ----------
-    dataset : h5py.Dataset, (stimulus, timestep, *units)
-        Its number of stimuli may shrink before :meth:`table` is asked for.
-    """
+    """A dataset (stimulus, timestep, *units) that is being written, and the table of its chunks for the seal."""
 
     def __init__(self, dataset: h5py.Dataset) -> None:
         self.dataset, self.chunk = dataset, tuple(dataset.chunks)
@@ -127,15 +110,8 @@ class Target:
 class ChunkWriter:
     """Writes whole rows of chunks into a dataset, one dataset after the other, deflating in threads where that pays.
 
-    Use it as a context manager. Values must not change before :meth:`drain` or the end of the context.
-
-    Parameters
-    ----------
-    keep_bits : int or None
-    encoders : int, optional
-        Threads.
-    check : callable, optional
-        Raises what the disk said; called after each row of chunks.
+    A context manager; values must not change before :meth:`drain` or its end. ``check``, called after each row of chunks,
+    raises what the disk said.
     """
 
     def __init__(

@@ -46,20 +46,10 @@ def filters(keep_bits: int | None) -> dict[str, Any]:
 
 
 def round_mantissa(values: np.ndarray, keep_bits: int | None) -> np.ndarray:
-    """Round float32 to ``keep_bits`` mantissa bits, to nearest, ties to even.
+    """Round float32 to ``keep_bits`` mantissa bits (None: all), to nearest, ties to even.
 
-    NaN and the infinities are kept, and a finite value stays finite: what would round up to infinity becomes the
-    largest value that has ``keep_bits`` bits.
-
-    Parameters
-    ----------
-    values : array of float32, any shape
-    keep_bits : int or None
-        None returns ``values`` itself.
-
-    Returns
-    -------
-    array of float32, the same shape
+    NaN and the infinities are kept, and a finite value stays finite: what would round up to infinity becomes the largest
+    value that has ``keep_bits`` bits.
     """
     if keep_bits is None:
         return values
@@ -82,12 +72,7 @@ def round_mantissa(values: np.ndarray, keep_bits: int | None) -> np.ndarray:
 def round_scratch(values: np.ndarray, keep_bits: int, spare: np.ndarray) -> bool:
     """Round as :func:`round_mantissa`, in place; False, with ``values`` spoilt, where something is or becomes infinite.
 
-    Parameters
-    ----------
-    values : array of float32, shape (n,)
-    keep_bits : int
-    spare : array of uint32, shape (n,)
-        Overwritten.
+    ``spare``, uint32 of the same length, is overwritten.
     """
     drop = np.uint32(_MANTISSA - keep_bits)
     bits = values.view(np.uint32)

@@ -22,12 +22,8 @@ from .layout import SKIPPED
 class Frame:
     """Everything about a finished store but its activations, and where these are.
 
-    Attributes
-    ----------
-    parts : tuple of Sealed
-        The parts that a virtual store refers to; none where chunks were copied.
-    sources : tuple of Sealed
-        The files that hold the activations, in the order of the stimuli: the parts, or the file itself.
+    ``parts`` are those that a virtual store refers to, none where chunks were copied; ``sources`` hold the activations, in
+    the order of the stimuli: the parts, or the file itself.
     """
 
     path: Path
@@ -64,14 +60,7 @@ class Frame:
 
 
 def read_frame(path: Path) -> Frame:
-    """Read the frame of a finished store, its seal and labels checked first.
-
-    Raises
-    ------
-    Damaged
-    StoreError
-        Another kind of file, or one of another version.
-    """
+    """Read the frame of a finished store, its seal and labels checked first."""
     if not is_ours(path):
         kind = "an HDF5 file of another kind" if is_hdf5(path) else "not an HDF5 file"
         raise StoreError(f"{path} is not an activation store: it is {kind}")

@@ -13,15 +13,7 @@ if TYPE_CHECKING:
 
 
 class Grid(NamedTuple):
-    """The chunks of one site in one file, in the order stimulus, timestep, units.
-
-    Parameters
-    ----------
-    first : int
-        Number of its first chunk among those of all sites.
-    shape, chunk : tuple of int
-        Of the array (stimulus, timestep, *units), and of a chunk.
-    """
+    """The chunks of one site in one file, in the order stimulus, timestep, units; ``first`` is the number of its first one."""
 
     first: int
     shape: tuple[int, ...]

@@ -24,13 +24,7 @@ def sha256_json(data: Any) -> str:
 
 
 def plain_json(data: Any) -> Any:
-    """JSON data with numpy scalars, arrays and tuples made plain.
-
-    Raises
-    ------
-    SpecError
-        Something that JSON cannot hold.
-    """
+    """JSON data with numpy scalars, arrays and tuples made plain; SpecError for what JSON cannot hold."""
 
     def convert(value: Any) -> Any:
         if isinstance(value, np.ndarray | np.generic):

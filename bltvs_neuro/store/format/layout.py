@@ -58,30 +58,13 @@ class Dimensions:
 
 
 def write_frame(
-    file: h5py.File,
-    spec: StoreSpec,
-    rows: np.ndarray,
-    sha256s: Sequence[str],
-    skipped: Sequence[tuple[str, str]],
+    file: h5py.File, spec: StoreSpec, rows: np.ndarray, sha256s: Sequence[str], skipped: Sequence[tuple[str, str]],
     attributes: Mapping[str, Any],
-) -> Dimensions:
-    """Write everything but the activations.
+) -> Dimensions:  # fmt: skip
+    """Write everything but the activations; returns what the activations' dimensions are attached with.
 
-    Parameters
-    ----------
-    file : h5py.File, new
-    spec : StoreSpec
-    rows : array of int, shape (n,)
-        Positions in ``spec.stimulus_ids`` of the stimuli that are stored.
-    sha256s : sequence of str, length n
-    skipped : sequence of (stimulus id, reason)
-    attributes : mapping
-        Global attributes: text or numbers.
-
-    Returns
-    -------
-    Dimensions
-        With which the activations are attached.
+    ``rows`` (n,) are positions in ``spec.stimulus_ids`` of the stimuli that are stored, ``sha256s`` their pixels';
+    ``skipped`` are ids with reasons; ``attributes`` are the file's, text or numbers.
     """
     for name, value in attributes.items():
         if isinstance(value, str):

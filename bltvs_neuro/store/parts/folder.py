@@ -42,15 +42,7 @@ def write_spec(folder: Path, spec: StoreSpec, replaces: str | None = None) -> No
 
 
 def read_spec(folder: Path) -> StoreSpec:
-    """Read ``spec.json``.
-
-    Nothing is allocated by what it claims: lists are as long as their text, shapes are only compared.
-
-    Raises
-    ------
-    StoreError
-        It is damaged, too large, or of a newer version.
-    """
+    """Read ``spec.json``; StoreError where it is damaged, too large or newer. Nothing is allocated by what it claims."""
     return _read(folder)[0]
 
 
@@ -69,13 +61,7 @@ def _read(folder: Path) -> tuple[StoreSpec, str | None]:
 
 
 def unfinished(path: Path) -> StoreSpec | None:
-    """What is being written to ``path``; None where a file is there.
-
-    Raises
-    ------
-    StoreError
-        Neither is there.
-    """
+    """What is being written to ``path``; None where a file is there, StoreError where neither is."""
     if path.is_dir():
         raise StoreError(f"{path} is a folder, not a store; name the .h5 file that an extraction wrote")
     if path.exists():
@@ -92,13 +78,7 @@ def mark(path: Path) -> str | None:
 
 
 def finished(path: Path) -> Frame | None:
-    """The frame of the finished store at ``path``; None where none is there, or one that parts are to replace.
-
-    Raises
-    ------
-    StoreError
-        It is damaged, or another file.
-    """
+    """The frame of the finished store at ``path``; None where none is there, or one that parts are to replace."""
     if not path.exists():
         return None
     folder = parts_folder(path)

@@ -10,13 +10,7 @@ from ..spec import StoreSpec
 
 
 def refuse_other(stored: StoreSpec, wanted: StoreSpec, where: object) -> None:
-    """Raise when ``wanted`` would not give the numbers that ``stored`` describes.
-
-    Raises
-    ------
-    StoreError
-        Names every key that differs, with both values, and says what to do.
-    """
+    """Raise a StoreError, with every difference, where ``wanted`` would not give the numbers that ``stored`` describes."""
     if stored.digest() == wanted.digest():
         return
     raise StoreError(
@@ -29,16 +23,16 @@ def differences(stored: StoreSpec, wanted: StoreSpec) -> list[str]:
     """One phrase for each thing that differs."""
     found = [
         f"{key} is {_short(old)} there and {_short(new)} now"
-        for key, old, new in _differing(stored.identity, wanted.identity)
+        for key, old, new in _differing(_scalars(stored), _scalars(wanted))
     ]
-    for key in ("keep_bits", "n_timesteps"):
-        old, new = getattr(stored, key), getattr(wanted, key)
-        if old != new:
-            found.append(f"{key} is {old} there and {new} now")
     if not found or set(stored.layouts) != set(wanted.layouts):  # other shapes follow from another model or reduction
         found += _site_differences(stored, wanted)
     found += _stimulus_differences(stored.stimulus_ids, wanted.stimulus_ids)
     return found or ["the specs differ"]
+
+
+def _scalars(spec: StoreSpec) -> dict[str, Any]:
+    return {**spec.identity, "keep_bits": spec.keep_bits, "n_timesteps": spec.n_timesteps}
 
 
 def _site_differences(stored: StoreSpec, wanted: StoreSpec) -> list[str]:
@@ -50,8 +44,7 @@ def _site_differences(stored: StoreSpec, wanted: StoreSpec) -> list[str]:
     for site in (s for s in old if s in new):
         a, b = old[site].to_json(), new[site].to_json()
         for key, x, y in _differing(a, b):
-            name = f"{site} {key}"
-            found.append(f"{name} is {_short(x)} there and {_short(y)} now")
+            found.append(f"{site} {key} is {_short(x)} there and {_short(y)} now")
     return found[:8] + ([f"{len(found) - 8} more differences between sites"] if len(found) > 8 else [])
 
 

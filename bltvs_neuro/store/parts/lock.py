@@ -59,13 +59,7 @@ class Claim:
         self.release()
 
     def acquire(self, *, wait: bool = False) -> Claim:
-        """Take the range.
-
-        Raises
-        ------
-        Busy
-            Another writer holds part of it (and ``wait`` is False, or it is in this very process).
-        """
+        """Take the range; Busy where another writer holds part of it and ``wait`` is False, or it is in this very process."""
         while True:
             with _guard:
                 shared = _table.get(self.key)

@@ -6,15 +6,15 @@ import contextlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from ...errors import SpecError, StoreError, listed
+from ...errors import SpecError, StoreError, counted, listed
 from ...schema import STIMULUS_ID
+from ...versions import versions
 from ..format.chunks import ChunkWriter, Target
 from ..format.encode import CHUNK_ROWS, chunk_shape, filters, total_of
 from ..seal import Damaged, Seal, read_seal
@@ -27,15 +27,6 @@ _MAX_REASON = 500
 def part_path(folder: Path, block: Block) -> Path:
     """Where the part of a block lies."""
     return folder / f"part-{block.start:07d}-{block.stop:07d}.h5"
-
-
-def library_versions() -> dict[str, str]:
-    """Versions of what wrote the file."""
-    try:
-        own = version("bltvs_neuro")
-    except PackageNotFoundError:
-        own = "unknown"
-    return {"bltvs_neuro": own, "h5py": h5py.__version__, "hdf5": h5py.version.hdf5_version, "numpy": np.__version__}
 
 
 @dataclass(frozen=True)
@@ -81,22 +72,10 @@ class Part:
         self.nonfinite: dict[str, int] = {}
 
     def write(self, site: str, timestep: int, rows: np.ndarray) -> None:
-        """Append activations.
+        """Append ``rows`` (k, *unit shape), float32: the next ``k`` stimuli of the block at this site and timestep.
 
-        Parameters
-        ----------
-        site : str
-        timestep : int
-        rows : array of float32, shape (k, *unit shape)
-            The next ``k`` stimuli of the block at this site and timestep, in stimulus order. It must not be changed
-            afterwards: it may be encoded later.
-
-        Raises
-        ------
-        SpecError
-            The store has no such site or timestep, the shape is another, or the block has fewer stimuli.
-        OSError
-            The disk is full and the like; leave the part's ``with`` block with it.
+        They must not be changed afterwards: they may be encoded later. SpecError for what does not fit the store; OSError
+        where the disk is full and the like: leave the part's ``with`` block with it.
         """
         column = self._columns.get((site, int(timestep)))
         if column is None:
@@ -128,7 +107,7 @@ class Part:
     def stimuli(self, ids: Sequence[str], sha256s: Sequence[str]) -> None:
         """Append the ids of the stimuli that were read, and the sha256 of each one's pixels."""
         if len(ids) != len(sha256s):
-            raise SpecError(f"{len(ids)} stimulus ids and {len(sha256s)} hashes")
+            raise SpecError(f"{counted(len(ids), 'stimulus ids')} and {len(sha256s)} hashes")
         self._ids += [str(i) for i in ids]
         self._sha256s += [str(s) for s in sha256s]
 
@@ -176,7 +155,7 @@ class Part:
             "digest": self._spec.digest(),
             "start": self._block.start,
             "stop": self._block.stop,
-            "versions": library_versions(),
+            "versions": versions() | {"hdf5": h5py.version.hdf5_version},
             "nonfinite": self.nonfinite,
             "attributes": dict(attributes),
         }
@@ -230,14 +209,7 @@ def new_part(folder: Path, spec: StoreSpec, block: Block, attributes: Mapping[st
 
 
 def read_header(path: Path, digest: str, block: Block) -> PartHeader:
-    """Read what a part says about itself, its seal and labels checked; of its chunks nothing is read.
-
-    Raises
-    ------
-    Damaged
-    StoreError
-        A sound file, but not this part of this extraction.
-    """
+    """Read what a part says about itself, its seal and labels checked; of its chunks nothing is read."""
     seal = read_seal(path)
     seal.check_labels()
     with h5py.File(path, "r") as file:
@@ -264,10 +236,7 @@ def read_header(path: Path, digest: str, block: Block) -> PartHeader:
 def find_parts(
     folder: Path, blocks: Iterable[Block], digest: str, known: Mapping[int, PartHeader] | None, *, chunks: bool
 ) -> tuple[dict[int, PartHeader], dict[int, Damaged]]:
-    """The sound parts of ``blocks`` and the damaged ones; without ``chunks`` only their labels are read.
-
-    A part that is ``known``, and that has the same seal still, is not read again.
-    """
+    """The sound parts of ``blocks`` and the damaged ones; chunks of those ``known`` by their seal are not read again."""
     found: dict[int, PartHeader] = {}
     damaged: dict[int, Damaged] = {}
     for block in blocks:

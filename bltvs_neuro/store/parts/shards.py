@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import SpecError, listed
+from ...errors import SpecError, counted, listed
 from ..format.encode import CHUNK_ROWS
 from ..spec import StoreSpec
 from .part import part_path
@@ -55,23 +55,10 @@ class Shard(NamedTuple):
 
 
 def block_for(n_stimuli: int, default: int, count: int, batch_size: int) -> int:
-    """Stimuli in a block so that ``count`` shares are near equal.
+    """Stimuli in a block, at most ``default``, so that ``count`` shares are near equal; SpecError where there are too few.
 
-    Parameters
-    ----------
-    n_stimuli : int
-    default : int
-        Block of a run that is not divided; never exceeded.
-    count : int
-        Shares.
-    batch_size : int
-        Where it can be, blocks hold whole batches of this size, so that every batch is the one that an undivided run
-        computes: how many images share a batch may change the last bit of a convolution.
-
-    Raises
-    ------
-    SpecError
-        More shares than blocks of 8 stimuli.
+    Where it can be, blocks hold whole batches of ``batch_size``, so that every batch is the one that an undivided run
+    computes: how many images share a batch may change the last bit of a convolution.
 
     Examples
     --------
@@ -80,7 +67,9 @@ def block_for(n_stimuli: int, default: int, count: int, batch_size: int) -> int:
     """
     most = math.ceil(n_stimuli / CHUNK_ROWS)
     if count > most:
-        raise SpecError(f"{n_stimuli} stimuli make {most} blocks of {CHUNK_ROWS}, too few for {count} shards")
+        raise SpecError(
+            f"{counted(n_stimuli, 'stimuli')} make {most} blocks of {CHUNK_ROWS}, too few for {count} shards"
+        )
     share = n_stimuli / count
     if share >= default:
         return default

@@ -142,15 +142,9 @@ def replacing(path: Path) -> Iterator[Sink]:
 
 @dataclass(frozen=True)
 class NewFile:
-    """An HDF5 file that is being written.
+    """An HDF5 file that is being written; call ``sink.check()`` after each larger write, so that a full disk stops the work.
 
-    Attributes
-    ----------
-    file : h5py.File
-    sink : Sink
-        ``sink.check()`` raises what went wrong so far; call it after each larger write so that a full disk stops the work.
-    targets : list of Target
-        Its datasets of activations, in the order of the sites: their chunks are sealed.
+    ``targets`` are its datasets of activations, in the order of the sites: their chunks are sealed.
     """
 
     file: h5py.File

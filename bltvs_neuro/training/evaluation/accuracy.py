@@ -17,10 +17,7 @@ from ..running.processes import Processes
 
 @dataclass(frozen=True)
 class Scores:
-    """What a model makes of labelled pictures, at the timesteps with logits.
-
-    ``loss`` is the mean over timesteps and, by class weight, over pictures; ``top1`` and ``top5`` are percent, (timesteps,).
-    """
+    """What a model makes of labelled pictures: the mean loss, and top-1 and top-5 in percent at each timestep with logits."""
 
     timesteps: tuple[int, ...]
     loss: float
@@ -30,19 +27,10 @@ class Scores:
 
 @torch.no_grad()
 def measure(
-    model: Network,
-    data: Labelled,
-    criterion: Criterion,
-    processes: Processes,
-    *,
-    batch_size: int,
-    workers: int = 0,
+    model: Network, data: Labelled, criterion: Criterion, processes: Processes, *, batch_size: int, workers: int = 0,
     autocast: Callable[[], torch.autocast] | None = None,
-) -> Scores:
-    """Score a model, in eval mode on ``processes.device``, on all pictures, shared among the processes.
-
-    ``autocast`` makes the context of the forward pass.
-    """
+) -> Scores:  # fmt: skip
+    """Score a model, in eval mode on ``processes.device``, on all pictures, shared among the processes."""
     timesteps = model.logit_timesteps
     loader = DataLoader(
         PlainPictures(data, model.transform), batch_size, sampler=range(processes.rank, len(data), processes.world),

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import DataError, difference, listed
+from ...errors import DataError, counted, difference, listed
 from ...foreign.text import read_json, read_lines
 
 _WNID = re.compile(r"n\d{8}")
@@ -15,10 +15,7 @@ _NUMBERED = re.compile(r"\d{4}_(.+)")  # Ecoset's folders: 0001_man
 
 
 def read_class_file(path: str | Path) -> tuple[str, ...]:
-    """Read the class of every logit: a JSON list, or a text file whose lines begin with the name.
-
-    ImageNet's ``LOC_synset_mapping.txt`` is such a file: its lines begin with the WordNet number.
-    """
+    """Read the class of every logit: a JSON list, or a text file whose lines begin with the name, as ImageNet's mapping."""
     path = Path(path)
     if path.suffix == ".json":
         names = read_json(path)
@@ -29,19 +26,18 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
     if not names:
         raise DataError(f"{path} names no classes")
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
-        raise DataError(f"{path} names {len(twice)} classes more than once: {listed(twice)}")
+        raise DataError(f"{path} names {counted(len(twice), 'classes')} more than once: {listed(twice)}")
     return tuple(names)
 
 
 def folder_names(folders: Sequence[str], classes: Sequence[str], given: Sequence[str] | None = None) -> tuple[str, ...]:
-    """Name of the folder of every logit, in the order of the logits.
+    """Name of the folder of every logit, in order: found among ``folders`` by the model's ``classes``, or as ``given``.
 
-    ``folders`` hold pictures, ``classes`` are the model's; ``given`` is the folder of every logit, from a file of the user's.
     DataError, which names the folders, for those that are no class, or whose order cannot be known.
     """
     if given is not None:
         if len(given) != len(classes):
-            raise DataError(f"{len(given)} classes are given for the {len(classes)} logits of the model")
+            raise DataError(f"{counted(len(given), 'classes', 'are')} given for the {len(classes)} logits of the model")
         return _checked(folders, given)
     if all(_WNID.fullmatch(folder) for folder in folders):
         return _checked(folders, _wnids(folders, len(classes)))
@@ -54,7 +50,7 @@ def folder_names(folders: Sequence[str], classes: Sequence[str], given: Sequence
 def _wnids(folders: Sequence[str], n: int) -> list[str]:
     """ImageNet's labels number its WordNet ids in sorted order, so that all of them tell the order of all logits."""
     if n != 1000:
-        raise DataError(f"the folders are ImageNet's ({listed(folders, 3)}), but the model has {n} classes")
+        raise DataError(f"the folders are ImageNet's ({listed(folders, 3)}), but the model has {counted(n, 'classes')}")
     if len(folders) == n:
         return sorted(folders)
     try:

@@ -27,20 +27,13 @@ def check_source(what: str) -> None:
 
 
 def open_for(
-    what: str,
-    classes: Sequence[str],
-    size: int,
-    *,
-    split: str = "test",
-    given: Sequence[str] | None = None,
-    n: int = 2000,
-    seed: int = 0,
-) -> Labelled:
+    what: str, classes: Sequence[str], size: int, *, split: str = "test", given: Sequence[str] | None = None,
+    n: int = 2000, seed: int = 0,
+) -> Labelled:  # fmt: skip
     """Open labelled pictures so that label ``i`` is a model's logit ``i``; DataError where the classes are not the model's.
 
-    ``what`` is ``"shapes"``, ``n`` drawn pictures of ``size`` pixels from ``seed``; a folder with one folder per class; or an
-    HDF5 file with ``split/data`` and ``split/labels``. ``classes`` are those of the logits, in order; ``given`` is the folder of
-    every logit, where the names of the folders are not the model's classes.
+    ``what`` is ``"shapes"``, ``n`` drawn pictures of ``size`` pixels; a folder with one folder per class (``given`` for
+    every logit where their names are not the classes); or an HDF5 file with ``split/data`` and ``split/labels``.
     """
     check_source(what)
     if what == "shapes":

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,6 +13,7 @@ from ...errors import DataError, argument
 from ...model import BLT_VS
 from ...model.released.exported import check_export, export_model
 from ...model.released.weights import read_weights
+from ...versions import versions
 from ..config import TrainingConfig, make_config
 from ..evaluation.evaluate import evaluate
 from ..pictures.data import open_split
@@ -23,10 +23,9 @@ from ..running.logs import Row
 
 
 def export_run(folder: Path, target: Path, *, weights: Literal["best", "last"], overwrite: bool = False) -> Path:
-    """Export a run that may not have ended into the folder ``target``, without evaluating it.
+    """Export a run, which need not have ended, into the folder ``target``, without evaluating it.
 
     ``weights`` are ``"best"``, those of the epoch with the lowest validation loss, or ``"last"``, of the last checkpoint.
-    DataError if there is no checkpoint, or no epoch has ended yet.
     """
     check_export(target, overwrite=overwrite)
     state = read_checkpoint(folder)
@@ -60,8 +59,8 @@ def finish(
     if config.data.test:
         data = open_split(config.data, config.data.test, model.image_size, classes)
         result = evaluate(model, data, batch_size=config.run.val_batch_size, workers=config.run.workers)
-        result.save(folder / "evaluation", overwrite=True)
-        accuracies = [round(float(value), 4) for value in result.table["top1"]]
+        result.write(folder / "evaluation", overwrite=True)
+        accuracies = [round(float(value), 4) for value in result.dataset["top1"].values]
         test = {"split": config.data.test, "pictures": len(data), "top1": accuracies}
     computed_on = f"{device.type}, {platform.machine()}"
     training = _described(config, history, config.run.export, computed_on, test, started_from)
@@ -78,6 +77,6 @@ def _described(
     return {
         "config": config.to_json(), "epochs": len(history), "images": int(history[-1]["images"]) if history else 0,
         "weights_of": weights, "started_from": started_from, "log": [dict(row) for row in history], "test": test,
-        "versions": {name: version(name) for name in ("bltvs_neuro", "torch", "torchvision", "numpy", "pillow")},
+        "versions": versions(),
         "computed_on": device,
     }  # fmt: skip

@@ -30,10 +30,7 @@ def start_from(model: BLT_VS, folder: str) -> dict[str, Any]:
 
 
 def freeze_unused(model: BLT_VS) -> list[str]:
-    """Switch off the gradients of parameters that the logits do not depend on, such as the sweep schedule's skip to V1.
-
-    Processes that average gradients would wait for theirs forever.
-    """
+    """Switch off gradients that no logit gives: processes that average gradients would wait for them forever."""
     on_meta = copy.deepcopy(model).to("meta")
     outputs = on_meta(torch.empty(1, 3, model.image_size, model.image_size, device="meta"))
     if not outputs:

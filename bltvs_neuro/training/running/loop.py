@@ -47,11 +47,10 @@ HALVES: dict[str, torch.dtype] = {"bfloat16": torch.bfloat16, "float16": torch.f
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is.
+    """How far a run is: ``step`` of ``steps`` in ``epoch``, from 1, of ``epochs`` at the most (0: nobody knows).
 
-    ``epoch`` counts from 1, of ``epochs`` at the most (0: nobody knows), ``step`` of ``steps`` within it. ``loss`` is the mean
-    over this epoch's steps so far, ``rate`` images per second over all processes. At the end of an epoch ``row`` is what the
-    log says of it.
+    ``loss`` is the mean over this epoch's steps so far, ``rate`` images per second over all processes; ``row`` is what the
+    log says at the end of an epoch.
     """
 
     epoch: int
@@ -65,13 +64,9 @@ class Progress:
 
 
 def train(
-    config: TrainingConfig,
-    folder: str | Path,
-    *,
-    resume: bool = False,
-    overwrite: bool = False,
+    config: TrainingConfig, folder: str | Path, *, resume: bool = False, overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
-) -> Path:
+) -> Path:  # fmt: skip
     """Train a model and export it; returns the folder of the exported model.
 
     Parameters

@@ -50,10 +50,7 @@ class Processes:
 
 @contextmanager
 def joined(device: str) -> Iterator[Processes]:
-    """Join the processes that torchrun started, if it did, and leave them at the end.
-
-    Each of several takes the GPU of its local rank; ``"auto"`` is the first GPU of one process, else the CPU.
-    """
+    """Join the processes that torchrun started, if it did, each on the GPU of its local rank, and leave them at the end."""
     world = int(os.environ.get("WORLD_SIZE", "1"))
     try:
         here = pick_device(device)

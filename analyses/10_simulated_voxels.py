@@ -4,10 +4,10 @@ Do encoding models find what is there? Simulated voxels
 
 Do encoding models find what is there? Voxels that are made from known sites plus noise, and named as simulated.
 
-Run ``uv run python analyses/06_simulated_voxels.py --store bltvs-demo/imagenet_untrained_92_objects.h5`` with any store of
+Run ``uv run python analyses/10_simulated_voxels.py --store bltvs-demo/imagenet_untrained_92_objects.h5`` with any store of
 BLT_VS that has V1 to LOC and both streams, such as that of ``bltvs demo``.
 
-Makes, in ``analyses/06_simulated_voxels/`` (or ``--output``), every name beginning with ``simulated``:
+Makes, in ``analyses/10_simulated_voxels/`` (or ``--output``), every name beginning with ``simulated``:
 
 - ``simulated_voxels.nc``: the responses, which ``bltvs encode STORE --neural simulated_voxels.nc`` reads too;
 - ``simulated_recovery.csv``, ``simulated_r2.csv``, ``simulated_unique.csv`` and ``simulated_recovery.png``:
@@ -41,7 +41,7 @@ REPEATS = 20
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
     parser.add_argument("--store", type=Path, required=True)
-    parser.add_argument("-o", "--output", type=Path, default=HERE / "06_simulated_voxels")
+    parser.add_argument("-o", "--output", type=Path, default=HERE / "10_simulated_voxels")
     options = parser.parse_args()
     options.output.mkdir(parents=True, exist_ok=True)
     with bn.open_store(options.store) as acts:

@@ -3,7 +3,7 @@ Encoding models: voxels from areas, streams and timesteps
 =========================================================
 
 Predict voxels from every site and timestep, and ask what a stream adds. The voxels are **simulated**: they follow a
-known site of the model plus noise, so that you see what is found. ``06_simulated_voxels.py`` does so at length.
+known site of the model plus noise, so that you see what is found. ``10_simulated_voxels.py`` does so at length.
 """
 
 # %%
@@ -63,7 +63,7 @@ for roi in dict.fromkeys(best["roi"].values):
 
 from bltvs_neuro.encoding.outputs.scores import plot_scores  # noqa: E402
 
-figure = plot_scores(fit, "r2", neuroids=np.flatnonzero(best["roi"].values == "follows LOC/td@3"))
+axes = plot_scores(fit, "r2", neuroids=np.flatnonzero(best["roi"].values == "follows LOC/td@3"))
 
 # %%
 # What does a stream add?

@@ -4,12 +4,12 @@ BLT_VS beside CORnet-S, ResNet-50 and its feed-forward twin
 
 BLT_VS beside CORnet-S, ResNet-50 and its feed-forward twin B_VS: how each resembles human IT on the 92 objects.
 
-Run ``uv run python analyses/05_models.py``, with ``--weights cornet_s=cornet_s-1d3f7974.pth`` where you have weights that
+Run ``uv run python analyses/09_models.py``, with ``--weights cornet_s=cornet_s-1d3f7974.pth`` where you have weights that
 do not come by name, and ``--store imagenet=acts.h5`` for a store that exists already. A model whose released weights
 cannot be had is run with untrained ones, and says so in the figure and in every row of the table: such scores show what
 an architecture brings along, and nothing of what it learns.
 
-Makes, in ``analyses/05_models/`` (or ``--output``): ``05_models.png``, ``05_models.csv``, ``05_models.json`` (where
+Makes, in ``analyses/09_models/`` (or ``--output``): ``09_models.png``, ``09_models.csv``, ``09_models.json`` (where
 everything came from), and a store per model.
 """
 
@@ -38,7 +38,7 @@ REDUCTION, METRIC, SIMILARITY, SEED = "pool:4", "correlation", "corr_cov", 0
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n")[0])
-    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent / "05_models")
+    parser.add_argument("-o", "--output", type=Path, default=Path(__file__).parent / "09_models")
     parser.add_argument("--weights", action="append", default=[], metavar="MODEL=PATH", help="weights of your own")
     parser.add_argument("--store", action="append", default=[], metavar="MODEL=PATH", help="in place of extracting")
     parser.add_argument("--bootstrap", type=int, default=1000)
@@ -70,9 +70,9 @@ def main() -> None:
     for column in ("weights", "weights_sha256"):
         table[column] = [origins[name][column] for name in table["network"]]
     about = {"options": vars(options) | {"output": str(options.output)}, "models": origins, "rsa": result.provenance}
-    table.to_csv(options.output / "05_models.csv", index=False)
-    (options.output / "05_models.json").write_text(json.dumps(about, indent=1, default=str))
-    draw(table, origins, result.label).savefig(options.output / "05_models.png", dpi=200)
+    table.to_csv(options.output / "09_models.csv", index=False)
+    (options.output / "09_models.json").write_text(json.dumps(about, indent=1, default=str))
+    draw(table, origins, result.label).savefig(options.output / "09_models.png", dpi=200)
     best = table.loc[table.groupby("network", sort=False)["score"].idxmax()]
     print(
         best[["network", "area", "stream", "timestep", "score", "ci_low", "ci_high", "weights"]].to_string(index=False)
