@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-
 from bltvs_neuro.neural.labelled import make_responses
 from bltvs_neuro.rsa.comparing.similarity import compare_vectors
 from bltvs_neuro.rsa.inference.one_subject import DISTANCES, repeat_ceiling

@@ -17,6 +17,7 @@ from ..solvers.fold_fits import decompose, grid_for
 from ..solvers.ridge import Edges, fit_ridge, warn_edges
 from .finished_spaces import Parts
 from .inputs import Inputs, Source, load_inputs
+from .linear import linear_share
 from .permutation import permutation_p_values
 from .plan import Plan
 from .simulated_null import simulate_without
@@ -102,7 +103,7 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
         values = simulate_without(rest, source, plan, space.name)
         simulated = dataclasses.replace(plan, targets=plan.targets._replace(values=values))
         both, without = (_fit_space(some, source, simulated) for some in (whole, rest))
-        return both | {key: both[key] - without[key] for key in ("r2", "influence_r2")}
+        return both | {key: both[key] - without[key] for key in ("r2", "influence_r2")} | _linear(space, source, plan)
     inputs = load_inputs(space, source, plan)
     bands = len(space.members)
     y = plan.targets.values
@@ -145,6 +146,19 @@ def _loss_of_mean(centred: np.ndarray) -> np.ndarray:
     n = len(centred)
     found = n * np.einsum("ij,ij->j", centred, centred, dtype=np.float64) / (n - 1) ** 2
     return np.where(found > 0, found, np.nan)
+
+
+def _linear(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray]:
+    """How nearly the useless band is linear in the rest, whose bands have equal variance."""
+    grams: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    made = load_inputs(space, source, plan).made
+    for f in range(len(plan.folds)):
+        for useless in grams:
+            some = [
+                m.grams[f] for m, of in zip(made, space.members, strict=True) if (of.band == space.useless) == useless
+            ]
+            grams[useless].append(np.sum([k / max(np.trace(k), np.finfo(float).tiny) for k in some], axis=0))
+    return {"linear": np.array(linear_share(grams[True], grams[False], plan.folds))}
 
 
 def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:
