@@ -104,8 +104,7 @@ def _said(
 ) -> list[str]:  # fmt: skip
     """What lines and bands are."""
     fitted = int(np.isfinite(values).any(axis=(0, 1)).sum())
-    folds = counted(result.dataset.sizes["fold"], "fold")
-    unique = "Unique: beyond what ridge on the other bands can reach (less what a useless band shows), 95 % intervals over images; "
+    unique = "Unique: beyond what ridge on the other bands reaches, and a useless band shows, with 95 % intervals; "
     rest = f"{'else ' if beyond else ''}means of {counted(fitted, 'target')}, bands two standard errors"
     below = "All together: $R^2$ of all bands in one model, unique parts plus shared"
     negative = "shared" in lines and bool((np.nanmean(lines["shared"], axis=1) < 0).any())
