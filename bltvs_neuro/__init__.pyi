@@ -7,7 +7,7 @@ from .features.folds import Folds
 from .features.select import Select
 from .figures import save_figure
 from .model import BLT_VS, Network
-from .model.blt_vs.lesion import lesion
+from .model.lesions.lesion import lesion
 from .model.others.wrapped import wrap
 from .model.released.checkpoints import CHECKPOINTS, load_model
 from .model.transform import Transform

@@ -59,7 +59,7 @@ def test_columns_of_rsa():
     brain = make_rdms(rng.random((3, 28)), ids, metric="m", subject=["a", "b", "c"], roi=["IT"] * 3)
     result = compare_rdms(models, brain, inference=Inference(bootstrap=10))
     matrix = time_matrix(*movie(), inference=Inference(bootstrap=10, n_permutations=10))
-    for frame in (result.to_frame(), result.pairs_frame(), matrix.peaks(), matrix.clusters()):
+    for frame in (result.to_frame(), result.best(nested=True), result.pairs_frame(), matrix.peaks(), matrix.clusters()):
         assert set(frame.columns) <= section("rsa")
 
 

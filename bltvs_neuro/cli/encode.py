@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..durable import remove_stale
 from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solver
-from ..errors import SpecError, argument
+from ..errors import SpecError, argument, counted
 from ..features.folds import Folds, OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
@@ -202,7 +202,7 @@ def encode(
     remove_stale(before, written)
     _remove_parts(parts)
     show_result(result, also.score)
-    out.print(f"wrote {len(written)} files into {folder}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {counted(len(written), 'file')} into {folder}", highlight=False, soft_wrap=True)
 
 
 def read_alphas(text: str) -> list[float]:
@@ -282,7 +282,7 @@ def show_result(result: EncodingResult, score: str) -> None:
     out.print(table)
     status, count = np.unique(result["status"].values, return_counts=True)
     if any(status != "fitted"):
-        out.print(", ".join(f"{n} targets {s}" for s, n in zip(status, count, strict=True)), highlight=False)
+        out.print(", ".join(f"{counted(n, 'target')} {s}" for s, n in zip(status, count, strict=True)), highlight=False)
     if "ceiling" in result.dataset:
         without = int((~(result["ceiling"].values >= LEAST_CEILING)).sum())
         if without:

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
+from ..errors import counted
 from ..extraction.options import ExtractRun, Join, KeepBits, OnError
 from ..features.select import Select
 from ..options import inherited
@@ -60,9 +61,9 @@ def extract(
     overwrite : bool
         Start anew, replacing an earlier store of this name.
     lesion : str, optional
-        `td:LOC->V4@3:=0` silences a connection from timestep 3 on; again for more. Targets: `td:LOC->V4`, `lateral:V1`,
-        `skip:*`, `V4/td`; actions: a strength, `freeze`, `noise(0.5,seed=3)`, of sites also `add(1)`,
-        `clamp(pattern.npy)`.
+        `td:LOC->V4@3:=0` silences a connection from timestep 3 on; again for more. Targets: a site `V4/td`, `layer4/bu`, or a
+        part of it `V4/td[0:64]`; of BLT_VS `td:LOC->V4`, `lateral:V1`, `skip:*`. Actions: a strength, `freeze`,
+        `noise(0.5,seed=3)`, of sites also `add(1)`, `clamp(pattern.npy)`, `resample(donor.png)`.
     reduce : str, optional
         `mean`, `pool:4`, `project:2048`, `units:500`, `channels:0,5` or `pca:100`; full maps unless given.
     plan : bool
@@ -105,7 +106,7 @@ def extract(
     if plan:
         _show_plan(network, stimuli, output, select, reduction, [str(one) for one in where] or ["cpu"], run, keep_bits)
         return
-    with goes_on(), shown(f"{network.provenance['model']}, {len(stimuli)} images"):
+    with goes_on(), shown(f"{network.provenance['model']}, {counted(len(stimuli), 'image')}"):
         path = record(
             network, stimuli, output, select, reduction, keep_bits=keep_bits, on_error=on_error, join=join,
             resume=not overwrite, run=run,
@@ -142,7 +143,7 @@ def _show_plan(
             network, stimuli, states, list(every.values()), output, size, precision=run.precision, keep_bits=keep_bits,
         )  # fmt: skip
     table = Table(
-        title=f"{len(stimuli)} images on {where}, {len(states)} states",
+        title=f"{counted(len(stimuli), 'image')} on {where}, {len(states)} states",
         caption=f"measured on two batches of {min(size, len(stimuli))}; {human_bytes(found[0].free_bytes)} are free; joining by "
         "copying needs twice the store; * is what was asked for",
     )
