@@ -186,7 +186,8 @@ class EncodingResult(_OfNeuroids):
         else:
             found = best_space(flat(outer))
             winner = found.winner
-        out = xr.Dataset(coords={k: v for k, v in outer.coords.items() if set(v.dims) <= set(dims)})
+        about = {"test", "family", "correction"}  # of p values
+        out = xr.Dataset(coords={k: v for k, v in outer.coords.items() if set(v.dims) <= set(dims) and k not in about})
         out["space"] = (dims, winner.reshape(shape))
         for key in found._fields[1:]:
             out[key] = (dims, getattr(found, key).reshape(shape))
