@@ -162,7 +162,7 @@ def partition_encoding(
         else:
             one.spaces[frozenset(member.band for member in space.members)] = result
     _warn_linear(partitions.values())
-    return build_partition(list(partitions.values()), sweep.plan, sweep.attrs, ids=sweep.ids)
+    return build_partition(list(partitions.values()), sweep.plan, sweep.attrs)
 
 
 def _warn_linear(partitions: Iterable[Partition]) -> None:

@@ -18,7 +18,6 @@ from ..results import Result
 from ..schema import AVERAGE, BAND, FOLD, NEUROID, PART, ROW, SPACE
 from ..stats import adjust_p_values
 from .scores.ceiling import normalise_r, normalise_r2
-from .scores.images import EVERY, interval_over_images
 from .scores.score import Score, mean_over_folds
 from .sweep.choice import nested_choice
 from .sweep.partition import best_space, commonality, corrected_interval
@@ -245,7 +244,7 @@ class PartitionResult(_OfNeuroids):
         ``variance`` (space, part, neuroid[, time]) and ``variance_fold``; ``part`` names what is shared by exactly these
         bands: ``"bu"`` is unique to bu, ``"bu & td"`` shared. ``total`` is their sum, the R2 of all bands. ``useless`` and
         ``useless_fold`` are what a unique part shows in responses simulated without its band (NaN for shared parts);
-        ``influence_beyond`` of every row on what is beyond that; ``linear``, how nearly a band is linear in the others.
+        ``linear``, how nearly a band is linear in the others.
     """
 
     kind = "partition"
@@ -270,10 +269,9 @@ class PartitionResult(_OfNeuroids):
         -------
         DataFrame
             One row per partition, band (and time): ``unique`` (as cross-validated), ``useless`` (what a band that adds
-            nothing shows), ``beyond`` (their difference), ``ci_low`` and ``ci_high``, the interval of ``beyond``: of all neuroids
-            or those of a roi over images (:mod:`bltvs_neuro.encoding.scores.images`), of others over folds, which is wider
-            (:func:`bltvs_neuro.encoding.sweep.partition.corrected_interval`); ``linear``, how nearly the band is a linear
-            function of the others (:mod:`bltvs_neuro.encoding.sweep.linear`).
+            nothing shows), ``beyond`` (their difference), ``ci_low`` and ``ci_high``: the interval of ``beyond``, from its
+            means over neuroids in each fold (:func:`bltvs_neuro.encoding.sweep.partition.corrected_interval`); ``linear``,
+            how nearly the band is a linear function of the others (:mod:`bltvs_neuro.encoding.sweep.linear`).
 
         Raises
         ------
@@ -296,7 +294,6 @@ class PartitionResult(_OfNeuroids):
         raw, null = (self.dataset[k] if neuroids is None else self.dataset[k].isel({NEUROID: neuroids})
                      for k in ("variance_fold", "useless_fold"))  # fmt: skip
         raw, null = raw.mean(NEUROID, skipna=True), null.mean(NEUROID, skipna=True)
-        average = self._average_of(neuroids)
         n_test = self.dataset["n_test"].values
         for i, part in np.ndindex(raw.sizes[SPACE], raw.sizes[PART]):
             name = str(raw[PART].values[part])
@@ -310,27 +307,10 @@ class PartitionResult(_OfNeuroids):
                 low, high = (
                     corrected_interval(one - other, n_test, confidence=confidence) if len(one) > 1 else (np.nan, np.nan)
                 )
-                if average is not None:
-                    influence = self.dataset["influence_beyond"].isel({AVERAGE: average} | where).values
-                    rows = (self.dataset[key].values for key in ("group", "tested_in"))
-                    low, high = map(
-                        float, interval_over_images((one - other).mean(), influence, *rows, confidence=confidence)
-                    )
                 means = {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
                 time = raw["time"].values[at] if "time" in raw.dims else None
                 linear = float(self.dataset["linear"].values[i, part])
                 yield i, name, time, {**means, "ci_low": low, "ci_high": high, "linear": linear}
-
-    def _average_of(self, neuroids: np.ndarray | None) -> int | None:
-        """The average over just these neuroids, where it was kept."""
-        every = np.full(self.dataset.sizes[NEUROID], True)
-        chosen = every if neuroids is None else np.zeros_like(every)
-        if neuroids is not None:
-            chosen[neuroids] = True
-        for k, name in enumerate(self.dataset[AVERAGE].values.astype(str)):
-            if np.array_equal(chosen, every if name == EVERY else self.dataset["roi"].values.astype(str) == name):
-                return k
-        return None
 
 
 class Partition(NamedTuple):
@@ -407,19 +387,15 @@ def build_result(
     return EncodingResult(dataset)
 
 
-def build_partition(
-    partitions: Sequence[Partition], plan: Plan, attrs: Mapping[str, Any], *, ids: np.ndarray
-) -> PartitionResult:
-    """Label commonalities of partitions; ``ids`` are the store's stimuli."""
+def build_partition(partitions: Sequence[Partition], plan: Plan, attrs: Mapping[str, Any]) -> PartitionResult:
+    """Label commonalities of partitions."""
     targets = plan.targets
     tail = (NEUROID, "time")[: len(targets.shape)]
     every = [commonality({bands: found["r2"] for bands, found in one.spaces.items()}) for one in partitions]
-    moved = [commonality({bands: found["influence_r2"] for bands, found in one.spaces.items()}) for one in partitions]
     names = list(dict.fromkeys(" & ".join(sorted(part)) for parts in every for part in parts))
     shape = (len(partitions), len(names))
     variance = np.full((*shape, len(plan.folds), *targets.shape), np.nan)
     null, linear = variance.copy(), np.full(shape, np.nan)
-    beyond = np.full((*shape, len(targets.stimuli), plan.averages.member.shape[1]), np.nan)
     total = np.empty((len(partitions), *targets.shape))
     for i, (one, parts) in enumerate(zip(partitions, every, strict=True)):
         total[i] = spread(mean_over_folds(sum(parts.values())), targets)  # type: ignore[arg-type]
@@ -428,18 +404,15 @@ def build_partition(
         for band, found in one.useless.items():
             k = names.index(band)
             null[i, k], linear[i, k] = spread(found["r2"], targets), found["linear"]
-            beyond[i, k] = moved[i][frozenset([band])] - found["influence_r2"]
     dataset = xr.Dataset(coords=_target_coords(plan), attrs=dict(attrs))
     dataset = dataset.assign_coords(n_test=(FOLD, [len(fold.test) for fold in plan.folds]))
     dataset = dataset.assign_coords(**_space_coords([one.labels for one in partitions]), part=(PART, names))
-    dataset = dataset.assign_coords(_row_coords(plan, ids))
     dataset["variance_fold"] = ((SPACE, PART, FOLD, *tail), variance)
     dataset["variance"] = ((SPACE, PART, *tail), mean_over_folds(variance, axis=2))
     dataset["useless_fold"] = ((SPACE, PART, FOLD, *tail), null)
     dataset["useless"] = ((SPACE, PART, *tail), mean_over_folds(null, axis=2))
     dataset["total"] = ((SPACE, *tail), total)
     dataset["linear"] = ((SPACE, PART), linear)
-    dataset["influence_beyond"] = _influence(beyond, plan, SPACE, PART)
     return PartitionResult(dataset)
 
 

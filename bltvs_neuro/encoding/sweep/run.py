@@ -95,15 +95,15 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
     dict of arrays
         r, r2, r2_inner, alpha: (fold, t); gamma, share: (fold, band, t) for bands; influence_r, influence_r2: (rows,
         averages) on means over targets; r_se, r2_se, p_value: (t,); largest_r: (permutations,); dual, dual_alpha; n_features,
-        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 and its
-        influence are those of its unique variance in responses simulated without it.
+        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 is its
+        unique variance in responses simulated without it, and linear how nearly it is linear in the rest.
     """
     if space.useless:
         whole, rest = space.split()
         values = simulate_without(rest, source, plan, space.name)
         simulated = dataclasses.replace(plan, targets=plan.targets._replace(values=values))
         both, without = (_fit_space(some, source, simulated) for some in (whole, rest))
-        return both | {key: both[key] - without[key] for key in ("r2", "influence_r2")} | _linear(space, source, plan)
+        return both | {"r2": both["r2"] - without["r2"]} | _linear(space, source, plan)
     inputs = load_inputs(space, source, plan)
     bands = len(space.members)
     y = plan.targets.values
