@@ -178,7 +178,9 @@ def test_fewer_regions_and_options_in_the_name(exported, tmp_path):
 
 def test_the_folder_is_a_package_for_python(exported, tmp_path):
     """With a hyphen in its name Brain-Score's tests cannot import it."""
-    plugin, mapping, _ = unpacked(package(tmp_path / "s.zip", [Entry(str(exported), identifier="my-model.1")]), tmp_path)
+    plugin, mapping, _ = unpacked(
+        package(tmp_path / "s.zip", [Entry(str(exported), identifier="my-model.1")]), tmp_path
+    )
     assert (plugin.name, mapping.stem) == ("my_model_1", "my-model.1")
     with pytest.raises(SpecError, match="named like a Python module; got 'my-model'"):
         package(tmp_path / "x.zip", [Entry(str(exported))], directory="my-model")
