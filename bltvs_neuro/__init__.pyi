@@ -1,4 +1,4 @@
-from .encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding, partition_encoding
+from .encoding import OLS, PLS, BandedRidge, Permutations, Ridge, fit_encoding, partition_encoding
 from .extraction import channels, mean, pool, project, record, units
 from .extraction.options import ExtractRun
 from .extraction.projection import pca
@@ -7,7 +7,7 @@ from .features.folds import Folds
 from .features.select import Select
 from .figures import save_figure
 from .model import BLT_VS, Network
-from .model.blt_vs.lesion import lesion
+from .model.lesions.lesion import lesion
 from .model.others.wrapped import wrap
 from .model.released.checkpoints import CHECKPOINTS, load_model
 from .model.transform import Transform
@@ -32,6 +32,7 @@ __all__ = [
     "Folds",
     "Inference",
     "Network",
+    "Permutations",
     "Ridge",
     "Run",
     "Select",

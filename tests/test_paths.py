@@ -13,7 +13,7 @@ from bltvs_neuro import load_model, load_rdms, load_responses, open_store
 from bltvs_neuro.brainscore.subject.regions import read_map
 from bltvs_neuro.encoding.solvers.saved_estimators import load_estimator
 from bltvs_neuro.errors import BltvsError
-from bltvs_neuro.model.blt_vs.lesion import parse_action
+from bltvs_neuro.model.lesions.lesion import parse_action
 from bltvs_neuro.neural.registry import RDM_READERS, RESPONSE_READERS
 from bltvs_neuro.paths import not_a_file, printable, regular
 from bltvs_neuro.report.inputs import kind_of

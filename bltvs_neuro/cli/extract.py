@@ -61,9 +61,9 @@ def extract(
     overwrite : bool
         Start anew, replacing an earlier store of this name.
     lesion : str, optional
-        `td:LOC->V4@3:=0` silences a connection from timestep 3 on; again for more. Targets: `td:LOC->V4`, `lateral:V1`,
-        `skip:*`, `V4/td`; actions: a strength, `freeze`, `noise(0.5,seed=3)`, of sites also `add(1)`,
-        `clamp(pattern.npy)`.
+        `td:LOC->V4@3:=0` silences a connection from timestep 3 on; again for more. Targets: a site `V4/td`, `layer4/bu`, or a
+        part of it `V4/td[0:64]`; of BLT_VS `td:LOC->V4`, `lateral:V1`, `skip:*`. Actions: a strength, `freeze`,
+        `noise(0.5,seed=3)`, of sites also `add(1)`, `clamp(pattern.npy)`, `resample(donor.png)`.
     reduce : str, optional
         `mean`, `pool:4`, `project:2048`, `units:500`, `channels:0,5` or `pca:100`; full maps unless given.
     plan : bool

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from ..durable import check_outputs, whole_file
 from .base import err, out
+from .choices import ModelChoice
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,11 +44,21 @@ def on_meta(name: str, num_classes: int | None = None) -> Network:
     import torch
 
     from ..model import BLT_VS
+    from ..model.others.own import is_own, load_own
     from ..model.others.zoo import build, in_zoo
     from ..model.released.checkpoints import find_checkpoint
 
+    if is_own(name):
+        return load_own(name).to("meta")
     with torch.device("meta"):
         return build(name, num_classes=num_classes) if in_zoo(name) else BLT_VS(**find_checkpoint(name).config)
+
+
+def loaded(name: str, weights: str = "untrained", seed: int = 0, device: str = "cpu") -> Network:
+    """A model with its weights; one of a file of its own has those that the file gives it."""
+    from ..model.others.own import is_own
+
+    return ModelChoice(model=name, weights="pretrained" if is_own(name) else weights, weights_seed=seed).load(device)
 
 
 def list_models(names: Sequence[str]) -> None:
@@ -161,19 +172,24 @@ def _measured_fields(name: str, weights: str, seed: int, device: str) -> pd.Data
 
     from ..model import State
     from ..model.measure.fields import effective_fields
-    from .choices import ModelChoice
+    from ..model.others.own import is_own
 
-    model = ModelChoice(model=name, weights=weights, weights_seed=seed).load(device)
+    model = loaded(name, weights, seed, device)
+    weights = "given" if is_own(name) else weights
     states = []
     for area in model.areas:
-        steps = model.timesteps_of(f"{area}/bu")
+        steps = [t for t in model.timesteps_of(f"{area}/bu") if not model.is_constant(State(area, "bu", t))]
         if steps and len(model.shape(f"{area}/bu")) == 3:
             states += [State(area, "bu", t) for t in dict.fromkeys((steps[0], steps[-1]))]
     with err.status(f"receptive fields of {name}: gradients of {len(states)} maps"):
         fields = effective_fields(model, states, seed=seed)
     rows = [(name, s.area, s.timestep, model.shape(f"{s.area}/bu")[1], size, degrees) for s, size, degrees in fields]
     frame = pd.DataFrame(rows, columns=["model", "area", "timestep", "units", "size", "degrees"])
-    about = {"untrained": f"untrained weights (seed {seed})", "pretrained": "the released weights"}
+    about = {
+        "untrained": f"untrained weights (seed {seed})",
+        "pretrained": "the released weights",
+        "given": "the file's weights",
+    }
     frame = frame.assign(weights=about.get(weights, weights), weights_sha256=model.provenance["weights_sha256"])
     table = Table(title=f"effective receptive fields of {name}, bottom-up, {about.get(weights, weights)}")
     for column in ("area", "map", "timestep", "size (px)", "(deg)"):

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
+from cyclopts import Parameter
 from rich.table import Table
 
 from ..durable import check_outputs, whole_file
-from ..errors import DataError
+from ..errors import DataError, SpecError, listed
 from .base import err, escape, flat, out, told_in
 from .choices import Device, ModelChoice, Overwrite, WeightsSeed
 
@@ -16,6 +17,8 @@ from .choices import Device, ModelChoice, Overwrite, WeightsSeed
 def models(
     *names: str,
     measure: bool = False,
+    graph: Path | None = None,
+    lesion: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = (),
     weights: str = "untrained",
     weights_seed: WeightsSeed = 0,
     csv: Path | None = None,
@@ -29,9 +32,14 @@ def models(
     Parameters
     ----------
     names : str
-        Which: a checkpoint, a comparison model, `torchvision:NAME`, `timm:NAME`; all of the first two unless given.
+        Which: a checkpoint, a comparison model, `torchvision:NAME`, `timm:NAME`, `mine.py:make`; all of the first two unless
+        given.
     measure : bool
         Count multiply-accumulates in three ways; measure receptive fields.
+    graph : path, optional
+        A picture of one model: areas, connections, timesteps (PNG, PDF or SVG).
+    lesion : str, optional
+        In the picture, as for `bltvs extract`.
     weights : str
         For receptive fields: `untrained` (stamped as such), `pretrained` or a file.
     csv : path, optional
@@ -43,10 +51,15 @@ def models(
 
     `bltvs models --measure`
 
+    `bltvs models ecoset --graph ecoset.png --lesion "td:*@4:"`
+
     `bltvs models --measure b_vs torchvision:resnet18 --csv measured/`
     """
     from .measure import all_names, areas_tables, list_models, measured
 
+    if graph is not None:
+        _draw(names, graph, lesion, overwrite=overwrite)
+        return
     if measure:
         measured(list(names) or all_names(), weights, weights_seed, device, csv, overwrite=overwrite)
         return
@@ -55,9 +68,25 @@ def models(
         areas_tables()
 
 
+def _draw(names: tuple[str, ...], path: Path, lesions: tuple[str, ...], *, overwrite: bool) -> None:
+    from ..figures import check_figure, save_figure
+    from .measure import loaded
+
+    if len(names) != 1:
+        raise SpecError(f"a picture is of one model; got {listed(names) or 'none'}")
+    check_outputs(check_figure(path), overwrite=overwrite)
+    network = ModelChoice(model=names[0]).blank(lesions)
+    if network is None:
+        network = loaded(names[0])
+        if lesions:
+            network.lesion(*lesions)
+    save_figure(network.plot(), path, overwrite=overwrite)
+    out.print(f"wrote {path}", highlight=False, soft_wrap=True)
+
+
 @told_in("extraction/classify.py:classify", "top")
 def classify(
-    images: Path,
+    images: Path | None = None,
     /,
     *,
     model: Annotated[ModelChoice, flat("Model")] = ModelChoice(),
@@ -70,15 +99,19 @@ def classify(
 
     Parameters
     ----------
-    images : path
-        An image, a folder, a table, or another stimulus set.
+    images : path, optional
+        An image, a folder, a table, or another stimulus set. Unless given, a baby turtle: the picture of the original's
+        example, fetched at its first use.
     csv : path, optional
         Also write the table here.
 
     Examples
     --------
-    `bltvs classify turtle.jpg --model ecoset`
+    `bltvs classify`
+
+    `bltvs classify stimuli/ --model imagenet --csv seen.csv`
     """
+    from .. import datasets
     from ..devices import pick_device
     from ..extraction.classify import classify as run
     from ..model.released.checkpoints import class_names
@@ -87,7 +120,7 @@ def classify(
     where = str(pick_device(device))
     if csv is not None:
         check_outputs(csv, overwrite=overwrite)
-    stimuli = StimulusSet.open(images)
+    stimuli = StimulusSet.open(datasets.fetch(datasets.EXAMPLE) if images is None else images)
     network = model.load(where)
     try:
         names = class_names(model.model)

@@ -191,13 +191,15 @@ def rsa(
 
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
     from ..features.stores import stimulus_column
-    from ..figures import PALETTE
+    from ..figures import MOST_CATEGORIES
 
     if column == "category" and column not in stimuli:
         return None
     names = stimulus_column(stimuli, column).astype(str)
     return (
-        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True)) if names.nunique() <= len(PALETTE) else None
+        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True))
+        if names.nunique() <= MOST_CATEGORIES
+        else None
     )
 
 
@@ -276,7 +278,7 @@ def _show_peaks(matrix: TimeMatrix, label: str) -> None:
 def _show(result: RsaResult, most: int = 10) -> None:
     """Print the best models of each target."""
     frame, confidence = result.to_frame(), result.provenance["options"]["confidence"]
-    correction = result.provenance["options"]["correction"]
+    correction, best = result.provenance["options"]["correction"], result.best(nested=True)
     for _, part in frame.groupby("target", sort=True):
         first = part.iloc[0]
         where = " ".join(str(first[k]) for k in ("roi", "time") if k in part)
@@ -297,6 +299,14 @@ def _show(result: RsaResult, most: int = 10) -> None:
                 "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
             )  # fmt: skip
         out.print(table)
+        winner = best.loc[best["target"] == first.target].iloc[0]
+        if winner["score"] == winner["score"]:
+            ends = interval_text(winner["ci_low"], winner["ci_high"], ".3f")
+            out.print(
+                f"{winner['chosen']} is the best of all, and of {winner['stability']:.0%} of the halves of the data; what halves "
+                f"choose scores {winner['score']:.3f} ({ends}) on the others",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
         for column in ("reason", "p_zero_reason"):
             for reason, models in part[part[column] != ""].groupby(column, sort=False)["model"]:
                 out.print(f"{listed(models)}: {reason}", highlight=False, soft_wrap=True)

@@ -49,7 +49,8 @@ def record(model: Network, images: Tensor, sites: Selection = "all") -> dict[tup
     -------
     dict of (area, stream, timestep) to Tensor
         (B, C, H, W) each; for ``("Readout", "bu", t)`` the logits (B, classes). What activity has not reached is
-        absent. Nothing that was not asked for is computed unless something asked for needs it.
+        absent. Nothing that was not asked for is computed unless something asked for needs it: a recurrent network stops after
+        the last call that is recorded.
 
     Raises
     ------

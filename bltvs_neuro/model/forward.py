@@ -1,14 +1,13 @@
-"""One forward pass: what is still wanted of it, and what was kept."""
+"""One forward pass: what is still wanted of it, what was kept, and what lesions do to its states."""
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from .network import Network, State
+from .lesions.actions import Draws
+from .network import Network, State
 
 
 class Pass:
@@ -27,10 +26,29 @@ class Pass:
         self.network, self.outputs = network, frozenset(outputs)
         self.left = network.wanted(outputs)
         self.kept: dict[State, Tensor] = {}
+        self._lesions, self._draws = network.lesions, Draws(images)
+        self._held: dict[State, Tensor | None] = {}
+        for lesion in self._lesions:
+            if lesion.action.holds:
+                for area, stream in lesion.targets:
+                    for t in lesion.timesteps:
+                        self._held[State(area, stream, lesion.before(t))] = None  # type: ignore[arg-type]
+
+    def concerns(self, state: State) -> bool:
+        """Whether a state that is computed must go :meth:`through`: it is wanted, lesioned, or held by a lesion."""
+        touched = (lesion.touches(*state) for lesion in self._lesions)
+        return state in self.left or state in self._held or any(touched)
 
     def through(self, state: State, value: Tensor) -> Tensor:
-        """Send a state (B, ...) through its tap; returns what the network goes on with."""
+        """Lesion a state (B, ...), send it through its tap, and return what the network goes on with."""
+        area, stream, timestep = state
+        for lesion in self._lesions:
+            if lesion.touches(*state):
+                held = self._held.get(State(area, stream, lesion.before(timestep))) if lesion.action.holds else None
+                value = lesion.action.apply(value, f"{area}/{stream}@{timestep}", self._draws, held)
         value = self.network.tap(state)(value)
+        if state in self._held:
+            self._held[state] = value
         self.left.discard(state)
         if state in self.outputs:
             self.kept[state] = value

@@ -7,14 +7,20 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from torch import Tensor, nn
 
-from ..errors import SpecError, unknown
+from ..errors import SpecError, listed, unknown
 from ..schema import Site, Stream
+from .constant import constant_states
+from .lesions.actions import Action
+from .lesions.lesion import Lesion, Lesioned, Target, Timesteps, lesion
 from .transform import Transform
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 class State(NamedTuple):
@@ -75,6 +81,8 @@ class Network(nn.Module, ABC):
         Of the maps, by area; an area that sees the whole image at once needs none.
     overwrites : bool
         Whether what passed a tap may be changed in place afterwards, so that who keeps it must copy it.
+    must_look : bool
+        Whether only trying shows which states are the same for every image.
     """
 
     areas: tuple[str, ...]
@@ -91,6 +99,9 @@ class Network(nn.Module, ABC):
     shapes: dict[str, tuple[int, ...]]
     grids: dict[str, Grid]
     overwrites: bool = True
+    must_look: bool = False
+    _lesions: tuple[Lesion, ...] = ()
+    _constant: frozenset[State] | None = None
 
     @abstractmethod
     def states(self) -> Iterator[State]:
@@ -123,8 +134,10 @@ class Network(nn.Module, ABC):
         return [values[state] for state in outputs]
 
     def is_constant(self, state: State) -> bool:
-        """Whether a state is the same for every image."""
-        return False
+        """Whether a state is the same for every image, under lesions as found with three of them."""
+        if self._constant is None:
+            self._constant = constant_states(self) if self.lesions or self.must_look else frozenset()
+        return state in self._constant
 
     def onset(self, site: Site | str) -> int | None:
         """First timestep at which a site is active, None if it never is."""
@@ -150,19 +163,75 @@ class Network(nn.Module, ABC):
             raise SpecError(f"{site} is not active at timestep {timestep}: {when}")
         return f"taps.{_key(site.area)}.{site.stream}.{timestep}"
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw the areas in the order in which they are computed, with shapes, timesteps and lesions; or on ``ax``."""
+        from .drawing import plot_layers  # matplotlib takes a second to import
+
+        return plot_layers(self, ax)
+
     def compile_cells(self) -> None:
         """Let ``torch.compile`` fuse element-wise work, where a model has it to fuse."""
         raise SpecError(f"{self.provenance.get('model', type(self).__name__)} has nothing that compiling would fuse")
 
     @property
-    def lesions(self) -> tuple[Any, ...]:
-        """The present lesions; only BLT_VS has connections that can be lesioned."""
-        return ()
+    def lesions(self) -> tuple[Lesion, ...]:
+        """The present lesions, in the order in which they act; see :meth:`lesion`."""
+        return self._lesions
 
-    def lesion(self, *targets: str, **options: Any) -> Any:
-        """Lesion connections or sites at run time, where a model has lesions."""
-        name = self.provenance.get("model", type(self).__name__)
-        raise SpecError(f"{name} cannot be lesioned: lesions act on the connections and sites of BLT_VS")
+    @lesions.setter
+    def lesions(self, lesions: tuple[Lesion, ...]) -> None:
+        self._lesions, self._constant = lesions, None
+        about = {key: value for key, value in self.provenance.items() if key != "lesions"}
+        self.provenance = about | ({"lesions": [one.describe() for one in lesions]} if lesions else {})
+
+    def lesion(
+        self, *targets: str, timesteps: Timesteps = "all", strength: float = 0.0, action: Action | None = None,
+        part: str | np.ndarray | None = None,
+    ) -> Lesioned:  # fmt: skip
+        """Lesion sites, or connections of BLT_VS, at run time, see :func:`bltvs_neuro.model.lesions.lesion.lesion`.
+
+        Examples
+        --------
+        >>> model = BLT_VS(timesteps=6, num_classes=10, image_size=128).eval()
+        >>> with model.lesion("td:LOC->V4", "lateral:V1", timesteps=slice(3, None)), torch.no_grad():
+        ...     logits = model(torch.zeros(1, 3, 128, 128))
+        >>> model.lesions
+        ()
+        """
+        return lesion(self, *targets, timesteps=timesteps, strength=strength, action=action, part=part)
+
+    def target_names(self) -> list[str]:
+        """What can be lesioned."""
+        return [
+            f"{area}/{stream}"
+            for area in self.areas
+            for stream in self.streams
+            if self.timesteps_of(Site(area, stream))
+        ]
+
+    def targets(self, text: str) -> dict[Target, str]:
+        """What a lesion's target names: a site; SpecError for one that does not exist."""
+        if ":" in text:
+            name = self.provenance.get("model", type(self).__name__)
+            raise SpecError(
+                f"{name} has no connections that can be lesioned, as BLT_VS has; its sites: {listed(self.target_names())}"
+            )
+        site = Site.parse(text)
+        if site.area not in self.areas:
+            raise unknown("area", site.area, self.areas)
+        return {tuple(site): text}  # type: ignore[dict-item]
+
+    def used_at(self, target: Target) -> tuple[int, ...]:
+        """Timesteps at which what a lesion touches is computed."""
+        return self.timesteps_of(Site(*target))  # type: ignore[arg-type]
+
+    def check_lesion(self, one: Lesion) -> None:
+        """Raise SpecError for a lesion that cannot be done here: one that holds what did not exist before."""
+        for target, name in one.targets.items():
+            exists = self.used_at(target)
+            early = [t for t in sorted(one.timesteps) if t in exists and one.before(t) not in exists]
+            if one.action.holds and early:
+                raise SpecError(f"{name} does not exist before timestep {early[0]}, so that nothing can be held then")
 
     def add_taps(self) -> None:
         """Register one tap per state; called at the end of a constructor."""

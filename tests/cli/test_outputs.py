@@ -139,4 +139,6 @@ def test_what_an_earlier_result_had_and_the_new_one_has_not_is_removed(tmp_path)
     save_comparison(result, models, brain, tmp_path / "x", formats=("png", "pdf"))
     (tmp_path / "x_notes.png").touch()
     save_comparison(result, models, brain, tmp_path / "x", formats=(), overwrite=True)
-    assert sorted(os.listdir(tmp_path)) == ["x.csv", "x.nc", "x_notes.png", "x_pairs.csv", "x_rdms.nc"]
+    assert sorted(os.listdir(tmp_path)) == [
+        "x.csv", "x.nc", "x_best.csv", "x_brain.nc", "x_notes.png", "x_pairs.csv", "x_rdms.nc",
+    ]  # fmt: skip

@@ -118,6 +118,26 @@ def test_another_number_of_steps_or_another_file_is_another_network(stored, tmp_
         bn.extract(model, stimuli, tmp_path / "acts.h5")
 
 
+def test_a_lesioned_store_resumes_under_its_lesion_only(stored, pictures, tmp_path):
+    kind, intact = stored
+    layer = {"four passes": "relu", "CORnet-RT": "V2", "GRU": "rnn"}[kind]
+    source = f"{intact.parent / 'mine.py'}:make"
+    command = ["extract", pictures, "--model", source, "-o", tmp_path / "acts.h5", "--lesion"]
+    for _ in range(2):
+        done = bltvs(*command, f"{layer}/bu[0:2]@1:=0.5")
+        assert done.exit_code == 0, done.output
+    other = bltvs(*command, f"{layer}/bu[0:3]@1:=0.5")
+    assert other.exit_code != 0 and "lesions" in other.stderr
+    with bn.open_store(intact) as before, bn.open_store(tmp_path / "acts.h5") as after:
+        first, now = (store.at(f"{layer}/bu", 1).values for store in (before, after))
+        np.testing.assert_array_equal(now[:, :2], first[:, :2] * np.float32(0.5))
+        np.testing.assert_array_equal(now[:, 2:], first[:, 2:])
+        assert (before.at(f"{layer}/bu", 3).values != after.at(f"{layer}/bu", 3).values).any()
+        assert after.provenance["lesions"][0]["channels"] == [0, 1]
+    shown = bltvs("info", tmp_path / "acts.h5")
+    assert f"{layer}/bu at timesteps 1, 2, 3" in shown.output and "strength 0.5" in shown.output
+
+
 def test_files_that_make_no_network(tmp_path):
     (tmp_path / "mine.py").write_text(textwrap.dedent(MINE.format(kind="GRU")) + "\ndef fails():\n    return 1 / 0\n")
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")

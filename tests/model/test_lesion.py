@@ -12,9 +12,10 @@ import torch
 from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.features.select import Select
-from bltvs_neuro.model import BLT_VS, Network, State
-from bltvs_neuro.model.blt_vs.actions import Add, Clamp, Freeze, Noise, Scale
-from bltvs_neuro.model.blt_vs.lesion import connection_names, lesion, parse_action
+from bltvs_neuro.model import BLT_VS, State
+from bltvs_neuro.model.blt_vs.names import connection_names
+from bltvs_neuro.model.lesions.actions import Add, Clamp, Freeze, Noise, Scale
+from bltvs_neuro.model.lesions.lesion import lesion, parse_action
 from bltvs_neuro.model.measure.macs import count_macs
 
 from .reference import Loop, golden_images, golden_weights
@@ -431,17 +432,3 @@ def test_more_errors(simultaneous):
     without = golden_model(timesteps=2, lateral_connections=False)
     with pytest.raises(SpecError, match="unknown connection 'lateral:V1'"):
         without.lesion("lateral:V1")
-
-
-def test_other_networks_say_that_they_have_no_lesions():
-    class Other(Network):
-        states = shape = grid = run = logit_timesteps = None
-
-    other = Other()
-    other.provenance = {"model": "vnet"}
-    for attempt in (other.lesion, lambda target: lesion(other, target)):
-        with pytest.raises(
-            SpecError, match="vnet cannot be lesioned: lesions act on the connections and sites of BLT_VS"
-        ):
-            attempt("td:*")
-    assert other.lesions == ()

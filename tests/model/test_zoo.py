@@ -14,7 +14,7 @@ from bltvs_neuro import load_model, record
 from bltvs_neuro.errors import SpecError, WeightsError
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import State
-from bltvs_neuro.model.others.cornet_s import CORnet_S
+from bltvs_neuro.model.others.cornet import CORnet_S
 from bltvs_neuro.model.others.feedforward import B_VS, VNet
 from bltvs_neuro.model.others.wrapped import Wrapped, wrap
 from bltvs_neuro.model.others.zoo import ZOO, build

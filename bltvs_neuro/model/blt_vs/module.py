@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
-from typing import Any, Literal, get_args
+from typing import TYPE_CHECKING, Any, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
 from ...errors import SpecError, unknown
 from ...schema import STREAMS, Site
+from ..lesions.actions import Draws
+from ..lesions.lesion import Lesion, Target
+from ..lesions.part import Partly
 from ..network import MOST_CLASSES, MOST_TIMESTEPS, Grid, Network, State, as_site, check_count
 from ..transform import symmetric
-from .actions import Action, Draws
 from .areas import AREA_NAMES, areas_for, receptive_fields
 from .cell import CONNECTIONS, Cell, ReadoutCell
-from .lesion import Lesion, Lesioned, Timesteps, lesion
+from .names import connection_names, connections
 from .unroll import IMAGE, SCHEDULES, Change, Edge, Graph, Update
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 ReadoutType = Literal["multi", "single"]
 
@@ -179,11 +184,14 @@ class BLT_VS(Network):
             for edge, _ in update.inputs:
                 if edge not in values:
                     values[edge] = cell.connect(edge.connection, values[edge.source])  # type: ignore[operator]
-            drive = [_changed(values[edge], changes, draws) for edge, changes in update.drive]
-            value = cell(state.stream, drive, [_changed(values[edge], changes, draws) for edge, changes in update.gate])
+            drive, gate = (
+                [_changed(values[edge], changes, values, draws) for edge, changes in read]
+                for read in (update.drive, update.gate)
+            )
+            value = cell(state.stream, drive, gate)
         else:
             value = cell(state.stream, (), (), images.new_zeros(len(images), *self.shapes[state.area]))
-        return _changed(value, update.changes, draws)
+        return _changed(value, update.changes, values, draws)
 
     @property
     def lesions(self) -> tuple[Lesion, ...]:
@@ -193,23 +201,24 @@ class BLT_VS(Network):
     @lesions.setter
     def lesions(self, lesions: tuple[Lesion, ...]) -> None:
         self.graph = self.intact.lesioned(lesions) if lesions else self.intact
-        about = {key: value for key, value in self.provenance.items() if key != "lesions"}
-        self.provenance = about | ({"lesions": [one.describe() for one in lesions]} if lesions else {})
+        Network.lesions.fset(self, lesions)  # type: ignore[attr-defined]
 
-    def lesion(  # type: ignore[override]
-        self, *targets: str, timesteps: Timesteps = "all", strength: float = 0.0, action: Action | None = None
-    ) -> Lesioned:
-        """Lesion connections or sites at run time, see :func:`bltvs_neuro.model.blt_vs.lesion.lesion`.
+    def target_names(self) -> list[str]:
+        """What can be lesioned: connections."""
+        return [*connection_names(self), "or a site such as 'V4/td'"]
 
-        Examples
-        --------
-        >>> model = BLT_VS(timesteps=6, num_classes=10, image_size=128).eval()
-        >>> with model.lesion("td:LOC->V4", "lateral:V1", timesteps=slice(3, None)), torch.no_grad():
-        ...     logits = model(torch.zeros(1, 3, 128, 128))
-        >>> model.lesions
-        ()
-        """
-        return lesion(self, *targets, timesteps=timesteps, strength=strength, action=action)
+    def targets(self, text: str) -> dict[Target, str]:
+        """What a lesion's target names: a site, or one or several connections."""
+        return connections(self, text) if ":" in text else super().targets(text)
+
+    def used_at(self, target: Target) -> tuple[int, ...]:
+        """Timesteps at which a connection is read, or a site exists, without lesions."""
+        return self.intact.used_at(*target)
+
+    def check_lesion(self, one: Lesion) -> None:
+        """Raise SpecError for a part of a site that is held before it exists; whole, it would be silent."""
+        if isinstance(one.action, Partly):
+            super().check_lesion(one)
 
     def states(self) -> Iterator[State]:
         """All states that exist, by area, stream and timestep."""
@@ -234,6 +243,15 @@ class BLT_VS(Network):
         site = as_site(site)
         return (self.num_classes,) if site == ("Readout", "bu") else self.shapes[site.area]
 
+    def plot(self, ax: Axes | None = None) -> Axes:
+        """Draw areas, both streams, connections, onsets and lesions; on ``ax``, or in a figure of its own.
+
+        A box says at which timesteps a site exists, and until when it is the same for every image.
+        """
+        from .diagram import plot_diagram  # matplotlib takes a second to import
+
+        return plot_diagram(self, ax)
+
     def compile_cells(self) -> None:
         """Let ``torch.compile`` fuse every area's rectification, gate and normalisation; the convolutions stay."""
         from torch._dynamo import config  # slow to import
@@ -245,7 +263,9 @@ class BLT_VS(Network):
             cell.compile()
 
 
-def _changed(value: Tensor, changes: tuple[Change, ...], draws: Draws) -> Tensor:
-    for action, key in changes:
-        value = action.apply(value, key, draws)
+def _changed(
+    value: Tensor, changes: tuple[Change, ...], values: dict[State | Edge, Tensor], draws: Draws
+) -> Tensor:  # fmt: skip
+    for action, key, held in changes:
+        value = action.apply(value, key, draws, None if held is None else values[held])
     return value

@@ -14,10 +14,10 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from ...schema import STREAMS, Stream
+from ..lesions.actions import Action, Freeze
+from ..lesions.lesion import Lesion
 from ..network import State
-from .actions import Action, Freeze, Noise
 from .areas import Area
-from .lesion import Lesion
 
 IMAGE = State("image", "bu", 0)
 
@@ -31,10 +31,11 @@ class Edge(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What a lesion does to one value; ``key`` names target and timestep."""
+    """What a lesion does to one value; ``key`` names target and timestep, ``held`` the state whose part is kept."""
 
     action: Action
     key: str
+    held: State | None = None
 
 
 class Input(NamedTuple):
@@ -61,6 +62,11 @@ class Update(NamedTuple):
     def inputs(self) -> tuple[Input, ...]:
         """What computing the state reads: without a drive it is zeros, and its gate is not needed."""
         return (*self.drive, *self.gate) if self.drive else ()
+
+    @property
+    def holds(self) -> tuple[State, ...]:
+        """The states that are kept, as a whole or in part."""
+        return tuple(s for s in (self.held, *(change.held for change in self.changes)) if s is not None)
 
 
 class Step(NamedTuple):
@@ -242,10 +248,11 @@ class Graph:
         """What ``state`` is computed from, None if it does not exist."""
         changes: list[Change] = []
         for lesion in self._touching(state.area, state.stream, state.timestep):
+            before = state._replace(timestep=lesion.before(state.timestep)) if lesion.action.holds else None
+            held = before and self._alias.get(before, before)
             if isinstance(lesion.action, Freeze):
-                held = state._replace(timestep=lesion.before(state.timestep))
-                return Update(held=self._alias.get(held, held)) if held in self else None
-            change = Change(lesion.action, f"{state.area}/{state.stream}@{state.timestep}")
+                return Update(held=held) if held in self.updates else None
+            change = Change(lesion.action, f"{state.area}/{state.stream}@{state.timestep}", held)
             changes = [change] if lesion.action.replaces else [*changes, change]
         update = Update(changes=tuple(changes))
         if state.area == self._names[-1]:
@@ -271,11 +278,9 @@ class Graph:
 
     def _is_varied(self, update: Update) -> bool:
         """Whether a state differs between images."""
-        if update.held is not None:
-            return self._varies[update.held]
-        noisy = any(isinstance(c.action, Noise) for read in update.inputs for c in read.changes)
-        noisy |= any(isinstance(change.action, Noise) for change in update.changes)
-        return noisy or any(self._varies[read.edge.source] for read in update.inputs)
+        changes = [*update.changes, *(change for read in update.inputs for change in read.changes)]
+        sources = [*update.holds, *(read.edge.source for read in update.inputs)]
+        return any(change.action.varies for change in changes) or any(self._varies[source] for source in sources)
 
     def _plan(self, wanted: frozenset[State]) -> tuple[Step, ...]:
         """Order the states that ``wanted`` needs, and say when each value was used for the last time."""
@@ -290,14 +295,13 @@ class Graph:
                 needed.add(state)
                 update = self.updates[state]
                 stack += [read.edge.source for read in update.inputs]
-                stack += [update.held] if update.held is not None else []
+                stack += update.holds
         order = [state for state in self.updates if state in needed]
         first: dict[Edge, int] = {}  # where an edge is computed, and so reads its source
         last: dict[State | Edge, int] = {}
         for position, state in enumerate(order):
             last[state] = position  # a state that nobody reads goes as soon as it was tapped
-            if (held := self.updates[state].held) is not None:
-                last[held] = position
+            last |= dict.fromkeys(self.updates[state].holds, position)
             for read in self.updates[state].inputs:
                 first.setdefault(read.edge, position)
                 last[read.edge] = position

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from ...errors import SpecError
 from ..blt_vs.areas import areas_for
+from ..forward import Pass
 from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
 from ..transform import symmetric
 
@@ -86,12 +87,10 @@ class Chain(FeedForward):
 
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
         """Compute up to the last area that is hooked or among ``outputs``; see :meth:`Network.run`."""
-        self.check_images(images)
-        left = self.wanted(outputs)
-        kept: dict[State, Tensor] = {}
+        run = Pass(self, images, outputs)
         x, stages = images, iter(self.stages)
         for state in self.states():
-            if not left:
+            if not run.left:
                 break
             if (stage := next(stages, None)) is None:
                 x = self.connections["Readout"](x.mean(dim=(2, 3)))  # (B, C, H, W) -> (B, classes)
@@ -100,11 +99,8 @@ class Chain(FeedForward):
                 x = self.layernorms[f"norm_{stage.name}"](F.relu(self.connections[stage.name](x)))
                 if stage.area == self.areas[-1]:
                     x = x.mean(dim=(2, 3))  # (B, classes, H, W) -> (B, classes)
-            x = self.tap(state)(x)
-            left.discard(state)
-            if state in outputs:
-                kept[state] = x
-        return kept
+            x = run.through(state, x)
+        return run.kept
 
 
 class B_VS(Chain):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from ...errors import SpecError, argument, unknown
 from ..forward import Pass
-from ..measure.constant import constant_states
+from ..lesions.lesion import Lesion
 from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
 from ..released.weights import weights_sha256
 from ..transform import Transform
@@ -71,6 +71,7 @@ class Wrapped(Network):
         order = [area for area in seen.moments if area in chosen]
         self.areas, self.usual_areas, self.streams = (*order, LOGITS), f"{order[0]}:{order[-1]}", ("bu",)
         self.schedule_name = SCHEDULE_NAMES[timesteps]
+        self.must_look = timesteps is not None
         self.layers, self.clock, self.call = {area: chosen[area] for area in order}, timesteps, call
         self.moments = {area: tuple(seen.moments[area]) for area in self.areas}
         self.timesteps = 1 + max(max(moments) for moments in self.moments.values())
@@ -82,7 +83,6 @@ class Wrapped(Network):
         if renamed := {area: str(layer) for area, layer in self.layers.items() if area != str(layer)}:
             self.config["layers"] = renamed
         self.provenance = {"model": type(self).__name__, "weights": "as constructed"}
-        self._constant: frozenset[State] | None = None
         if layers is None:
             self.leave_out_vectors()
         self.add_taps()
@@ -102,18 +102,19 @@ class Wrapped(Network):
         """One, or as many as logits are returned."""
         return self.moments[LOGITS]
 
-    def is_constant(self, state: State) -> bool:
-        """Whether a state is the same for every image, as found with three of them."""
-        if self.clock is None:
-            return super().is_constant(state)
-        if self._constant is None:
-            self._constant = constant_states(self)
-        return state in self._constant
+    def check_lesion(self, one: Lesion) -> None:
+        """Raise SpecError for what the network returns: it is changed too late for the network to notice."""
+        for area, _ in one.targets:
+            if area in self.layers and not self.layers[area].module:
+                raise SpecError(
+                    f"{area} is taken from what the network returns, when it has been used: lesion a layer instead"
+                )
+        super().check_lesion(one)
 
     def run(self, images: Tensor, outputs: Collection[State] = ()) -> dict[State, Tensor]:
         """Compute up to the last call that is hooked or among ``outputs``; see :meth:`Network.run`."""
         run = Pass(self, images, outputs)
-        needed = {state.area for state in run.left}
+        needed = {state.area for state in run.left} | {area for one in self.lesions for area, _ in one.targets}
 
         def receive(area: str, timestep: int, value: Tensor) -> Tensor:
             if area not in needed:
@@ -121,14 +122,16 @@ class Wrapped(Network):
             state = State(area, "bu", timestep)
             if timestep not in self.moments[area]:
                 raise SpecError(varying(area, timestep + 1, len(self.moments[area])))
-            if state not in run.left:
+            if not run.concerns(state):
                 return value
             # what follows may change its input in place, so what is recorded is a copy
             seen = channels_first(value).clone(memory_format=torch.contiguous_format)
             result = run.through(state, seen)
             if not run.left:
                 raise _Enough
-            return value if result is seen else as_it_was(result, value)
+            if result is seen:
+                return value
+            return torch.empty_like(value).copy_(as_it_was(result, value))  # laid out as it was, so that no bit changes
 
         layers = {area: layer for area, layer in self.layers.items() if area in needed}
         try:

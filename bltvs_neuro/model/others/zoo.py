@@ -19,7 +19,7 @@ from ..released.fetched import fetch_timm, fetch_torchvision, from_torchvision, 
 from ..released.table import Classes
 from ..released.weights import fill, own_weights, random_weights, weights_sha256
 from ..transform import Transform
-from .cornet_s import CORnet_S
+from .cornet import CORnet_R, CORnet_RT, CORnet_S, CORnet_Z
 from .feedforward import B_VS, VNet
 from .wrapped import Wrapped
 
@@ -47,14 +47,27 @@ class Architecture:
 
 
 _RESNET_LAYERS = ("maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool")
-_CORNET_S = (
-    "the released weights are cornet_s-1d3f7974.pth of github.com/dicarlolab/CORnet: fetch the file, and give its path as "
-    "weights"
-)
+_CORNET = "the released weights are {} of github.com/dicarlolab/CORnet: fetch the file, and give its path as weights"
 _TABLE = (
     Architecture("resnet50", "torchvision's ResNet-50", "torchvision:resnet50", layers=_RESNET_LAYERS),
     Architecture(
-        "cornet_s", "CORnet-S: four areas, V2, V4 and IT recurrent in themselves", CORnet_S, released=_CORNET_S
+        "cornet_s",
+        "CORnet-S: four areas, V2, V4 and IT recurrent in themselves",
+        CORnet_S,
+        released=_CORNET.format("cornet_s-1d3f7974.pth"),
+    ),
+    Architecture(
+        "cornet_rt",
+        "CORnet-RT: four recurrent areas, each reads the one below a timestep before",
+        CORnet_RT,
+        released=_CORNET.format("cornet_rt-933c001c.pth"),
+    ),
+    Architecture("cornet_r", "CORnet-R: four recurrent areas, each timestep goes up through all", CORnet_R),
+    Architecture(
+        "cornet_z",
+        "CORnet-Z: four areas of one convolution",
+        CORnet_Z,
+        released=_CORNET.format("cornet_z-5c427c9c.pth"),
     ),
     Architecture("b_vs", "the feed-forward twin of BLT_VS: its bottom-up convolutions alone", B_VS, "ecoset"),
     Architecture("vnet", "vNet: ten convolutions with the receptive fields of the ventral stream", VNet, "ecoset"),

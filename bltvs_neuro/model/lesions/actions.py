@@ -1,19 +1,23 @@
-"""What a lesion does to what a connection delivers, or to the activity of a site."""
+"""What a lesion does to what a connection delivers, or to the activity of a site or a part of it."""
 
 from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Collection
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from ...errors import SpecError
+from ...schema import Site
+
+if TYPE_CHECKING:
+    from ..network import Network
 
 
 class Draws:
@@ -23,18 +27,27 @@ class Draws:
         self.images = images
         self._digests: list[bytes] | None = None
 
+    @property
+    def digests(self) -> list[bytes]:
+        """What each image is, whatever batch it is in."""
+        if self._digests is None:
+            self._digests = image_digests(self.images)
+        return self._digests
+
     def normal(self, key: str, like: Tensor) -> Tensor:
         """Standard normal numbers of the shape and device of ``like`` (B, ...), one generator per image."""
         if like.device.type == "meta":
             return torch.empty_like(like)
-        if self._digests is None:
-            images = self.images.detach().float().cpu()
-            self._digests = [hashlib.sha256(image.contiguous().numpy().data).digest() for image in images]
         drawn = np.empty(tuple(like.shape), dtype=np.float32)
-        for row, digest in zip(drawn, self._digests, strict=True):
+        for row, digest in zip(drawn, self.digests, strict=True):
             entropy = int.from_bytes(hashlib.sha256(key.encode() + digest).digest(), "big")
             np.random.default_rng(entropy).standard_normal(out=row, dtype=np.float32)
         return torch.from_numpy(drawn).to(like)
+
+
+def image_digests(images: Tensor) -> list[bytes]:
+    """The sha256 of each image's values."""
+    return [hashlib.sha256(image.contiguous().numpy().data).digest() for image in images.detach().float().cpu()]
 
 
 class Action:
@@ -42,9 +55,19 @@ class Action:
 
     replaces: bool = False
     """Whether the result does not depend on what was there."""
+    varies: bool = False
+    """Whether the result differs between images even where what was there does not."""
+    holds: bool = False
+    """Whether the result is what was there at the last timestep before, which :meth:`apply` is given."""
+    of_sites: bool = False
+    """Whether it is for sites only, and not for connections."""
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:
-        """What becomes of ``value``; the value itself where the graph does the work."""
+    def on(self, network: Network, site: Site, timesteps: Collection[int]) -> Action:
+        """The action, made ready for one site; SpecError where it does not fit it."""
+        return self
+
+    def apply(self, value: Tensor, key: str, draws: Draws, held: Tensor | None = None) -> Tensor:
+        """What becomes of ``value``, which is called ``key``; the value itself where a graph does the work."""
         return value
 
     def describe(self) -> dict[str, Any]:
@@ -66,7 +89,7 @@ class Scale(Action):
     def replaces(self) -> bool:  # type: ignore[override]  # noqa: D102
         return self.strength == 0
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
+    def apply(self, value: Tensor, key: str, draws: Draws, held: Tensor | None = None) -> Tensor:  # noqa: D102
         return value * self.strength
 
     def describe(self) -> dict[str, Any]:  # noqa: D102
@@ -80,6 +103,11 @@ class Scale(Action):
 class Freeze(Action):
     """Hold the value of the last timestep before."""
 
+    holds = True
+
+    def apply(self, value: Tensor, key: str, draws: Draws, held: Tensor | None = None) -> Tensor:  # noqa: D102
+        return value if held is None else held
+
     def __str__(self) -> str:
         return "freeze"
 
@@ -90,12 +118,13 @@ class Noise(Action):
 
     sd: float
     seed: int = 0
+    varies = True
 
     def __post_init__(self) -> None:
         if not (isinstance(self.sd, Real) and math.isfinite(self.sd) and self.sd >= 0):
             raise SpecError(f"the standard deviation of noise is a number from 0; got {self.sd!r:.60}")
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
+    def apply(self, value: Tensor, key: str, draws: Draws, held: Tensor | None = None) -> Tensor:  # noqa: D102
         spread = value.flatten(1).float().std(dim=1, correction=0).reshape(-1, *[1] * (value.ndim - 1))
         return value + (self.sd * spread * draws.normal(f"{self.seed} {key} ", value)).to(value.dtype)
 
@@ -110,6 +139,7 @@ class Pattern(Action):
     """Activity that is imposed on a site: one value, one per channel (C,) or class, or one per unit (C, H, W)."""
 
     verb: ClassVar[str]
+    of_sites = True
 
     def __init__(self, pattern: float | np.ndarray | Tensor, name: str = "") -> None:
         try:
@@ -124,14 +154,16 @@ class Pattern(Action):
             raise SpecError("a pattern holds infinite values")
         self.name = name
 
-    def fit(self, shape: tuple[int, ...], site: str) -> None:
-        """Refuse a pattern that does not fit a site of ``shape``; a value per channel spreads over space."""
+    def on(self, network: Network, site: Site, timesteps: Collection[int]) -> Action:
+        """Refuse a pattern that does not fit; a value per channel spreads over space."""
+        shape = network.shape(site)
         allowed = {(), shape[:1], shape}
         if self.values.shape not in allowed:
             wanted = " or ".join(str(s) for s in sorted(allowed, key=len))
             raise SpecError(f"a pattern for {site} has shape {wanted}; got {self.values.shape}")
+        return self
 
-    def on(self, value: Tensor) -> Tensor:
+    def over(self, value: Tensor) -> Tensor:
         """The pattern, ready to be broadcast over ``value`` (B, ...)."""
         values = torch.from_numpy(self.values).to(device=value.device, dtype=value.dtype)
         if values.ndim == 1:
@@ -161,8 +193,8 @@ class Add(Pattern):
         if np.isnan(self.values).any():
             raise SpecError("a pattern that is added holds NaN")
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
-        return value + self.on(value)
+    def apply(self, value: Tensor, key: str, draws: Draws, held: Tensor | None = None) -> Tensor:  # noqa: D102
+        return value + self.over(value)
 
 
 class Clamp(Pattern):
@@ -174,10 +206,6 @@ class Clamp(Pattern):
     def replaces(self) -> bool:  # type: ignore[override]  # noqa: D102
         return not np.isnan(self.values).any()
 
-    def apply(self, value: Tensor, key: str, draws: Draws) -> Tensor:  # noqa: D102
-        pattern = self.on(value)
+    def apply(self, value: Tensor, key: str, draws: Draws, held: Tensor | None = None) -> Tensor:  # noqa: D102
+        pattern = self.over(value)
         return torch.where(torch.isnan(pattern), value, pattern).expand_as(value)
-
-
-ACTIONS: dict[str, Callable[..., Action]] = {"freeze": Freeze, "noise": Noise, "add": Add, "clamp": Clamp}
-"""Words of the grammar; a bare number is the strength of :class:`Scale`."""

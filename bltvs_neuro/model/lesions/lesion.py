@@ -1,10 +1,12 @@
 """Lesions: connections and sites that are scaled, silenced, frozen, made noisy or driven at run time.
 
-The grammar of one lesion is ``TARGET[@TIMESTEPS][=ACTION]``::
+The grammar of one lesion is ``TARGET[PART][@TIMESTEPS][=ACTION]``::
 
-    TARGET     td:LOC->V4   bu:V1->V2   skip:V1->V4   lateral:V1   lateral:V1/td   td:*   lateral:*/bu   V4/td
+    TARGET     V4/td, and of BLT_VS   td:LOC->V4   bu:V1->V2   skip:V1->V4   lateral:V1   lateral:V1/td   td:*   lateral:*/bu
+    PART       [0:64]   [0,5;y=0:8;x=0:8]   [unit=0,17]   [mask.npy]         of a site; all of it where left out
     TIMESTEPS  3   3:   0:6   0,2,5          those of the reading area; all where left out
     ACTION     0.5   freeze   noise(0.5)   noise(0.5,seed=3)   add(1)   add(pattern.npy)   clamp(0)   clamp(pattern.npy)
+               resample(donor.png)   resample(donors/,seed=3)
 
 A number is the strength that what the target delivers is multiplied by; 0, the default, silences it.
 """
@@ -12,31 +14,27 @@ A number is the strength that what the target delivers is multiplied by; 0, the 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ...errors import DataError, SpecError, unknown
+from ...errors import DataError, SpecError, StimulusError, unknown
 from ...foreign.npy import open_npy
 from ...paths import not_a_file
 from ...schema import STREAMS, Site, parse_timesteps
-from .actions import ACTIONS, Action, Freeze, Noise, Pattern, Scale
+from .actions import Action, Add, Clamp, Freeze, Noise, Scale
+from .part import Partly
+from .resample import Resample
 
 if TYPE_CHECKING:
-    from .module import BLT_VS
+    from ..network import Network
 
 Timesteps = str | int | slice | Iterable[int]
 Target = tuple[str, str]
-"""An area, and one of its connections (``"td_conv"``) or streams (``"td"``)."""
-
-KINDS: dict[str, str] = {
-    "bu_conv": "bu", "readout_conv": "bu", "td_conv": "td", "bu_lateral": "lateral", "td_lateral": "lateral",
-    "skip_bu": "skip", "skip_td": "skip",
-}  # fmt: skip
-"""Connection -> the word before the colon."""
+"""An area, and one of its streams (``"td"``) or connections (``"td_conv"``)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -63,55 +61,60 @@ class Lesion:
         return {"on": sorted(self.targets.values()), "timesteps": sorted(self.timesteps), **self.action.describe()}
 
     def __str__(self) -> str:
-        return f"{self.text}@{_ranges(self.timesteps)}={self.action}"
+        return f"{self.text}@{spans(self.timesteps)}={self.action}"
 
 
 class Lesioned:
     """A model under lesions (``lesions``: those it added), until :meth:`restore` or the end of the ``with`` block."""
 
-    def __init__(self, model: BLT_VS, lesions: tuple[Lesion, ...]) -> None:
-        self._model, self.lesions = model, lesions
-        model.lesions = (*model.lesions, *lesions)
+    def __init__(self, network: Network, lesions: tuple[Lesion, ...]) -> None:
+        self._network, self.lesions = network, lesions
+        network.lesions = (*network.lesions, *lesions)
 
     def restore(self) -> None:
         """Take the lesions away again; a second time does nothing."""
-        self._model.lesions = tuple(lesion for lesion in self._model.lesions if lesion not in self.lesions)
+        self._network.lesions = tuple(lesion for lesion in self._network.lesions if lesion not in self.lesions)
 
-    def __enter__(self) -> BLT_VS:
-        return self._model
+    def __enter__(self) -> Network:
+        return self._network
 
     def __exit__(self, *error: object) -> None:
         self.restore()
 
 
 def lesion(
-    model: BLT_VS, *targets: str, timesteps: Timesteps = "all", strength: float = 0.0, action: Action | None = None
-) -> Lesioned:
-    """Lesion a model at run time; no weight is touched.
+    network: Network, *targets: str, timesteps: Timesteps = "all", strength: float = 0.0, action: Action | None = None,
+    part: str | np.ndarray | None = None,
+) -> Lesioned:  # fmt: skip
+    """Lesion a network at run time; no weight is touched.
 
     Parameters
     ----------
-    model : BLT_VS
+    network : Network
         Changed in place until the lesions are taken away: use ``with``, or keep the result and call its ``restore``.
     *targets : str
-        Connections and sites, in the grammar of :mod:`bltvs_neuro.model.blt_vs.lesion`: ``"td:LOC->V4"``, ``"lateral:V1"``,
-        ``"skip:*"``, ``"V4/td"``. One that says its timesteps or action itself, ``"td:LOC->V4@3:=freeze"``, keeps them.
+        Sites, and connections of BLT_VS, in the grammar of :mod:`bltvs_neuro.model.lesions.lesion`: ``"td:LOC->V4"``,
+        ``"lateral:V1"``, ``"skip:*"``, ``"V4/td"``, ``"layer4/bu"``. One that says its part, timesteps or action itself,
+        ``"V4/td[0:64]@3:=freeze"``, keeps them.
     timesteps : str, int, slice or iterable of int
         When the area that a connection ends in, or the site, is updated; ``"all"``, ``"3:"``, ``slice(3, None)``.
     strength : float
         What the target delivers is multiplied by it: 0 silences, 1 changes no bit.
-    action : Scale, Freeze, Noise, Add or Clamp, optional
-        Instead of ``strength``; see :mod:`bltvs_neuro.model.blt_vs.actions`. Add and Clamp are for sites.
+    action : Scale, Freeze, Noise, Add, Clamp or Resample, optional
+        Instead of ``strength``; see :mod:`bltvs_neuro.model.lesions.actions`. Add, Clamp and Resample are for sites.
+    part : str or boolean array, optional
+        Of a site: ``"0:64"`` (channels), ``"y=0:8;x=0:8"``, ``"unit=0,17"``, or a mask of the site's shape, its channels or its
+        positions. All of it unless given.
 
     Returns
     -------
     Lesioned
-        A context manager that gives the model.
+        A context manager that gives the network.
 
     Raises
     ------
     SpecError
-        A target, timestep or action that does not exist; a connection that nothing comes through at any of the
+        A target, part, timestep or action that does not exist; a connection that nothing comes through at any of the
         timesteps; a freeze of what nothing came before, or of what another lesion touches at the same time.
 
     Notes
@@ -122,7 +125,7 @@ def lesion(
     and constant states are those of the lesioned network. An area that activity has once reached stays. A silenced
     site sends zeros, so that what it connects to still receives biases. An input frozen before anything came through it
     stays silent. Sites that a lesion leaves without any varying input are ``constant``; a Readout without input
-    is absent.
+    is absent. In networks other than BLT_VS, a lesioned layer is computed first and changed then.
 
     Examples
     --------
@@ -134,68 +137,53 @@ def lesion(
     >>> model.onset("V4/bu")
     3
     """
-    if getattr(model, "intact", None) is None:  # another network says that it has no lesions
-        return model.lesion(*targets)
     if not targets:
-        raise SpecError(f"no target to lesion; valid: {', '.join(connection_names(model))}, or a site such as 'V4/td'")
+        raise SpecError(f"no target to lesion; valid: {', '.join(network.target_names())}")
     given = Scale(strength) if action is None else action
     if not isinstance(given, Action):
-        raise SpecError(f"an action is a Scale, Freeze, Noise, Add or Clamp; got {given!r:.60}")
-    lesions = tuple(_lesion(model, text, timesteps, given) for text in targets)
-    for at, one in enumerate(lesions):
-        _refuse_conflict(one, (*model.lesions, *lesions[:at]))
-    return Lesioned(model, lesions)
+        raise SpecError(f"an action is a Scale, Freeze, Noise, Add, Clamp or Resample; got {given!r:.60}")
+    lesions: list[Lesion] = []
+    for text in targets:
+        one = _lesion(network, text, timesteps, given, part)
+        _refuse_conflict(one, (*network.lesions, *lesions))
+        lesions.append(one)
+    return Lesioned(network, tuple(lesions))
 
 
-def connection_names(model: BLT_VS) -> dict[str, Target]:
-    """Every connection of a model by its name: ``"td:LOC->V4"``, ``"lateral:V1/bu"``."""
-    names: dict[str, Target] = {}
-    for area, connection in model.intact.connections():
-        source = model.intact.source(area, connection)
-        kind = KINDS[connection]
-        if kind == "lateral":
-            names[f"lateral:{area}/{'bu' if connection == 'bu_lateral' else 'td'}"] = area, connection
-        else:
-            names[f"{kind}:{source[0] if source else 'image'}->{area}"] = area, connection
-    return names
+_GRAMMAR = re.compile(r"(?P<target>[^\[@=]*)(?P<part>\[[^\]]*\])?\s*(?P<when>@[^=]*)?(?P<verb>=.*)?", re.DOTALL)
 
 
-def _lesion(model: BLT_VS, text: str, timesteps: Timesteps, action: Action) -> Lesion:
-    target, _, verb = (part.strip() for part in text.partition("="))
-    target, at, when = (part.strip() for part in target.partition("@"))
+def _lesion(
+    network: Network, text: str, timesteps: Timesteps, action: Action, part: str | np.ndarray | None
+) -> Lesion:  # fmt: skip
+    read = _GRAMMAR.fullmatch(text)
+    if read is None:
+        raise SpecError(f"a lesion is written TARGET[PART]@TIMESTEPS=ACTION; got {text!r}")
+    target, verb = read["target"].strip(), (read["verb"] or "")[1:].strip()
     if verb:
         action = parse_action(verb)
-    elif text.rstrip().endswith("="):
+    elif read["verb"]:
         raise SpecError(f"{text!r} ends with '='; write a strength or {', '.join(ACTIONS)}")
-    steps = frozenset(parse_timesteps(when if at else timesteps, model.timesteps))
-    found = _targets(model, target)
+    steps = frozenset(parse_timesteps(read["when"][1:].strip() if read["when"] else timesteps, network.timesteps))
+    found = network.targets(target)
+    if read["part"]:
+        part = read["part"][1:-1]
+    if part is not None:
+        action, target = Partly(action, part), target + (f"[{part}]" if isinstance(part, str) else "[mask]")
+    for (area, what), name in found.items():
+        if what in STREAMS:
+            action = action.on(network, Site(area, what), steps)  # type: ignore[arg-type]
+        elif action.of_sites:
+            raise SpecError(
+                f"{name}: {'a part' if part is not None else action} is for sites, such as '{area}/bu'; connections are scaled, "
+                "frozen or noisy as a whole"
+            )
     made = Lesion(target, found, steps, action)
-    if isinstance(action, Pattern):
-        for (area, what), name in found.items():
-            if what not in STREAMS:
-                raise SpecError(
-                    f"{name}: {action} is for sites, such as '{area}/bu'; connections are scaled, frozen or noisy"
-                )
-            action.fit(model.shape(Site(area, what)), name)  # type: ignore[arg-type]
-    _refuse_untouched(model, made)
-    if isinstance(action, Freeze) and 0 in steps:
+    _refuse_untouched(network, made)
+    if action.holds and 0 in steps:
         raise SpecError(f"{text!r}: nothing comes before timestep 0 that could be held; freeze from timestep 1 on")
+    network.check_lesion(made)
     return made
-
-
-def _targets(model: BLT_VS, target: str) -> dict[Target, str]:
-    """What a target's text names."""
-    names = connection_names(model)
-    if ":" not in target:
-        site = Site.parse(target)
-        if site.area not in model.areas:
-            raise unknown("area", site.area, model.areas)
-        return {(site.area, site.stream): str(site)}
-    pattern = re.escape(target).replace(r"\*", "[^:/]*")
-    found = {names[name]: name for name in names if re.fullmatch(f"{pattern}(/(bu|td))?", name)}
-    if not found:
-        raise unknown("connection", target, [*names, *(f"{kind}:*" for kind in dict.fromkeys(KINDS.values()))])
-    return found
 
 
 def parse_action(text: str) -> Action:
@@ -204,7 +192,11 @@ def parse_action(text: str) -> Action:
         return Scale(strength)
     match = re.fullmatch(r"(\w+)(?:\((.*)\))?", text.strip())
     if match is None or match[1] not in ACTIONS:
-        raise unknown("action", text, ["a number", "freeze", "noise(SD,seed=0)", "add(PATTERN)", "clamp(PATTERN)"])
+        raise unknown(
+            "action",
+            text,
+            ["a number", "freeze", "noise(SD,seed=0)", "add(PATTERN)", "clamp(PATTERN)", "resample(PICTURES,seed=0)"],
+        )
     word, inside = match[1], match[2] or ""
     if word == "freeze":
         if inside:
@@ -215,7 +207,23 @@ def parse_action(text: str) -> Action:
         if numbers is None or (sd := _number(numbers[1])) is None:
             raise SpecError(f"noise is written noise(0.5) or noise(0.5,seed=3); got {text!r}")
         return Noise(sd, int(numbers[2] or 0))
+    if word == "resample":
+        donors = re.fullmatch(r"\s*(.+?)\s*(?:,\s*seed\s*=\s*(\d+)\s*)?", inside)
+        try:
+            if donors is None:
+                raise SpecError("nothing is named")
+            return Resample(donors[1], int(donors[2] or 0))
+        except (SpecError, StimulusError) as error:
+            raise SpecError(
+                f"{text!r}: resample is written resample(PICTURES) or resample(PICTURES,seed=3); {error}"
+            ) from None
     return ACTIONS[word](*_pattern(inside, text))
+
+
+ACTIONS: dict[str, Callable[..., Action]] = {
+    "freeze": Freeze, "noise": Noise, "add": Add, "clamp": Clamp, "resample": Resample,
+}  # fmt: skip
+"""Words of the grammar; a bare number is the strength of :class:`Scale`."""
 
 
 def _number(text: str) -> float | None:
@@ -237,30 +245,30 @@ def _pattern(inside: str, text: str) -> tuple[Any, str]:
         raise SpecError(f"{text!r}: a pattern is a number or a .npy file of numbers ({reason})") from None
 
 
-def _refuse_untouched(model: BLT_VS, one: Lesion) -> None:
+def _refuse_untouched(network: Network, one: Lesion) -> None:
     """Raise where a lesion would change nothing because nothing comes through at its timesteps."""
-    reached = {name: model.intact.used_at(area, what) for (area, what), name in one.targets.items()}
+    reached = {name: network.used_at(target) for target, name in one.targets.items()}
     if any(one.timesteps & set(times) for times in reached.values()):
         return
     phrases = []
     for name, times in reached.items():
-        never = f"is never used within {model.timesteps} timesteps of the {model.schedule.name} schedule"
-        phrases.append(f"{name} {f'is used at timesteps {_ranges(times)}' if times else never}")
-    raise SpecError(f"nothing to lesion at timesteps {_ranges(one.timesteps)}: {'; '.join(phrases[:8])}")
+        never = f"is never used within {network.timesteps} timesteps of the {network.schedule_name} schedule"
+        phrases.append(f"{name} {f'is used at timesteps {spans(times)}' if times else never}")
+    raise SpecError(f"nothing to lesion at timesteps {spans(one.timesteps)}: {'; '.join(phrases[:8])}")
 
 
 def _refuse_conflict(one: Lesion, others: Iterable[Lesion]) -> None:
     for other in others:
         shared = [name for target, name in one.targets.items() if target in other.targets]
         together = one.timesteps & other.timesteps
-        if shared and together and Freeze in (type(one.action), type(other.action)):
+        if shared and together and (one.action.holds or other.action.holds):
             raise SpecError(
-                f"{one} and {other} both touch {shared[0]} at timesteps {_ranges(together)}; what is frozen cannot be lesioned "
+                f"{one} and {other} both touch {shared[0]} at timesteps {spans(together)}; what is frozen cannot be lesioned "
                 "otherwise at the same time"
             )
 
 
-def _ranges(timesteps: Iterable[int]) -> str:
+def spans(timesteps: Iterable[int]) -> str:
     """``{0, 3, 4, 5}`` -> ``"0,3:6"``, as :func:`bltvs_neuro.schema.parse_timesteps` reads it."""
     runs: list[list[int]] = []
     for t in sorted(timesteps):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 
-from ..network import Network, State
+if TYPE_CHECKING:
+    from .network import Network, State
 
 IMAGES = 3
 """An empty one and noise, alone each, so that what is the same is so to the last bit."""
