@@ -91,7 +91,7 @@ print(
 )
 
 # %%
-figure = result.plot_time_course()
+axes = result.plot_time_course()
 
 # %%
 # Voxels
@@ -105,4 +105,4 @@ table = best.to_dataframe().groupby(["roi", "area"]).size().unstack(fill_value=0
 print(table.to_string())
 
 # %%
-figure = fit.plot_best("r2")
+axes = fit.plot_best("r2")

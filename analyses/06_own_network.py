@@ -21,6 +21,7 @@ from torch import nn
 
 import bltvs_neuro as bn
 from bltvs_neuro.rsa import compare
+from bltvs_neuro.rsa.figures.rdm import plot_rdms
 
 torch.manual_seed(0)
 SIZE = 32
@@ -71,6 +72,11 @@ reference = bn.open_store(
     bn.extract(bn.load_model("shapes"), stimuli, Path(scratch.name) / "blt.h5", "V1:LOC/bu", reduce=bn.pool(4))
 )
 own, blt = bn.compute_rdms(acts), bn.compute_rdms(reference)
+axes = plot_rdms(own)
+
+# %%
+# Best match of each layer:
+
 likeness = compare(own, blt, "pearson").values  # (own layer, area and timestep)
 for layer, row in zip(own["area"].values, likeness, strict=True):
     at = int(np.argmax(row))

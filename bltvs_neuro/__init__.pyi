@@ -1,4 +1,4 @@
-from .encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding, partition_encoding
+from .encoding import OLS, PLS, BandedRidge, Permutations, Ridge, fit_encoding, partition_encoding
 from .extraction import channels, mean, pool, project, record, units
 from .extraction.options import ExtractRun
 from .extraction.projection import pca
@@ -32,6 +32,7 @@ __all__ = [
     "Folds",
     "Inference",
     "Network",
+    "Permutations",
     "Ridge",
     "Run",
     "Select",

@@ -25,6 +25,9 @@ log = logging.getLogger(__name__)
 
 DATA_VARIABLE = "BLTVS_DATA"
 GITHUB = "https://raw.githubusercontent.com"
+BLT_VS_COMMIT = "032a4d9434e8f33f2d4d1523e7012db856d66e19"
+EXAMPLE = "examples/turtle.jpg"
+"""The picture that the original's example classifies."""
 TIMEOUT = (10.0, 60.0)
 """Seconds to wait for a connection and for the next bytes."""
 
@@ -36,12 +39,14 @@ KRIEGESKORTE92_IDS: tuple[str, ...] = tuple(f"object_{number:02d}" for number in
 class DataFile:
     """A file: its ``path`` below ``BLTVS_DATA`` and the cache, where it comes from, and how it is known to be the right one.
 
-    A download is cut off beyond ``max_bytes``; ``licence`` and ``reference`` are its terms and what to cite.
+    ``sha256`` is None where nobody has told it yet: then the commit in the address says which file it is, and what opens the
+    file must take anything. A download is cut off beyond ``max_bytes``; ``licence`` and ``reference`` are its terms and what
+    to cite.
     """
 
     path: str
     url: str
-    sha256: str
+    sha256: str | None
     max_bytes: int
     licence: str
     reference: str
@@ -70,11 +75,19 @@ _FILES = (
     ),
     DataFile(
         path="classes/ecoset.json",
-        url=f"{GITHUB}/KietzmannLab/BLT-VS/032a4d9434e8f33f2d4d1523e7012db856d66e19/blt_vs_model/ecoset.json",
+        url=f"{GITHUB}/KietzmannLab/BLT-VS/{BLT_VS_COMMIT}/blt_vs_model/ecoset.json",
         sha256="01e54fd4da4a994b8f86d308d5749d0e2ca1a264246010516e0a2af8c17649e3",
         max_bytes=2**20,
         licence="MIT (KietzmannLab/BLT-VS)",
         reference="Mehrer et al. 2021, PNAS 118:e2011417118, doi:10.1073/pnas.2011417118",
+    ),
+    DataFile(
+        path=EXAMPLE,
+        url=f"{GITHUB}/KietzmannLab/BLT-VS/{BLT_VS_COMMIT}/turtle.jpg",
+        sha256=None,
+        max_bytes=16 * 2**20,
+        licence="see the repository",
+        reference="KietzmannLab/BLT-VS, the picture of its example.py",
     ),
     DataFile(
         path="weights/blt_vs.zip",
@@ -114,7 +127,7 @@ def fetch(name: str, *, offline: bool = False) -> Path:
         return ours
     cached = cache_folder() / file.path
     if cached.is_file():
-        if sha256_file(cached) == file.sha256:
+        if file.sha256 in (None, sha256_file(cached)):
             return cached
         log.warning("%s in the cache is damaged and is fetched again", cached)
     if offline:
@@ -124,7 +137,7 @@ def fetch(name: str, *, offline: bool = False) -> Path:
         with _quiet_pooch(), scratch_folder(make_folder(cached.parent)) as scratch:
             found = pooch.retrieve(
                 file.url,
-                known_hash=f"sha256:{file.sha256}",
+                known_hash=None if file.sha256 is None else f"sha256:{file.sha256}",
                 fname=cached.name,
                 path=scratch,
                 downloader=lambda url, target, _: _download(url, Path(target), file),
@@ -147,7 +160,7 @@ def _in_data_folder(file: DataFile) -> Path | None:
     if not path.is_file():
         return None
     got = sha256_file(path)
-    if got != file.sha256:
+    if file.sha256 not in (None, got):
         raise DataError(
             f"{path} is not the published file: its sha256 is {got}, expected {file.sha256}; "
             f"remove it to have it fetched from {file.url}, or unset {DATA_VARIABLE}"

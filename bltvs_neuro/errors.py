@@ -63,20 +63,32 @@ def listed(items: Iterable[object], most: int = 8) -> str:
     return ", ".join(names[:most]) + (f" and {rest} more" if rest > 0 else "")
 
 
-def counted(n: int, what: str) -> str:
-    """Write a count with its noun.
+IRREGULAR = (("stimulus", "stimuli"), ("class", "classes"))
+"""Nouns whose plural is not made by an s."""
+VERBS = {"are": "is", "were": "was", "do": "does", "have": "has"}
+"""Verbs whose singular is not made by an s."""
+
+
+def counted(n: int, what: str, verb: str = "") -> str:
+    """Write a count with its noun, and with a verb in the present tense that agrees.
 
     Examples
     --------
-    >>> counted(1, "subject"), counted(3, "subject")
-    ('1 subject', '3 subjects')
+    >>> counted(1, "subject"), counted(3, "subject"), counted(2, "stimulus"), counted(1, "stimuli", "are")
+    ('1 subject', '3 subjects', '2 stimuli', '1 stimulus is')
     """
-    return f"{n} {what}" + "s" * (n != 1)
+    one, many = next(
+        (forms for forms in IRREGULAR if what in forms), (what.removesuffix("s"), what.removesuffix("s") + "s")
+    )
+    agreed = VERBS.get(verb, f"{verb}s") if n == 1 and verb else verb
+    return f"{n} {one if n == 1 else many} {agreed}".rstrip()
 
 
 def unknown(what: str, got: object, valid: Sequence[object]) -> SpecError:
     """Error for a value that is not among ``valid``, with the nearest valid name when there is one."""
     names = [str(name) for name in valid]
+    if not names:
+        return SpecError(f"unknown {what} {got!r}; there is none")
     near = difflib.get_close_matches(str(got), names, n=1)
     hint = f" (did you mean {near[0]!r}?)" if near else ""
     return SpecError(f"unknown {what} {got!r}{hint}; valid: {listed(names, most=24)}")
@@ -150,6 +162,5 @@ def difference(what: str, a: Iterable[str], b: Iterable[str], in_a: str, in_b: s
     parts = []
     for only, here, there in ((only_a, in_a, in_b), (only_b, in_b, in_a)):
         if only:
-            verb = "is" if len(only) == 1 else "are"
-            parts.append(f"{len(only)} {what} {verb} in {here} but not in {there}: {listed(only)}")
+            parts.append(f"{counted(len(only), what, 'are')} in {here} but not in {there}: {listed(only)}")
     return "; ".join(parts)

@@ -43,6 +43,8 @@ PALETTE = ("#0072B2", "#B84C00", "#00704D", "#A0397A", "#5A5A00", "#4D4D4D", "#6
 DARK_PALETTE = ("#56B4E9", "#FF9E4A", "#3DD6A0", "#E889C0", "#D6D65C", "#C8C8C8", "#B7A1F5", "#FF8A80")
 """The same hues on a dark background."""
 AREAS = ("Retina", "LGN", "V1", "V2", "V3", "V4", "LOC", "Readout")
+MOST_CATEGORIES = 24
+"""That bars and colours tell apart."""
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 ACCENT = STREAM_COLOURS["td"]
 """What is picked out of a figure: clusters, peaks, the best."""
@@ -126,6 +128,13 @@ def on_dark() -> bool:
 def palette() -> tuple[str, ...]:
     """:data:`PALETTE`, or its lighter twin on a dark background."""
     return DARK_PALETTE if on_dark() else PALETTE
+
+
+def tints(n: int) -> list[str]:
+    """Colours of so many categories: the palette, then lighter and darker ones of its hues."""
+    colours = np.array([to_rgb(colour) for colour in palette()])
+    rest = np.concatenate([(colours + 1) / 2, colours * 0.55, (colours + 3) / 4])
+    return [*palette(), *(to_hex(colour) for colour in rest)][:n]
 
 
 def in_order(areas: Iterable[Any]) -> list[str]:

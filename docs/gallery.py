@@ -7,7 +7,7 @@ from sphinx_gallery.scrapers import figure_rst
 
 from bltvs_neuro.figures import figure_of, save_figure
 
-RUN = ("01_first_store", "03_own_fmri", "05_encoding", "06_own_network")
+RUN = ("01_first_store", "03_own_fmri", "04_eeg_over_time", "05_encoding", "06_own_network")
 RUN_WITH_DATA = ("02_kriegeskorte92", "07_lesions")
 """Those that need the 92 objects, which only BLTVS_DATA has where there is no network."""
 

@@ -19,6 +19,7 @@ import importlib.machinery
 import importlib.util
 import json
 import os
+import random
 import signal
 import sys
 import tempfile
@@ -57,7 +58,7 @@ BESIDE = {
     "encoding/scores": [
         f"tests/encoding/test_{name}.py" for name in ("score", "ceiling", "undefined", "scores_by_hand")
     ],
-    "encoding/sweep": ["tests/encoding/test_partition.py", "tests/encoding/test_fit.py"],
+    "encoding/sweep": [f"tests/encoding/test_{name}.py" for name in ("partition", "unique_variance", "fit")],
     "encoding": ["tests/encoding"],
     "probes": ["tests/probes"],
     "training": ["tests/training/test_accuracy.py", "tests/training/test_evaluate.py"],
@@ -238,16 +239,17 @@ def load_libraries(names: Sequence[str]) -> None:
                 importlib.import_module(name)
 
 
-def run_module(path: Path, tests: Sequence[str], chosen: range, limit: float) -> None:
-    """Run every mutant of a module and print survivors."""
+def run_module(path: Path, tests: Sequence[str], chosen: range, limit: float, sample: int | None = None) -> None:
+    """Run every mutant of a module, or ``sample`` of them drawn by seed 0, and print survivors."""
     lines, seconds = reach(path, tests)
     ends = {
         node.lineno: node.end_lineno for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.stmt)
     }
     shared, count, survivors, idle = set(lines.pop("", [])), 0, 0, 0
-    for mutant in mutants(path.read_text()):
-        if mutant.line not in chosen:
-            continue
+    drawn = [mutant for mutant in mutants(path.read_text()) if mutant.line in chosen]
+    if sample is not None and sample < len(drawn):
+        drawn = sorted(random.Random(0).sample(drawn, sample), key=lambda mutant: mutant.line)
+    for mutant in drawn:
         start = max(first for first in ends if first <= mutant.line)
         own = set(range(start, max(mutant.line, ends[start] if ends[start] - start < 12 else 0) + 1))
         reached = list(seconds) if own & shared else [name for name in lines if own & set(lines[name])]
@@ -275,12 +277,19 @@ def main() -> None:
     parser.add_argument("--tests", nargs="+", help="test files, instead of those that BESIDE names")
     parser.add_argument("--lines", default="1:100000", help="first:last line to change")
     parser.add_argument("--limit", type=float, default=30, help="seconds for a mutant, beside three times its tests'")
+    parser.add_argument("--sample", type=int, help="so many mutants of a module, drawn by seed 0")
     options = parser.parse_args()
     first, last = map(int, options.lines.split(":"))
     for module in options.modules:
         for path in sorted(module.rglob("*.py")) if module.is_dir() else [module]:
             if path.name != "__init__.py":
-                run_module(path.resolve(), options.tests or tests_beside(path), range(first, last + 1), options.limit)
+                run_module(
+                    path.resolve(),
+                    options.tests or tests_beside(path),
+                    range(first, last + 1),
+                    options.limit,
+                    options.sample,
+                )
 
 
 if __name__ == "__main__":

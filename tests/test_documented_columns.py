@@ -7,7 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from bltvs_neuro.encoding import Ridge
+from bltvs_neuro.encoding import Permutations, Ridge
 from bltvs_neuro.encoding.fit import fit_encoding, partition_encoding
 from bltvs_neuro.extraction.plot import activation_over_time
 from bltvs_neuro.features.folds import Folds
@@ -33,7 +33,7 @@ def encoding():
     acts = {name: data for name, data in make_store(40, p=20, n_steps=2).items() if name.startswith("V1")}
     responses = simulate_responses(acts, [("V1/bu", 1), ("V1/td", 1)], per_source=3, repetitions=2)
     options = {"solver": Ridge(on_edge="ignore"), "cv": Folds(3)}
-    fit = fit_encoding(acts, responses, ceiling="split_half", n_permutations=20, **options)
+    fit = fit_encoding(acts, responses, ceiling="split_half", n_permutations=Permutations(20, fwer=True), **options)
     return fit, partition_encoding(acts, responses, over="stream")
 
 
@@ -58,7 +58,7 @@ def test_columns_of_rsa():
     brain = make_rdms(rng.random((3, 28)), ids, metric="m", subject=["a", "b", "c"], roi=["IT"] * 3)
     result = compare_rdms(models, brain, inference=Inference(bootstrap=10))
     matrix = time_matrix(*movie(), inference=Inference(bootstrap=10, n_permutations=10))
-    for frame in (result.to_frame(), result.pairs_frame(), matrix.peaks(), matrix.clusters()):
+    for frame in (result.to_frame(), result.best(nested=True), result.pairs_frame(), matrix.peaks(), matrix.clusters()):
         assert set(frame.columns) <= section("rsa")
 
 

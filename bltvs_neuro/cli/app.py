@@ -28,6 +28,7 @@ COMMANDS = {
     "train": "training:train",
     "export": "training:export",
     "upload": "training:upload",
+    "selftest": "selftest:selftest",
     "cite": "about:cite",
     "completion": "about:completion",
     "brainscore score": "brainscore:score",

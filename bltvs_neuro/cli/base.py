@@ -202,18 +202,19 @@ def goes_on(how: str = "what was finished is kept: the same command goes on from
 def shown(what: str) -> Iterator[None]:
     """Show how far the work within is, and the time left, on standard error."""
     columns = (
-        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[label]}"), TimeElapsedColumn(), TextColumn("{task.fields[left]}"),
     )  # fmt: skip
     with Bar(*columns, console=err, transient=not err.is_terminal) as bar:
-        task = bar.add_task(what, total=None, label="", left="")
+        task = bar.add_task(what, total=None, count="", label="", left="")
 
         def show(now: Progress) -> None:
             left = ""
             if math.isfinite(now.seconds_left):
                 minutes, seconds = divmod(round(now.seconds_left), 60)
                 left = f"{minutes}:{seconds:02d} left"
-            bar.update(task, completed=now.done, total=now.total, label=now.label, left=left)
+            count = f"{now.done}/{now.total}" if now.total else ""
+            bar.update(task, completed=now.done, total=now.total, count=count, label=now.label, left=left)
 
         with show_progress(show):
             yield

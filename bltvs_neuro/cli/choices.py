@@ -134,6 +134,17 @@ class DataChoice:
             )
         return {**common, **own}
 
+    def words(self) -> list[str]:
+        """The options that were given, as they are written."""
+        found = []
+        for name in ("format", "stimuli", "match"):
+            if (value := getattr(self, name)) is not None:
+                found += [f"--{name}", str(value)]
+        for name in ("subject", "session", "roi"):
+            found += [] if getattr(self, name) is None else [f"--{name}", ",".join(getattr(self, name))]
+        found += [word for pair in self.option for word in ("--option", pair)]
+        return found + (["--allow-pickle"] if self.allow_pickle else [])
+
     def matched(self, data: Any, stimulus_ids: Sequence[str]) -> Any:
         """The data under the store's names of stimuli, where that is asked for."""
         if self.match is None:

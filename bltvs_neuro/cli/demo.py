@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from cyclopts import Parameter
 
 from ..durable import check_outputs, whole_file
-from ..errors import DataError, WeightsError
+from ..errors import DataError, WeightsError, counted
 from .base import err, escape, goes_on, out, shown
 from .choices import Device, Overwrite
 
@@ -54,7 +54,7 @@ def demo(
     name = f"{network.provenance['model']}_{weights}_{which}"
     table, figure = output / f"{name}.csv", output / f"{name}.png"
     check_outputs(table, figure, overwrite=overwrite)
-    with goes_on(), shown(f"{network.provenance['model']} ({weights}), {len(stimuli)} images"):
+    with goes_on(), shown(f"{network.provenance['model']} ({weights}), {counted(len(stimuli), 'image')}"):
         store_path = output / f"{name}.h5"
         path = extract(
             network, stimuli, store_path, reduce="pool:4", resume=not overwrite, run=ExtractRun(device=device)

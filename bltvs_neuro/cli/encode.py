@@ -14,7 +14,7 @@ from rich.table import Table
 
 from ..durable import remove_stale
 from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solver
-from ..errors import SpecError, argument
+from ..errors import SpecError, argument, counted
 from ..features.folds import Folds, OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
@@ -88,6 +88,9 @@ class Also:
         Unique variance of each of these.
     generalise : str, optional
         Generalisation over neural time from a site at a timestep, such as ``V4/td@3``; may be repeated.
+    fwer : bool
+        p values that hold for all feature spaces and targets together, beside the false discovery rate; takes many times as
+        long.
     score : {"r2", "r"}
         The score in figures, maps and the summary.
     figures : bool
@@ -96,6 +99,7 @@ class Also:
 
     partition: Over | None = None
     generalise: Annotated[tuple[str, ...], Parameter(consume_multiple=False)] = ()
+    fwer: Annotated[bool, Parameter(negative="")] = False
     score: Literal["r2", "r"] = "r2"
     figures: Annotated[bool, Parameter(negative="--no-figures")] = True
 
@@ -149,11 +153,13 @@ def encode(
     from ..encoding.fit import PARTITION_SOLVER, partition_spaces
     from ..encoding.outputs.files import check_encoding, write_encoding, write_generalisation, write_partition
     from ..encoding.scores.time import check_generalisation
+    from ..encoding.sweep.orders import Permutations
     from ..encoding.sweep.plan import Asked
     from ..store import open_store
 
     chosen, transformer = solver.made(), read_transform(transform, run.seed)
-    Asked(chosen, cv, run, transformer, n_permutations)  # refused before any file is read
+    permutations = Permutations(n_permutations, also.fwer)
+    Asked(chosen, cv, run, transformer, permutations)  # refused before any file is read
     roi = None if data.roi is None else "_".join(data.roi)
     files = neural[0].name.split(".")[0] + (f"_and_{len(neural) - 1}_more" if len(neural) > 1 else "")
     folder = output.output or Path("_".join(filter(None, [store.stem, files, roi, "encoding"])))
@@ -175,7 +181,7 @@ def encode(
         with shown("encoding"):
             result = fit_encoding(
                 acts, responses, sites=select, solver=chosen, cv=cv, transform=transformer,
-                ceiling=read_ceiling(ceiling, responses), n_permutations=n_permutations, run=run,
+                ceiling=read_ceiling(ceiling, responses), n_permutations=permutations, run=run,
                 resume_path=parts / "encoding",
             )  # fmt: skip
         written = write_encoding(result, folder, score=also.score, figures=also.figures, overwrite=replace)
@@ -196,7 +202,7 @@ def encode(
     remove_stale(before, written)
     _remove_parts(parts)
     show_result(result, also.score)
-    out.print(f"wrote {len(written)} files into {folder}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {counted(len(written), 'file')} into {folder}", highlight=False, soft_wrap=True)
 
 
 def read_alphas(text: str) -> list[float]:
@@ -276,7 +282,7 @@ def show_result(result: EncodingResult, score: str) -> None:
     out.print(table)
     status, count = np.unique(result["status"].values, return_counts=True)
     if any(status != "fitted"):
-        out.print(", ".join(f"{n} targets {s}" for s, n in zip(status, count, strict=True)), highlight=False)
+        out.print(", ".join(f"{counted(n, 'target')} {s}" for s, n in zip(status, count, strict=True)), highlight=False)
     if "ceiling" in result.dataset:
         without = int((~(result["ceiling"].values >= LEAST_CEILING)).sum())
         if without:

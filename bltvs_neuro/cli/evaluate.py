@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 from rich.table import Table
@@ -12,6 +12,9 @@ from ..errors import SpecError, argument
 from ..options import check_samples
 from .base import err, flat, out, told_in
 from .choices import BatchSize, Device, ModelChoice, Output, interval_text
+
+if TYPE_CHECKING:
+    from ..model import Network
 
 
 @told_in("training/evaluation/evaluate.py:evaluate", "bootstrap")
@@ -31,7 +34,8 @@ def evaluate(
 ) -> None:
     """Score a model on labelled pictures: top-1 and top-5 at every timestep, with 95 % intervals and confusions.
 
-    Tables and figure go into MODEL-evaluation unless a folder is given.
+    Published accuracies of released weights stand beside: of all pictures of their own test sets. Tables and figure go into
+    MODEL-evaluation unless a folder is given.
 
     Parameters
     ----------
@@ -89,12 +93,14 @@ def evaluate(
     result.write(folder, title=f"{name} on {Path(data).name}", overwrite=output.overwrite)
     found = result.to_frame()
     table = Table(title=f"{name}, {len(pictures):,} pictures, 95 % intervals over pictures")
-    for column in ("timestep", "top 1 (%)", "", "top 5 (%)", ""):
+    published = _published(network)
+    for column in ("timestep", "top 1 (%)", "", "top 5 (%)", "", *(["published top 1 (%)"] if published else [])):
         table.add_column(column, justify="right")
     for row in found.to_dict("records"):
         table.add_row(
             str(row["timestep"]), f"{row['top1']:.2f}", interval_text(row['top1_ci_low'], row['top1_ci_high'], ".2f"),
             f"{row['top5']:.2f}", interval_text(row['top5_ci_low'], row['top5_ci_high'], ".2f"),
+            *([published.get(row["timestep"], "-")] if published else []),
         )  # fmt: skip
     out.print(table)
     if len(found) > 1:
@@ -102,3 +108,13 @@ def evaluate(
         interval = interval_text(gain["ci_low"], gain["ci_high"], "+.2f")
         out.print(f"last timestep minus first: {gain['top1_gain']:+.2f} points, {interval}", highlight=False)
     out.print(f"tables and figure in {folder}", highlight=False, soft_wrap=True)
+
+
+def _published(network: Network) -> dict[int, str]:
+    """Published top-1 accuracies of released weights, by timestep; none where the weights are others."""
+    if network.provenance["weights"] not in ("pretrained", "exported"):
+        return {}
+    accuracies = getattr(getattr(network, "checkpoint", None), "accuracies", ())
+    return {
+        timestep: f"{accuracy:.2f}" for timestep, accuracy in zip(network.logit_timesteps, accuracies, strict=False)
+    }

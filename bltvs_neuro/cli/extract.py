@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from cyclopts import Parameter
 from rich.table import Table
 
+from ..errors import counted
 from ..extraction.options import ExtractRun, Join, KeepBits, OnError
 from ..features.select import Select
 from ..options import inherited
@@ -105,7 +106,7 @@ def extract(
     if plan:
         _show_plan(network, stimuli, output, select, reduction, [str(one) for one in where] or ["cpu"], run, keep_bits)
         return
-    with goes_on(), shown(f"{network.provenance['model']}, {len(stimuli)} images"):
+    with goes_on(), shown(f"{network.provenance['model']}, {counted(len(stimuli), 'image')}"):
         path = record(
             network, stimuli, output, select, reduction, keep_bits=keep_bits, on_error=on_error, join=join,
             resume=not overwrite, run=run,
@@ -142,7 +143,7 @@ def _show_plan(
             network, stimuli, states, list(every.values()), output, size, precision=run.precision, keep_bits=keep_bits,
         )  # fmt: skip
     table = Table(
-        title=f"{len(stimuli)} images on {where}, {len(states)} states",
+        title=f"{counted(len(stimuli), 'image')} on {where}, {len(states)} states",
         caption=f"measured on two batches of {min(size, len(stimuli))}; {human_bytes(found[0].free_bytes)} are free; joining by "
         "copying needs twice the store; * is what was asked for",
     )

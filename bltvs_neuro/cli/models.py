@@ -86,7 +86,7 @@ def _draw(names: tuple[str, ...], path: Path, lesions: tuple[str, ...], *, overw
 
 @told_in("extraction/classify.py:classify", "top")
 def classify(
-    images: Path,
+    images: Path | None = None,
     /,
     *,
     model: Annotated[ModelChoice, flat("Model")] = ModelChoice(),
@@ -99,15 +99,19 @@ def classify(
 
     Parameters
     ----------
-    images : path
-        An image, a folder, a table, or another stimulus set.
+    images : path, optional
+        An image, a folder, a table, or another stimulus set. Unless given, a baby turtle: the picture of the original's
+        example, fetched at its first use.
     csv : path, optional
         Also write the table here.
 
     Examples
     --------
-    `bltvs classify turtle.jpg --model ecoset`
+    `bltvs classify`
+
+    `bltvs classify stimuli/ --model imagenet --csv seen.csv`
     """
+    from .. import datasets
     from ..devices import pick_device
     from ..extraction.classify import classify as run
     from ..model.released.checkpoints import class_names
@@ -116,7 +120,7 @@ def classify(
     where = str(pick_device(device))
     if csv is not None:
         check_outputs(csv, overwrite=overwrite)
-    stimuli = StimulusSet.open(images)
+    stimuli = StimulusSet.open(datasets.fetch(datasets.EXAMPLE) if images is None else images)
     network = model.load(where)
     try:
         names = class_names(model.model)

@@ -155,9 +155,9 @@ def drive(
     chosen_timesteps = parse_timesteps(timesteps, network.timesteps)
     for tried in chosen_timesteps:
         check_drivable(network, parsed, tried, chosen)
-    check_outputs(
-        *(path for t in chosen_timesteps for path in image_paths(output, site, t, chosen)), overwrite=overwrite
-    )
+    saved = {t: output / f"{site.replace('/', '_')}_t{t}.nc" for t in chosen_timesteps}
+    images = [path for t in chosen_timesteps for path in image_paths(output, site, t, chosen)]
+    check_outputs(*images, *saved.values(), output / "figure.png", overwrite=overwrite)
     results = []
     for timestep in chosen_timesteps:
         with err.status(f"driving {site} at timestep {timestep}"):
@@ -168,6 +168,7 @@ def drive(
                 )
             )  # fmt: skip
         results[-1].save_images(output, overwrite=overwrite)
+        results[-1].save(saved[timestep], overwrite=overwrite)
     save_figure(plot_driven(results), output / "figure.png", overwrite=overwrite)
     for result in results:
         gained = ", ".join(

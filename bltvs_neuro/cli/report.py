@@ -27,7 +27,7 @@ def report(
     Parameters
     ----------
     results : paths
-        Stores, and results of `bltvs rsa` and `bltvs encode`.
+        Stores, and results of `bltvs rsa`, `encode`, `decode`, `drive` and `evaluate`, or folders of them.
     output : path
         The page to write.
 
@@ -35,7 +35,7 @@ def report(
     --------
     `bltvs report acts.h5 -o report.html --stimuli stimuli/`
 
-    `bltvs report acts.h5 acts_rsa/rsa.nc encoding/result.h5 -o report.html --stimuli kriegeskorte92`
+    `bltvs report acts.h5 acts_rsa/ encoding/ -o report.html --stimuli kriegeskorte92`
     """
     from ..report import write_report
 

@@ -105,8 +105,8 @@ def rsa(
     """Compare every site and timestep of a store with neural data: scores, noise ceiling, intervals, tests, figures.
 
     Stimuli are matched by id. Neural data over time (RDM movies, epochs) give a matrix of model timesteps against time per
-    site, with cluster permutation tests and peak latencies. Results go into STORE_rsa/ unless a folder, or folder/prefix,
-    is given.
+    site, with cluster permutation tests and peak latencies. Results go into a folder,
+    STORE_rsa unless given.
 
     Parameters
     ----------
@@ -120,7 +120,7 @@ def rsa(
     --------
     `bltvs rsa acts.h5 --neural kriegeskorte92`
 
-    `bltvs rsa acts.h5 --neural target_fmri.mat --roi IT --similarity spearman --areas V4:LOC -o results/it`
+    `bltvs rsa acts.h5 --neural target_fmri.mat --roi IT --similarity spearman --areas V4:LOC -o rsa_it/`
 
     `bltvs rsa acts.h5 --neural betas.h5 --neural-metric crossnobis --folds-by run`
 
@@ -138,7 +138,7 @@ def rsa(
         if got not in METRICS:
             raise unknown(what, got, list(METRICS))
     check_formats(figures.formats)
-    prefix = _prefix(output.output, store)
+    prefix = (output.output or Path(f"{store.stem}_rsa")) / "rsa"
     check_comparison(prefix, overwrite=output.overwrite)
     check_time_matrix(prefix, overwrite=output.overwrite)
     for one in neural:
@@ -171,7 +171,7 @@ def rsa(
             missing=missing, on_mismatch=on_mismatch, run=run,
         )  # fmt: skip
     else:
-        with err.status(f"comparing {len(rdms)} RDMs with {len(brain)} of {escape(', '.join(neural))}"):
+        with err.status(f"comparing {counted(len(rdms), 'RDM')} with {len(brain)} of {escape(', '.join(neural))}"):
             result = compare_rdms(
                 rdms,
                 brain,
@@ -189,24 +189,17 @@ def rsa(
     out.print("\n".join(f"wrote {path}" for path in written), highlight=False, soft_wrap=True)
 
 
-def _prefix(output: Path | None, store: Path) -> Path:
-    if output is None:
-        return Path(f"{store.stem}_rsa") / "rsa"
-    if output.is_dir() or (not output.suffix and not output.parent.name):
-        return output / "rsa"
-    return output
-
-
 def _categories(stimuli: pd.DataFrame, column: str) -> dict[str, str] | None:
-    from ..figures import PALETTE
+    from ..features.stores import stimulus_column
+    from ..figures import MOST_CATEGORIES
 
-    if column not in stimuli:
-        if column != "category":
-            raise unknown("column of the stimuli", column, [c for c in stimuli if c != "stimulus_id"])
+    if column == "category" and column not in stimuli:
         return None
-    names = stimuli[column].astype(str)
+    names = stimulus_column(stimuli, column).astype(str)
     return (
-        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True)) if names.nunique() <= len(PALETTE) else None
+        dict(zip(stimuli["stimulus_id"].astype(str), names, strict=True))
+        if names.nunique() <= MOST_CATEGORIES
+        else None
     )
 
 
@@ -215,9 +208,10 @@ def _clusters(stimuli: pd.DataFrame, inference: Inference) -> Inference:
     column = inference.clusters
     if column is None:
         return inference
-    if column not in stimuli:
-        raise unknown("column of the stimuli", column, [c for c in stimuli if c != "stimulus_id"])
-    return replace(inference, clusters=stimuli.set_index(stimuli["stimulus_id"].astype(str))[column])
+    from ..features.stores import stimulus_column
+
+    names = stimulus_column(stimuli, column)
+    return replace(inference, clusters=names.set_axis(stimuli["stimulus_id"].astype(str)))
 
 
 def _check_unused(inference: Inference) -> None:
@@ -284,7 +278,7 @@ def _show_peaks(matrix: TimeMatrix, label: str) -> None:
 def _show(result: RsaResult, most: int = 10) -> None:
     """Print the best models of each target."""
     frame, confidence = result.to_frame(), result.provenance["options"]["confidence"]
-    correction = result.provenance["options"]["correction"]
+    correction, best = result.provenance["options"]["correction"], result.best(nested=True)
     for _, part in frame.groupby("target", sort=True):
         first = part.iloc[0]
         where = " ".join(str(first[k]) for k in ("roi", "time") if k in part)
@@ -305,6 +299,14 @@ def _show(result: RsaResult, most: int = 10) -> None:
                 "" if row.best_share != row.best_share else f"{row.best_share:.0%}",
             )  # fmt: skip
         out.print(table)
+        winner = best.loc[best["target"] == first.target].iloc[0]
+        if winner["score"] == winner["score"]:
+            ends = interval_text(winner["ci_low"], winner["ci_high"], ".3f")
+            out.print(
+                f"{winner['chosen']} is the best of all, and of {winner['stability']:.0%} of the halves of the data; what halves "
+                f"choose scores {winner['score']:.3f} ({ends}) on the others",
+                highlight=False, soft_wrap=True,
+            )  # fmt: skip
         for column in ("reason", "p_zero_reason"):
             for reason, models in part[part[column] != ""].groupby(column, sort=False)["model"]:
                 out.print(f"{listed(models)}: {reason}", highlight=False, soft_wrap=True)

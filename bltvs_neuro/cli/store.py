@@ -53,6 +53,7 @@ def verify(store: AnyStore, /) -> int:
 
 def show_description(described: dict[str, Any]) -> None:
     """Print what :func:`bltvs_neuro.store.description` found."""
+    from ..errors import listed
     from ..extraction.plan import human_bytes
 
     made, asked = described["n_stimuli"], described["n_asked"]
@@ -65,13 +66,16 @@ def show_description(described: dict[str, Any]) -> None:
     for sentence in described["damaged"]:
         about.add_row("done again", sentence)
     about.add_row("stimuli", f"{made}" + (f", {len(described['skipped'])} skipped" if described["skipped"] else ""))
+    for name, values in described["columns"].items():
+        about.add_row(f"column {name}", f"{len(values)}: {listed(values, 5)}")
     about.add_row(
         "on disk", human_bytes(described["bytes"]) + (" in parts" if described["joined"] == "virtual" else "")
     )
     about.add_row(
         "model", f"{identity.get('model')}, {identity.get('schedule')} schedule, {described['n_timesteps']} timesteps"
     )
-    about.add_row("weights", f"{identity.get('weights')}, sha256 {str(identity.get('weights_sha256'))[:16]}…")
+    weights = str(identity.get("weights"))
+    about.add_row("weights", f"{WEIGHTS.get(weights, weights)}, sha256 {str(identity.get('weights_sha256'))[:16]}…")
     for number, lesion in enumerate(identity.get("lesions", ())):
         about.add_row("" if number else "lesions", lesion_text(lesion))
     kept = f", {described['keep_bits']} mantissa bits" if described["keep_bits"] else ""
@@ -94,6 +98,9 @@ def show_description(described: dict[str, Any]) -> None:
     for name, reason in list(described["skipped"].items())[:10]:
         out.print(f"skipped {name}: {reason}", highlight=False, soft_wrap=True, markup=False)
 
+
+WEIGHTS = {"exported": "of an exported model", "untrained": "untrained (random)"}
+"""What is said of weights that stores call so."""
 
 StatusLetter: dict[str, str] = {"absent": "-", "active": "x", "constant": "c"}
 

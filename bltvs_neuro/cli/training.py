@@ -128,11 +128,11 @@ def upload(model: Path, repo: str, /, *, private: bool = False) -> None:
 def _shown() -> Iterator[Callable[[Done], None]]:
     """Steps, loss, learning rate, images per second and time left of the epoch; one line for every epoch that ended."""
     columns = (
-        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.completed}/{task.total}"),
+        TextColumn("{task.description}"), BarColumn(), TextColumn("{task.fields[count]}"),
         TextColumn("{task.fields[said]}"), TimeElapsedColumn(), TextColumn("left"), TimeRemainingColumn(),
     )  # fmt: skip
     with Progress(*columns, console=err, transient=True) as bar:
-        task = bar.add_task("starting", total=None, said="")
+        task = bar.add_task("starting", total=None, count="", said="")
 
         def show(done: Done) -> None:
             if done.row is not None:
@@ -146,7 +146,7 @@ def _shown() -> Iterator[Callable[[Done], None]]:
             of = f" of {done.epochs}" if done.epochs else ""
             bar.update(
                 task, description=f"epoch {done.epoch}{of}", completed=done.step, total=done.steps,
-                said=f"loss {done.loss:.3f}, {done.rate:.1f} images/s",
+                count=f"{done.step}/{done.steps}", said=f"loss {done.loss:.3f}, {done.rate:.1f} images/s",
             )  # fmt: skip
 
         yield show

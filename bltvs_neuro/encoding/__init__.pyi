@@ -16,6 +16,7 @@ from .scores.time import score_matrix, temporal_generalisation
 from .solvers.estimators import OLS, PLS, SOLVERS, BandedRidge, Ridge
 from .solvers.ridge import GridEdgeWarning, PrecisionWarning
 from .solvers.saved_estimators import load_estimator, save_estimator
+from .sweep.orders import Permutations
 from .sweep.partition import best_space, commonality
 
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "Generalisation",
     "GridEdgeWarning",
     "PartitionResult",
+    "Permutations",
     "PrecisionWarning",
     "Ridge",
     "best_space",

@@ -21,6 +21,7 @@ from .result import EncodingResult, PartitionResult, build_partition, build_resu
 from .scores.ceiling import CeilingMethod, ceiling_influence, noise_ceiling
 from .solvers.estimators import BandedRidge, Over, Ridge, Solver
 from .sweep.finished_spaces import Parts
+from .sweep.orders import Permutations
 from .sweep.partition import commonality
 from .sweep.plan import Asked, Plan, make_plan, make_spec
 from .sweep.run import run_spaces
@@ -40,7 +41,7 @@ def fit_encoding(
     cv: Folds = Folds(),
     transform: Any = None,
     ceiling: CeilingMethod | np.ndarray | None = None,
-    n_permutations: int = 0,
+    n_permutations: int | Permutations = 0,
     run: Run = Run(),
     resume_path: str | os.PathLike[str] | None = None,
 ) -> EncodingResult:
@@ -66,8 +67,9 @@ def fit_encoding(
     ceiling : {"split_half", "ncsnr", "repetition_variance"} or array of shape (neuroid[, time]), optional
         Noise ceiling on R2 for normalised scores; by name from the repetitions (offsets of sessions, where the coordinate
         ``session`` tells them, count as noise), or known from elsewhere.
-    n_permutations : int
-        Shuffles for p values; 0 for none. q values are FDR over all spaces and targets.
+    n_permutations : int or Permutations
+        Shuffles for p values; 0 for none. q values are FDR over all spaces and targets; ``Permutations(1000, fwer=True)`` adds
+        p values that bound the family-wise error.
     run : Run
         Device, memory, precision, seed, cluster.
     resume_path : path, optional
@@ -95,7 +97,8 @@ def fit_encoding(
     >>> fit["stream"].values.tolist(), fit["r"].dims, fit["r"].shape
     (['bu', 'td'], ('space', 'neuroid'), (2, 4))
     """
-    asked = Asked(solver, cv, run, transform, n_permutations)
+    permutations = n_permutations if isinstance(n_permutations, Permutations) else Permutations(n_permutations)
+    asked = Asked(solver, cv, run, transform, permutations)
     acts = store_of(acts)
     members, left_out = choose_members(acts, sites)
     spaces = banded_spaces(members, solver.bands) if isinstance(solver, BandedRidge) else single_spaces(members)  # type: ignore[arg-type]

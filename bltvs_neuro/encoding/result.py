@@ -13,13 +13,15 @@ import pandas as pd
 import xarray as xr
 
 from ..durable import whole_file
-from ..errors import DataError, SpecError
+from ..errors import DataError, SpecError, argument
 from ..results import Result
 from ..schema import AVERAGE, BAND, FOLD, NEUROID, PART, ROW, SPACE
 from ..stats import adjust_p_values
 from .scores.ceiling import normalise_r, normalise_r2
 from .scores.score import Score, mean_over_folds
+from .sweep.choice import nested_choice
 from .sweep.partition import best_space, corrected_interval
+from .sweep.permutation import family_wise
 from .sweep.plan import Plan
 from .sweep.spaces import Space
 from .sweep.targets import Targets
@@ -79,11 +81,13 @@ class EncodingResult(_OfNeuroids):
     Attributes
     ----------
     dataset : xarray.Dataset
-        With dims space, fold, neuroid (and time, band): ``r``, ``r2`` (mean over the folds that define them),
-        ``r_fold``, ``r2_fold``, ``alpha`` (per fold), ``r_se``, ``r2_se`` (over images), ``influence_r`` and
-        ``influence_r2`` of every row on means over neuroids (:meth:`summary`), and where asked for ``ceiling``, ``r_normalised``,
-        ``r2_normalised``, ``p_value``, ``q_value``, ``gamma``, ``share`` (product-measure R2 of each band), ``dual``
-        and ``dual_alpha``. Coordinates on space: area, stream, timestep, name, n_features, n_constant; on neuroid those
+        With dims space, fold, neuroid (and time, band): ``r``, ``r2`` (mean over the folds that define them), ``r_fold``,
+        ``r2_fold``, ``alpha`` (per fold), ``r2_inner`` (what the training rows of each fold expect), ``r_se``, ``r2_se`` (over
+        images), ``influence_r`` and ``influence_r2`` of every row on means over neuroids (:meth:`summary`), and where asked for
+        ``ceiling``, ``r_normalised``, ``r2_normalised``, ``p_value``, ``q_value``, ``p_fwer``, ``gamma``, ``share``
+        (product-measure R2 of each band), ``dual`` and ``dual_alpha``. Coordinates: what ``test`` p values are of, for which
+        ``family`` and by which ``correction`` q values hold; on space area, stream, timestep, name, n_features, n_constant; on
+        neuroid those
         of the responses, ``status`` (:data:`bltvs_neuro.encoding.sweep.targets.STATUSES`) and ``n_folds``, the number of
         folds that have a score.
     """
@@ -127,37 +131,85 @@ class EncodingResult(_OfNeuroids):
         """Targets predicted above chance, false discovery rate ``alpha`` over all spaces and targets; bool (space, ...)."""
         return self["q_value"] <= alpha
 
-    def best(self, score: str = "r2") -> xr.Dataset:
-        """The best feature space of each target with a cross-validated margin.
+    @property
+    def can_nest(self) -> bool:
+        """Whether training rows alone tell feature spaces apart: not with partial least squares, which has no criterion."""
+        return "r2_inner" in self.dataset
+
+    def best(
+        self, score: str = "r2", *, nested: bool = False, by: str | None = None, confidence: float = 0.95
+    ) -> xr.Dataset:
+        """The best feature space of each target, or of each roi.
 
         Parameters
         ----------
         score : {"r", "r2"}
+        nested : bool
+            Choose area, stream and timestep within the training rows of each fold, and score what was chosen by its test
+            rows (:mod:`bltvs_neuro.encoding.sweep.choice`): scores of a choice that had no part in them, and margins that
+            are above zero no more often than they should where all are equal. Otherwise by all folds.
+        by : str, optional
+            A coordinate on neuroid, such as ``"roi"``: choose for the mean over its neuroids.
+        confidence : float
+            Of nested intervals.
 
         Returns
         -------
         Dataset
-            Over neuroid (and time): ``space`` (position; -1 where there are no scores), area, stream and timestep of the
-            winner where spaces have them, ``margin``, ``standard_error`` and ``agreement``
+            Over neuroid or ``by`` (and time): ``space`` (position; -1 where there are no scores), ``chosen`` (its name), area,
+            stream and timestep of the winner where spaces have them. Nested: ``score``, ``ci_low``, ``ci_high``, ``stability``
+            (share of folds that chose it), ``margin`` (over what came second), ``margin_ci_low``, ``margin_ci_high``. Else
+            ``margin``, ``standard_error`` and ``agreement``
             (see :func:`bltvs_neuro.encoding.sweep.partition.best_space`).
+
+        Raises
+        ------
+        SpecError
+            A solver without a criterion was to be nested.
         """
-        folds = self[f"{score}_fold"]
-        dims = folds.dims[2:]
-        shape = folds.shape[2:]
-        # (space, fold, neuroid[, time]) -> (space, fold, target)
-        found = best_space(folds.values.reshape(*folds.shape[:2], -1))
-        out = xr.Dataset(coords={k: v for k, v in self.dataset.coords.items() if set(v.dims) <= set(dims)})
-        out["space"] = (dims, found.winner.reshape(shape))
-        for key in ("margin", "standard_error", "agreement"):
+        outer = self._folds(f"{score}_fold", by)
+        dims, shape = outer.dims[2:], outer.shape[2:]
+
+        def flat(values: xr.DataArray) -> np.ndarray:
+            return values.values.reshape(
+                *values.shape[:2], -1
+            )  # (space, fold, neuroid[, time]) -> (space, fold, target)
+
+        if nested:
+            if not self.can_nest:
+                raise SpecError("a nested choice needs a solver with a criterion on training rows; pls has none")
+            found: Any = nested_choice(
+                flat(self._folds("r2_inner", by)), flat(outer), self["n_test"].values, confidence=confidence
+            )
+            winner = found.space
+        else:
+            found = best_space(flat(outer))
+            winner = found.winner
+        out = xr.Dataset(coords={k: v for k, v in outer.coords.items() if set(v.dims) <= set(dims)})
+        out["space"] = (dims, winner.reshape(shape))
+        for key in found._fields[1:]:
             out[key] = (dims, getattr(found, key).reshape(shape))
-        for key in ("area", "stream"):
+        for name, key in (("chosen", "name"), ("area", "area"), ("stream", "stream")):
             if key in self.dataset.coords:
-                names = np.where(found.winner >= 0, self.dataset[key].values.astype(str)[found.winner], "")
-                out[key] = (dims, names.reshape(shape))
+                names = np.where(winner >= 0, self.dataset[key].values.astype(str)[winner], "")
+                out[name] = (dims, names.reshape(shape))
         if "timestep" in self.dataset.coords:
-            steps = np.where(found.winner >= 0, self.dataset["timestep"].values[found.winner].astype(float), np.nan)
+            steps = np.where(winner >= 0, self.dataset["timestep"].values[winner].astype(float), np.nan)
             out["timestep"] = (dims, steps.reshape(shape))
         return out
+
+    def _folds(self, key: str, by: str | None) -> xr.DataArray:
+        """Scores per fold, of neuroids or as means over those with one value of a coordinate."""
+        values = self[key]
+        if by is None:
+            return values
+        if by not in self.dataset.coords or self.dataset[by].dims != (NEUROID,):
+            raise SpecError(f"{argument('by')} is a coordinate of the neuroids; got {by!r}")
+        labels = self.dataset[by].values.astype(str)
+        names = list(dict.fromkeys(labels.tolist()))
+        means = [values.isel({NEUROID: labels == name}).mean(NEUROID, skipna=True) for name in names]
+        joined = xr.concat([one.reset_coords(drop=True) for one in means], dim=by).assign_coords({by: names})
+        return joined.transpose(SPACE, FOLD, by, ...)
 
 
 class Generalisation(_OfNeuroids):
@@ -283,6 +335,9 @@ def build_result(
         dataset[f"{key}_fold"] = ((SPACE, FOLD, *tail), every)
         dataset[f"{key}_se"] = ((SPACE, *tail), np.stack([spread(a[f"{key}_se"], targets) for a in arrays]))
         dataset[f"influence_{key}"] = _influence([a[f"influence_{key}"] for a in arrays], plan, SPACE)
+    inner = np.stack([spread(a["r2_inner"], targets) for a in arrays])
+    if np.isfinite(inner).any():
+        dataset["r2_inner"] = ((SPACE, FOLD, *tail), inner)
     dataset = dataset.assign_coords(_row_coords(plan, ids))
     dataset["alpha"] = ((SPACE, FOLD, *tail), np.stack([spread(a["alpha"], targets) for a in arrays]))
     if ceiling is not None:
@@ -295,6 +350,14 @@ def build_result(
     if "p_value" in arrays[0]:
         p = np.stack([spread(a["p_value"], targets) for a in arrays])
         dataset["p_value"], dataset["q_value"] = ((SPACE, *tail), p), ((SPACE, *tail), adjust_p_values(p, "fdr"))
+        correction = "q_value: fdr"
+        if plan.permutations.fwer:
+            largest = np.stack([a["largest_r"] for a in arrays])
+            dataset["p_fwer"] = ((SPACE, *tail), family_wise(dataset["r_fold"].values, largest))
+            correction += "; p_fwer: largest r of each permutation"
+        family = f"{len(arrays)} feature spaces x {int(np.isfinite(p[0]).sum())} targets"
+        test = "permutation of stimuli, r above 0"
+        dataset = dataset.assign_coords(test=test, family=family, correction=correction)
     if "gamma" in arrays[0]:
         bands = list(dict.fromkeys(member.band for space in spaces for member in space.members))
         dataset = dataset.assign_coords({BAND: bands})

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from ..errors import StoreError
+from ..errors import StoreError, counted
 from ..model import Network, State
 from ..paths import nearest_folder
 from ..schema import Site
@@ -76,7 +76,7 @@ def check_disk(
     fitting = [f"{name} ({human_bytes(size)})" for name, size in sizes.items() if 2 * size <= free]
     remedy = f"reductions that would fit: {', '.join(fitting)}" if fitting else "no reduction would fit either"
     raise StoreError(
-        f"the store needs {human_bytes(each * n_stimuli)} for {n_stimuli} stimuli, but {path.absolute().parent} has "
+        f"the store needs {human_bytes(each * n_stimuli)} for {counted(n_stimuli, 'stimuli')}, but {path.absolute().parent} has "
         f"{human_bytes(free)} free; {remedy}"
     )
 

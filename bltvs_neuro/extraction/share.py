@@ -12,7 +12,7 @@ from typing import Any, Literal
 import torch
 
 from ..devices import pick_device
-from ..errors import StimulusError, argument, listed
+from ..errors import StimulusError, argument, counted, listed
 from ..model import Network, State
 from ..model.released.weights import weights_sha256
 from ..schema import Site
@@ -154,7 +154,8 @@ def check_unchanged(stimuli: StimulusSet, recorded: dict[str, str], model: Netwo
         changed += [stimuli.ids[row] for row, _ in batch.failed]
     if changed:
         raise StimulusError(
-            f"{len(changed)} stimuli are not what they were when this store was begun: {listed(changed)}; restore them, "
+            f"{counted(len(changed), 'stimuli', 'are')} "
+            f"not what they were when this store was begun: {listed(changed)}; restore them, "
             f"start anew with {argument('resume', False)}, or write to another path"
         )
 

@@ -8,7 +8,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ..errors import DataError, SpecError, argument, unknown
+from ..errors import DataError, SpecError, argument, counted, unknown
 
 Repetitions = Literal["average", "single"]
 OnMismatch = Literal["raise", "intersect"]
@@ -106,7 +106,7 @@ def group_folds(
     if len(sizes) < n_folds:
         raise DataError(
             f"{len(sizes)} {what} cannot be split into {n_folds} folds without putting one on both sides: use at most"
-            f" {len(sizes)} folds, or more {what}"
+            f" {counted(len(sizes), 'folds')}, or more {what}"
         )
     order = np.random.default_rng(seed).permutation(len(sizes))
     order = order[np.argsort(-sizes[order], kind="stable")]

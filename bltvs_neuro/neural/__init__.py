@@ -14,13 +14,12 @@ from .registry import (
     RDM_READERS,
     RESPONSE_READERS,
     is_named,
-    readers_table,
     recognise,
 )
 
 __all__ = [
     "NAMED_RDMS", "RDM_READERS", "RESPONSE_READERS", "align_rdms", "average_repetitions", "check_rdms",
     "check_responses", "concat", "from_netcdf", "is_named", "join_parts", "kind_of", "load_rdms", "load_responses",
-    "make_rdms", "make_responses", "match_stimuli", "rdm_stimulus_ids", "readers_table", "recognise", "select_stimuli",
+    "make_rdms", "make_responses", "match_stimuli", "rdm_stimulus_ids", "recognise", "select_stimuli",
     "subject_parts", "to_netcdf", "to_square", "to_volume",
 ]  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any, get_args
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, SpecError, difference, listed, unknown
+from ..errors import DataError, SpecError, counted, difference, listed, unknown
 from ..schema import PAIR, RDM
 from .condensed import condensed_to_square, n_from_pairs, pair_index
 from .matching import OnMismatch, check_same_stimuli
@@ -95,5 +95,7 @@ def align_rdms(
         common = set(other)
         order = tuple(stimulus for stimulus in order if stimulus in common)
     if len(order) < 3:
-        raise DataError(f"only {len(order)} stimuli are common to {listed(labels)}; a comparison needs at least 3")
+        raise DataError(
+            f"only {counted(len(order), 'stimuli', 'are')} common to {listed(labels)}; a comparison needs at least 3"
+        )
     return tuple(select_stimuli(r, order) for r in rdms)

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, argument
+from ..errors import DataError, argument, counted
 
 SAME = 1e-6
 """Differences between the two triangles, as a share of the largest value, that are rounding."""
@@ -33,7 +33,7 @@ def n_from_pairs(pairs: int) -> int:
     """
     n = (1 + math.isqrt(1 + 8 * pairs)) // 2
     if pairs < 1 or n_pairs(n) != pairs:
-        near = f"{n_pairs(n)} pairs would be {n} stimuli, {n_pairs(n + 1)} pairs {n + 1}"
+        near = f"{n_pairs(n)} pairs would be {counted(n, 'stimuli')}, {n_pairs(n + 1)} pairs {n + 1}"
         raise DataError(f"{pairs} values are not the pairs of any number of stimuli ({near})")
     return n
 

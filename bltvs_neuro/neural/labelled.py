@@ -20,7 +20,7 @@ import pandas as pd
 import xarray as xr
 from numpy.typing import ArrayLike, NDArray
 
-from ..errors import DataError, argument, listed, unknown
+from ..errors import DataError, argument, counted, listed, unknown
 from ..schema import NEUROID, PAIR, PRESENTATION, RDM, STIMULUS_ID
 from .align import rdm_stimulus_ids
 from .condensed import as_real, condensed_to_square, n_pairs, refuse_infinite, square_to_condensed
@@ -151,11 +151,11 @@ def make_responses(
     ids = np.empty(len(stimulus_ids), dtype=object)
     ids[:] = id_texts(stimulus_ids)
     if len(ids) != len(array):
-        raise DataError(f"{len(array)} presentations but {len(ids)} stimulus ids")
-    counted = (
+        raise DataError(f"{counted(len(array), 'presentations')} but {counted(len(ids), 'stimulus ids')}")
+    number = (
         count_repetitions(ids) if repetition is None else _spread("repetition", repetition, len(ids), "presentation")
     )
-    coords: dict[str, Any] = {STIMULUS_ID: (PRESENTATION, ids), "repetition": (PRESENTATION, counted.astype(np.int64))}
+    coords: dict[str, Any] = {STIMULUS_ID: (PRESENTATION, ids), "repetition": (PRESENTATION, number.astype(np.int64))}
     for name, value in presentation_coords.items():
         if value is not None:
             coords[name] = (PRESENTATION, _spread(name, value, len(ids), "presentation"))

@@ -89,11 +89,6 @@ def is_named(path_or_name: str | os.PathLike[str]) -> bool:
     return isinstance(path_or_name, str) and path_or_name.split(":")[0] in families
 
 
-def readers_table(readers: Mapping[str, Reader]) -> str:
-    """Names and descriptions, one a line."""
-    return "\n".join(f"  {name}: {reader.description}" for name, reader in readers.items())
-
-
 def read_one(
     path: Path,
     readers: Mapping[str, Reader],
@@ -156,8 +151,8 @@ def _choose(path: Path, readers: Mapping[str, Reader], format: str | None, optio
 _ARRAYS = ("rdm_array", "response_array")
 _WORDS = {"rdms": "RDMs", "responses": "responses"}
 _INSTEAD = {
-    "rdms": "load_responses and the command `bltvs rsa` take responses and compute RDMs (compute_rdms)",
-    "responses": "load_rdms and the command `bltvs rsa` take RDMs; encoding models need responses",
+    "rdms": "`bltvs rsa` computes RDMs of them (in Python, compute_rdms of load_responses)",
+    "responses": "`bltvs rsa` compares RDMs (in Python, load_rdms reads them); encoding models need responses",
 }
 
 
@@ -176,5 +171,6 @@ def _undecided(path: Path, fits: Sequence[Reader], readers: Mapping[str, Reader]
     names = listed(f"{reader.name} ({_WORDS[reader.kind]})" for reader in fits)
     why = f"{names} would all read it" if fits else "no reader recognises it"
     return DataError(
-        f"{path} is {describe(path)}: {why}. Name one with {argument('format')}. Readers:\n{readers_table(readers)}"
+        f"{path} is {describe(path)}: {why}. Name one with {argument('format')} (`bltvs neural` says what "
+        f"each reads). Readers: {listed(readers, 24)}"
     )

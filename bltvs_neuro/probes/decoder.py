@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import xarray as xr
 
-from ..errors import DataError, SpecError, argument, listed, unknown
+from ..errors import DataError, SpecError, argument, counted, listed, unknown
 from ..features.folds import Fold, join_groups
 from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..features.select import Selection, by_site, select, statuses_of
-from ..features.stores import store_of
+from ..features.stores import stimulus_column, store_of
 from ..options import check_samples, check_seed
 from ..schema import TIMESTEP
 from ..versions import versions
@@ -307,12 +307,12 @@ def _time_gram(data: xr.DataArray, timesteps: Sequence[int], name: str) -> np.nd
 def _column(store: Store, column: str | Sequence[object], what: str) -> np.ndarray:
     table = store.stimuli
     if isinstance(column, str):
-        if column not in table:
-            raise unknown(f"column of {what}", column, [name for name in table.columns if name != "stimulus_id"])
-        return table[column].to_numpy()
+        return stimulus_column(table, column).to_numpy()
     given = np.asarray(column)
     if given.shape != (len(table),):
-        raise SpecError(f"{what} need one value for each of the store's {len(table)} stimuli; got shape {given.shape}")
+        raise SpecError(
+            f"{what} need one value for each of the store's {counted(len(table), 'stimuli')}; got shape {given.shape}"
+        )
     return given
 
 

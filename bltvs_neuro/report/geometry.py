@@ -1,8 +1,10 @@
-"""RDMs of a store and their two-dimensional arrangements, small enough for a page."""
+"""RDMs of a store or a brain and their two-dimensional arrangements, small enough for a page."""
 
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -10,9 +12,12 @@ import xarray as xr
 from scipy.linalg import orthogonal_procrustes
 from scipy.spatial.distance import squareform
 
-from ..errors import SpecError
-from ..rsa import compute_rdms
-from ..schema import STIMULUS
+from ..errors import SpecError, counted
+from ..figures import milliseconds
+from ..neural.align import rdm_stimulus_ids
+from ..neural.condensed import condensed_to_square
+from ..rsa import average_rdms, compute_rdms
+from ..schema import RDM, STIMULUS
 from ..store import Store
 
 
@@ -65,18 +70,70 @@ def packed(values: np.ndarray) -> str:
     return base64.b64encode(np.ascontiguousarray(values, dtype="<f4").tobytes()).decode()
 
 
-def geometry(store: Store, metric: Any, rows: np.ndarray) -> dict[str, dict[str, Any]]:
-    """Site -> timesteps, packed RDMs (n_pairs,) and arrangements (n, 2) of each timestep."""
+@dataclass(frozen=True)
+class Shown:
+    """RDMs of one file on the page: stimuli, and what is at each site (or roi and subject) and step."""
+
+    ids: list[str]
+    total: int
+    metric: str
+    unit: str
+    """Of the steps: ``timestep`` of a model, ``ms`` of a brain."""
+    sites: dict[str, dict[str, Any]]
+    """Site, ``area/stream`` or ``roi/subject`` -> timesteps, packed RDMs (n_pairs,) and arrangements (n, 2) of each."""
+    rows: np.ndarray
+    """Positions of the stimuli in the file."""
+
+
+def of_store(store: Store, metric: Any, most: int, categories: Sequence[str] | None) -> Shown:
+    """RDMs of a store's sites at all timesteps; stimuli of one category beside each other."""
+    rows = together(chosen_rows(len(store.stimulus_ids), most), categories)
     rdms = store_rdms(store, metric, rows)
+    keys = [f"{a}/{s}" for a, s in zip(rdms["area"].values, rdms["stream"].values, strict=True)]
+    ids = [str(i) for i in store.stimulus_ids[rows]]
+    sites = geometry(rdms.values, keys, rdms["timestep"].values.tolist())
+    return Shown(ids, len(store.stimulus_ids), str(metric), "timestep", sites, rows)
+
+
+def of_rdms(rdms: xr.DataArray, most: int) -> Shown:
+    """RDMs of a file: of a model by site and timestep; of a brain the mean over subjects, by roi and time."""
+    every = rdm_stimulus_ids(rdms)
+    rows = chosen_rows(len(every), most)
+    if {"area", "stream", "timestep"} <= set(rdms.coords):
+        keys = [f"{a}/{s}" for a, s in zip(rdms["area"].values, rdms["stream"].values, strict=True)]
+        steps, unit = rdms["timestep"].values.tolist(), "timestep"
+    else:
+        others = [str(c) for c in rdms.coords if rdms[c].dims == (RDM,) and c not in ("roi", "time", "name")]
+        subjects = len(set(rdms["subject"].values.tolist())) if "subject" in rdms.coords else 0
+        if others:
+            rdms = average_rdms(rdms.drop_vars("name", errors="ignore"), others)
+        names = rdms["roi"].values if "roi" in rdms.coords else rdms["name"].values if "name" in rdms.coords else ()
+        told = f"mean of {counted(subjects, 'subject')}" if subjects > 1 else "brain"
+        keys = [f"{str(name).replace('/', '-')}/{told}" for name in names] or [f"brain/{told}"] * len(rdms)
+        unit = "ms" if "time" in rdms.coords else ""
+        steps = milliseconds(rdms["time"].values).tolist() if unit else [0] * len(rdms)
+    squares = condensed_to_square(rdms.values)[:, rows][:, :, rows]
+    sites = geometry(np.array([squareform(square, checks=False) for square in squares]), keys, steps)
+    ids = [every[i] for i in rows]
+    return Shown(ids, len(every), str(rdms.attrs.get("metric", "")), unit, sites, rows)
+
+
+def together(rows: np.ndarray, categories: Sequence[str] | None) -> np.ndarray:
+    """Rows of one category beside each other, categories in the order of their first stimulus."""
+    if categories is None:
+        return rows
+    order = {name: i for i, name in enumerate(dict.fromkeys(categories))}
+    return rows[np.argsort([order[categories[row]] for row in rows], kind="stable")]
+
+
+def geometry(rdms: np.ndarray, keys: Sequence[str], steps: Sequence[Any]) -> dict[str, dict[str, Any]]:
+    """RDMs (rdm, pair) and their arrangements, packed, by key; a key's arrangements turn as little as can be."""
     found: dict[str, dict[str, Any]] = {}
     before: dict[str, np.ndarray] = {}
-    for row in range(len(rdms)):
-        one = rdms[row]
-        site = f"{one['area'].item()}/{one['stream'].item()}"
-        entry = found.setdefault(site, {"timesteps": [], "rdm": [], "mds": []})
-        values = np.asarray(one.values, np.float64)
-        before[site] = arrangement(values, before.get(site))
-        entry["timesteps"].append(int(one["timestep"].item()))
+    for key, step, values in zip(keys, steps, np.asarray(rdms, np.float64), strict=True):
+        entry = found.setdefault(key, {"timesteps": [], "rdm": [], "mds": []})
+        before[key] = arrangement(values, before.get(key))
+        entry["timesteps"].append(step)
         entry["rdm"].append(packed(values))
-        entry["mds"].append(packed(before[site]))
+        entry["mds"].append(packed(before[key]))
     return found

@@ -9,12 +9,21 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ..encoding.result import EncodingResult, PartitionResult
-from ..errors import DataError
+import numpy as np
+import pandas as pd
+
+from ..encoding.result import EncodingResult, Generalisation, PartitionResult
+from ..errors import DataError, listed
+from ..figures import UNTRAINED, model_of
 from ..foreign.hdf5 import open_hdf5
+from ..neural.netcdf import from_netcdf
+from ..probes import Decoding, Driven
 from ..rsa.result import RsaResult
+from ..rsa.time import TimeMatrix
 from ..store import open_store
 from ..store.seal import is_ours
+
+EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -26,15 +35,55 @@ class Input:
     value: Any
     provenance: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def model(self) -> str:
+        """The model that its numbers come from, with a word on untrained weights."""
+        model, weights = model_of(self.provenance)
+        return f"{model}, untrained weights" if model and weights in UNTRAINED else model
 
+
+@dataclass(frozen=True)
+class SavedEvaluation:
+    """What `bltvs evaluate` wrote: accuracies by timestep, and the last timestep's (class, taken for) counts."""
+
+    table: pd.DataFrame
+    counts: np.ndarray
+    classes: tuple[str, ...]
+    provenance: dict[str, Any]
+
+    @classmethod
+    def load(cls, path: Path) -> SavedEvaluation:
+        """Read ``evaluation.json`` and ``confusion.csv`` beside it; DataError where they are not what was written."""
+        try:
+            said = json.loads(path.read_text("utf-8"))
+            pairs = pd.read_csv(path.with_name("confusion.csv"), keep_default_na=False)
+            pairs = pairs[pairs["timestep"] == pairs["timestep"].max()]
+            classes = tuple(dict.fromkeys([*pairs["class_name"].astype(str), *pairs["taken_for"].astype(str)]))
+            counts = np.zeros((len(classes), len(classes)), np.int64)
+            place = {name: i for i, name in enumerate(classes)}
+            rows, columns = (pairs[name].astype(str).map(place).to_numpy() for name in ("class_name", "taken_for"))
+            np.add.at(counts, (rows, columns), pairs["pictures"].to_numpy(np.int64))
+            table = pd.DataFrame(said["accuracy"]).astype(float)
+            return cls(table, counts, classes, dict(said["provenance"]))
+        except (OSError, KeyError, ValueError, TypeError) as error:
+            raise DataError(
+                f"{path} and confusion.csv beside it are not what `bltvs evaluate` writes: {error}"
+            ) from None
+
+
+RESULTS = {
+    kind.kind: kind
+    for kind in (RsaResult, TimeMatrix, EncodingResult, PartitionResult, Generalisation, Decoding, Driven)
+}
 KINDS: dict[str, Callable[[Path], Any]] = {
-    "store": open_store, "rsa": RsaResult.load, "encoding": EncodingResult.load, "partition": PartitionResult.load
+    "store": open_store, "rdms": from_netcdf, "evaluation": SavedEvaluation.load,
+    **{kind: of.load for kind, of in RESULTS.items()},
 }  # fmt: skip
 """Kind of file -> how it is opened."""
 
 
 def read_inputs(paths: Sequence[str | os.PathLike[str]]) -> list[Input]:
-    """Open every file; the names are made unique.
+    """Open every file, and every result in a folder; the names are made unique.
 
     Raises
     ------
@@ -45,13 +94,28 @@ def read_inputs(paths: Sequence[str | os.PathLike[str]]) -> list[Input]:
     """
     if not paths:
         raise DataError("a report needs at least one store or result")
-    names = [Path(path).name for path in paths]
-    found = []
-    for path, name in zip(paths, names, strict=True):
-        kind = kind_of(Path(path))
-        value = KINDS[kind](Path(path))
-        found.append(Input(kind, name if names.count(name) == 1 else str(path), value, value.provenance))
-    return found
+    found = [one for path in paths for one in _within(Path(path))]
+    names = [path.name for path, _ in found]
+    inputs = []
+    for (path, kind), name in zip(found, names, strict=True):
+        value = KINDS[kind](path)
+        about = value.attrs if kind == "rdms" else value.provenance
+        inputs.append(Input(kind, name if names.count(name) == 1 else str(path), value, dict(about)))
+    return inputs
+
+
+def _within(path: Path) -> list[tuple[Path, str]]:
+    """A file with its kind; of a folder, its results."""
+    if not path.is_dir():
+        return [(path, kind_of(path))]
+    if (path / EVALUATION).is_file():
+        return [(path / EVALUATION, "evaluation")]
+    files = sorted(p for p in path.iterdir() if p.suffix in (".nc", ".h5"))
+    kinds = [(file, _kind(file)) for file in files]
+    known = [(file, kind) for file, kind in kinds if kind is not None]
+    if not known:
+        raise DataError(f"{path} holds no store and no result; a report shows {listed(KINDS)}")
+    return known
 
 
 def kind_of(path: Path) -> str:
@@ -63,16 +127,27 @@ def kind_of(path: Path) -> str:
     """
     if not path.exists():
         return "store"  # opening it says what is wrong, an unfinished extraction included
-    if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
-        return "store"
-    with open_hdf5(path) as file:
-        kind = file.attrs.get("kind", "")
-    kind = kind.decode(errors="replace") if isinstance(kind, bytes) else str(kind)
-    if kind not in KINDS:
+    kind = _kind(path)
+    if kind is None:
+        hint = "; `bltvs decode -o NAME.nc` writes one that a report shows" if path.suffix == ".csv" else ""
         raise DataError(
-            f"{path} is neither an activation store nor a result of `bltvs rsa` or `bltvs encode`; a report shows those"
+            f"{path} is neither an activation store nor a result of another command; a report shows those{hint}"
         )
     return kind
+
+
+def _kind(path: Path) -> str | None:
+    if path.name == EVALUATION:
+        return "evaluation"
+    if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
+        return "store"
+    if path.suffix == ".csv":
+        return None
+    with open_hdf5(path) as file:
+        kind = file.attrs.get("kind", "")
+        rdms = "dissimilarity" in file
+    kind = kind.decode(errors="replace") if isinstance(kind, bytes) else str(kind)
+    return kind if kind in KINDS else "rdms" if rdms else None
 
 
 def untrained(inputs: Sequence[Input]) -> list[str]:

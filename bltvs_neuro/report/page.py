@@ -7,7 +7,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from importlib.metadata import version
 from importlib.resources import files
@@ -16,9 +16,23 @@ from typing import Any
 
 from ..durable import check_outputs, write_durably
 from ..errors import SpecError, unknown
+from ..figures import MOST_CATEGORIES, tints
 from ..rsa import METRICS
 from ..stimuli import StimulusSet
+from .figures import DARK, Option, mds_template, rdm_template
+from .geometry import of_rdms, of_store
 from .inputs import Input, read_inputs, untrained
+from .pictures import Picture, brain_maps, driven_pictures
+from .scores import (
+    decoding_options,
+    encoding_options,
+    evaluation_options,
+    generalisation_options,
+    partition_options,
+    rsa_options,
+    rsa_time_options,
+)
+from .thumbnails import thumbnails
 
 log = logging.getLogger(__name__)
 
@@ -38,7 +52,7 @@ def write_report(
     Parameters
     ----------
     results : sequence of path
-        Stores, results of comparisons (:meth:`RsaResult.save`) and of encoding models (:meth:`EncodingResult.save`).
+        Stores, RDMs, and results that commands write (``result.save`` in Python) or folders of them.
     path : path
         The page to write, ``report.html``.
     stimuli : StimulusSet or path, optional
@@ -87,8 +101,9 @@ def write_report(
     check_outputs(target, overwrite=overwrite)
     inputs = read_inputs(results)
     data = {
-        "stores": [_store(one, stimuli, metric, max_stimuli) for one in inputs if one.kind == "store"],
-        "figures": [_figure(index, one) for index, one in enumerate(inputs) if one.kind != "store"],
+        "stores": [_geometry(one, stimuli, metric, max_stimuli) for one in inputs if one.kind in GEOMETRY],
+        "figures": [_section(index, one) for index, one in enumerate(inputs) if one.kind not in GEOMETRY],
+        "dark": DARK,
     }
     here = files(__package__)
     scripts = {"plotly": get_plotlyjs(), "own": (here / "report.js").read_text("utf-8")}
@@ -117,47 +132,65 @@ def _csp_hash(script: str) -> str:
     return f"'sha256-{base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()}'"
 
 
-def _store(one: Input, stimuli: StimulusSet | str | os.PathLike[str] | None, metric: str, most: int) -> dict[str, Any]:
-    from .figures import mds_template, rdm_template
-    from .geometry import chosen_rows, geometry
-    from .thumbnails import thumbnails
-
-    with one.value as store:
-        rows = chosen_rows(len(store.stimulus_ids), most)
-        ids = [str(i) for i in store.stimulus_ids[rows]]
-        pictures = (
-            [None] * len(ids) if stimuli is None else thumbnails(stimuli, ids, store.stimulus_sha256[rows].tolist())
-        )
-        return {
-            "name": one.name,
-            "model": str(store.provenance.get("model", "")),
-            "ids": ids,
-            "thumbs": pictures,
-            "total": len(store.stimulus_ids),
-            "metric": metric,
-            "sites": geometry(store, metric, rows),
-            "rdm": rdm_template(ids),
-            "mds": mds_template(ids),
-        }
+GEOMETRY = ("store", "rdms")
 
 
-HEADINGS = {
-    "rsa": "Comparison with the brain", "encoding": "Encoding models", "partition": "Unique and shared variance"
-}  # fmt: skip
-
-
-def _figure(index: int, one: Input) -> dict[str, Any]:
-    from .figures import encoding_options, partition_options, rsa_options
-
-    if one.kind == "rsa":
-        options = rsa_options(one.value)
-    elif one.kind == "encoding":
-        options = encoding_options(one.value.dataset)
+def _geometry(
+    one: Input, stimuli: StimulusSet | str | os.PathLike[str] | None, metric: str, most: int
+) -> dict[str, Any]:  # fmt: skip
+    """RDMs and arrangements of a store, or of a file of RDMs."""
+    pictures: list[str | None]
+    labels = None
+    if one.kind == "rdms":
+        shown = of_rdms(one.value, most)
+        pictures = [None] * len(shown.ids)
     else:
-        options = partition_options(one.value.dataset)
+        with one.value as store:
+            if "category" in store.stimuli and 1 < store.stimuli["category"].nunique() <= MOST_CATEGORIES:
+                labels = store.stimuli["category"].astype(str).tolist()
+            shown = of_store(store, metric, most, labels)
+            sums = store.stimulus_sha256[shown.rows].tolist()
+            pictures = [None] * len(sums) if stimuli is None else thumbnails(stimuli, shown.ids, sums)
+    categories = None if labels is None else [labels[row] for row in shown.rows]
+    return {
+        "name": one.name,
+        "model": one.model,
+        "ids": shown.ids,
+        "thumbs": pictures,
+        "total": shown.total,
+        "metric": shown.metric,
+        "unit": shown.unit,
+        "categories": categories,
+        "colours": {}
+        if categories is None
+        else dict(zip(dict.fromkeys(categories), tints(MOST_CATEGORIES), strict=False)),
+        "sites": shown.sites,
+        "rdm": rdm_template(shown.ids),
+        "mds": mds_template(shown.ids),
+    }
+
+
+SECTIONS: dict[str, tuple[str, Callable[[Any], Iterable[Option]]]] = {
+    "rsa": ("Comparison with the brain", rsa_options),
+    "rsa_time": ("Comparison with the brain over time", rsa_time_options),
+    "encoding": ("Encoding models", encoding_options),
+    "partition": ("Unique and shared variance", partition_options),
+    "generalisation": ("Generalisation over neural time", generalisation_options),
+    "decoding": ("Decoding", decoding_options),
+    "driven": ("Images that drive units", lambda _: ()),
+    "evaluation": ("Accuracy", evaluation_options),
+}
+"""Kind of result -> its heading, and the choices of its figure."""
+PICTURES: dict[str, Callable[[Any], Iterable[Picture]]] = {"driven": driven_pictures, "encoding": brain_maps}
+
+
+def _section(index: int, one: Input) -> dict[str, Any]:
+    heading, options = SECTIONS[one.kind]
     return {
         "id": f"figure-{index}",
-        "heading": HEADINGS[one.kind],
+        "heading": heading,
         "name": one.name,
-        "options": [option.to_json() for option in options],
+        "model": one.model,
+        "options": [option.to_json() for option in options(one.value)],
+        "pictures": list(PICTURES[one.kind](one.value)) if one.kind in PICTURES else [],
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from ..errors import DataError, listed
+from ..errors import DataError, counted, listed
 from ..stimuli import StimulusSet
 
 SIZE = 64
@@ -31,11 +31,14 @@ def thumbnails(
     pictures = stimuli if isinstance(stimuli, StimulusSet) else StimulusSet.open(Path(stimuli))
     position = {name: row for row, name in enumerate(pictures.ids)}
     if not set(ids) & set(position):
-        raise DataError(f"none of the {len(ids)} stimuli is among the pictures; the store has {listed(ids, 3)}")
+        raise DataError(
+            f"none of the {counted(len(ids), 'stimuli')} is among the pictures; the store has {listed(ids, 3)}"
+        )
     wrong = [i for i, s in zip(ids, sha256s, strict=True) if i in position and pictures.digest(position[i]) != s]
     if wrong:
         raise DataError(
-            f"{len(wrong)} pictures are not those that the store was made of (other pixels under the same id): {listed(wrong)}"
+            f"{counted(len(wrong), 'pictures', 'are')} "
+            f"not those that the store was made of (other pixels under the same id): {listed(wrong)}"
         )
     return [_picture(pictures, position[i]) if i in position else None for i in ids]
 

@@ -4,6 +4,7 @@ from .comparing.similarity import SIMILARITIES, compare
 from .inference.bootstrap import Bootstrap, bootstrap_rsa
 from .inference.ceiling import NoiseCeiling, average_rdms, noise_ceiling, session_reliability, spearman_brown
 from .inference.jackknife import jackknife_rsa
+from .inference.one_subject import RepeatCeiling, repeat_ceiling
 from .inference.tests import LabelTest, ModelTests, label_permutation_test, model_tests
 from .inference.variance import Spread
 from .rdms.compute import compute_rdms
@@ -22,6 +23,7 @@ __all__ = [
     "LabelTest",
     "ModelTests",
     "NoiseCeiling",
+    "RepeatCeiling",
     "RsaResult",
     "Spread",
     "TimeMatrix",
@@ -40,6 +42,7 @@ __all__ = [
     "model_tests",
     "noise_ceiling",
     "partial_correlation",
+    "repeat_ceiling",
     "save_comparison",
     "save_time_matrix",
     "session_reliability",

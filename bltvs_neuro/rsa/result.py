@@ -190,7 +190,8 @@ class RsaResult(Result):
         have gone on). Intervals and p values are NaN where they would rest on fewer than one degree of freedom or the score is
         undefined, and ``reason`` says which. ``generalises_to`` says for what they hold. ``p_*`` are single tests (``test``),
         ``p_*_corrected`` hold for the ``family`` by the ``correction``;
-        ``best_share`` is how often a model was the best in bootstrap samples.
+        ``best_share`` is how often a model was the best in bootstrap samples, ``chosen_share`` in halves of the data;
+        ``nested_score`` with its interval is that of what halves choose on the other halves, see :meth:`best`.
     """
 
     kind = "rsa"
@@ -205,16 +206,41 @@ class RsaResult(Result):
         """The similarity, for axes."""
         return SIMILARITIES[self.similarity].label
 
-    def best(self) -> pd.DataFrame:
-        """The best model of each target, one row each."""
+    def best(self, *, nested: bool = False) -> pd.DataFrame:
+        """The best model of each target, one row each.
+
+        Parameters
+        ----------
+        nested : bool
+            Score it fairly. The highest of many scores is too high, and its interval says nothing of the search; nested, the best
+            is chosen on half of the stimuli and subjects and scored on the other half, again and again.
+
+        Returns
+        -------
+        pandas.DataFrame
+            Rows of :meth:`to_frame`; or, nested, ``chosen`` (the best on all data) with its area, stream and timestep; ``score``
+            of what halves choose on the other halves, with ``ci_low`` and ``ci_high``; and ``stability``, the share of halves
+            that choose the same. NaN where there are too few stimuli or subjects for two halves.
+        """
         frame = self.to_frame()
         known = frame.dropna(subset=["score"])
-        return known.loc[known.groupby("target")["score"].idxmax()].reset_index(drop=True)
+        best = known.loc[known.groupby("target")["score"].idxmax()].reset_index(drop=True)
+        if not nested:
+            return best
+        of = {"score": "nested_score", "ci_low": "nested_ci_low", "ci_high": "nested_ci_high"}
+        fair = {name: self.dataset[held].values[best["target"]] for name, held in of.items()}
+        labels = [c for c in ("target", *TARGET_COORDS, "model", *MODEL_COORDS) if c in best]
+        out = best[labels].rename(columns={"model": "chosen"}).assign(**fair, stability=best["chosen_share"])
+        return out.assign(generalises_to=best["generalises_to"])
 
     def to_frame(self) -> pd.DataFrame:
         """One row per target and model, without the tests of pairs."""
         narrow = self.dataset.drop_vars(
-            [name for name, held in self.dataset.items() if {"model_b", "subject"} & set(held.dims)]
+            [
+                name
+                for name, held in self.dataset.items()
+                if {"model_b", "subject"} & set(held.dims) or "nested" in str(name)
+            ]
         )
         narrow = narrow.drop_vars([d for d in ("model_b", "subject") if d in narrow.coords])
         frame = narrow.assign_coords(target=np.arange(narrow.sizes["target"])).to_dataframe().reset_index()

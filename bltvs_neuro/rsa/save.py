@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 FIGURE_FORMATS = ("png", "pdf", "svg")
 COMPARISON = (
-    ".nc", ".csv", "_pairs.csv", "_rdms.nc",
+    ".nc", ".csv", "_pairs.csv", "_best.csv", "_rdms.nc", "_brain.nc",
     *(f"_{name}*.{form}" for name in ("time_course", "models") for form in FIGURE_FORMATS),
     *(f"_{name}.{form}" for name in ("matrix", "rdms", "trajectories") for form in FIGURE_FORMATS),
 )  # fmt: skip
@@ -79,7 +79,9 @@ def save_comparison(
         result.save(_path(prefix, ".nc"), overwrite=overwrite),
         result.to_csv(_path(prefix, ".csv"), overwrite=overwrite),
         _table(result.pairs_frame(), _path(prefix, "_pairs.csv"), overwrite=overwrite),
+        _table(result.best(nested=True), _path(prefix, "_best.csv"), overwrite=overwrite),
         to_netcdf(models, _path(prefix, "_rdms.nc"), overwrite=overwrite),
+        to_netcdf(_brain_means(brain), _path(prefix, "_brain.nc"), overwrite=overwrite),
     ]
     if check_formats(formats):
         figures = _figures(result, models, brain, categories, ceiling=ceiling)

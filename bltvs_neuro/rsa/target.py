@@ -16,6 +16,7 @@ from .inference.bootstrap import Bootstrap, best_share, bootstrap_rsa, bootstrap
 from .inference.clusters import FEW_CATEGORIES, generalises_to
 from .inference.jackknife import jackknife_rsa
 from .inference.limits import bounded_interval, reasons
+from .inference.nested import nested_best
 from .inference.options import Generalise, Inference
 from .inference.tests import LEAST_SUBJECTS, model_tests
 from .inference.variance import Over, Spread
@@ -63,7 +64,12 @@ def compare_target(
     positive = kind in ("cosine", "cosine_cov") and bool((models >= 0).all() and (subjects.values >= 0).all())
     table = _table(found, share, names, [str(s) for s in subjects["subject"].values], inference, seed)
     table["p_zero_reason"] = ("model", np.full(len(names), ABOVE_ZERO if positive else ""))
-    return table.assign(p_zero=table["p_zero"].where(not positive), generalises_to=generalises_to(chosen, clusters))
+    nested = nested_best(models, subjects.values, kind, found, seed=seed, clusters=clusters)
+    low, high, _ = bounded_interval(nested.score, nested.se, nested.dof, inference.confidence)
+    return table.assign(
+        p_zero=table["p_zero"].where(not positive), generalises_to=generalises_to(chosen, clusters),
+        chosen_share=("model", nested.chosen), nested_score=nested.score, nested_ci_low=low, nested_ci_high=high,
+    )  # fmt: skip
 
 
 def _generalise(over: Generalise, k: int, n: int, where: str, clusters: Units) -> Over:

@@ -8,14 +8,14 @@ import os
 import unicodedata
 import warnings
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from fnmatch import fnmatchcase
 from pathlib import Path
 
 import pandas as pd
 from natsort import natsort_keygen, ns
 
-from ..errors import DataError, StimulusError, StimulusWarning, argument, listed
+from ..errors import DataError, StimulusError, StimulusWarning, argument, counted, listed
 from ..leftovers import is_leftover
 from ..paths import not_a_file, printable
 from ..tables import NONE, read_cells, typed
@@ -80,6 +80,24 @@ def list_images(folder: Path, *, pattern: str = "*", recursive: bool = True) -> 
         log.info("%s: ignored %s", folder, "; ".join(quiet))
     ids = sorted(found, key=lambda stimulus_id: (_natural(stimulus_id), stimulus_id))
     return ids, [found[stimulus_id] for stimulus_id in ids]
+
+
+def folder_columns(ids: Sequence[str]) -> dict[str, list[str]]:
+    """What the folders of a set of pictures tell: ``category`` where each lies in one of several folders.
+
+    Pictures that all lie deeper have a column for each level instead, ``folder_1``, ``folder_2``, ...: which of them is the
+    category is not for us to guess. Where some lie deeper than others, or all in one folder, folders tell nothing.
+
+    Examples
+    --------
+    >>> folder_columns(["cat/1.png", "dog/1.png"]), folder_columns(["cat/1.png", "1.png"])
+    ({'category': ['cat', 'dog']}, {})
+    """
+    folders = [stimulus_id.split("/")[:-1] for stimulus_id in ids]
+    if len(set(map(len, folders))) != 1 or len(set(map(tuple, folders))) < 2:
+        return {}
+    levels = [list(level) for level in zip(*folders, strict=True)]
+    return {"category": levels[0]} if len(levels) == 1 else {f"folder_{n}": level for n, level in enumerate(levels, 1)}
 
 
 def _left_out(folder: Path, relative: str, pattern: str) -> str | None:
@@ -176,7 +194,7 @@ def read_table(
     repeated = [name for name, count in Counter(ids).items() if count > 1]
     if repeated:
         raise StimulusError(
-            f"{path}: {len(repeated)} ids are in more than one row: {listed(repeated)}; "
+            f"{path}: {counted(len(repeated), 'ids', 'are')} in more than one row: {listed(repeated)}; "
             "a stimulus set lists every stimulus once, presentations belong to the responses"
         )
     paths = [path.parent / value for value in text[path_column]]

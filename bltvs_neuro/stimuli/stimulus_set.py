@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from ..datasets import KRIEGESKORTE92_IDS, sha256_file
-from ..errors import StimulusError, difference, listed, unknown
+from ..errors import StimulusError, counted, difference, listed, unknown
 from ..paths import not_a_file
 from ..schema import NSD_PREFIX
 from . import array_files as bricks
@@ -62,7 +62,7 @@ class StimulusSet:
         self._pixels = pixels
         self._rows = np.arange(len(pixels)) if rows is None else np.array(rows, dtype=np.int64)
         if len(self.ids) != len(self._rows):
-            raise StimulusError(f"{len(self.ids)} ids for {len(self._rows)} pictures")
+            raise StimulusError(f"{counted(len(self.ids), 'ids')} for {counted(len(self._rows), 'pictures')}")
         self._metadata = _aligned(metadata, self.ids)
         self._position = {stimulus_id: index for index, stimulus_id in enumerate(self.ids)}
         self.source = dict(source)
@@ -109,6 +109,9 @@ class StimulusSet:
         are ignored and counted in the log; a warning counts pictures that cannot be read. Links are followed, unless they lead
         back to a folder they lie in.
 
+        Pictures in a folder per class have the folder's name as ``category`` in their metadata. Pictures that lie two and more
+        folders deep have the columns ``folder_1``, ``folder_2``, ... instead; where some lie deeper than others, none.
+
         Parameters
         ----------
         pattern : str
@@ -120,7 +123,8 @@ class StimulusSet:
         """
         ids, paths = listing.list_images(Path(folder), pattern=pattern, recursive=recursive)
         source = {"kind": "folder", "path": str(folder), "pattern": pattern, "recursive": recursive}
-        return cls(ids, FileSource(paths, background), source={**source, "background": _json(background)})
+        source |= {"background": _json(background)}
+        return cls(ids, FileSource(paths, background), metadata=listing.folder_columns(ids) or None, source=source)
 
     @classmethod
     def from_table(
@@ -268,7 +272,7 @@ class StimulusSet:
         if isinstance(chosen, list) and chosen and all(isinstance(item, str) for item in chosen):
             absent = [item for item in chosen if item not in self._position]
             if absent:
-                raise StimulusError(f"{len(absent)} stimuli are not in {self!r}: {listed(absent)}")
+                raise StimulusError(f"{counted(len(absent), 'stimuli', 'are')} not in {self!r}: {listed(absent)}")
             chosen = [self._position[item] for item in chosen]
         positions = _positions(chosen, len(self), repr(self))
         return StimulusSet(
@@ -294,7 +298,7 @@ class StimulusSet:
     def __repr__(self) -> str:
         where = self.source.get("path", "")
         columns = f", metadata: {listed(self._metadata.columns)}" if len(self._metadata.columns) else ""
-        return f"StimulusSet({len(self)} stimuli, {self.source['kind']}{f' {where}' if where else ''}{columns})"
+        return f"StimulusSet({counted(len(self), 'stimulus')}, {self.source['kind']}{f' {where}' if where else ''}{columns})"
 
 
 def _checked_ids(ids: Iterable[str]) -> tuple[str, ...]:
@@ -306,7 +310,7 @@ def _checked_ids(ids: Iterable[str]) -> tuple[str, ...]:
             raise StimulusError(f"a stimulus id is empty or holds characters that cannot be printed: {item!r}")
     repeated = [name for name, count in Counter(checked).items() if count > 1]
     if repeated:
-        raise StimulusError(f"{len(repeated)} stimulus ids are not unique: {listed(repeated)}")
+        raise StimulusError(f"{counted(len(repeated), 'stimulus ids', 'are')} not unique: {listed(repeated)}")
     return tuple(str(item) for item in checked)
 
 
@@ -317,7 +321,7 @@ def _aligned(metadata: pd.DataFrame | Mapping[str, Sequence[Any]] | None, ids: t
     frame = pd.DataFrame(dict(metadata)) if not isinstance(metadata, pd.DataFrame) else metadata
     if isinstance(frame.index, pd.RangeIndex):
         if len(frame) != len(ids):
-            raise StimulusError(f"the metadata has {len(frame)} rows for {len(ids)} stimuli")
+            raise StimulusError(f"the metadata has {len(frame)} rows for {counted(len(ids), 'stimuli')}")
         return frame.set_axis(index, axis=0)
     if not frame.index.is_unique:
         raise StimulusError(f"the metadata's index repeats {listed(frame.index[frame.index.duplicated()].unique())}")

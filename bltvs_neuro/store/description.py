@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from ..errors import StoreError
+from ..schema import STIMULUS_ID
 from .format.frame import finished_frame
 from .parts.folder import finished_blocks, parts_folder, unfinished
 from .parts.part import part_path, read_header
@@ -23,9 +27,10 @@ def describe(path: str | os.PathLike[str]) -> dict[str, Any]:
     dict
         ``path``, ``finished``, ``n_stimuli`` (done), ``n_asked``, ``skipped`` (stimulus id -> reason), ``bytes`` (on
         disk), ``n_timesteps``, ``keep_bits``, ``joined`` ("copy", "virtual" or None), ``sites`` (a list of dicts with
-        ``site``, ``dims``, ``shape``, ``timesteps``, ``onset``, ``status`` per timestep of the model), ``identity`` and
-        ``provenance``, ``missing_shards`` ("2/4") where a job array writes it, and ``damaged`` (a sentence for each part
-        that will be done again). Chunks of activations are not read, see :func:`verify`.
+        ``site``, ``dims``, ``shape``, ``timesteps``, ``onset``, ``status`` per timestep of the model), ``columns`` (name
+        -> distinct values, of the stimuli's metadata), ``identity`` and ``provenance``, ``missing_shards`` ("2/4") where
+        a job array writes it, and ``damaged`` (a sentence for each part that will be done again). Chunks of activations
+        are not read, see :func:`verify`.
 
     Raises
     ------
@@ -60,6 +65,7 @@ def _finished(path: Path) -> dict[str, Any]:
         "spec": frame.spec,
         "n_stimuli": len(frame.stimulus_ids),
         "skipped": dict(frame.skipped),
+        "columns": _distinct({name: v for name, v in frame.columns.items() if name != STIMULUS_ID}),
         "bytes": path.stat().st_size + sum(part.seal.nbytes for part in frame.parts),
         "joined": "virtual" if frame.parts else "copy",
         "missing_shards": [],
@@ -80,12 +86,17 @@ def _unfinished(path: Path, spec: StoreSpec) -> dict[str, Any]:
         "spec": spec,
         "n_stimuli": sum(len(header.ids) + len(header.skipped) for header in headers),
         "skipped": {i: reason for header in headers for i, reason in header.skipped},
+        "columns": _distinct(spec.metadata),
         "bytes": sum(file.stat().st_size for file in folder.glob("part-*.h5")),
         "joined": None,
         "missing_shards": [str(shard) for shard in missing_shards(folder, spec)],
         "damaged": damaged,
         "provenance": {},
     }
+
+
+def _distinct(columns: Mapping[str, np.ndarray]) -> dict[str, list[Any]]:
+    return {name: list(dict.fromkeys(values.tolist())) for name, values in columns.items()}
 
 
 def refuse_unfinished(path: Path) -> None:

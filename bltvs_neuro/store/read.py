@@ -14,7 +14,7 @@ import xarray as xr
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
-from ..errors import SpecError, StoreError, unknown
+from ..errors import SpecError, StoreError, counted, unknown
 from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
 from .description import refuse_unfinished
 from .format.frame import finished_frame
@@ -141,7 +141,7 @@ class Store(Mapping[str, xr.DataArray]):
 
     def __repr__(self) -> str:
         model = self._frame.provenance.get("model", "a model")
-        return f"<Store {self.path.name}: {len(self._frame.stimulus_ids)} stimuli, {model}, {', '.join(self.sites)}>"
+        return f"<Store {self.path.name}: {counted(len(self._frame.stimulus_ids), 'stimulus')}, {model}, {', '.join(self.sites)}>"
 
     def _known(self, site: str | Site) -> str:
         name = str(site)

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import SpecError, StoreError, listed
+from ..errors import SpecError, StoreError, counted, listed
 from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
 from .format.encode import CHUNK_ROWS, KEEP_BITS
 from .format.json_text import column_from_json, column_to_json, plain_column, plain_json, sha256_json
@@ -184,7 +184,9 @@ class StoreSpec:
         metadata = {str(name): plain_column(str(name), values) for name, values in self.metadata.items()}
         for name, values in metadata.items():
             if values.shape != (len(ids),):
-                raise SpecError(f"metadata column {name!r} has shape {values.shape}; there are {len(ids)} stimuli")
+                raise SpecError(
+                    f"metadata column {name!r} has shape {values.shape}; there are {counted(len(ids), 'stimuli')}"
+                )
         object.__setattr__(self, "stimulus_ids", ids)
         object.__setattr__(self, "sites", tuple(self.sites))
         object.__setattr__(self, "metadata", metadata)

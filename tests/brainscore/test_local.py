@@ -131,7 +131,7 @@ def test_without_repetitions_there_is_no_ceiling(activity, stimuli, subject):
 
 def test_data_that_do_not_fit(activity, stimuli, subject):
     data = simulate(activity, stimuli, subject, "V4")
-    with pytest.raises(DataError, match="1 stimuli is in the neural data but not in the stimuli"):
+    with pytest.raises(DataError, match="1 stimulus is in the neural data but not in the stimuli"):
         local_benchmark(data, stimuli.subset(stimuli.ids[1:]), region="V4", visual_degrees=5)
     with pytest.raises(SpecError, match="unknown metric 'plz' .did you mean 'pls'"):
         local_benchmark(data, stimuli, region="V4", metric="plz", visual_degrees=5)

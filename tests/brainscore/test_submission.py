@@ -176,6 +176,16 @@ def test_fewer_regions_and_options_in_the_name(exported, tmp_path):
     assert len({name.stem for name in names}) == 2
 
 
+def test_the_folder_is_a_package_for_python(exported, tmp_path):
+    """With a hyphen in its name Brain-Score's tests cannot import it."""
+    plugin, mapping, _ = unpacked(
+        package(tmp_path / "s.zip", [Entry(str(exported), identifier="my-model.1")]), tmp_path
+    )
+    assert (plugin.name, mapping.stem) == ("my_model_1", "my-model.1")
+    with pytest.raises(SpecError, match="named like a Python module; got 'my-model'"):
+        package(tmp_path / "x.zip", [Entry(str(exported))], directory="my-model")
+
+
 def test_large_weights_need_an_address(tmp_path, monkeypatch):
     monkeypatch.setattr("bltvs_neuro.brainscore.submission.package.MAX_BYTES", 1000)
     with pytest.raises(SpecError, match="Brain-Score takes 1,000: put the weights where they can be downloaded"):

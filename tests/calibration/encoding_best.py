@@ -59,7 +59,8 @@ def draw(design: Design, seed: int) -> tuple[dict[str, xr.DataArray], np.ndarray
 
 def margins(design: Design, seed: int) -> dict[str, float]:
     """Shares of voxels (and whether the region) with a margin above and below zero; stability."""
-    from bltvs_neuro.encoding import Folds, Ridge, fit_encoding
+    from bltvs_neuro.encoding import Ridge, fit_encoding
+    from bltvs_neuro.features.folds import Folds
     from bltvs_neuro.neural.labelled import make_responses
 
     acts, y, names = draw(design, seed)

@@ -106,7 +106,7 @@ def test_decode_and_drive(tmp_path):
     command += ["--image-size", "128"]
     assert in_process(*command, "--channels", "0,3") == ""
     assert sorted(path.name for path in (tmp_path / "driven").iterdir()) == [
-        "LGN_bu_t1_c0.png", "LGN_bu_t1_c3.png", "figure.png",
+        "LGN_bu_t1.nc", "LGN_bu_t1_c0.png", "LGN_bu_t1_c3.png", "figure.png",
     ]  # fmt: skip
     assert "channels are written '0,7,20'" in in_process(*command, "--channels", "x")
 

@@ -234,7 +234,7 @@ def test_algonauts_layout_and_renamed_stimuli(store, signal_of, tmp_path) -> Non
     check_winners(EncodingResult.load(tmp_path / "out" / "result.h5"))
     names = tmp_path / "names.json"
     names.write_text(json.dumps({"nsd-00000": "another"}))
-    assert "1 stimuli is in the neural data but not in the store: another" in refused(
+    assert "1 stimulus is in the neural data but not in the store: another" in refused(
         store, "--neural", subject, "-o", tmp_path / "x", "--stimuli", names
     )
 
@@ -336,7 +336,7 @@ def test_other_stimuli_are_named(store, betas, tmp_path) -> None:
     responses = load_responses(betas)
     fewer = to_netcdf(responses[responses["stimulus_id"].values != "nsd-00007"], tmp_path / "fewer.nc")
     options = (store, "--neural", fewer, "-o", tmp_path / "out")
-    assert "1 stimuli is in the store but not in the neural data: nsd-00007" in refused(*options)
+    assert "1 stimulus is in the store but not in the neural data: nsd-00007" in refused(*options)
     bltvs(*options, "--on-mismatch", "intersect", "--areas", "V1", QUICK)
     (tmp_path / "no.nc").write_text("x")
     assert "no.nc" in refused(store, "--neural", tmp_path / "no.nc", "-o", tmp_path / "z")

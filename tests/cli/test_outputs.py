@@ -15,7 +15,7 @@ NOWHERE = "nowhere.h5"
 COMMANDS: dict[str, tuple[list[str], str]] = {
     "extract": (["extract", "nowhere", "-o", "{out}"], "file"),
     "extract shard": (["extract", "nowhere", "-o", "{out}", "--shard", "1/2"], "file"),
-    "rsa": (["rsa", NOWHERE, "--neural", "nowhere.nc", "-o", "{out}/x"], "x.nc"),
+    "rsa": (["rsa", NOWHERE, "--neural", "nowhere.nc", "-o", "{out}"], "rsa.nc"),
     "encode": (["encode", NOWHERE, "--neural", "nowhere.nc", "-o", "{out}"], "result.h5"),
     "report": (["report", NOWHERE, "-o", "{out}"], "file"),
     "decode -o": (["decode", NOWHERE, "--labels", "x", "-o", "{out}.csv"], "file"),
@@ -139,4 +139,6 @@ def test_what_an_earlier_result_had_and_the_new_one_has_not_is_removed(tmp_path)
     save_comparison(result, models, brain, tmp_path / "x", formats=("png", "pdf"))
     (tmp_path / "x_notes.png").touch()
     save_comparison(result, models, brain, tmp_path / "x", formats=(), overwrite=True)
-    assert sorted(os.listdir(tmp_path)) == ["x.csv", "x.nc", "x_notes.png", "x_pairs.csv", "x_rdms.nc"]
+    assert sorted(os.listdir(tmp_path)) == [
+        "x.csv", "x.nc", "x_best.csv", "x_brain.nc", "x_notes.png", "x_pairs.csv", "x_rdms.nc",
+    ]  # fmt: skip

@@ -97,11 +97,11 @@ def test_choices_of_the_model_side(store, brain, tmp_path):
     common = ["--neural", brain, "--bootstrap", 5, "--figures", "none"]
     done = bltvs("rsa", store, *common, "--combine", "mean", "--areas", "V4", "--streams", "bu", "-o", tmp_path / "m")
     assert done.exit_code == 0, done.stderr
-    assert pd.read_csv(tmp_path / "m.csv")["model"].unique().tolist() == ["V4/bu"]
-    assert not list(tmp_path.glob("*.png"))
+    assert pd.read_csv(tmp_path / "m" / "rsa.csv")["model"].unique().tolist() == ["V4/bu"]
+    assert not list((tmp_path / "m").glob("*.png"))
     done = bltvs("rsa", store, *common, "--combine", "streams", "--timesteps", "1:3", "-o", tmp_path / "s")
     assert done.exit_code == 0, done.stderr
-    models = pd.read_csv(tmp_path / "s.csv")["model"].unique().tolist()
+    models = pd.read_csv(tmp_path / "s" / "rsa.csv")["model"].unique().tolist()
     assert sorted(models) == ["V1/bu+td@1", "V1/bu+td@2", "V4/bu+td@1", "V4/bu+td@2"]
 
 
@@ -119,7 +119,7 @@ def test_responses_become_rdms_per_subject_and_roi(store, tmp_path):
         "--figures", "none", "-o", tmp_path / "r",
     )  # fmt: skip
     assert done.exit_code == 0, done.stderr
-    result = RsaResult.load(tmp_path / "r.nc")
+    result = RsaResult.load(tmp_path / "r" / "rsa.nc")
     assert result.dataset.sizes["subject"] == 2
     assert result.provenance["inputs"]["brain"]["attrs"]["metric"] == "crossnobis"
 
@@ -137,18 +137,18 @@ def test_movies_give_a_time_matrix_with_clusters(store, tmp_path):
     file = to_netcdf(movie, tmp_path / "meg.nc")
     done = bltvs("rsa", store, "--neural", file, "--similarity", "pearson", "--bootstrap", 50, "-o", tmp_path / "m")
     assert done.exit_code == 0, done.stderr
-    peaks = pd.read_csv(tmp_path / "m_peaks.csv").set_index("site")
+    peaks = pd.read_csv(tmp_path / "m" / "rsa_peaks.csv").set_index("site")
     assert peaks.loc["V4/bu", "latency"] >= 0.15
-    data = xr.open_dataset(tmp_path / "m_time.nc", engine="h5netcdf")
+    data = xr.open_dataset(tmp_path / "m" / "rsa_time.nc", engine="h5netcdf")
     late = data["in_cluster"].sel(site="V4/bu", timestep=2).values
     assert (data["p_corrected"].values[late[3:] - 1] <= 0.05).all() and (late[3:] > 0).all() and (late[:2] == 0).all()
     assert json.loads(data.attrs["provenance"])["options"]["seed"] == 0
-    assert (tmp_path / "m_time_matrix.png").stat().st_size > 10_000
-    assert len(pd.read_csv(tmp_path / "m_clusters.csv"))
+    assert (tmp_path / "m" / "rsa_time_matrix.png").stat().st_size > 10_000
+    assert len(pd.read_csv(tmp_path / "m" / "rsa_clusters.csv"))
     plain = bltvs("rsa", store, "--neural", file, "--bootstrap", 0, "--confidence", 0.5, "-o", tmp_path / "p")
     assert plain.exit_code == 0, plain.stderr
-    assert pd.read_csv(tmp_path / "p_peaks.csv")[["ci_low", "ci_high"]].isna().all(axis=None)
-    about = xr.open_dataset(tmp_path / "p_time.nc", engine="h5netcdf").attrs["provenance"]
+    assert pd.read_csv(tmp_path / "p" / "rsa_peaks.csv")[["ci_low", "ci_high"]].isna().all(axis=None)
+    about = xr.open_dataset(tmp_path / "p" / "rsa_time.nc", engine="h5netcdf").attrs["provenance"]
     assert json.loads(about)["options"]["confidence"] == 0.5
     unused = bltvs("rsa", store, "--neural", file, "--test", "sign_flip", "-o", tmp_path / "u")
     assert unused.exit_code == 1
@@ -288,7 +288,7 @@ def test_our_own_files_are_no_neural_data(store, brain, tmp_path):
     )
     assert done.exit_code == 0, done.stderr
     for command, given, what in (
-        ("rsa", store, "is an activation store"), ("encode", tmp_path / "r.nc", "is a result of kind 'rsa'"),
+        ("rsa", store, "is an activation store"), ("encode", tmp_path / "r" / "rsa.nc", "is a result of kind 'rsa'"),
     ):  # fmt: skip
         refused = bltvs(command, store, "--neural", given, "-o", tmp_path / "x")
         assert refused.exit_code == 1 and f"{what}, not neural data" in " ".join(refused.stderr.split())
@@ -308,5 +308,5 @@ def test_categories_are_a_column_of_the_stimuli(store, brain, tmp_path):
     assert "results for new categories need at least 6; got" in " ".join(done.stderr.split())
     done = bltvs(*common, "--clusters", "stimulus_id")
     assert done.exit_code == 0, done.stderr
-    frame = pd.read_csv(tmp_path / "c.csv")
+    frame = pd.read_csv(tmp_path / "c" / "rsa.csv")
     assert set(frame["generalises_to"]) == {"new subjects, new categories of stimuli"}

@@ -25,4 +25,4 @@ def client():
 @pytest.fixture(scope="session")
 def model() -> BLT_VS:
     torch.manual_seed(0)
-    return BLT_VS(timesteps=5, num_classes=7, image_size=128).eval()
+    return BLT_VS(timesteps=5, num_classes=7, image_size=128, width=0.25).eval()

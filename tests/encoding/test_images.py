@@ -5,11 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from bltvs_neuro.encoding import Folds, Ridge, fit_encoding
+from bltvs_neuro.encoding import Ridge, fit_encoding
 from bltvs_neuro.encoding.scores.ceiling import ceiling_influence, repetition_variance
 from bltvs_neuro.encoding.scores.images import influence_of_fold, interval_over_images, make_averages, shared_training
 from bltvs_neuro.encoding.scores.score import pearson, r2, read_truth
 from bltvs_neuro.errors import DataError, SpecError
+from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.neural.labelled import make_responses
 from tests.calibration.encoding_images import DESIGNS
 

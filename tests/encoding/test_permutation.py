@@ -7,13 +7,14 @@ import pytest
 import xarray as xr
 from sklearn.decomposition import PCA
 
-from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Ridge, fit_encoding
+from bltvs_neuro.encoding import OLS, PLS, BandedRidge, Permutations, Ridge, fit_encoding
 from bltvs_neuro.encoding.sweep import permutation
 from bltvs_neuro.encoding.sweep.orders import Orders
 from bltvs_neuro.errors import DataError
 from bltvs_neuro.features.folds import Folds
 from bltvs_neuro.neural.labelled import make_responses
 from bltvs_neuro.options import Run
+from tests.calibration.encoding_families import DESIGNS, any_rejected
 
 N, T = 24, 6
 
@@ -67,6 +68,33 @@ def test_p_values_are_those_of_fits_to_permuted_responses(monkeypatch, solver, o
     last = (reached.cumsum(axis=0) >= 20).argmax(axis=0) + 1
     expected = np.where(stopped, 20 / last, (1 + reached.sum(axis=0)) / 31)
     np.testing.assert_array_equal(found["p_value"].values[0], expected)
+
+
+@pytest.mark.parametrize("solver", [Ridge(on_edge="ignore"), PLS(2)])
+def test_family_wise_p_values_are_those_of_the_largest_score_of_refits(solver) -> None:
+    rng = np.random.default_rng(0)
+    acts = features(rng, N, 5, steps=2)
+    y = acts["V1/bu"].values[:, 0] @ rng.standard_normal((5, T)) * np.linspace(0, 1, T) + rng.standard_normal((N, T))
+    shared = {"solver": solver, "cv": Folds(3), "run": Run(seed=3, dtype="float64")}
+    found = fit_encoding(acts, responses(y, names(N)), n_permutations=Permutations(30, fwer=True), **shared)
+    orders = Orders(np.arange(N), 3)
+    every = np.array(
+        [fit_encoding(acts, responses(y[orders.draw()], names(N)), **shared)["r"].values for _ in range(30)]
+    )
+    observed = found["r"].values - 1e-6
+    reached = (every.max(axis=(1, 2))[:, None, None] >= observed).sum(axis=0)
+    np.testing.assert_allclose(found["p_fwer"].values, (1 + reached) / 31)
+    np.testing.assert_allclose(found["p_value"].values, (1 + (every >= observed).sum(axis=0)) / 31)
+    assert (found["p_fwer"] >= found["p_value"]).all()
+    assert found.to_frame()["family"].unique().tolist() == [f"2 feature spaces x {T} targets"]
+    assert found.to_frame()["correction"].unique().tolist() == ["q_value: fdr; p_fwer: largest r of each permutation"]
+
+
+@pytest.mark.parametrize("number", [0, 1, 3])
+def test_family_wise_errors_on_noise(number) -> None:
+    """40 held-out data sets: any error in .05 of them, and three standard errors more."""
+    errors = [any_rejected(DESIGNS[number], seed) for seed in range(60_000, 60_040)]
+    assert np.mean(errors) <= 0.05 + 3 * np.sqrt(0.05 * 0.95 / 40)
 
 
 def test_batches_of_permutations_change_nothing() -> None:

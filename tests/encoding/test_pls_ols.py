@@ -40,7 +40,7 @@ def test_pls_says_how_many_components_there_can_be() -> None:
     with pytest.raises(SpecError, match="between 1 and the rank of the training features, 6; got 25"):
         fit_pls(feature_spectrum(x), y)
     y[0, 0] = np.nan
-    with pytest.raises(DataError, match="1 targets are NaN"):
+    with pytest.raises(DataError, match="1 target is NaN"):
         fit_pls(feature_spectrum(x), y, 2)
 
 

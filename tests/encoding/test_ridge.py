@@ -236,5 +236,5 @@ def test_bad_arguments_say_what_is_wrong() -> None:
     with pytest.raises(SpecError, match=r"targets have shape.*with 20 rows; got \(19, 3\)"):
         predict(x, y[:19], x_test, GRID)
     y[3, 1] = np.nan
-    with pytest.raises(DataError, match="1 targets are NaN or infinite"):
+    with pytest.raises(DataError, match="1 target is NaN or infinite"):
         predict(x, y, x_test, GRID)

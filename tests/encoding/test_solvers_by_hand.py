@@ -188,9 +188,9 @@ def test_two_rows_are_enough_for_a_ridge() -> None:
     ],
 )
 def test_edges_that_bind(values: list[float], grid: list[float], edges: tuple[int, int]) -> None:
-    """Two targets chose the smallest alpha, three the largest, one neither."""
+    """Two targets chose the smallest alpha, three the largest, two neither."""
     last = len(grid) - 1
-    position = np.array([0, 0, last, last, last, 1]) if last > 1 else np.array([0, 0])
+    position = np.array([0, 0, last, last, last, 1, 1]) if last > 1 else np.array([0, 0])
     assert tuple(count_edges(position, np.array(grid), np.array(values))) == edges
 
 

@@ -10,7 +10,7 @@ from bltvs_neuro import BLT_VS, StimulusSet
 def model() -> BLT_VS:
     """A small model whose every area but the readout's neighbours is reached within five timesteps."""
     torch.manual_seed(0)
-    return BLT_VS(timesteps=5, num_classes=7, image_size=128).eval()
+    return BLT_VS(timesteps=5, num_classes=7, image_size=128, width=0.25).eval()
 
 
 @pytest.fixture(scope="session")

@@ -80,7 +80,7 @@ def test_a_finished_store_is_not_computed_again(model, stimuli, acts):
 
 
 def test_another_model_reduction_or_precision_is_refused_by_name(model, stimuli, acts):
-    other = bn.BLT_VS(timesteps=5, num_classes=7, image_size=128)
+    other = bn.BLT_VS(timesteps=5, num_classes=7, image_size=128, width=0.25)
     for refused, options, message in (
         (other, CHOICE, "weights_sha256 is"),
         (model, CHOICE | {"reduce": "mean"}, "reduction"),
@@ -97,7 +97,7 @@ def test_changed_pixels_are_refused(model, stimuli, tmp_path, acts):
     first = bn.StimulusSet.from_arrays(images, ids=stimuli.ids)
     path = bn.extract(model, first, tmp_path / "acts.h5", bn.Select("V1", timesteps=2), reduce="mean")
     images[7] += 1
-    with pytest.raises(StimulusError, match=f"1 stimuli are not what they were .*: {stimuli.ids[7]}"):
+    with pytest.raises(StimulusError, match=f"1 stimulus is not what they were .*: {stimuli.ids[7]}"):
         bn.extract(
             model,
             bn.StimulusSet.from_arrays(images, ids=stimuli.ids),
@@ -134,7 +134,7 @@ def test_a_full_disk_is_refused_before_it_starts(model, stimuli, tmp_path, monke
 
 
 def test_values_that_are_not_finite_are_an_error(stimuli, tmp_path):
-    model = bn.BLT_VS(timesteps=1, num_classes=7, bio_unroll=False, image_size=128)
+    model = bn.BLT_VS(timesteps=1, num_classes=7, bio_unroll=False, image_size=128, width=0.25)
     with torch.no_grad():
         model.connections["V1"].bu_conv.bias[0] = float("nan")
     with pytest.raises(StoreError, match="V1/bu at timestep 0 is not finite for"):
@@ -198,7 +198,7 @@ def test_killed_in_the_middle_it_goes_on_to_the_same_numbers(tmp_path):
     code = (
         "import sys, torch, bltvs_neuro as bn\n"
         "torch.manual_seed(0)\n"
-        "model = bn.BLT_VS(timesteps=1, num_classes=7, bio_unroll=False, image_size=128).eval()\n"
+        "model = bn.BLT_VS(timesteps=1, num_classes=7, bio_unroll=False, image_size=128, width=0.25).eval()\n"
         "def show(p): print(p.done, flush=True)\n"
         "with bn.show_progress(show):\n"
         "    bn.extract(model, bn.StimulusSet.synthetic(40, size=64), sys.argv[1], 'V1', reduce='mean')\n"

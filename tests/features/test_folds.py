@@ -25,6 +25,7 @@ def test_texts_that_differ_behind_a_nul_are_other_groups() -> None:
 
 def test_folds_that_there_are():
     assert (Folds().folds, Folds(2).folds) == (5, 2)
+    assert sorted(fold.test.tolist() for fold in group_folds(["a", "b"], 2)) == [[0], [1]]
     for folds in (1, True, 2.0, "3"):
         with pytest.raises(SpecError, match="folds is an integer of at least 2|folds"):
             Folds(folds)
@@ -35,6 +36,7 @@ def test_the_largest_group_is_dealt_first():
     for seed in range(5):
         folds = group_folds(["a", "b", "c", "c", "c", "c", "d", "e"], 2, seed=seed)
         assert sorted(fold.test.tolist() for fold in folds) == [[0, 1, 6, 7], [2, 3, 4, 5]]
+        assert all(sorted([*fold.train, *fold.test]) == list(range(8)) for fold in folds)
 
 
 def test_folds_of_no_seed_are_those_of_seed_0():

@@ -127,7 +127,7 @@ def _bids_plain(root: Path) -> Path:
 
 
 def _things(root: Path) -> Path:
-    from ..neural.test_layouts import things_tables
+    from ..neural.test_things import things_tables
 
     frame = things_tables(root)
     _h5(

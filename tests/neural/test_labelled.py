@@ -145,7 +145,7 @@ def test_align_brings_both_into_the_order_of_the_first():
 def test_unequal_sets_raise_with_the_difference():
     a = make_rdms(np.ones(6), ["a", "b", "c", "d"], metric="x")
     b = make_rdms(np.ones(6), ["e", "d", "c", "b"], metric="x")
-    message = "1 stimuli is in the model but not in the brain: a; 1 stimuli is in the brain but not in the model: e"
+    message = "1 stimulus is in the model but not in the brain: a; 1 stimulus is in the brain but not in the model: e"
     with pytest.raises(DataError, match=message):
         align_rdms(a, b, names=["the model", "the brain"])
     left, right = align_rdms(a, b, on_mismatch=r"intersect")

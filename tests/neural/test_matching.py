@@ -100,5 +100,5 @@ def test_sets_with_some_in_common_are_told_how_many_and_what_names_say():
     with pytest.raises(DataError) as caught:
         align_rdms(a, b, names=("one", "two"))
     said = str(caught.value)
-    assert "1 stimuli is in one but not in two: d" in said
+    assert "1 stimulus is in one but not in two: d" in said
     assert "would match 1 by name, such as D.png with d; on_mismatch='intersect' keeps the 3 common stimuli" in said

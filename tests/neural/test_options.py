@@ -24,11 +24,11 @@ from bltvs_neuro.neural import (
 from bltvs_neuro.neural.reader import same_label
 from bltvs_neuro.neural.reading.options import Kind, Misfit, convert, fit
 
-from . import test_layouts, test_rdm_files, test_volumes
+from . import test_layouts, test_rdm_files, test_things, test_volumes
 from .conftest import random_rdms, save_nifti
 
 algonauts2019, algonauts2023 = test_rdm_files.algonauts2019, test_layouts.algonauts2023
-things_fmri, things_eeg2 = test_layouts.things_fmri, test_layouts.things_eeg2
+things_fmri, things_eeg2 = test_things.things_fmri, test_things.things_eeg2
 nsd, bids, bold5000 = test_volumes.nsd, test_volumes.bids, test_volumes.bold5000
 IDS = ["d", "a", "c", "b", "e"]
 ANY = {"allow_pickle": True}

@@ -136,7 +136,7 @@ def test_parts_that_do_not_fit_say_what_differs(betas):
     one = make_responses([[1.0], [2.0]], ["x", "y"], neuroid_coords={"voxel": [0]})
     other = make_responses([[1.0], [2.0]], ["x", "z"], neuroid_coords={"voxel": [0]})
     with pytest.raises(
-        DataError, match=r"1 stimuli is in anna but not in bob: y; 1 stimuli is in bob but not in anna: z"
+        DataError, match=r"1 stimulus is in anna but not in bob: y; 1 stimulus is in bob but not in anna: z"
     ):
         concat({"anna": one, "bob": other})
     assert concat({"anna": one, "bob": other}, on_mismatch="intersect")["stimulus_id"].values.tolist() == ["x"]

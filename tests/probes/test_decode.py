@@ -175,7 +175,7 @@ VALUES, TABLE, _ = made(n=12)
 @pytest.mark.parametrize(
     ("options", "error", "message"),
     [
-        (dict(labels="labl"), SpecError, r"unknown column of labels 'labl' \(did you mean 'label'"),
+        (dict(labels="labl"), SpecError, r"unknown column of the stimuli 'labl' \(did you mean 'label'"),
         (dict(labels=[1, 2]), SpecError, "one value for each of the store's 12 stimuli"),
         (dict(labels=["a"] * 12), DataError, "at least two labels; all stimuli have a"),
         (dict(sites="V9/bu"), SpecError, "unknown area 'V9'"),

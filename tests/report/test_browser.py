@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from bltvs_neuro.report import write_report
+from bltvs_neuro.report.figures import DARK
 
 from .conftest import HOSTILE
 
@@ -43,10 +43,9 @@ def browser(tmp_path_factory):
 
 
 @pytest.fixture
-def page(browser, files, tmp_path):
+def page(browser, report):
     browser.set_window_size(1280, 900)
-    path = write_report(files.all, tmp_path / "report.html", stimuli=files.stimuli, title="A report")
-    browser.get(path.as_uri())
+    browser.get(report.as_uri())
     until(lambda: browser.execute_script("return document.documentElement.dataset.ready") == "true")
     return browser
 
@@ -73,12 +72,13 @@ def test_a_reader_picks_hovers_and_reads(page):
         )
         == 0
     )
-    assert get("geometry-text").text.startswith("V1, bottom-up, timestep 2: 24 stimuli, metric correlation.") or get(
-        "geometry-text"
-    ).text.startswith("LOC, bottom-up, timestep 2: 24 stimuli")
+    assert get("geometry-text").text.startswith("LOC, bottom-up, timestep 2: 24 stimuli, metric correlation.")
     # by keyboard alone: the skip link comes first, then the controls in their order
     page.find_element(By.TAG_NAME, "body").send_keys(Keys.TAB)
     assert page.switch_to.active_element.text == "Skip to the figures"
+    page.switch_to.active_element.send_keys(Keys.TAB)
+    assert page.switch_to.active_element.get_attribute("id") == "store"
+    assert page.switch_to.active_element.text.splitlines()[0].strip() == "acts.h5 (<m>, untrained weights)"
     page.switch_to.active_element.send_keys(Keys.TAB)
     assert page.switch_to.active_element.get_attribute("id") == "area"
     page.switch_to.active_element.send_keys("V1")
@@ -106,13 +106,33 @@ def test_a_reader_picks_hovers_and_reads(page):
     # the arrangement shows a picture for every stimulus
     assert len(page.find_elements(By.CSS_SELECTOR, "#mds image")) == 24
     # scores: another choice, and the table
-    first = get("figure-1-text").text
-    get("figure-1-pick").send_keys("roi V1, top")
-    until(lambda: get("figure-1-text").text != first)
-    assert "with roi V1, top-down" in get("figure-1-text").text
-    get("figure-1-table").find_element(By.XPATH, "ancestor::details").click()
-    heads = [cell.text for cell in get("figure-1-table").find_elements(By.TAG_NAME, "th")]
-    assert heads == ["area", "timestep", "score", "ci_low", "ci_high"]
+    first = get("figure-2-text").text
+    get("figure-2-pick").send_keys("V1, top")
+    until(lambda: get("figure-2-text").text != first)
+    assert "V1, top-down. Highest" in get("figure-2-text").text
+    get("figure-2-table").find_element(By.XPATH, "ancestor::details").click()
+    heads = [cell.text for cell in get("figure-2-table").find_elements(By.TAG_NAME, "th")]
+    assert heads == ["line", "timestep", "Pearson r", "ci_low", "ci_high", "p_corrected"]
+    get("figure-2-table").find_element(By.XPATH, "ancestor::details").find_element(By.TAG_NAME, "summary").click()
+    # categories: a bar for each run along both sides, and their key
+    assert [item.text for item in get("categories").find_elements(By.TAG_NAME, "li")] == ["<b>place", "face"]
+    assert len(page.execute_script("return document.getElementById('rdm').layout.shapes")) == 4
+    # every figure has drawn something, and every choice can be drawn
+    picks = page.find_elements(By.CSS_SELECTOR, "select[id$='-pick']")
+    assert len(picks) == 8
+    for pick in picks:
+        for at in range(len(pick.find_elements(By.TAG_NAME, "option"))):
+            change = "arguments[0].value = arguments[1]; arguments[0].dispatchEvent(new Event('change'))"
+            page.execute_script(change, pick, str(at))
+            drawn = page.find_element(By.ID, pick.get_attribute("id").removesuffix("-pick"))
+            assert drawn.find_elements(By.CSS_SELECTOR, ".scatterlayer path, .heatmaplayer image"), at
+        page.execute_script(change, pick, "0")
+    assert page.execute_script("return [...document.querySelectorAll('.pictures img')].every(i => i.naturalWidth > 50)")
+    # the brain's RDMs
+    get("store").send_keys("brain")
+    until(lambda: get("geometry-text").text.startswith("V1, mean of 3 subjects: 24 stimuli"))
+    assert get("timestep").get_attribute("disabled") == "true"
+    page.execute_script(change, get("store"), "0")
     assert page.get_log("browser") == []
     page.set_window_size(1280, page.execute_script("return document.documentElement.scrollHeight") + 160)
     BUILD.mkdir(exist_ok=True)
@@ -128,6 +148,43 @@ def test_hostile_names_are_text(page):
     assert HOSTILE[0] in page.find_element(By.ID, "pair-text").text
     assert page.execute_script("return document.querySelectorAll('main script, main img[src=x]').length") == 0
     assert page.execute_script("return window.pwned") is None
+
+
+def test_names_in_hovers_are_read_as_they_are(page):
+    """plotly reads a few entities only, and none for quotes."""
+    from selenium.webdriver.common.by import By
+
+    place = page.execute_script(
+        "return document.getElementById('mds').data[0].text.findIndex(t => t.startsWith('a&amp;b'))"
+    )
+    page.execute_script("Plotly.Fx.hover('mds', [{curveNumber: 0, pointNumber: arguments[0]}])", place)
+    until(lambda: page.find_elements(By.CSS_SELECTOR, "#mds .hoverlayer .hovertext"))
+    assert page.find_element(By.CSS_SELECTOR, "#mds .hoverlayer .hovertext").text == HOSTILE[2]
+
+
+def test_in_the_dark_the_page_and_its_figures_are_dark(page):
+    def dark(value):
+        feature = {"name": "prefers-color-scheme", "value": value}
+        page.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+
+    ground = "return getComputedStyle(document.body).backgroundColor"
+    paper = "return document.getElementById('figure-2').layout.paper_bgcolor"
+    line = "return document.getElementById('figure-2').data[0].line.color"
+    map_shown = "return document.querySelector('.pictures picture:has(source) img').currentSrc.slice(-400)"
+    assert (page.execute_script(ground), page.execute_script(paper)) == ("rgb(255, 255, 255)", "#ffffff")
+    light_map = page.execute_script(map_shown)
+    try:
+        dark("dark")
+        until(lambda: page.execute_script(paper) == DARK["#ffffff"])
+        assert page.execute_script(ground) == "rgb(20, 22, 26)"
+        assert page.execute_script(line) in DARK.values()
+        until(lambda: page.execute_script(map_shown) != light_map)
+        page.set_window_size(1280, page.execute_script("return document.documentElement.scrollHeight") + 160)
+        BUILD.mkdir(exist_ok=True)
+        assert page.save_screenshot(str(BUILD / "report-dark.png"))
+    finally:
+        dark("light")
+    until(lambda: page.execute_script(paper) == "#ffffff")
 
 
 def test_a_phone_needs_no_sideways_scrolling_and_everything_has_a_name(page):

@@ -26,7 +26,7 @@ def test_nan_rows_are_named():
 
 def test_unequal_sets_of_stimuli_are_named_or_intersected_on_request():
     fewer = select_stimuli(brain(), IDS[1:])
-    with pytest.raises(DataError, match="1 stimuli? is in the models but not in the neural data: s0"):
+    with pytest.raises(DataError, match="1 stimulus is in the models but not in the neural data: s0"):
         compare_rdms(models(), fewer, inference=Inference(bootstrap=0, variance="jackknife"))
     assert (
         compare_rdms(

@@ -136,6 +136,8 @@ def test_samples_of_two_stimuli_do_not_count():
     found = sample_scores(models, data, "pearson", w, np.ones((3, 1, K), int))
     assert np.isnan(found.scores[:2]).all()
     assert np.isfinite(found.scores[2]).all()
+    # of one pair, drawn often, a cosine is defined, and says nothing either
+    assert np.isnan(sample_scores(models, data, "cosine", w[:2], np.ones((2, 1, K), int)).scores).all()
     w = np.concatenate([w, bootstrap_counts(N, 30, np.random.default_rng(0))])
     result = bootstrap_rsa(models, data, "spearman", over="stimuli", stimulus_counts=w)
     again = bootstrap_rsa(models, data, "spearman", over="stimuli", stimulus_counts=w[2:])

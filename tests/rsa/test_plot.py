@@ -3,6 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from matplotlib.collections import LineCollection
+from matplotlib.patches import Rectangle
 
 from bltvs_neuro.errors import DataError, SpecError
 from bltvs_neuro.figures import STREAM_COLOURS, borders, figure_of, save_figure
@@ -11,7 +12,7 @@ from bltvs_neuro.rsa.figures.comparison import plot_matrix, plot_models, plot_ti
 from bltvs_neuro.rsa.figures.rdm import added_points, classical_scaling, plot_rdms, plot_trajectories
 from bltvs_neuro.rsa.figures.time import plot_time_matrix
 from bltvs_neuro.rsa.inference.options import Inference
-from bltvs_neuro.rsa.result import compare_rdms
+from bltvs_neuro.rsa.result import RsaResult, compare_rdms
 from bltvs_neuro.rsa.time import time_matrix
 
 from .test_time import movie
@@ -94,6 +95,20 @@ def test_matrix_has_one_cell_per_site_and_timestep(result, tmp_path):
     assert ">area</text>" in text(panels, tmp_path)
     assert [t.get_text() for t in panels[0].get_yticklabels()] == ["V1", "V2", "IT"]  # from below
     assert panels[0].images[0].origin == "lower"
+
+
+def test_a_winner_that_halves_of_the_data_do_not_support_has_a_broken_frame(result):
+    def broken(changed) -> list[bool]:
+        panels = plot_matrix(RsaResult(changed))
+        frames = [p for a in panels for p in a.patches if isinstance(p, Rectangle) and p.get_linewidth() == 1.4]
+        return [frame.get_linestyle() != "-" for frame in frames]
+
+    sure = result.dataset.assign(
+        chosen_share=result["chosen_share"] * 0 + 0.9, nested_ci_low=result["nested_ci_low"] * 0 + 0.1
+    )
+    assert broken(sure) == [False, False]
+    assert broken(sure.assign(chosen_share=sure["chosen_share"] / 2)) == [True, True]
+    assert broken(sure.assign(nested_ci_low=-sure["nested_ci_low"])) == [True, True]
 
 
 def test_models_are_ordered_by_score(result, tmp_path):

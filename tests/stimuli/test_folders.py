@@ -200,3 +200,50 @@ def test_one_picture_counts_by_its_content(tmp_path):
     assert StimulusSet.open(tmp_path / "IMG_0001").ids == ("IMG_0001",)
     assert np.array_equal(StimulusSet.open(tmp_path / "a.jfif").load(0)[0, 0], [1, 0, 0])
     assert StimulusSet.open(tmp_path / "a.jfif").source["background"] == [128, 128, 128]
+
+
+@pytest.mark.parametrize(
+    ("names", "columns"),
+    [
+        (["cat/a.png", "cat/b.png", "dog/a.png"], {"category": ["cat", "cat", "dog"]}),
+        (["a.png", "b.png"], {}),
+        (["cat/a.png", "b.png"], {}),  # one lies outside
+        (["images/a.png", "images/b.png"], {}),  # a folder that tells nothing
+        (["cat/a.png", "dog/x/a.png"], {}),
+        (["cat/1/a.png", "dog/1/a.png"], {"folder_1": ["cat", "dog"], "folder_2": ["1", "1"]}),
+    ],
+)
+def test_what_folders_tell_becomes_columns(tmp_path, names, columns):
+    save(tmp_path, *names)
+    stimuli = StimulusSet.from_folder(tmp_path)
+    assert stimuli.metadata.to_dict("list") == columns
+    assert StimulusSet.open(tmp_path) == stimuli
+
+
+def test_categories_go_into_the_store_and_are_used_without_a_table(tmp_path):
+    from bltvs_neuro import BLT_VS, ExtractRun, extract, mean
+    from tests.running import bltvs
+
+    rng = np.random.default_rng(0)
+    for number in range(12):
+        path = tmp_path / "pictures" / ("red", "blue")[number % 2] / f"{number}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, 60, (16, 16, 3)).astype(np.uint8)
+        pixels[..., 0 if number % 2 else 2] += 150
+        Image.fromarray(pixels).save(path)
+    model = BLT_VS(timesteps=2, num_classes=3, bio_unroll=False, image_size=128, width=0.0625).eval()
+    store = tmp_path / "acts.h5"
+    extract(model, StimulusSet.open(tmp_path / "pictures"), store, "V1/bu", reduce=mean(), run=ExtractRun(workers=0))
+    told = bltvs("info", store)
+    assert "column category" in told.stdout and "2: blue, red" in told.stdout, told.stdout
+    done = bltvs("decode", store, "--labels", "category", "--folds", 3, "--classifier", "ridge")
+    assert done.exit_code == 0 and "chance 0.500" in done.stdout, done.output
+    flat = tmp_path / "flat.h5"
+    pictures = StimulusSet.from_folder(tmp_path / "pictures" / "red")
+    extract(model, pictures, flat, "V1/bu", reduce=mean(), run=ExtractRun(workers=0))
+    for command in (("decode", flat, "--labels", "category"), ("decode", flat, "--labels", "x")):
+        failed = bltvs(*command)
+        assert failed.exit_code == 1
+        assert (
+            "no other: extract from a folder with one folder per class, or from a table with columns" in failed.stderr
+        )

@@ -95,7 +95,7 @@ def test_other_arrays_are_refused(images, why):
 @pytest.mark.parametrize(
     ("ids", "why"),
     [
-        (["a", "a", "b"], "1 stimulus ids are not unique: a"),
+        (["a", "a", "b"], "1 stimulus id is not unique: a"),
         (["a", 2, "b"], r"strings; got 2 \(int\)"),
         (["a", "", "b"], "empty"),
         (["a", "x\x00", "b"], "cannot be printed"),
@@ -137,7 +137,7 @@ def test_subset():
     assert stimuli.subset(stimuli.metadata["x"] > 2).ids == ("d", "e")
     assert stimuli.subset([3, 1, 0]).subset(["a"]).digest(0) == stimuli.digest("a")
     assert len(stimuli.subset([])) == 0
-    for wrong, why in ((["a", "z"], "1 stimuli are not in .*: z"), ([5], "no position 5"), ([1.5], "chosen by ids")):
+    for wrong, why in ((["a", "z"], "1 stimulus is not in .*: z"), ([5], "no position 5"), ([1.5], "chosen by ids")):
         with pytest.raises(StimulusError, match=why):
             stimuli.subset(wrong)
     with pytest.raises(StimulusError, match="a mask of 2 for 5 stimuli"):
@@ -291,7 +291,7 @@ def test_tables_as_spreadsheets_and_pandas_write_them(tmp_path, name, text):
     [
         ("path,x,x\na.png,1,2\n", "several columns called x"),
         ("path,x\na.png,1\nb.png\n", "different lengths: 1, 2"),
-        ("stimulus_id,path\na,a.png\na,b.png\n", "1 ids are in more than one row: a"),
+        ("stimulus_id,path\na,a.png\na,b.png\n", "1 id is in more than one row: a"),
         ("path\na.png\nnowhere.png\n", "1 of 2 files are missing: .*nowhere.png"),
         ("stimulus_id,path\na,a.png\n,b.png\n", "column 'stimulus_id' is empty in row 3"),
         (

@@ -62,6 +62,25 @@ def expected(made: StoreSpec, site: str, rows=None) -> np.ndarray:
     return np.stack([np.stack([values(site, t, r, layout.shape) for t in layout.timesteps]) for r in rows])
 
 
+def every_use(name: str) -> None:
+    """Use a damaged store in every way."""
+    from bltvs_neuro.errors import StoreError
+    from bltvs_neuro.store import describe, join_store, open_store, verify
+
+    path = Path(name)
+
+    def resume() -> None:
+        with open_writer(path, spec()):
+            pass
+
+    for use in (lambda: open_store(path), lambda: describe(path), resume, lambda: join_store(path)):
+        try:
+            use()
+        except StoreError:
+            sys.stdout.write("refused\n")
+    sys.stdout.write("sound\n" if verify(path).ok else "refused\n")
+
+
 if __name__ == "__main__":
     if len(sys.argv) > 3:
         import resource

@@ -161,28 +161,12 @@ def test_emptied_label_heaps_end_in_an_error(tmp_path):
     raw = path.read_bytes()
     at = raw.index(b"GCOL")
     patch(path, at + 16, bytes(4080))
-    child = "import sys; from tests.store.test_seal import every_use; every_use(sys.argv[1])"
+    child = "import sys; from tests.store.made import every_use; every_use(sys.argv[1])"
     root = Path(__file__).parents[2]
     done = subprocess.run(
         [sys.executable, "-c", child, str(path)], cwd=root, timeout=30, capture_output=True, text=True
     )
     assert done.stdout.split() == ["refused"] * 5, done.stderr
-
-
-def every_use(name: str) -> None:
-    """Use a damaged store in every way."""
-    path = Path(name)
-
-    def resume() -> None:
-        with open_writer(path, made.spec()):
-            pass
-
-    for use in (lambda: open_store(path), lambda: describe(path), resume, lambda: join_store(path)):
-        try:
-            use()
-        except StoreError:
-            sys.stdout.write("refused\n")
-    sys.stdout.write("sound\n" if verify(path).ok else "refused\n")
 
 
 def other_run(path: Path, like: Path) -> Path:

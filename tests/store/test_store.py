@@ -99,12 +99,12 @@ def test_h5py_and_netcdf4_read_it(finished):
         np.testing.assert_array_equal(file["V1/bu/activations"][:].data, made.expected(made.spec(), "V1/bu"))
 
 
-def test_killed_twenty_times_the_result_is_the_same(tmp_path, finished):
+def test_killed_again_and_again_the_result_is_the_same(tmp_path, finished):
     rng = random.Random(0)
     path = tmp_path / "acts.h5"
     folder = Path(f"{path}.parts")
     done = unfinished = 0
-    for _ in range(20):
+    for _ in range(10):
         if path.exists():  # a kill came too late: compare, and begin anew
             assert same_arrays(path, finished)
             path.unlink()
@@ -125,7 +125,7 @@ def test_killed_twenty_times_the_result_is_the_same(tmp_path, finished):
             unfinished += 1
             with pytest.raises(StoreError, match=rf"not finished: {done} of {made.N} stimuli are done; run the same"):
                 open_store(path)
-    assert unfinished >= 5
+    assert unfinished >= 3
     assert child(path, 0).wait() == 0
     assert same_arrays(path, finished)
     assert verify(path).ok

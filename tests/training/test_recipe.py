@@ -172,7 +172,7 @@ def test_loss_is_torch_s_on_the_whole_batch_however_it_is_split(smoothing):
 
 
 def test_a_class_without_pictures_is_named():
-    with pytest.raises(DataError, match="1 classes have no training picture: c"):
+    with pytest.raises(DataError, match="1 class has no training picture: c"):
         class_weights(np.array([0, 1]), "abc")
 
 

@@ -154,7 +154,7 @@ def test_what_a_run_leaves(whole):
 def test_resuming_another_run_is_refused(whole, tmp_path):
     with pytest.raises(SpecError, match=r"seed was 0 and is 1, optimizer\.clip was 0\.1 and is 0\.2"):
         train(make_config(tiny(seed=1, optimizer={"clip": 0.2})), whole, resume=True)
-    with pytest.raises(DataError, match="to go on from; start the run without --resume"):
+    with pytest.raises(DataError, match="a run that `bltvs train` has begun"):
         train(make_config(tiny()), tmp_path, resume=True)
     (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
     with pytest.raises(DataError, match="is no checkpoint that can be read"):

@@ -117,7 +117,7 @@ def released_identifier(name: str) -> str:
 
 
 def _options_digest(told: Mapping[str, Any], model: Network) -> str:
-    """``"-"`` and a hash of the options, nothing if all are the default: Brain-Score must not take one for another."""
+    """``"_"`` and a hash of the options, nothing if all are the default: Brain-Score must not take one for another."""
     usual: dict[str, Any] = {
         "streams": "all", "timestep": None, "reduce": parse_reduction(REDUCE).describe(), "readout": LOGITS,
         "timeline": default_timeline(model).describe(), "degrees": DEGREES_PER_IMAGE, "lesions": [],
@@ -126,7 +126,7 @@ def _options_digest(told: Mapping[str, Any], model: Network) -> str:
         usual["regions"] = region_map("anatomical", model).described["regions"]
     if told == usual:
         return ""
-    return "-" + hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:8]
+    return "_" + hashlib.sha256(json.dumps(told, sort_keys=True, default=str).encode()).hexdigest()[:8]
 
 
 class Commitment(ModelCommitment):

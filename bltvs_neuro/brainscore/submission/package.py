@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import zipfile
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -100,8 +101,8 @@ def package(
         about[identifier] = _about(subject, entry)
         layers = subject.layer_model.region_layer_map
         files[f"region_layer_map/{identifier}.json"] = _json({r: layers[r] for r in REGIONS if r in layers})
-    directory = directory or "_".join(settings)
-    if not directory.replace("-", "_").isidentifier():
+    directory = directory or re.sub(r"\W", "_", "_".join(settings))
+    if not directory.isidentifier():
         raise SpecError(f"a plugin's folder is named like a Python module; got {directory!r}")
     files |= _texts(settings, about, install)
     if metadata:

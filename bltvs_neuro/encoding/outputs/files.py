@@ -58,7 +58,7 @@ def write_encoding(
     list of Path
     """
     out = _Outputs(Path(folder), result, overwrite=overwrite)
-    best = result.best(score)
+    best = result.best(score, nested=result.can_nest)
     out.written += [
         result.save(out.folder / "result.h5", overwrite=overwrite),
         result.to_csv(out.folder / "scores.csv", overwrite=overwrite),
@@ -70,7 +70,7 @@ def write_encoding(
     for name, drawn in _figures(result, score, shown) if figures else ():
         out.figure(name, drawn)
     if "volume_shape" in result.dataset.attrs and "time" not in result.dataset.dims:
-        layers = _best_layers(result, best, shown)
+        layers = best_layers(result, best, shown)
         _write_maps(out, result, layers, shown)
         for name, values, labels in layers if figures else ():
             if np.isfinite(values).any():
@@ -196,7 +196,7 @@ Layer = tuple[str, np.ndarray, "list[str] | None"]
 """Name, one value per neuroid, and what whole numbers stand for."""
 
 
-def _best_layers(result: EncodingResult, best: xr.Dataset, shown: str) -> list[Layer]:
+def best_layers(result: EncodingResult, best: xr.Dataset, shown: str) -> list[Layer]:
     """What is best per neuroid."""
     winner, good = best[SPACE].values, best[SPACE].values >= 0
     layers: list[Layer] = [

@@ -144,11 +144,11 @@ def plot_best_timestep(
     Returns
     -------
     array of matplotlib.axes.Axes
-        Filled: targets whose cross-validated margin is positive; outlined: all.
+        Filled: targets whose choice is ahead of what came second, by a 95 % interval; outlined: all.
     """
     for key in ("timestep", "stream"):
         _labels(result, key)
-    best = result.best(score)
+    best = result.best(score, nested=result.can_nest)
     panels = np.full(best["space"].shape[0], "all") if by is None else result[by].values.astype(str)
     names = list(dict.fromkeys(panels))
     steps = np.unique(_labels(result, "timestep"))
@@ -157,7 +157,10 @@ def plot_best_timestep(
     width = 0.8 / len(streams)
     for axis, name in zip(sheet.axes, names, strict=True):
         here = panels == name
-        step, stream, margin = (best[key].values[here].ravel() for key in ("timestep", "stream", "margin"))
+        step, stream, margin = (
+            best[key].values[here].ravel()
+            for key in ("timestep", "stream", "margin_ci_low" if result.can_nest else "margin")
+        )
         for i, which in enumerate(streams):
             every = np.array([((step == s) & (stream == which)).sum() for s in steps])
             sure = np.array([((step == s) & (stream == which) & (margin > 0)).sum() for s in steps])
@@ -172,7 +175,8 @@ def plot_best_timestep(
     for axis in sheet.left:
         axis.set_ylabel("targets")
     sheet.key(shown_handles(sheet.axes) if any(streams) else [])
-    sheet.caption("Filled: better than the next feature space in left-out folds (margin > 0); outlined: all",
+    how = "95 % interval of the margin above 0" if result.can_nest else "margin > 0"
+    sheet.caption(f"Filled: ahead of the second feature space in left-out folds ({how}); outlined: all",
                   _folds(result), provenance=result.provenance)  # fmt: skip
     return sheet.axes
 
@@ -207,7 +211,7 @@ def plot_best(
     area, stream, step = (
         _labels(result, key).astype(str if key != "timestep" else int) for key in ("area", "stream", "timestep")
     )
-    winner = result.best(score)["space"].values
+    winner = result.best(score, nested=result.can_nest)["space"].values
     winner = (winner if neuroids is None else winner[neuroids]).ravel()
     winner = winner[winner >= 0]
     if not len(winner):

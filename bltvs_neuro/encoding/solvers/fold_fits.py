@@ -92,6 +92,8 @@ class Outcome(NamedTuple):
     """(g, t) product-measure R2 of each band on the test rows."""
     edges: Edges = Edges(0, 0)
     """How many targets chose an edge of the grid that binds."""
+    loss: np.ndarray | None = None
+    """(t,) squared error of a new row, as the training rows alone estimate it."""
 
 
 def decompose(features: Features, train: np.ndarray, backend: Backend) -> Spectrum:
@@ -213,7 +215,7 @@ def _fit_ridge(
 def _ridge_outcome(fit: RidgeFit) -> Outcome:
     prediction = fit.outputs["prediction"]
     prediction += fit.mean.astype(prediction.dtype)
-    return Outcome(prediction, fit.alpha, edges=fit.edges)
+    return Outcome(prediction, fit.alpha, edges=fit.edges, loss=fit.loss)
 
 
 def _banded(
@@ -252,8 +254,10 @@ def _ols(
             f"solver 'ols' is for fewer features than training rows; reduce them (with {argument('transform')} a PCA) or "
             f"use {argument('solver', 'ridge')}"
         )
-    fit = fit_ols(features.matrix[fold.train], targets.train)
-    return Outcome(fit.predict(features.matrix[fold.test]) + targets.mean)
+    x = features.matrix[fold.train]
+    fit, (n, p) = fit_ols(x, targets.train), x.shape
+    loss = n * ((targets.train - fit.predict(x)) ** 2).sum(axis=0) / (n - p - 1) ** 2  # generalised cross-validation
+    return Outcome(fit.predict(features.matrix[fold.test]) + targets.mean, loss=loss)
 
 
 FITS: dict[type[Solver], Callable[[Features, Fold, FoldTargets, list[np.ndarray] | None, Settings], Outcome]] = {
@@ -292,4 +296,4 @@ def _banded_outcome(fit: Any, crosses: list[np.ndarray], targets: FoldTargets) -
         prediction[:, columns] = parts.sum(axis=0) + mean
         # the training mean is in no band; it is shared out evenly, as the mean of the truth is
         shares[:, columns] = split_r2(truth[:, columns], parts + mean / len(crosses))
-    return Outcome(prediction, fit.alpha, fit.gammas, shares, fit.edges)
+    return Outcome(prediction, fit.alpha, fit.gammas, shares, fit.edges, fit.loss)

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ...errors import DataError, SpecError
+from ...errors import DataError, SpecError, counted
 from .spectrum import Spectrum
 
 
@@ -71,7 +71,9 @@ def fit_pls(spectrum: Spectrum, targets: np.ndarray, n_components: int = 25) -> 
     mean = targets.mean(axis=0, dtype=np.float64)
     y = targets - mean
     if not np.isfinite(mean).all():
-        raise DataError(f"{int((~np.isfinite(mean)).sum())} targets are NaN or infinite; leave them out first")
+        raise DataError(
+            f"{counted(int((~np.isfinite(mean)).sum()), 'targets', 'are')} NaN or infinite; leave them out first"
+        )
     x = u * np.sqrt(s)  # (n, r)
     yy = y @ y.T  # targets enter the components only through this
     m = x.T @ yy @ x

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple, get_args
 
 import numpy as np
 
-from ...errors import DataError, SpecError, argument, unknown
+from ...errors import DataError, SpecError, argument, counted, unknown
 from ...options import Dtype
 from .backend import Array, Backend
 from .criteria import HeldOut, Residuals, gcv, kfold, loo, loo_denominators, residual_weights, windowed
@@ -185,7 +185,9 @@ def about_mean(targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     y = targets if targets.dtype == np.float32 else targets.astype(np.float64)
     mean = y.mean(axis=0, dtype=np.float64)
     if not np.isfinite(mean).all():
-        raise DataError(f"{int((~np.isfinite(mean)).sum())} targets are NaN or infinite; leave them out first")
+        raise DataError(
+            f"{counted(int((~np.isfinite(mean)).sum()), 'targets', 'are')} NaN or infinite; leave them out first"
+        )
     return y - mean.astype(y.dtype), mean
 
 
@@ -277,7 +279,7 @@ def _against_float64(
         worst = max(worst, float(np.abs(exact - out[name][:, some]).max(initial=0.0) / size))
     if worst > 1e-3:
         warnings.warn(
-            f"float32 differs from float64 by {worst:.1e} of the largest value over {len(some)} targets checked: use"
+            f"float32 differs from float64 by {worst:.1e} of the largest value over {counted(len(some), 'targets')} checked: use"
             f" {argument('dtype', 'float64')}, or larger alphas",
             PrecisionWarning,
             stacklevel=3,

@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from ...errors import DataError, argument
+from ...options import check_samples
+
+
+@dataclass(frozen=True)
+class Permutations:
+    """How many permutations there are, and what for.
+
+    Parameters
+    ----------
+    n_permutations : int
+        Shuffles for p values; 0 for none.
+    fwer : bool
+        Also p values that hold for all feature spaces and targets together, from the largest score of each permutation. No
+        target leaves the permutations then, which takes many times as long.
+    """
+
+    n_permutations: int = 0
+    fwer: bool = False
+
+    def __post_init__(self) -> None:
+        check_samples("n_permutations", self.n_permutations)
 
 
 class Orders:

@@ -101,12 +101,16 @@ def corrected_interval(per_fold: np.ndarray, n_test: np.ndarray, *, confidence: 
     folds = len(per_fold)
     if folds < 2:
         raise SpecError(f"an interval over folds needs 2 or more; got {folds}")
-    tested = float(np.mean(n_test))
-    trained = float(np.sum(n_test)) - tested
     half = student.ppf((1 + confidence) / 2, folds - 1) * np.sqrt(
-        (1 / folds + tested / trained) * np.var(per_fold, ddof=1)
+        (1 / folds + shared_training(n_test)) * np.var(per_fold, ddof=1)
     )
     return float(np.mean(per_fold) - half), float(np.mean(per_fold) + half)
+
+
+def shared_training(n_test: np.ndarray) -> float:
+    """Test rows over training rows, means over folds: what common training rows add to the variance of a mean."""
+    tested = float(np.mean(n_test))
+    return tested / (float(np.sum(n_test)) - tested)
 
 
 class Best(NamedTuple):

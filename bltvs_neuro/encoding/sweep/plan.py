@@ -12,14 +12,14 @@ import numpy as np
 from ...errors import SpecError, argument, listed, unknown
 from ...features.folds import Fold, Folds, group_folds, inner_blocks
 from ...features.grams import Scale
-from ...options import Run, check_samples
+from ...options import Run
 from ..scores.images import Averages, make_averages
 from ..scores.score import read_truth, varying
 from ..solvers.backend import Backend
 from ..solvers.estimators import BandedRidge, Choose, Solver
 from ..solvers.fold_fits import FITS, FoldTargets, Settings
 from ..solvers.ridge import By, about_mean
-from .orders import Orders
+from .orders import Orders, Permutations
 from .spaces import Space
 from .targets import CONSTANT_IN_TEST, CONSTANT_IN_TRAINING, Targets
 
@@ -39,7 +39,7 @@ class Plan:
     settings: Settings
     transform: Any
     """``"zscore"``, a scikit-learn transformer, or None."""
-    n_permutations: int
+    permutations: Permutations
     memory: int
     """Bytes."""
     scored: np.ndarray
@@ -82,7 +82,7 @@ class Asked:
     cv: Folds
     run: Run
     transform: Any = None
-    n_permutations: int = 0
+    permutations: Permutations = field(default_factory=Permutations)
 
     def __post_init__(self) -> None:
         solver, transform = self.solver, self.transform
@@ -94,7 +94,6 @@ class Asked:
         Backend(self.run.device)
         if isinstance(transform, str) and transform != "zscore":
             raise unknown("transform", transform, ("zscore", "a scikit-learn transformer"))
-        check_samples("n_permutations", self.n_permutations)
         if transform is not None and getattr(solver, "keep_dual", False):
             raise SpecError(f"{argument('keep_dual', True)} is for features without transform")
         if transform is not None and not isinstance(transform, str) and isinstance(solver, BandedRidge):
@@ -113,9 +112,9 @@ def make_plan(targets: Targets, spaces: Sequence[Space], asked: Asked) -> Plan:
     DataError
         Fewer stimuli or groups than folds.
     """
-    solver, run, transform, n_permutations = asked.solver, asked.run, asked.transform, asked.n_permutations
+    solver, run, transform = asked.solver, asked.run, asked.transform
     folds = group_folds(targets.groups, asked.cv.folds, seed=run.seed, what="stimuli (or groups)")
-    if n_permutations:
+    if asked.permutations.n_permutations:
         Orders(targets.groups, run.seed)  # refused before anything is fitted
     by = _by(solver, targets)
     blocks = all_blocks = None
@@ -135,7 +134,7 @@ def make_plan(targets: Targets, spaces: Sequence[Space], asked: Asked) -> Plan:
     roi = targets.template.coords.get("roi")
     labels = roi.values.astype(str) if roi is not None and roi.ndim else None
     averages = make_averages(labels, np.asarray(scored.any(axis=0)), targets.good, targets.shape)
-    return Plan(targets, folds, blocks, all_blocks, settings, transform, n_permutations, memory, scored, averages)
+    return Plan(targets, folds, blocks, all_blocks, settings, transform, asked.permutations, memory, scored, averages)
 
 
 def _by(solver: Any, targets: Targets) -> By:
@@ -174,7 +173,7 @@ def make_spec(plan: Plan, spaces: Sequence[Space], acts: Mapping[str, Any], cv: 
         options["alphas"] = [float(alpha) for alpha in options["alphas"]]
     return {
         "solver": type(plan.solver).__name__, "options": options, "by": settings.by, "cv": asdict(cv), "seed": settings.seed,
-        "dtype": settings.dtype, "n_permutations": plan.n_permutations,
+        "dtype": settings.dtype, **asdict(plan.permutations),
         "transform": transform if transform is None or isinstance(transform, str) else repr(transform),
         "spaces": [space.name for space in spaces], "responses_sha256": plan.targets.digest,
         "features": getattr(acts, "provenance", None) or _fingerprint(acts, spaces),

@@ -92,10 +92,10 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
     Returns
     -------
     dict of arrays
-        r, r2, alpha: (fold, t); gamma, share: (fold, band, t) for bands; influence_r, influence_r2: (rows, averages) on means
-        over targets; r_se, r2_se: (t,); p_value: (t,); dual, dual_alpha; n_features, n_constant: (members,); edges: (2,) how
-        often each edge of the grid was chosen. With a useless band, r2 and its influence are those of its unique variance in
-        responses simulated without it.
+        r, r2, r2_inner, alpha: (fold, t); gamma, share: (fold, band, t) for bands; influence_r, influence_r2: (rows,
+        averages) on means over targets; r_se, r2_se, p_value: (t,); largest_r: (permutations,); dual, dual_alpha; n_features,
+        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 and its
+        influence are those of its unique variance in responses simulated without it.
     """
     if space.useless:
         whole, rest = space.split()
@@ -109,7 +109,7 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
     t = y.shape[1]
     out: dict[str, np.ndarray] = {"n_features": inputs.sizes[:, 0], "n_constant": inputs.sizes[:, 1]}
     out["edges"] = np.zeros(2, np.int64)
-    out |= {key: np.full((len(plan.folds), t), np.nan) for key in ("r", "r2", "alpha")}
+    out |= {key: np.full((len(plan.folds), t), np.nan) for key in ("r", "r2", "r2_inner", "alpha")}
     if isinstance(plan.solver, BandedRidge):
         out |= {key: np.full((len(plan.folds), bands, t), np.nan) for key in ("gamma", "share")}
     weight = plan.scored / np.maximum(plan.scored.sum(axis=0), 1)  # of each fold in a target's mean
@@ -123,17 +123,28 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
         for key, influence in influence_of_fold(truth, outcome.prediction, plan.targets.groups[test], weighted).items():
             out[f"influence_{key}"][test] = influence.rows
             out[f"{key}_se"] += weight[f] ** 2 * influence.variance
+        if outcome.loss is not None:
+            out["r2_inner"][f] = np.where(
+                plan.scored[f], 1 - outcome.loss / _loss_of_mean(plan.targets_of(f).train), np.nan
+            )
         out["edges"] += np.array(outcome.edges)
         for key, value in (("alpha", outcome.alpha), ("gamma", outcome.gammas), ("share", outcome.shares)):
             if value is not None:
                 out[key][f] = value if key != "share" else np.where(plan.scored[f], value, np.nan)
     for key in ("r_se", "r2_se"):
         out[key] = np.sqrt(out[key] * shared_training(plan.scored.sum(axis=0)))
-    if plan.n_permutations:
-        out["p_value"] = permutation_p_values(inputs, plan, out["r"])
+    if plan.permutations.n_permutations:
+        out["p_value"], out["largest_r"] = permutation_p_values(inputs, plan, out["r"])
     if getattr(plan.solver, "keep_dual", False):
         out |= _dual(inputs, plan)
     return out
+
+
+def _loss_of_mean(centred: np.ndarray) -> np.ndarray:
+    """Leave-one-out squared error of the mean of the training rows (n, t); NaN for constant targets."""
+    n = len(centred)
+    found = n * np.einsum("ij,ij->j", centred, centred, dtype=np.float64) / (n - 1) ** 2
+    return np.where(found > 0, found, np.nan)
 
 
 def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:

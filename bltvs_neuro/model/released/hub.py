@@ -33,7 +33,12 @@ log = logging.getLogger(__name__)
 MAX_BYTES = 2 * 2**30
 """No file of weights is larger; checked before a download and while an archive is read."""
 
+_ABSENT = (EntryNotFoundError, RepositoryNotFoundError, RevisionNotFoundError)
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+class NotFetched(WeightsError):
+    """Weights that are not here, and a hub that is switched off or cannot be reached."""
 
 
 @dataclass(frozen=True)
@@ -73,7 +78,7 @@ def fetch_weights(
     try:
         return _from_archive(second_source, filename)
     except (DataError, WeightsError) as error:
-        raise WeightsError(f"{hub_error}. The second source failed too: {error}") from error
+        raise type(hub_error)(f"{hub_error}. The second source failed too: {error}") from error
 
 
 def _from_hub(repo: str, filename: str, revision: str, cache_dir: str | Path | None) -> Fetched:
@@ -98,7 +103,8 @@ def _from_hub(repo: str, filename: str, revision: str, cache_dir: str | Path | N
     except WeightsError:
         raise
     except Exception as error:  # the client's own errors, and those of the HTTP library that its version uses
-        raise WeightsError(_advice(error, repo, filename, revision, url, folder)) from error
+        absent = isinstance(error, _ABSENT) and not isinstance(error, LocalEntryNotFoundError)
+        raise (WeightsError if absent else NotFetched)(_advice(error, repo, filename, revision, url, folder)) from error
     fetched = _checked(Path(path), answer.etag, repo)
     if fetched is None:
         raise WeightsError(

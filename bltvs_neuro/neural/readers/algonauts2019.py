@@ -14,7 +14,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from ...errors import DataError, argument, listed
+from ...errors import DataError, argument, counted, listed
 from ..condensed import square_to_condensed
 from ..labelled import make_rdms
 from ..reader import Match, Reader
@@ -76,7 +76,7 @@ def read(
                 raise DataError(f"{name} has {samples} samples, {argument('time')} has {len(seconds)} for {MEG[name]}")
             coords.setdefault("time", []).extend(seconds * subjects)
         rows.append(condensed.reshape(-1, condensed.shape[-1]))
-    ids = given_ids(stimuli, n, f"{path} has {n} stimuli") or [
+    ids = given_ids(stimuli, n, f"{path} has {counted(n, 'stimuli')}") or [
         f"image_{number:0{len(str(n))}d}" for number in range(1, n + 1)
     ]
     metric = "correlation" if "roi" in coords else "decoding accuracy"

@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...errors import DataError, argument, listed, unknown
+from ...errors import DataError, argument, counted, listed, unknown
 from ...foreign.fif import check_fif
 from ..labelled import make_responses
 from ..reader import Match, Reader, choose_label
@@ -147,7 +147,7 @@ def _check_units(types: list[str], picks: Any, path: Path) -> None:
 
 def _ids(epochs: Any, stimuli: Stimuli, column: str | None, path: Path) -> tuple[Sequence[str | None], str | None]:
     """The stimulus of every epoch, None where the file has none, and the column that says so."""
-    if (given := given_ids(stimuli, len(epochs), f"{path} has {len(epochs)} epochs")) is not None:
+    if (given := given_ids(stimuli, len(epochs), f"{path} has {counted(len(epochs), 'epochs')}")) is not None:
         return given, None
     table = epochs.metadata
     have = [] if table is None else [str(name) for name in table.columns]

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from ...errors import DataError, argument
+from ...errors import DataError, argument, counted
 from ..labelled import make_responses
 from ..reader import Match, Reader
 from ..reading.files import provenance
@@ -79,7 +79,7 @@ def read(
         ids = [str(name) for name in lists[key]]
         used.append(found)
     if len(ids) != len(values):
-        raise DataError(f"{len(ids)} images are named, but {file} has {len(values)}")
+        raise DataError(f"{counted(len(ids), 'images', 'are')} named, but {file} has {len(values)}")
     n_images, n_repetitions = values.shape[:2]
     flat = values.reshape(n_images * n_repetitions, *values.shape[2:]).astype(np.float32)
     neuroid: dict[str, Any] = {"subject": file.parent.name, "electrode": channels}

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ...errors import DataError, argument, listed
+from ...errors import DataError, argument, counted, listed
 from ...leftovers import data_files
 from ...tables import read_cells
 from ..reader import same_label
@@ -66,8 +66,8 @@ def read_events(path: Path, image: Named, count: int, column: str | None) -> pd.
     if shown.sum() != count:
         none = f" ({int((~shown).sum())} of {len(table)} rows say n/a)" if not shown.all() else ""
         raise DataError(
-            f"{path} names {int(shown.sum())} stimuli in its column {column}{none}, but {image.path.name} has {count} "
-            f"volumes; pass {argument('stimuli')} for all of them, or another {argument('column')}"
+            f"{path} names {counted(int(shown.sum()), 'stimuli')} in its column {column}{none}, but {image.path.name} has "
+            f"{count} volumes; pass {argument('stimuli')} for all of them, or another {argument('column')}"
         )
     rows = table[shown].reset_index(drop=True)
     for word, key in (("session", "ses"), ("run", "run")):

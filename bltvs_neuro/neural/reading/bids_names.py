@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from natsort import natsort_keygen
 
-from ...errors import DataError, argument, listed, unknown
+from ...errors import DataError, argument, counted, listed, unknown
 from ...leftovers import data_files, lost_links
 
 log = logging.getLogger(__name__)
@@ -101,7 +101,9 @@ def one_file_a_run(files: Sequence[Named], lost: Sequence[Named], picks: Picks, 
         names = listed((file.path.relative_to(root).as_posix() for file in several[0]), most=4)
         rest = len(several) - 1
         more = f" ({rest} more {'is' if rest == 1 else 'are'}, too)" if rest else ""
-        raise DataError(f"one run of {root} is in {len(several[0])} files, {names}{more}: {_remedy(a, b, root)}")
+        raise DataError(
+            f"one run of {root} is in {counted(len(several[0]), 'files')}, {names}{more}: {_remedy(a, b, root)}"
+        )
     gone = [file for file in lost if _run(file) not in runs]
     if gone:
         are = "image is a link that leads" if len(gone) == 1 else "images are links that lead"

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 
 import numpy as np
 
-from ...errors import DataError, SpecError, argument, listed
+from ...errors import DataError, SpecError, argument, counted, listed
 from ...foreign.text import read_json, read_lines
 from ...tables import SEPARATORS, read_cells
 from .columns import ID, choose_ids, is_id
@@ -109,7 +109,7 @@ def given_ids(stimuli: Stimuli, count: int | None = None, has: str = "") -> list
         read_list(Path(stimuli)) if isinstance(stimuli, str | os.PathLike) else [str(stimulus) for stimulus in stimuli]
     )
     if count not in (None, len(ids)):
-        raise DataError(f"{len(ids)} stimulus ids were given, but {has}")
+        raise DataError(f"{counted(len(ids), 'stimulus ids', 'were')} given, but {has}")
     return ids
 
 
@@ -156,9 +156,11 @@ def find_ids(
     if fits:
         return fits[0]
     if origin == "given":
-        raise DataError(f"{len(lists[0])} stimulus ids were given, but {path} has {wanted} {what}")
+        raise DataError(f"{counted(len(lists[0]), 'stimulus ids', 'were')} given, but {path} has {wanted} {what}")
     if origin:
-        raise DataError(f"{path.with_name(origin)} lists {len(lists[0])} stimuli, but {path} has {wanted} {what}")
+        raise DataError(
+            f"{path.with_name(origin)} lists {counted(len(lists[0]), 'stimuli')}, but {path} has {wanted} {what}"
+        )
     raise DataError(
         f"{path} does not say which stimuli its {wanted} {what} are. Pass {argument('stimuli', 'LIST')} (a list, or the "
         f"path of one), or put the list beside it as {sidecars(path)[0].name}"

@@ -13,7 +13,7 @@ import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats as sps
 
-from ...errors import DataError, SpecError, argument, listed
+from ...errors import DataError, SpecError, argument, counted, listed
 from ...neural.align import align_rdms
 from ...neural.condensed import n_from_pairs
 from ...neural.labelled import check_rdms
@@ -114,7 +114,7 @@ def commonality(
     if chosen != "subjects":
         w = w[(w > 0).sum(axis=1) >= min(n, len(x) + 3)]
         if len(w) < 2:
-            raise DataError(f"{n} stimuli are too few to resample with {len(x)} models")
+            raise DataError(f"{counted(n, 'stimuli', 'are')} too few to resample with {counted(len(x), 'models')}")
         sampled = _r2(x, y, member, subsets, w) @ mix.T  # (s, k, parts)
         variances["stimuli"] = sampled.mean(axis=1).var(axis=0, ddof=1)
         variances["both"] = (np.einsum("skp,sk->sp", sampled, v[: len(w)]) / k).var(axis=0, ddof=1)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 from scipy.optimize import nnls
 
-from ...errors import DataError, SpecError, unknown
+from ...errors import DataError, SpecError, counted, unknown
 from ...neural.align import align_rdms
 from ...neural.condensed import n_from_pairs
 from ...neural.labelled import check_rdms
@@ -129,9 +129,9 @@ def weighted_model(
     n, k = n_from_pairs(m.shape[1]), len(d)
     groups = k if subject_folds is None else subject_folds
     if not 1 <= stimulus_folds <= n // 3:
-        raise SpecError(f"{n} stimuli allow 1 to {n // 3} folds of at least 3; got {stimulus_folds}")
+        raise SpecError(f"{counted(n, 'stimuli')} allow 1 to {n // 3} folds of at least 3; got {stimulus_folds}")
     if not 1 <= groups <= k:
-        raise SpecError(f"{k} subjects allow 1 to {k} folds; got {groups}")
+        raise SpecError(f"{counted(k, 'subjects')} allow 1 to {counted(k, 'folds')}; got {groups}")
     rng = np.random.default_rng(seed)
     stimulus_fold = rng.permutation(np.arange(n) % stimulus_folds)
     subject_fold = rng.permutation(np.arange(k) % groups)

@@ -150,8 +150,8 @@ def plot_matrix(
     result, stream, ax
         As :func:`plot_time_course`.
     alpha : float
-        Dots: corrected p against zero at most this. A frame marks the best cell of each roi. Empty cells: the site is not
-        active at this timestep.
+        Dots: corrected p against zero at most this. A frame marks the best cell of each roi; it is broken where halves of the
+        data disagree about it, or its score on the other half may be zero. Empty cells: the site is not active at this timestep.
 
     Returns
     -------
@@ -165,6 +165,8 @@ def plot_matrix(
     areas, targets = in_order(frame["area"]), list(dict.fromkeys(frame["target"]))
     steps = np.sort(frame["timestep"].astype(int).unique())
     scale = score_scale(frame["score"])
+    fair = result.best(nested=True).set_index("target")
+    sure = (fair["stability"] >= 0.5) & (fair["ci_low"] > 0)
     sheet = Sheet(
         ax, len(streams) * len(targets), columns=len(targets), size=(0.6 + 0.24 * len(steps), 0.45 + 0.22 * len(areas)),
         room=(1.2, 0.6), share="xy",
@@ -179,7 +181,10 @@ def plot_matrix(
         best = of_target.loc[of_target["score"].idxmax()] if of_target["score"].notna().any() else None
         if best is not None and best["stream"] == name:
             corner = np.searchsorted(steps, int(best["timestep"])) - 0.5, areas.index(best["area"]) - 0.5
-            axis.add_patch(Rectangle(corner, 1, 1, fill=False, clip_on=False, edgecolor=ACCENT, linewidth=1.4))
+            line = "-" if sure[t] else (0, (2, 1.5))
+            axis.add_patch(
+                Rectangle(corner, 1, 1, fill=False, clip_on=False, edgecolor=ACCENT, linewidth=1.4, linestyle=line)
+            )
         axis.set_title(", ".join(filter(None, (_target_title(result, int(t)), stream_style(name)["label"]))))
     for axis in sheet.left:
         axis.set_ylabel("area")
@@ -189,7 +194,8 @@ def plot_matrix(
     said = _said(result, 0, alpha)[2:]
     if dots:
         said.insert(0, f"Dots: above 0 (p ≤ {alpha:g}, {_correction(result)})")
-    sheet.caption("Frame: best of all", *said, provenance=result.provenance)
+    frames = "Frame: best of all" + ("" if sure.all() else "; broken: halves of the data do not support it")
+    sheet.caption(frames, *said, provenance=result.provenance)
     return sheet.axes
 
 

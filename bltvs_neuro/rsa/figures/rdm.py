@@ -15,6 +15,7 @@ from scipy import stats as sps
 from ...errors import DataError, SpecError, difference
 from ...figures import (
     ACCENT,
+    MOST_CATEGORIES,
     RDM_MAP,
     Place,
     Sheet,
@@ -24,8 +25,8 @@ from ...figures import (
     in_order,
     ink,
     line_key,
-    palette,
     stream_style,
+    tints,
 )
 from ...neural.align import align_rdms, rdm_stimulus_ids, select_stimuli
 from ...neural.condensed import condensed_to_square
@@ -254,9 +255,9 @@ def _category_colours(categories: Mapping[str, str] | None, ids: Sequence[str]) 
     if categories is None:
         return {}
     names = list(dict.fromkeys(categories[i] for i in ids))
-    if len(names) > len(palette()):
-        raise SpecError(f"category bars can tell {len(palette())} categories apart; got {len(names)}")
-    return dict(zip(names, palette(), strict=False))
+    if len(names) > MOST_CATEGORIES:
+        raise SpecError(f"category bars can tell {MOST_CATEGORIES} categories apart; got {len(names)}")
+    return dict(zip(names, tints(len(names)), strict=True))
 
 
 def _category_bars(axis: Axes, names: list[str], colours: Mapping[str, str]) -> None:

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...cluster import map_tasks
 from ...devices import pick_float64_device
-from ...errors import DataError, SpecError, argument, listed, unknown
+from ...errors import DataError, SpecError, argument, counted, listed, unknown
 from ...features.select import Select, Selection
 from ...features.stores import store_of
 from ...features.tiles import Features
@@ -165,7 +165,9 @@ def _jobs(
         if stimulus_ids is None:
             raise SpecError(f"an array has no stimulus ids: pass {argument('stimulus_ids')}, one per row")
         if activations.ndim < 2 or len(activations) != len(stimulus_ids):
-            raise SpecError(f"{len(stimulus_ids)} stimulus ids do not fit an array of shape {activations.shape}")
+            raise SpecError(
+                f"{counted(len(stimulus_ids), 'stimulus ids', 'do')} not fit an array of shape {activations.shape}"
+            )
         flat = activations.reshape(len(activations), -1)
         array = xr.DataArray(
             flat, dims=(PRESENTATION, NEUROID), coords={STIMULUS_ID: (PRESENTATION, list(stimulus_ids))}

@@ -12,7 +12,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from ...errors import SpecError, StoreError, listed
+from ...errors import SpecError, StoreError, counted, listed
 from ...schema import STIMULUS_ID
 from ...versions import versions
 from ..format.chunks import ChunkWriter, Target
@@ -107,7 +107,7 @@ class Part:
     def stimuli(self, ids: Sequence[str], sha256s: Sequence[str]) -> None:
         """Append the ids of the stimuli that were read, and the sha256 of each one's pixels."""
         if len(ids) != len(sha256s):
-            raise SpecError(f"{len(ids)} stimulus ids and {len(sha256s)} hashes")
+            raise SpecError(f"{counted(len(ids), 'stimulus ids')} and {len(sha256s)} hashes")
         self._ids += [str(i) for i in ids]
         self._sha256s += [str(s) for s in sha256s]
 

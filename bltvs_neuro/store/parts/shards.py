@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import NamedTuple
 
-from ...errors import SpecError, listed
+from ...errors import SpecError, counted, listed
 from ..format.encode import CHUNK_ROWS
 from ..spec import StoreSpec
 from .part import part_path
@@ -67,7 +67,9 @@ def block_for(n_stimuli: int, default: int, count: int, batch_size: int) -> int:
     """
     most = math.ceil(n_stimuli / CHUNK_ROWS)
     if count > most:
-        raise SpecError(f"{n_stimuli} stimuli make {most} blocks of {CHUNK_ROWS}, too few for {count} shards")
+        raise SpecError(
+            f"{counted(n_stimuli, 'stimuli')} make {most} blocks of {CHUNK_ROWS}, too few for {count} shards"
+        )
     share = n_stimuli / count
     if share >= default:
         return default

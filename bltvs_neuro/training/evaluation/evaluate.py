@@ -14,7 +14,7 @@ import xarray as xr
 from torch.utils.data import DataLoader
 
 from ...durable import check_outputs, whole_file, write_durably
-from ...errors import DataError, SpecError
+from ...errors import DataError, SpecError, counted
 from ...figures import Place, save_figure
 from ...model.network import Network
 from ...options import check_samples
@@ -137,7 +137,9 @@ def evaluate(
     if not timesteps:
         raise SpecError(f"no activity reaches the readout within {model.timesteps} timesteps")
     if len(data.classes) != model.num_classes:
-        raise SpecError(f"the data have {len(data.classes)} classes and the model {model.num_classes} logits")
+        raise SpecError(
+            f"the data have {counted(len(data.classes), 'classes')} and the model {model.num_classes} logits"
+        )
     check_samples("bootstrap", bootstrap, least=1)
     taken, rank = _classified(model, data, batch_size, workers, progress)
     rng = np.random.default_rng(seed)

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ...errors import DataError, listed
+from ...errors import DataError, counted, listed
 
 
 def class_weights(labels: np.ndarray, classes: Sequence[str]) -> Tensor:
@@ -17,7 +17,7 @@ def class_weights(labels: np.ndarray, classes: Sequence[str]) -> Tensor:
     counts = np.bincount(labels, minlength=len(classes))
     empty = [classes[int(at)] for at in np.flatnonzero(counts == 0)]
     if empty:
-        raise DataError(f"{len(empty)} classes have no training picture: {listed(empty)}")
+        raise DataError(f"{counted(len(empty), 'classes', 'have')} no training picture: {listed(empty)}")
     weights = 1 / counts
     return torch.tensor(weights / weights.mean(), dtype=torch.float32)
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from ...errors import DataError, difference, listed
+from ...errors import DataError, counted, difference, listed
 from ...foreign.text import read_json, read_lines
 
 _WNID = re.compile(r"n\d{8}")
@@ -26,7 +26,7 @@ def read_class_file(path: str | Path) -> tuple[str, ...]:
     if not names:
         raise DataError(f"{path} names no classes")
     if twice := sorted(name for name, count in Counter(names).items() if count > 1):
-        raise DataError(f"{path} names {len(twice)} classes more than once: {listed(twice)}")
+        raise DataError(f"{path} names {counted(len(twice), 'classes')} more than once: {listed(twice)}")
     return tuple(names)
 
 
@@ -37,7 +37,7 @@ def folder_names(folders: Sequence[str], classes: Sequence[str], given: Sequence
     """
     if given is not None:
         if len(given) != len(classes):
-            raise DataError(f"{len(given)} classes are given for the {len(classes)} logits of the model")
+            raise DataError(f"{counted(len(given), 'classes', 'are')} given for the {len(classes)} logits of the model")
         return _checked(folders, given)
     if all(_WNID.fullmatch(folder) for folder in folders):
         return _checked(folders, _wnids(folders, len(classes)))
@@ -50,7 +50,7 @@ def folder_names(folders: Sequence[str], classes: Sequence[str], given: Sequence
 def _wnids(folders: Sequence[str], n: int) -> list[str]:
     """ImageNet's labels number its WordNet ids in sorted order, so that all of them tell the order of all logits."""
     if n != 1000:
-        raise DataError(f"the folders are ImageNet's ({listed(folders, 3)}), but the model has {n} classes")
+        raise DataError(f"the folders are ImageNet's ({listed(folders, 3)}), but the model has {counted(n, 'classes')}")
     if len(folders) == n:
         return sorted(folders)
     try:

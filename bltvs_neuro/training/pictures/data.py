@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import Dataset
 
-from ...errors import DataError, listed, unknown
+from ...errors import DataError, counted, listed, unknown
 from ...foreign.hdf5 import datasets, open_hdf5, read_dataset
 from ...model.transform import Transform
 from ...stimuli import StimulusSet
@@ -31,12 +31,12 @@ class Labelled:
 
     def __post_init__(self) -> None:
         if len(self.labels) != len(self.stimuli):
-            raise DataError(f"{len(self.labels)} labels for {len(self.stimuli)} pictures")
+            raise DataError(f"{counted(len(self.labels), 'labels')} for {counted(len(self.stimuli), 'pictures')}")
         if not len(self.labels):
             raise DataError("there are no pictures")
         low, high = int(self.labels.min()), int(self.labels.max())
         if low < 0 or high >= len(self.classes):
-            raise DataError(f"labels run from {low} to {high}, but there are {len(self.classes)} classes")
+            raise DataError(f"labels run from {low} to {high}, but there are {counted(len(self.classes), 'classes')}")
         object.__setattr__(self, "labels", self.labels.astype(np.int64))
 
     def __len__(self) -> int:
@@ -56,12 +56,12 @@ def image_folder(folder: str | Path, classes: Sequence[str] | None = None) -> La
     """Pictures in one folder per class, ``folder/CLASS/*.jpg`` or deeper; ``classes`` are the folders, sorted, unless given."""
     stimuli = StimulusSet.from_folder(folder)
     if loose := [stimulus_id for stimulus_id in stimuli.ids if "/" not in stimulus_id]:
-        raise DataError(f"{folder}: {len(loose)} pictures lie in no class's folder: {listed(loose, 4)}")
+        raise DataError(f"{folder}: {counted(len(loose), 'pictures', 'lie')} in no class's folder: {listed(loose, 4)}")
     folders = [stimulus_id.partition("/")[0] for stimulus_id in stimuli.ids]
     names = tuple(sorted(set(folders))) if classes is None else tuple(classes)
     position = {name: at for at, name in enumerate(names)}
     if strange := sorted(set(folders) - set(names)):
-        raise DataError(f"{folder}: {len(strange)} folders are no class of the model: {listed(strange)}")
+        raise DataError(f"{folder}: {counted(len(strange), 'folders', 'are')} no class of the model: {listed(strange)}")
     return Labelled(stimuli, np.array([position[name] for name in folders], np.int64), names)
 
 

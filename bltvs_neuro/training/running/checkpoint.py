@@ -29,7 +29,8 @@ def read_checkpoint(folder: Path) -> dict[str, Any]:
     """Read the state of a run onto the CPU; DataError where none of this version can be read."""
     path = folder / CHECKPOINT
     if not path.is_file():
-        raise DataError(f"{folder} holds no {CHECKPOINT} to go on from; start the run without --resume")
+        what = f"{folder} holds no {CHECKPOINT}" if folder.is_dir() else f"there is no folder {folder}"
+        raise DataError(f"{what}: a run that `bltvs train` has begun, and that has saved its first checkpoint, has one")
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # the unpickler raises almost anything on a file that is something else
