@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...errors import SpecError, argument
 from ..measure.grids import GRID, follow_grids
 from ..network import Grid
-from .layers import LOGITS, Layer, part_of, replaced
+from .layers import LOGITS, Layer, only_part, part_of, replaced
 from .sequences import passed, steps_of
 
 Timesteps = Literal["calls", "forward"]
@@ -55,9 +55,10 @@ def followed(
                     inputs = args or (kwargs["input"], kwargs.get("hx"))
                     output = passed(module, inputs, output, partial(_at, receive, area, at))
                     continue
-                value = part_of(output, layer.part)
+                part = layer.part or only_part(output)
+                value = part_of(output, part)
                 if (result := receive(area, at, value)) is not value:
-                    output = replaced(output, layer.part, result)
+                    output = replaced(output, part, result)
             calls[name] += count
             return None if output is given else output
 
