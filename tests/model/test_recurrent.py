@@ -246,6 +246,33 @@ def test_a_layer_that_is_called_a_varying_number_of_times_is_refused():
             bn.record(model, IMAGES, "loop,logits")
 
 
+class Remembers(FourPasses):
+    """Begins where it was left."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        start = self.entry(images)
+        self.state = torch.relu(self.loop(start + getattr(self, "state", start).mean(0)))
+        return self.head(self.state.mean((2, 3)))
+
+
+class Noisy(FourPasses):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images + torch.randn_like(images))
+
+
+def test_a_state_that_stays_between_images_is_refused_and_noise_is_not():
+    with pytest.raises(SpecError, match="gives something else for the same image a second time: it keeps a state"):
+        bn.wrap(Remembers(), ["loop"], TRANSFORM, "remembers", timesteps="calls")
+    before = torch.random.get_rng_state()
+    assert bn.wrap(Noisy(), ["loop"], TRANSFORM, "noisy", timesteps="calls").timesteps == 4
+    torch.random.set_rng_state(before)
+    network, drawn = Noisy(), torch.rand(1)
+    torch.random.set_rng_state(before)
+    network = Noisy()
+    bn.wrap(network, ["loop"], TRANSFORM, "noisy", timesteps="calls")
+    assert torch.equal(torch.rand(1), drawn)  # whoever wraps draws nothing of the caller's
+
+
 @pytest.mark.parametrize(
     ("network", "layers", "options", "message"),
     [
