@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..durable import remove_stale
 from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solver
@@ -18,7 +17,7 @@ from ..errors import SpecError, argument, counted
 from ..features.folds import Folds, OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
-from .base import err, flat, goes_on, out, shown, told_in
+from .base import Table, err, flat, goes_on, out, shown, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, within
 
 if TYPE_CHECKING:

@@ -6,9 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.table import Table
-
-from .base import err, flat, out
+from .base import Table, err, flat, out
 from .choices import DataChoice, check_neural
 
 if TYPE_CHECKING:

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..errors import SpecError, argument, counted, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
 from ..rsa.inference.options import Inference, Missing
-from .base import err, escape, flat, out, told_in
+from .base import Table, err, escape, flat, out, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, interval_text, within
 
 if TYPE_CHECKING:
