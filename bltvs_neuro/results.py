@@ -24,6 +24,8 @@ TOLD = ("model", "weights", "store", "reader", "metric", "similarity", "solver",
 """What a result shows of its provenance."""
 SCORES = ("score", "r2", "accuracy")
 """Columns of which a mean over timesteps is drawn, the first that is there."""
+SHOWN = 50_000_000
+"""Bytes of a dataset whose table is made to show its first rows."""
 FILE_ATTRIBUTES = ("kind", "created", "versions", "sha256")
 """Attributes that a file has beside those of its dataset."""
 
@@ -57,7 +59,7 @@ class Result:
 
     def _repr_html_(self) -> str:
         """For notebooks: what it was made from, the first rows of the table and the mean score over timesteps."""
-        frame = self.to_frame()
+        frame = self.to_frame() if self.dataset.nbytes <= SHOWN else pd.DataFrame()
         texts = {"provenance": json.dumps(self.provenance, indent=1), "dataset": repr(self.dataset)}
         return card(type(self).__name__, self._facts(), frame, picture=sparkline(self._curve(frame)), texts=texts)
 

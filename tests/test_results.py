@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import xarray as xr
 
+from bltvs_neuro import results
 from bltvs_neuro.errors import DataError, OutputError, SpecError
 from bltvs_neuro.results import Result
 
@@ -72,6 +73,12 @@ def test_a_changed_file_is_damaged(result, tmp_path, change):
             file.attrs["provenance"] = '{"scale": "bathroom"}'
     with pytest.raises(DataError, match=r"w\.nc is damaged: its values are not those"):
         Weights.load(path)
+
+
+def test_no_table_is_made_of_a_large_result_to_show_eight_rows(result, monkeypatch):
+    monkeypatch.setattr(results, "SHOWN", 1)
+    monkeypatch.setattr(Weights, "to_frame", lambda self: pytest.fail("a table was made"))
+    assert "<table" not in result._repr_html_()
 
 
 def test_notebooks_show_a_table(result):

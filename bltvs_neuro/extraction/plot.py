@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
+from ..features.stores import Activations, store_of
 from ..figures import (
     STREAM_NAMES,
     TIMESTEP_LABEL,
@@ -23,14 +23,14 @@ from ..figures import (
 from ..schema import STREAMS, Site
 
 
-def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
+def activation_over_time(store: Activations) -> pd.DataFrame:
     """Summarise every site and timestep of a store over its units and stimuli; one timestep is read at a time.
 
     Columns area, stream, timestep; ``activation`` (mean absolute activation over units, mean over stimuli) with ``low`` and
     ``high`` (2.5 and 97.5 % of stimuli); ``change`` (distance of a stimulus's pattern from that of the timestep before,
     relative to the norm of the latter, mean over stimuli that were not zero there; NaN at the first).
     """
-    rows = []
+    store, rows = store_of(store), []
     for name in store:
         site, data = Site.parse(name), store[name]
         before: np.ndarray | None = None
