@@ -137,7 +137,7 @@ def measured(names: Sequence[str], weights: str, seed: int, device: str, csv: Pa
         check_outputs(csv / "counts.csv", csv / "fields.csv", overwrite=overwrite)
     counts: list[dict[str, Any]] = []
     for name in names:
-        model = on_meta(name, 565 if name in ("resnet50", "cornet_s") else None)
+        model = on_meta(name, 565 if name == "resnet50" or name.startswith("cornet_") else None)
         counts.append(
             {
                 "model": name,

@@ -200,9 +200,10 @@ class Network(nn.Module, ABC):
 
         Examples
         --------
-        >>> model = BLT_VS(timesteps=6, num_classes=10, image_size=128).eval()
-        >>> with model.lesion("td:LOC->V4", "lateral:V1", timesteps=slice(3, None)), torch.no_grad():
-        ...     logits = model(torch.zeros(1, 3, 128, 128))
+        >>> model = bn.BLT_VS(timesteps=6, num_classes=10, image_size=128).eval()
+        >>> with model.lesion("td:LOC->V4", "V4/td[0:8]=freeze", timesteps=slice(5, None)):
+        ...     [str(one) for one in model.lesions]
+        ['td:LOC->V4@5=0', 'V4/td[0:8]@5=freeze']
         >>> model.lesions
         ()
         """

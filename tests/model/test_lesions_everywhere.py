@@ -294,14 +294,44 @@ def test_lesions_of_steps_of_a_recurrent_layer_change_those_after():
     assert not got["rnn", "bu", 1].any()
     for t in (2, 3):
         assert not torch.equal(got["rnn", "bu", t], intact["rnn", "bu", t])
-    network = nn.GRU(8, 7, 2, batch_first=True)
-    mine = made("GRU")
-    mine.rnn = network
-    deep = bn.wrap(mine, ["rnn"], TRANSFORM, "deep", timesteps="calls")
-    with deep.lesion("rnn/bu", strength=1):
-        record_tensors(deep, images)
-    with deep.lesion("rnn/bu@1"), pytest.raises(SpecError, match="a GRU of several layers or both directions"):
-        record_tensors(deep, images)
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+def test_the_uppermost_of_several_layers_is_lesioned_and_both_directions_are_refused(kind):
+    torch.manual_seed(0)
+    network, images = made("GRU"), IMAGES[SIZE]
+    network.rnn = kind(8, 7, 2, batch_first=True)
+    model = bn.wrap(network, ["rnn"], TRANSFORM, "deep", timesteps="calls")
+    lower, upper = kind(8, 7, batch_first=True), kind(7, 7, batch_first=True)
+    weights = network.rnn.state_dict()
+    for layer, at in ((lower, "_l0"), (upper, "_l1")):
+        layer.load_state_dict({k.replace(at, "_l0"): v for k, v in weights.items() if k.endswith(at)})
+    stacked = made("GRU")
+    stacked.patches, stacked.head = network.patches, network.head
+    stacked.rnn = _Stacked(lower, upper)
+    apart = bn.wrap(stacked, ["rnn.upper"], TRANSFORM, "apart", timesteps="calls")
+    with model.lesion("rnn/bu@1:3=-0.5"), apart.lesion("rnn.upper/bu@1:3=-0.5"):
+        deep, by_one = record_tensors(model, images), record_tensors(apart, images)
+    for t in range(4):
+        torch.testing.assert_close(deep["rnn", "bu", t], by_one["rnn.upper", "bu", t], rtol=0, atol=1e-6)
+    torch.testing.assert_close(deep["logits", "bu", 0], by_one["logits", "bu", 0], rtol=0, atol=1e-6)
+    network.rnn, network.head = kind(8, 7, batch_first=True, bidirectional=True), nn.Linear(7, 5)
+    both = bn.wrap(network, ["rnn"], TRANSFORM, "both", timesteps="calls")
+    with both.lesion("rnn/bu", strength=1):
+        record_tensors(both, images)
+    with both.lesion("rnn/bu@1"), pytest.raises(SpecError, match=f"one step of a {kind.__name__} in both directions"):
+        record_tensors(both, images)
+
+
+class _Stacked(nn.Module):
+    batch_first = True
+
+    def __init__(self, lower, upper) -> None:
+        super().__init__()
+        self.lower, self.upper = lower, upper
+
+    def forward(self, x):
+        return self.upper(self.lower(x)[0])
 
 
 @pytest.mark.parametrize(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 
 import pytest
 import torch
@@ -168,6 +169,54 @@ def test_a_call_takes_inputs_and_logits_of_another_form():
     assert torch.equal(model(IMAGES)[0], expected["logits", 0])
 
 
+def test_the_one_tensor_of_a_tuple_needs_no_name():
+    class Block(nn.Conv2d):
+        def forward(self, x):
+            return super().forward(x), None
+
+    class Blocks(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.block, self.head = Block(3, 4, 3), nn.Linear(4, 5)
+
+        def forward(self, images):
+            return self.head(self.block(images)[0].mean((2, 3)))
+
+    model = bn.wrap(Blocks(), ["block"], TRANSFORM, "blocks")
+    with torch.no_grad():
+        expected = model.network.block(IMAGES)[0]
+    assert torch.equal(bn.record(model, IMAGES)["block", "bu", 0], expected)
+    with model.lesion("block/bu"):
+        assert torch.equal(model(IMAGES)[0], model.network.head.bias.expand(3, -1))
+
+
+def pooled(network: nn.Module, images: Tensor) -> Tensor:
+    return network(pixel_values=images).pooler_output
+
+
+@pytest.mark.parametrize("kind", ["Dinov2", "CLIPVision", "SiglipVision"])
+def test_networks_of_transformers(kind):
+    transformers = pytest.importorskip("transformers")
+    config = getattr(transformers, f"{kind}Config")(
+        hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32, image_size=SIZE, patch_size=16
+    )
+    torch.manual_seed(0)
+    network = getattr(transformers, f"{kind}Model")(config).eval()
+    blocks = [name for name, _ in network.named_modules() if re.fullmatch(r".*layers?\.\d", name)]
+    model = bn.wrap(network, blocks, TRANSFORM, kind, call=pooled)
+    with torch.no_grad():
+        out = network(pixel_values=IMAGES, output_hidden_states=True)
+    got = bn.record(model, IMAGES)
+    for name, expected in zip(blocks, out.hidden_states[1:], strict=True):
+        assert torch.equal(got[name, "bu", 0], expected.transpose(1, 2))
+    assert torch.equal(got["logits", "bu", 0], out.pooler_output)
+    with model.lesion(f"{blocks[0]}/bu", strength=1):
+        for key, value in bn.record(model, IMAGES).items():
+            assert torch.equal(value, got[key])
+    with model.lesion(f"{blocks[0]}/bu[token=1:]"):
+        assert not torch.equal(bn.record(model, IMAGES)["logits", "bu", 0], out.pooler_output)
+
+
 def test_a_wrapped_network_travels():
     model = wrapped("CORnet-RT")
     sent = pickle.loads(pickle.dumps(model))
@@ -196,6 +245,33 @@ def test_a_layer_that_is_called_a_varying_number_of_times_is_refused():
         network.least = after  # as if it were trained on
         with pytest.raises(SpecError, match=message):
             record_tensors(model, IMAGES, "loop,logits")
+
+
+class Remembers(FourPasses):
+    """Begins where it was left."""
+
+    def forward(self, images: Tensor) -> Tensor:
+        start = self.entry(images)
+        self.state = torch.relu(self.loop(start + getattr(self, "state", start).mean(0)))
+        return self.head(self.state.mean((2, 3)))
+
+
+class Noisy(FourPasses):
+    def forward(self, images: Tensor) -> Tensor:
+        return super().forward(images + torch.randn_like(images))
+
+
+def test_a_state_that_stays_between_images_is_refused_and_noise_is_not():
+    with pytest.raises(SpecError, match="gives something else for the same image a second time: it keeps a state"):
+        bn.wrap(Remembers(), ["loop"], TRANSFORM, "remembers", timesteps="calls")
+    before = torch.random.get_rng_state()
+    assert bn.wrap(Noisy(), ["loop"], TRANSFORM, "noisy", timesteps="calls").timesteps == 4
+    torch.random.set_rng_state(before)
+    network, drawn = Noisy(), torch.rand(1)
+    torch.random.set_rng_state(before)
+    network = Noisy()
+    bn.wrap(network, ["loop"], TRANSFORM, "noisy", timesteps="calls")
+    assert torch.equal(torch.rand(1), drawn)  # whoever wraps draws nothing of the caller's
 
 
 @pytest.mark.parametrize(
