@@ -376,11 +376,14 @@ def test_killed_in_the_middle_it_goes_on_and_ends_with_the_same_numbers(store, b
     assert (tmp_path / "killed" / "scores.csv").read_bytes() == (tmp_path / "plain" / "scores.csv").read_bytes()
 
 
-def test_titles_say_solver_criterion_and_folds(store, betas, tmp_path) -> None:
-    from bltvs_neuro.encoding.outputs.files import describe_result
+def test_captions_say_solver_criterion_and_folds(store, betas, tmp_path) -> None:
+    from bltvs_neuro.encoding.outputs.said import how_fitted
+    from bltvs_neuro.figures import figure_of
 
     for solver, said in (("ridge", "Ridge, alpha by kfold, 3 folds"), ("ols", "OLS, 3 folds")):
         reduced = ("--transform", "pca:3") if solver == "ols" else ()
         options = ("--solver", solver, *reduced, "--areas", "V1@0", "--folds", 3, "--repetitions", "single", QUICK)
         bltvs(store, "--neural", betas, "-o", tmp_path / solver, *options)
-        assert describe_result(EncodingResult.load(tmp_path / solver / "result.h5")).endswith(said)
+        result = EncodingResult.load(tmp_path / solver / "result.h5")
+        assert how_fitted(result.provenance).endswith(said)
+        assert said in " ".join(figure_of(result.plot_scores())._supxlabel.get_text().split())

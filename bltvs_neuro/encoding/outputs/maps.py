@@ -11,6 +11,7 @@ from matplotlib.colors import ListedColormap
 
 from ...errors import SpecError
 from ...figures import AREAS, Sheet, area_styles, drawn, ink, on_dark, score_scale, stream_style
+from .said import how_fitted
 
 MOST_SLICES = 8
 ENDS = {"L": "R", "R": "L", "A": "P", "P": "A", "S": "I", "I": "S"}
@@ -79,7 +80,7 @@ def draw_volume(
         display._cbar.set_label(label)
     fitted = f"{int(np.isfinite(values).sum())} voxels"
     sheet.caption(f"The largest value along each line of sight, {fitted}; the outline is that of MNI space",
-                  provenance=provenance)  # fmt: skip
+                  how_fitted(provenance or {}), provenance=provenance)  # fmt: skip
     return sheet.axes
 
 
@@ -114,7 +115,7 @@ def _slices(
     told = {"L": "left", "R": "right", "A": "front", "P": "back", "S": "top", "I": "bottom"}
     sides = ", ".join(f"{letter} {told[letter]}" for letter in (ENDS[right], right, ENDS[up], up))
     sheet.caption(f"{sides}; slices go to the {told[out]}", f"{int(np.isfinite(values).sum())} voxels",
-                  provenance=provenance)  # fmt: skip
+                  how_fitted(provenance or {}), provenance=provenance)  # fmt: skip
     return sheet.axes
 
 

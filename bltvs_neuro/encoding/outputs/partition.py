@@ -21,6 +21,7 @@ from ...figures import (
 )
 from ...schema import TIMESTEP
 from ..result import PartitionResult
+from .said import how_fitted
 
 ALL = "all together"
 
@@ -98,7 +99,9 @@ def plot_partition(
         sheet.label_x(TIMESTEP_LABEL)
     sheet.left[0].set_ylabel("cross-validated $R^2$")
     sheet.key(shown_handles(sheet.axes) if TIMESTEP in coords else [], title=title)
-    sheet.caption(*_said(result, lines, values, beyond=bool(known)), provenance=result.provenance)
+    sheet.caption(
+        *_said(result, lines, values, beyond=bool(known)), how_fitted(result.provenance), provenance=result.provenance
+    )
     return sheet.axes
 
 

@@ -32,6 +32,7 @@ from ...figures import (
 from ..result import EncodingResult
 from ..scores.score import mean_of_finite
 from .maps import draw_volume
+from .said import how_fitted
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -97,7 +98,7 @@ def plot_scores(
         axis.set_ylabel(SCORE_NAMES.get(score, score))
     handles = [h for h in shown_handles(sheet.axes) if h.get_label()]  # other networks have no streams
     sheet.key(handles, title=title)
-    sheet.caption(f"Lines: means of {targets}; bands: from their first to their third quartile", _folds(result),
+    sheet.caption(f"Lines: means of {targets}; bands: from their first to their third quartile", how_fitted(result.provenance),
                   provenance=result.provenance)  # fmt: skip
     return sheet.axes
 
@@ -122,7 +123,7 @@ def _over_time(
     for axis in sheet.left:
         axis.set_ylabel(SCORE_NAMES.get(score, score))
     sheet.key([line_key(f"timestep {int(s)}", color=c) for s, c in zip(steps, shades, strict=True)], title=title)
-    sheet.caption(f"Lines: means of {targets}", _folds(result), provenance=result.provenance)
+    sheet.caption(f"Lines: means of {targets}", how_fitted(result.provenance), provenance=result.provenance)
     return sheet.axes
 
 
@@ -177,7 +178,7 @@ def plot_best_timestep(
     sheet.key(shown_handles(sheet.axes) if any(streams) else [])
     how = "95 % interval of the margin above 0" if result.can_nest else "margin > 0"
     sheet.caption(f"Filled: ahead of the second feature space in left-out folds ({how}); outlined: all",
-                  _folds(result), provenance=result.provenance)  # fmt: skip
+                  how_fitted(result.provenance), provenance=result.provenance)  # fmt: skip
     return sheet.axes
 
 
@@ -239,7 +240,7 @@ def plot_best(
     sheet.label_x(TIMESTEP_LABEL)
     sheet.bar(image, "best for (% of targets)")
     sheet.key([], title=title)
-    sheet.caption(f"{counted(len(winner), 'target')}", _folds(result), provenance=result.provenance)
+    sheet.caption(f"{counted(len(winner), 'target')}", how_fitted(result.provenance), provenance=result.provenance)
     return sheet.axes
 
 
@@ -303,7 +304,7 @@ def plot_time_matrix(matrix: xr.DataArray, *, provenance: Any = None, ax: Place 
         )
     sheet = Sheet(ax, len(panels), size=(1.7, 1.45) if len(panels) > 1 else (2.6, 2.2), room=(0.9, 0.5), share="xy")
     time_matrices(sheet, panels, x, y, label=score)
-    sheet.caption(said, "Mean over targets", provenance=provenance)
+    sheet.caption(said, "Mean over targets", how_fitted(provenance or {}), provenance=provenance)
     return sheet.axes
 
 
@@ -330,13 +331,6 @@ def _mean_ceiling(
     if not np.isfinite(limits).any():
         return None
     return float(np.nanmean(np.sqrt(limits) if score == "r" else limits))
-
-
-def _folds(result: EncodingResult) -> str:
-    """How scores were cross-validated."""
-    solver = result.provenance.get("spec", {}).get("solver", "")
-    folds = counted(result.dataset.sizes["fold"], "fold")
-    return f"Mean over {folds} of cross-validation{f', {solver}' if solver else ''}"
 
 
 def _labels(result: EncodingResult, key: str) -> np.ndarray:
