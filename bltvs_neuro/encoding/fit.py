@@ -147,6 +147,16 @@ def partition_encoding(
     ------
     SpecError, DataError, StoreError
         As :func:`fit_encoding`.
+
+    Examples
+    --------
+    >>> acts = bn.open_store("acts.h5")
+    >>> voxels = acts["V1/bu"].sel(timestep=1).values[:, :4]
+    >>> responses = bn.make_responses(voxels, acts.stimulus_ids, neuroid_coords={"roi": "V1"})
+    >>> solver = bn.BandedRidge(candidates=2, on_edge="ignore")
+    >>> parts = partition_encoding(acts, responses, sites="all@1", solver=solver, cv=bn.Folds(3))
+    >>> parts["part"].values.tolist()
+    ['bu', 'td', 'bu & td']
     """
     asked = Asked(solver, cv, run)
     acts = store_of(acts)

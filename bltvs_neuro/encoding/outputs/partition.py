@@ -7,6 +7,7 @@ import numpy as np
 from ...errors import counted
 from ...figures import (
     STREAM_NAMES,
+    TIMESTEP_LABEL,
     Place,
     Sheet,
     area_styles,
@@ -93,6 +94,8 @@ def plot_partition(
             axis.margins(x=0.1)
         else:
             axis.set_xticks(range(len(lines)), list(lines), rotation=90)
+    if TIMESTEP in coords:
+        sheet.label_x(TIMESTEP_LABEL)
     sheet.left[0].set_ylabel("cross-validated $R^2$")
     sheet.key(shown_handles(sheet.axes) if TIMESTEP in coords else [], title=title)
     sheet.caption(*_said(result, lines, values, beyond=bool(known)), provenance=result.provenance)
