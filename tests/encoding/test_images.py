@@ -151,4 +151,5 @@ def test_standard_errors_of_targets_are_those_of_averages_of_one() -> None:
 def test_intervals_over_images_cover(number) -> None:
     """60 data sets: 0.95 within three standard errors of it, below; above it they may be."""
     found = coverage(DESIGNS[number], range(30_000, 30_060))
+    print({key: round(float(value), 3) for key, value in found.items()})  # noqa: T201
     assert np.nanmin(list(found.values())) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 60), found
