@@ -18,8 +18,9 @@ CITED: dict[str, tuple[str, ...]] = {
     "model is (ecoset|imagenet|shapes)": ("blt_vs",),
     "model is (ecoset|imagenet)": ("blt_vs_weights",),
     "model is (ecoset|b_vs|vnet)": ("mehrer2021",),
-    "model is (imagenet|resnet50|cornet_s|torchvision:.*|timm:.*)": ("russakovsky2015",),
+    "model is (imagenet|resnet50|cornet_.*|torchvision:.*|timm:.*)": ("russakovsky2015",),
     "model is resnet50": ("he2016",),
+    "model is cornet_.*": ("kubilius2018",),
     "model is cornet_s": ("kubilius2019",),
     # data
     "(reader|kind) is kriegeskorte92": ("kriegeskorte2008matching",),

@@ -138,6 +138,24 @@ def test_a_lesioned_store_resumes_under_its_lesion_only(stored, pictures, tmp_pa
     assert f"{layer}/bu at timesteps 1, 2, 3" in shown.output and "strength 0.5" in shown.output
 
 
+def test_a_network_whose_classes_stand_in_its_file_stays_in_one_process(tmp_path):
+    (tmp_path / "mine.py").write_text(
+        "import bltvs_neuro as bn\nfrom tests.model.recurrent import TRANSFORM, FourPasses\n"
+        "class Mine(FourPasses):\n    pass\n"
+        "def make():\n    return bn.wrap(Mine(), ['loop'], TRANSFORM, 'mine', timesteps='calls')\n"
+    )
+    model = bn.load_model(f"{tmp_path / 'mine.py'}:make", seed=3)
+    assert model.provenance["file"] == "mine.py" and len(model.config["file_sha256"]) == 64
+    again = bn.load_model(f"{tmp_path / 'mine.py'}:make", seed=3)
+    other = bn.load_model(f"{tmp_path / 'mine.py'}:make", seed=4)
+    assert (
+        model.provenance["weights_sha256"] == again.provenance["weights_sha256"] != other.provenance["weights_sha256"]
+    )
+    run = bn.ExtractRun(device="cpu,cpu")
+    with pytest.raises(SpecError, match="cannot be sent to other processes"):
+        bn.extract(model, bn.StimulusSet.synthetic(4, size=32), tmp_path / "acts.h5", run=run)
+
+
 def test_files_that_make_no_network(tmp_path):
     (tmp_path / "mine.py").write_text(textwrap.dedent(MINE.format(kind="GRU")) + "\ndef fails():\n    return 1 / 0\n")
     (tmp_path / "broken.py").write_text("import nothing_of_this_name\n")

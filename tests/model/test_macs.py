@@ -1,4 +1,4 @@
-"""Parameters and multiply-accumulates of the six models of the published table."""
+"""Parameters and multiply-accumulates of the six models of the published table, and of CORnet-RT."""
 
 from __future__ import annotations
 
@@ -18,13 +18,14 @@ PUBLISHED = {
     "ecoset": (27_332_427, "1.115e+11"),
     "b_vs": (11_618_111, "5.144e+09"),
     "cornet_s": (53_193_461, "1.646e+10"),
+    "cornet_rt": (4_985_781, "3.154e+09"),
     "resnet50": (24_665_717, "4.133e+09"),
     "vnet": (28_446_901, "2.398e+10"),
 }
 """Parameters and operations, with 565 classes but for "imagenet"."""
 EXACT = {
     "imagenet": 63_632_989_952, "ecoset": 64_903_767_712, "b_vs": 5_144_418_272, "cornet_s": 16_431_524_352,
-    "resnet50": 4_088_293_376, "vnet": 23_982_090_240,
+    "cornet_rt": 2_661_624_320, "resnet50": 4_088_293_376, "vnet": 23_982_090_240,
 }  # fmt: skip
 BLT_VS_CONFIGS = {
     "imagenet": dict(timesteps=6, num_classes=1000, bio_unroll=False),

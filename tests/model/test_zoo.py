@@ -10,8 +10,9 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from bltvs_neuro import load_model, record
+from bltvs_neuro import load_model
 from bltvs_neuro.errors import SpecError, WeightsError
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import State
 from bltvs_neuro.model.others.cornet import CORnet_S
@@ -110,6 +111,60 @@ def test_cornet_s_is_its_plain_loop():
             torch.testing.assert_close(got[area, "bu", t], x)
     logits = F.adaptive_avg_pool2d(x, 1).flatten(1) @ w["decoder.linear.weight"].T + w["decoder.linear.bias"]
     torch.testing.assert_close(got["decoder", "bu", 0], logits)
+
+
+@pytest.mark.parametrize("name", ["cornet_rt", "cornet_r", "cornet_z"])
+def test_the_other_cornets_are_their_plain_loops(name):
+    model = randomised(build(name, num_classes=5, image_size=64))
+    w, areas = model.state_dict(), ("V1", "V2", "V4", "IT")
+
+    def conv(name, x, stride):
+        kernel = w[f"{name}.weight"]
+        return F.conv2d(x, kernel, w.get(f"{name}.bias"), stride, kernel.shape[-1] // 2)
+
+    def norm(name, x):
+        return F.relu(F.group_norm(x, 32, w[f"{name}.weight"], w[f"{name}.bias"]))
+
+    def area(name, below, state):
+        drive = norm(f"{name}.norm_input", conv(f"{name}.conv_input", below, 4 if name == "V1" else 2))
+        return norm(f"{name}.norm1", conv(f"{name}.conv1", drive + state, 1))
+
+    got, expected = record(model, IMAGES), {}
+    if name == "cornet_z":
+        x = IMAGES
+        for at in areas:
+            x = F.max_pool2d(F.relu(conv(f"{at}.conv", x, 2 if at == "V1" else 1)), 3, 2, 1)
+            expected[at, 0] = x
+    else:
+        now = {}
+        for t in range(5):
+            before, now = now, dict(now)
+            for below, at in zip((None, *areas), areas, strict=False):
+                source = IMAGES if below is None else (before if name == "cornet_rt" else now).get(below)
+                if t == 0 and below is not None:  # silence
+                    now[at] = norm(f"{at}.norm1", conv(f"{at}.conv1", torch.zeros(2, *model.shape(f"{at}/bu")), 1))
+                else:
+                    now[at] = area(at, source, before.get(at, 0.0))
+                expected[at, t] = now[at]
+        constant = {(s.area, s.timestep) for s in model.states() if model.is_constant(s)}
+        late = {"V2": 1, "V4": 2, "IT": 3} if name == "cornet_rt" else {"V2": 1, "V4": 1, "IT": 1}
+        assert constant == {(at, t) for at, first in late.items() for t in range(first)}
+    assert len(got) == len(expected) + 1
+    for (at, t), value in expected.items():
+        torch.testing.assert_close(got[at, "bu", t], value, rtol=0, atol=1e-5)
+    logits = expected["IT", max(t for _, t in expected)].mean((2, 3)) @ w["decoder.linear.weight"].T
+    torch.testing.assert_close(got["decoder", "bu", 0], logits + w["decoder.linear.bias"])
+
+
+def test_of_cornet_rt_only_what_is_wanted_is_computed():
+    model, calls = build("cornet_rt", num_classes=5, image_size=64), []
+    for at in ("V1", "V2", "V4", "IT"):
+        model.get_submodule(at).register_forward_hook(lambda *_, at=at: calls.append(at))
+    record(model, IMAGES, "V2/bu@1")
+    assert calls == ["V2", "V1", "V2"]
+    calls.clear()
+    record(model, IMAGES, "decoder")
+    assert (calls.count("IT"), calls.count("V1")) == (5, 4)
 
 
 def test_a_training_checkpoint_of_cornet_s_is_read(tmp_path):
@@ -267,7 +322,7 @@ def test_errors(call, message):
         call()
 
 
-@pytest.mark.parametrize("name", ["cornet_s", "b_vs", "vnet"])
+@pytest.mark.parametrize("name", ["cornet_s", "cornet_rt", "cornet_r", "cornet_z", "b_vs", "vnet"])
 def test_weights_that_do_not_come_by_name_are_never_random(name):
     with pytest.raises(WeightsError, match=f"weights of {name} do not come by name"):
         load_model(name)

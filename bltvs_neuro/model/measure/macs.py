@@ -52,9 +52,10 @@ def measure_macs(model: Network) -> Macs:
     exact = count_macs(model)
     if isinstance(model, BLT_VS):
         return Macs(exact, _visited(model, at_output=False), _visited(model, at_output=True))
-    with FlopCounterMode(display=False, custom_mapping=_PUBLISHED) as counter:
-        _logits_on_meta(model)
-    return Macs(exact, exact, counter.get_total_flops() // 2)
+    on_meta, images = _on_meta(model)
+    with FlopCounterMode(display=False, custom_mapping=_PUBLISHED) as counter, torch.no_grad():
+        on_meta.run(images, outputs=list(model.states()))  # others compute every area each time
+    return Macs(exact, count_macs(model, "all"), counter.get_total_flops() // 2)
 
 
 def count_macs(model: Network, areas: str | None = None) -> int:

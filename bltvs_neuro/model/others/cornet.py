@@ -186,8 +186,10 @@ class CORnet_RT(CORnet_R):
 
     def order(self) -> Iterator[State]:
         """Timestep by timestep, from IT down, so that what the area below gave last is of the timestep before."""
-        yield from (State(area, "bu", t) for t in range(self.timesteps) for area in reversed(CHANNELS))
-        yield State("decoder", "bu", 0)
+        for state in (State(area, "bu", t) for t in range(self.timesteps) for area in reversed(CHANNELS)):
+            yield state
+            if state == ("IT", "bu", self.timesteps - 1):
+                yield State("decoder", "bu", 0)  # which needs nothing of the others' last timestep
 
 
 class Entry(nn.Module):

@@ -78,6 +78,14 @@ def part_of(value: Any, part: tuple[str, ...]) -> Any:
     return value
 
 
+def only_part(value: Any) -> tuple[str, ...]:
+    """The way to the one tensor of a tuple whose other members are None, as blocks of transformers give it; else none."""
+    if not isinstance(value, list | tuple):
+        return ()
+    there = [at for at, member in enumerate(value) if member is not None]
+    return (str(there[0]),) if len(there) == 1 and isinstance(value[there[0]], Tensor) else ()
+
+
 def replaced(value: Any, part: tuple[str, ...], new: Any) -> Any:
     """The same structure with another tensor at ``part``; the given one stays as it was."""
     if not part:

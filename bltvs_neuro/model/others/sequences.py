@@ -32,14 +32,15 @@ def passed(
             value = alone.select(axis, 0)
         result = through(t, value)
         if result is not value and not torch.equal(result, value):
-            if module.num_layers > 1 or module.bidirectional:
+            if module.bidirectional:
                 raise SpecError(
-                    f"a {type(module).__name__} of several layers or both directions is changed as a whole by one step, which "
-                    "cannot be done from outside: build it of several, one after another, or of cells"
+                    f"one step of a {type(module).__name__} in both directions changes those before and after it, which "
+                    "cannot be done from outside: build it of two, or of cells"
                 )
-            if state is None:  # the cell's state at this step is known only to a call that ends here
+            if state is None:  # the cells' states at this step are known only to a call that ends here
                 state = module.forward(inputs[0].narrow(axis, 0, t + 1), *inputs[1:])[1]
-            hidden = result[None]  # (B, hidden) -> (1 layer, B, hidden)
+            hidden = state[0] if isinstance(state, tuple) else state
+            hidden = torch.cat([hidden[:-1], result[None]])  # (layers, B, hidden): the uppermost is what is given out
             state = (hidden, state[1]) if isinstance(state, tuple) else hidden
         results.append(result)
     if state is None:

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from ...errors import SpecError, argument
 from ..measure.grids import GRID, follow_grids
 from ..network import Grid
-from .layers import LOGITS, Layer, part_of, replaced
+from .layers import LOGITS, Layer, only_part, part_of, replaced
 from .sequences import passed, steps_of
 
 Timesteps = Literal["calls", "forward"]
@@ -55,9 +55,10 @@ def followed(
                     inputs = args or (kwargs["input"], kwargs.get("hx"))
                     output = passed(module, inputs, output, partial(_at, receive, area, at))
                     continue
-                value = part_of(output, layer.part)
+                part = layer.part or only_part(output)
+                value = part_of(output, part)
                 if (result := receive(area, at, value)) is not value:
-                    output = replaced(output, layer.part, result)
+                    output = replaced(output, part, result)
             calls[name] += count
             return None if output is given else output
 
@@ -153,6 +154,12 @@ def tried(
         for area, moments in seen.moments.items():
             if (others := alone.moments.get(area, [])) != moments:
                 raise SpecError(varying(area, len(others), len(moments)))
+        again = _try(network, layers, noise[1:], timesteps, call)
+        if not all(torch.allclose(a, b, 1e-3, 1e-4) for a, b in zip(alone.logits, again.logits, strict=True)):
+            raise SpecError(
+                "the network gives something else for the same image a second time: it keeps a state from one forward pass to "
+                "the next, and would depend on the images before; let its forward pass, or a call, begin anew"
+            )
     return seen
 
 
@@ -169,7 +176,8 @@ def _try(
 ) -> Seen:
     seen = Seen()
     try:
-        with torch.no_grad(), follow_grids(images):
+        with torch.no_grad(), torch.random.fork_rng(), follow_grids(images):
+            torch.manual_seed(0)  # noise of its own is no state
             followed(
                 network, images, layers, timesteps, call, lambda area, t, value: seen.note(len(images), area, t, value)
             )

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from ...errors import SpecError, argument, unknown
+from ...schema import Site
 from ..forward import Pass
 from ..lesions.lesion import Lesion
-from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, check_count
+from ..network import MOST_CLASSES, MOST_PIXELS, Grid, Network, State, as_site, check_count
 from ..released.weights import weights_sha256
 from ..transform import Transform
 from .layers import LOGITS, arranged, as_it_was, channels_first, read_layers, usual_layers
@@ -96,6 +97,11 @@ class Wrapped(Network):
     def states(self) -> Iterator[State]:
         """Every area at each of its timesteps."""
         return (State(area, "bu", t) for area in self.areas for t in self.moments[area])
+
+    def timesteps_of(self, site: Site | str) -> tuple[int, ...]:
+        """Timesteps at which a site exists; the first is its onset."""
+        site = as_site(site)
+        return self.moments.get(site.area, ()) if site.stream == "bu" else ()
 
     @property
     def logit_timesteps(self) -> tuple[int, ...]:
