@@ -16,6 +16,7 @@ from .options import Run
 from .probes import decode, drive
 from .progress import show_progress
 from .report import write_report
+from .rsa.inference.one_subject import repeat_ceiling
 from .rsa.inference.options import Inference
 from .rsa.rdms.compute import compute_rdms
 from .rsa.result import compare_rdms
@@ -59,6 +60,7 @@ __all__ = [
     "pool",
     "project",
     "record",
+    "repeat_ceiling",
     "save_figure",
     "show_progress",
     "units",

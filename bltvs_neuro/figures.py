@@ -182,12 +182,10 @@ def at_time(seconds: float) -> str:
     return f"{float(milliseconds(seconds)):.6g} ms"
 
 
-def step_ticks(axis: Axes, steps: Iterable[int], *, label: bool = True) -> None:
+def step_ticks(axis: Axes, steps: Iterable[int]) -> None:
     """Whole timesteps along x, few enough to be read."""
     steps = sorted({int(step) for step in steps})
     axis.set_xticks(steps[:: max(1, len(steps) // 6)])
-    if label:
-        axis.set_xlabel(TIMESTEP_LABEL)
 
 
 def site_title(site: str, stream: str = "") -> str:
@@ -252,6 +250,7 @@ class Sheet:
         for spine in ("top", "right"):
             for axis in self.axes:
                 axis.spines[spine].set_visible(False)
+        self.columns = columns
         self.left = list(self.axes[::columns])
         self.bottom = list(self.axes[max(panels - columns, 0) :])
         for axis in self.bottom:
@@ -262,6 +261,12 @@ class Sheet:
         """Inches."""
         box = self.axes[0].bbox if self.figure is None else self.figure.bbox
         return float(box.width / self.axes[0].figure.dpi)
+
+    def label_x(self, text: str) -> None:
+        """Name the axis below the panels; below the middle one alone where it is wider than they are."""
+        wide = self.figure is not None and self.width / self.columns < 0.075 * len(text)
+        for axis in [self.bottom[len(self.bottom) // 2]] if wide else self.bottom:
+            axis.set_xlabel(text)
 
     def key(self, handles: Iterable[Artist], *, title: str = "", at: Literal["above", "right"] = "above") -> None:
         """What colours and marks stand for, each label once, below a title; the title alone where there is nothing."""
@@ -347,8 +352,7 @@ def time_matrices(
             axis.set_yticks(range(len(rows)), [str(int(step)) for step in rows])
     for axis in sheet.left:
         axis.set_ylabel(TIMESTEP_LABEL if steps else "trained at (ms)")
-    for axis in sheet.bottom:
-        axis.set_xlabel(TIME_LABEL if steps else "tested at (ms)")
+    sheet.label_x(TIME_LABEL if steps else "tested at (ms)")
     sheet.bar(image, label)
 
 
@@ -419,6 +423,13 @@ def save_figure(
     """Save what a plot gives (or its figure) with what it is of among the file's metadata; in PDF and SVG text stays text.
 
     A figure that is there is replaced if ``overwrite``.
+
+    Examples
+    --------
+    >>> rdms = bn.compute_rdms("acts.h5", metric="correlation")
+    >>> result = bn.compare_rdms(rdms, rdms.isel(rdm=[0]), inference=bn.Inference(bootstrap=20))
+    >>> save_figure(result.plot_time_course(), "scores.pdf").name
+    'scores.pdf'
     """
     target = check_figure(path)
     key = "Subject" if target.suffix == ".pdf" else "Description"

@@ -84,6 +84,11 @@ class Run(Machine):
         Precision of large matrix products; sums and decompositions are always float64.
     seed : int
         Seed of everything random: folds, candidates, permutations, bootstrap samples.
+
+    Examples
+    --------
+    >>> Run(seed=1, memory="1.5GiB").bytes
+    1610612736
     """
 
     memory: int | str = "2GiB"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import html
 import json
 import os
 from collections.abc import Mapping
@@ -18,8 +17,13 @@ import xarray as xr
 from .durable import whole_file
 from .errors import DataError, unknown
 from .foreign.netcdf import load_netcdf
+from .notebook import card, line, sparkline, told
 from .versions import versions
 
+TOLD = ("model", "weights", "store", "reader", "metric", "similarity", "solver", "classifier", "labels")
+"""What a result shows of its provenance."""
+SCORES = ("score", "r2", "accuracy")
+"""Columns of which a mean over timesteps is drawn, the first that is there."""
 FILE_ATTRIBUTES = ("kind", "created", "versions", "sha256")
 """Attributes that a file has beside those of its dataset."""
 
@@ -49,18 +53,24 @@ class Result:
         return self.dataset[name]
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}\n{self.dataset!r}"
+        return line(type(self).__name__, self._facts())
 
     def _repr_html_(self) -> str:
-        """For notebooks: the first rows of the table; provenance and dataset to unfold."""
+        """For notebooks: what it was made from, the first rows of the table and the mean score over timesteps."""
         frame = self.to_frame()
-        folded = {
-            "provenance": f"<pre>{html.escape(json.dumps(self.provenance, indent=1)[:20000])}</pre>",
-            "dataset": self.dataset._repr_html_(),
-        }
-        return f"<b>{type(self).__name__}</b>, {len(frame)} rows{frame.head(8).to_html(index=False)}" + "".join(
-            f"<details><summary>{name}</summary>{held}</details>" for name, held in folded.items()
+        texts = {"provenance": json.dumps(self.provenance, indent=1), "dataset": repr(self.dataset)}
+        return card(type(self).__name__, self._facts(), frame, picture=sparkline(self._curve(frame)), texts=texts)
+
+    def _curve(self, frame: pd.DataFrame) -> list[float]:
+        """The mean score at every timestep."""
+        score = next((name for name in SCORES if name in frame), None)
+        return [] if score is None or "timestep" not in frame else list(frame.groupby("timestep")[score].mean())
+
+    def _facts(self) -> dict[str, Any]:
+        sizes = " × ".join(
+            f"{size:,} {name}" for name, size in self.dataset.sizes.items() if not str(name).endswith("_b")
         )
+        return {"": sizes} | told(self.provenance, TOLD)
 
     @property
     def provenance(self) -> dict[str, Any]:

@@ -18,6 +18,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import xarray as xr
 from PIL import Image
@@ -42,7 +43,7 @@ def block(page: str, heading: str, language: str) -> str:
 
 
 def make_data(root: Path) -> None:
-    """Pictures in class folders, betas with events and a mask, epochs of three subjects: all of one known source."""
+    """Pictures in class folders, betas with events and a mask, epochs of three subjects, arrays of two: all of one source."""
     pictures = bn.StimulusSet.shapes(60)
     names = [f"{category}/{i:03d}.png" for i, category in enumerate(pictures.metadata["category"])]
     for i, name in enumerate(names):
@@ -56,6 +57,11 @@ def make_data(root: Path) -> None:
     path.unlink()
     layouts.write_bids(root / "betas", signal, ids)
     (root / "betas/sub-01_desc-roi_mask.nii.gz").rename(root / "rois.nii.gz")
+    (root / "subjects").mkdir()
+    for subject in (1, 2):
+        rows = np.random.default_rng(subject).permutation(np.repeat(np.arange(len(ids)), 2))
+        np.save(root / "subjects" / f"sub-0{subject}_betas.npy", layouts.noisy(signal, rows, r2=0.8, seed=subject))
+        (root / "subjects" / f"sub-0{subject}_betas.stimuli.txt").write_text("\n".join(ids[row] for row in rows))
     for subject in (1, 2, 3):
         layouts.write_mne(root / f"sub-0{subject}-epo.fif", signal, ids, seed=subject)
 
@@ -95,6 +101,12 @@ def eeg_is_right(here: Path) -> None:
         check(best(here / "encoding_eeg/scores.csv", "r2", time=layouts.TIMES[-1]), "encode of epochs")
 
 
+def subjects_are_right(here: Path) -> None:
+    eeg_is_right(here)
+    check(best(here / "rsa_subjects/rsa.csv", "score"), "rsa of two subjects")
+    check(best(here / "encoding_subjects/scores.csv", "r2"), "encode of two subjects")
+
+
 def ten_lines_are_right(here: Path) -> None:
     assert (here / "decoding.png").read_bytes().startswith(b"\x89PNG")
 
@@ -103,7 +115,7 @@ DAY: tuple[tuple[str, str, str, Callable[[Path], None]], ...] = (
     ("README.md", "Ten lines that run offline", "python", ten_lines_are_right),
     ("README.md", "Your own fMRI in five commands", "bash", fmri_is_right),
     ("README.md", "Your own EEG or MEG", "bash", eeg_is_right),
-    ("docs/data.md", "Several subjects", "bash", eeg_is_right),
+    ("docs/data.md", "Several subjects", "bash", subjects_are_right),
 )
 
 

@@ -68,7 +68,7 @@ BESIDE = {
     "extraction/reduce": ["tests/extraction/test_reduce.py"],
     "extraction/projection": ["tests/extraction/test_reduce.py"],
     "extraction/pca": ["tests/extraction/test_reduce.py"],
-    "neural/condensed": ["tests/neural/test_labelled.py"],
+    "neural/condensed": ["tests/neural/test_condensed.py", "tests/neural/test_labelled.py"],
     "neural/align": ["tests/neural/test_labelled.py"],
     "neural": ["tests/neural"],
 }

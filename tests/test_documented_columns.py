@@ -43,7 +43,8 @@ def test_columns_of_encoding(encoding):
     for frame in (
         fit.to_frame(),
         fit.summary(),
-        fit.best("r2").reset_coords().to_dataframe(),
+        fit.best(nested=True).reset_coords().to_dataframe(),
+        fit.best().reset_coords().to_dataframe(),
         parts.to_frame(),
         parts.unique(),
     ):

@@ -130,6 +130,14 @@ def test_areas_go_from_the_eye_up_and_cells_are_outlined():
     assert (contrasting("yellow"), contrasting("navy")) == ("black", "white")
 
 
+def test_a_label_that_is_wider_than_panels_stands_once_in_the_middle():
+    for size, labelled in ((2.0, 3), (0.6, 1)):
+        made = Sheet(None, 3, columns=3, size=(size, 1.0), share="x")
+        made.label_x("model timestep")
+        assert [axis.get_xlabel() for axis in made.axes].count("model timestep") == labelled
+    assert made.axes[1].get_xlabel() == "model timestep"
+
+
 def test_a_key_names_each_label_once_and_only_what_there_is():
     made = sheet(panels=1)
     made.key([])

@@ -15,8 +15,8 @@ ROOT = Path(bltvs_neuro.__file__).parent
 ARGUMENT = re.compile(r"(?<![\w/{.?&-])[a-z][a-z_0-9]*=(?!=)")
 """A name in small letters and an equals sign, not within an address, an option or a format."""
 
-TEMPLATES = ("brainscore/submission/check_text.py", "brainscore/submission/plugin_text.py")
-"""Files that hold code as text."""
+TEMPLATES = ("brainscore/submission/check_text.py", "brainscore/submission/plugin_text.py", "notebook.py")
+"""Files that hold code or HTML as text."""
 
 WRITTEN_SO = {
     "cli/base.py": ("name=value", "resume=False"),

@@ -48,3 +48,19 @@ def test_a_name_that_is_not_there():
 def test_the_package_is_imported_without_torch_and_pandas():
     code = "import sys, bltvs_neuro, bltvs_neuro.store, bltvs_neuro.probes; print({'torch', 'pandas', 'xarray'} & {*sys.modules})"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "set()\n"
+
+
+def test_every_public_name_has_an_example():
+    without = []
+    for name in bltvs_neuro.__all__:
+        thing = getattr(bltvs_neuro, name)
+        home = thing if callable(thing) else next(m for m in list(sys.modules.values()) if _defines(m, name, thing))
+        if ">>> " not in (home.__doc__ or ""):
+            without.append(name)
+    assert without == []
+
+
+def _defines(module, name: str, thing: object) -> bool:
+    """Whether a table stands in a module of this package, whose docstring then has its example."""
+    path = getattr(module, "__file__", None) or ""
+    return path.startswith(str(ROOT)) and f"\n{name}: " in Path(path).read_text("utf-8") and vars(module)[name] is thing

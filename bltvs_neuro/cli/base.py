@@ -20,11 +20,13 @@ from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 from cyclopts import App, CycloptsError, Group, Parameter
+from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.logging import RichHandler
 from rich.markup import escape
 from rich.progress import BarColumn, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
+from rich.table import Table as RichTable
 
 from ..durable import reason
 from ..errors import BltvsError, SpecError, spelled_as
@@ -35,6 +37,19 @@ F = TypeVar("F", bound=Callable[..., Any])
 
 out = Console(markup=False)  # names of files and labels may hold brackets
 err = Console(stderr=True)
+
+
+class Table(RichTable):
+    """A table whose first column is whole on a narrow terminal; in others cells break into lines, and nothing is cut."""
+
+    def __init__(self, **options: Any) -> None:
+        usual: dict[str, Any] = {"box": SIMPLE_HEAD, "collapse_padding": True, "pad_edge": False}
+        super().__init__(**usual | options)
+
+    def add_column(self, header: Any = "", **options: Any) -> None:  # type: ignore[override]
+        """As rich's."""
+        usual: dict[str, Any] = {"no_wrap": not self.columns, "overflow": "fold"}
+        super().add_column(header, **usual | options)
 
 
 def _split(_: object, tokens: Sequence[Any]) -> tuple[str, ...]:

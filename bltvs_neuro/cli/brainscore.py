@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.table import Table
 from rich.text import Text
 
 from ..durable import check_outputs
 from ..errors import SpecError
-from .base import Names, err, flat, out, told_in
+from .base import Names, Table, err, flat, out, told_in
 from .choices import BatchSize, ModelChoice, Output, Overwrite, Seconds
 
 

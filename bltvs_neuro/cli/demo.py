@@ -60,9 +60,9 @@ def demo(
             network, stimuli, store_path, reduce="pool:4", resume=not overwrite, run=ExtractRun(device=device)
         )
     with open_store(path) as store:
-        summary = activation_over_time(store)
-    title = f"BLT_VS {network.provenance['model']}, {weights} weights, {which.replace('_', ' ')}"
-    save_figure(plot_activation(summary, title, len(stimuli)), figure, dpi=200, overwrite=True)
+        summary, about = activation_over_time(store), store.provenance
+    axes = plot_activation(summary, which.replace("_", " "), len(stimuli), provenance=about)
+    save_figure(axes, figure, dpi=200, about=about, overwrite=True)
     with whole_file(table, overwrite=True) as part:
         summary.assign(model=network.provenance["model"], weights=weights, stimuli=which).to_csv(part, index=False)
     out.print(

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..durable import remove_stale
 from ..encoding.solvers.estimators import PLS, SOLVERS, BandedRidge, Over, Solver
@@ -18,7 +17,7 @@ from ..errors import SpecError, argument, counted
 from ..features.folds import Folds, OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
-from .base import err, flat, goes_on, out, shown, told_in
+from .base import Table, err, flat, goes_on, out, shown, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, within
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def encode(
     store: Path,
     /,
     *,
-    neural: Annotated[tuple[Path, ...], Parameter(consume_multiple=False)],
+    neural: Annotated[tuple[Path, ...], Parameter(consume_multiple=True)],
     output: Annotated[Output, Parameter(name="*")] = Output(),
     data: Annotated[Responses, flat("Neural data")] = Responses(),
     select: Annotated[Select, flat("Feature spaces")] = Select(),
@@ -131,7 +130,7 @@ def encode(
     store : path
         A finished store of `bltvs extract`.
     neural : path
-        File or folder of responses. Again for each subject that has a file of its own.
+        File or folder of responses. Several, such as `--neural sub-*_betas.npy`, where each subject has a file.
     transform : str, optional
         `zscore`, `pca:100` or `project:500`, fitted on the training rows of each fold.
     ceiling : {"split_half", "ncsnr", "repetition_variance", "given"}, optional
@@ -145,7 +144,7 @@ def encode(
 
     `bltvs encode acts.h5 --neural P1-epo.fif --areas V1,V4 --time 0:400ms --generalise V4/td@3`
 
-    `bltvs encode acts.h5 --neural sub-01_betas.npy --neural sub-02_betas.npy --stimuli trials.txt`
+    `bltvs encode acts.h5 --neural sub-01_betas.npy sub-02_betas.npy --stimuli trials.txt`
 
     `bltvs encode acts.h5 --neural betas.nii.gz --option mask=mask.nii.gz --partition stream`
     """

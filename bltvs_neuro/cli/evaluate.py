@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..errors import SpecError, argument
 from ..options import check_samples
-from .base import err, flat, out, told_in
+from .base import Table, err, flat, out, told_in
 from .choices import BatchSize, Device, ModelChoice, Output, interval_text
 
 if TYPE_CHECKING:

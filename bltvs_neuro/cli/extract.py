@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..errors import counted
 from ..extraction.options import ExtractRun, Join, KeepBits, OnError
 from ..features.select import Select
 from ..options import inherited
-from .base import err, flat, goes_on, out, shown, told_in
+from .base import Table, err, flat, goes_on, out, shown, told_in
 from .choices import ModelChoice
 
 

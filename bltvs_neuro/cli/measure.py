@@ -6,11 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from rich import box
-from rich.table import Table
-
 from ..durable import check_outputs, whole_file
-from .base import err, out
+from .base import Table, err, out
 from .choices import ModelChoice
 
 if TYPE_CHECKING:
@@ -68,11 +65,10 @@ def list_models(names: Sequence[str]) -> None:
     table = Table(
         title="models",
         caption="GMAC: of one image's logits, and of every site; also 'torchvision:NAME', 'timm:NAME'",
-        box=box.SIMPLE_HEAD,
     )
     for column in ("model", "px", "steps", "schedule", "classes", "parameters", "GMAC", "all sites"):
         left = column in ("model", "schedule")
-        table.add_column(column, justify="left" if left else "right", no_wrap=column != "schedule")
+        table.add_column(column, justify="left" if left else "right")
     for name in names:
         model = on_meta(name)
         table.add_row(
@@ -103,25 +99,28 @@ def areas_tables() -> None:
         out.print(_area_table(design, f"areas of BLT_VS for images of {size} px (5 degrees of visual angle)"))
 
 
+AREA_ROWS = {
+    "neurons": ("neurons (million)", "{:.4g}"), "relative": ("relative", "{:.0f}"), "scale": ("√", "{:.0f}"),
+    "channels": ("channels", "{:.0f}"), "needed": ("field needed (px)", "{:.1f}"), "got": ("field got (px)", "{}"),
+    "degrees": ("field got (deg)", "{:.2f}"), "stride": ("stride (px)", "{}"), "units": ("map (px)", "{}"),
+    "onset": ("onset (simult.)", "{}"),
+}  # fmt: skip
+"""Row of the table of areas, and how its numbers are written."""
+
+
 def _area_table(design: pd.DataFrame, title: str) -> Table:
     table = Table(
         title=title,
         caption="neurons: pyramidal, central 5 degrees, rough; relative: half of them per 150,000; channels: 32 times the "
-        "rounded square root; the original's notes list 93 px as needed by LOC at 224 px, which is not its 2.48 degrees",
+        "rounded square root; onset: timestep of the simultaneous schedule; the original's notes list 93 px as needed by "
+        "LOC at 224 px, which is not its 2.48 degrees",
     )
-    heads = {
-        "area": "area", "neurons": "neurons", "relative": "relative", "scale": "√", "channels": "channels",
-        "needed": "field needed (px)", "got": "got (px)", "degrees": "(deg)", "stride": "stride (px)", "units": "map",
-        "onset": "onset (simultaneous)",
-    }  # fmt: skip
-    for name, head in heads.items():
-        table.add_column(head, justify="left" if name == "area" else "right")
-    formats = {
-        "neurons": "{:,.0f}", "relative": "{:.0f}", "scale": "{:.0f}", "channels": "{:.0f}", "needed": "{:.1f}",
-        "degrees": "{:.2f}", "units": "{0} x {0}",
-    }  # fmt: skip
-    for row in design.to_dict("records"):
-        table.add_row(*("" if row[name] != row[name] else formats.get(name, "{}").format(row[name]) for name in heads))
+    table.add_column("")
+    for area in design["area"]:
+        table.add_column(area, justify="right")
+    design = design.assign(neurons=design["neurons"] / 1e6)
+    for name, (head, form) in AREA_ROWS.items():
+        table.add_row(head, *("" if value != value else form.format(value) for value in design[name]))
     return table
 
 

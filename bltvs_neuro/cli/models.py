@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..durable import check_outputs, whole_file
 from ..errors import DataError, SpecError, listed
-from .base import err, escape, flat, out, told_in
+from .base import Table, err, escape, flat, out, told_in
 from .choices import Device, ModelChoice, Overwrite, WeightsSeed
 
 

@@ -6,9 +6,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from rich.table import Table
-
-from .base import err, flat, out
+from .base import Table, err, flat, out
 from .choices import DataChoice, check_neural
 
 if TYPE_CHECKING:
@@ -90,8 +88,9 @@ def _describe(title: str, kind: str, array: Any) -> None:
         if name in ("stimulus_a", "stimulus_b", "stimulus_id") or coord.ndim != 1:
             continue
         values = list(dict.fromkeys(coord.values.tolist()))
-        if coord.dtype.kind == "f" and len(values) > 8:
-            shown = f"{len(values)} values from {min(values):g} to {max(values):g}"
+        numbers = np.unique(coord.values[np.isfinite(coord.values)]) if coord.dtype.kind == "f" else np.zeros(0)
+        if len(numbers) > 8:
+            shown = f"{len(numbers)} values from {numbers[0]:g} to {numbers[-1]:g}"
         else:
             shown = f"{len(values)}: {listed(values, 6)}"
         about.add_row(f"{name} (per {coord.dims[0]})", shown)

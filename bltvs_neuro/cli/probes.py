@@ -6,11 +6,10 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..durable import check_outputs
 from ..features.select import Select
-from .base import err, flat, out, told_in
+from .base import Table, err, flat, out, told_in
 from .choices import Device, ModelChoice, Output, Overwrite
 
 

@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
 from ..errors import SpecError, argument, counted, listed, unknown
 from ..features.folds import OnMismatch
 from ..features.select import Select
 from ..options import Run, inherited
 from ..rsa.inference.options import Inference, Missing
-from .base import err, escape, flat, out, told_in
+from .base import Table, err, escape, flat, out, told_in
 from .choices import DataChoice, Output, Seconds, check_neural, interval_text, within
 
 if TYPE_CHECKING:
@@ -90,7 +89,7 @@ def rsa(
     store: Path,
     /,
     *,
-    neural: Annotated[tuple[str, ...], Parameter(consume_multiple=False)],
+    neural: Annotated[tuple[str, ...], Parameter(consume_multiple=True)],
     output: Annotated[Output, Parameter(name="*")] = Output(),
     data: Annotated[Neural, flat("Neural data")] = Neural(),
     select: Annotated[Select, flat("Sites and timesteps")] = Select(),
@@ -113,8 +112,8 @@ def rsa(
     store : path
         A finished store, see `bltvs extract`.
     neural : str
-        A file, a folder (also one with a file for each subject), or `kriegeskorte92`: see `bltvs neural`. Again for each
-        subject that has a file of its own.
+        A file, a folder (also one with a file for each subject), or `kriegeskorte92`: see `bltvs neural`. Several, such as
+        `--neural sub-*_betas.npy`, where each subject has a file.
 
     Examples
     --------
@@ -124,7 +123,7 @@ def rsa(
 
     `bltvs rsa acts.h5 --neural betas.h5 --neural-metric crossnobis --folds-by run`
 
-    `bltvs rsa acts.h5 --neural sub-01_betas.npy --neural sub-02_betas.npy --neural sub-03_betas.npy`
+    `bltvs rsa acts.h5 --neural sub-01_betas.npy sub-02_betas.npy sub-03_betas.npy`
     """
     from ..rsa import compare_rdms, compute_rdms
     from ..rsa.comparing.similarity import similarity_name

@@ -113,8 +113,9 @@ def golden_numbers() -> str:
     import numpy as np
     import torch
 
-    from ..extraction import record
+    from ..extraction import record_tensors
     from ..model.released.checkpoints import load_model
+    from ..schema import Site
 
     model = load_model("shapes")
     picture = np.random.RandomState(0).uniform(-1, 1, (1, 3, 128, 128)).astype("float32")  # for good
@@ -122,7 +123,8 @@ def golden_numbers() -> str:
     with torch.no_grad():
         logits = np.array([step[0, :4].tolist() for step in model(images)])
     last = model.timesteps - 1
-    means = [float(record(model, images, f"{site}@{last}")[(*site.split("/"), last)].abs().mean()) for site in SITES]  # type: ignore[index]
+    sites = [Site.parse(site) for site in SITES]
+    means = [float(record_tensors(model, images, f"{s}@{last}")[s.area, s.stream, last].abs().mean()) for s in sites]
     off = max(np.abs(logits - LOGITS).max(), np.abs(np.array(means) - [*SITES.values()]).max())
     if not off < TOLERANCE:
         raise Failed(f"logits or activations of the model shapes are off by {off:.2g}, more than {TOLERANCE:g}")

@@ -6,9 +6,8 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
-from rich.table import Table
 
-from .base import out, told_in
+from .base import Table, out, told_in
 
 
 @told_in("extraction/run.py:extract", "join")

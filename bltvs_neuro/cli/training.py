@@ -23,13 +23,12 @@ def train(
     /,
     *,
     output: Annotated[Path | None, Parameter(alias="-o")] = None,
-    resume: bool = False,
     overwrite: bool = False,
     show: bool = False,
 ) -> None:
     """Train a model as a config says.
 
-    Stopped (Ctrl-C) or killed at any moment, the same command with `--resume` goes on to the same numbers. At the end the
+    Stopped (Ctrl-C) or killed at any moment, the same command goes on to the same numbers. At the end the
     run's folder holds `log.csv`, `evaluation/` and `model/`, which `--model` of every command and `load_model` take.
 
     Parameters
@@ -38,8 +37,6 @@ def train(
         A TOML file, or a recipe: shapes, imagenet, ecoset.
     output : path, optional
         Folder of the run; runs/NAME unless given.
-    resume : bool
-        Go on with the run in the folder.
     overwrite : bool
         Start anew, replacing an earlier run.
     show : bool
@@ -64,8 +61,8 @@ def train(
         return
     read = read_config(path)
     folder = output or Path("runs") / read.name
-    with goes_on(f"`bltvs train {config} -o {folder} --resume` goes on"), _shown() as progress:
-        model = run(read, folder, resume=resume, overwrite=overwrite, progress=progress)
+    with goes_on(), _shown() as progress:
+        model = run(read, folder, overwrite=overwrite, progress=progress)
     out.print(
         f"model   {model}\nlog     {folder / 'log.csv'}\nnext    bltvs evaluate DATA --model {model}",
         highlight=False, soft_wrap=True,

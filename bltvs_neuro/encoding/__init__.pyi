@@ -1,4 +1,5 @@
 from .fit import fit_encoding, partition_encoding
+from .group import SubjectsResult, over_subjects
 from .outputs.partition import plot_partition
 from .outputs.scores import plot_best, plot_best_timestep, plot_map, plot_scores, plot_time_matrix
 from .result import EncodingResult, Generalisation, PartitionResult
@@ -32,6 +33,7 @@ __all__ = [
     "Permutations",
     "PrecisionWarning",
     "Ridge",
+    "SubjectsResult",
     "best_space",
     "ceiling_from_ncsnr",
     "commonality",
@@ -41,6 +43,7 @@ __all__ = [
     "noise_ceiling",
     "normalise_r",
     "normalise_r2",
+    "over_subjects",
     "partition_encoding",
     "pearson",
     "plot_best",

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,12 +18,12 @@ from ..features.stores import Activations, store_of
 from ..options import Run
 from ..schema import STIMULUS_ID
 from ..versions import versions
-from .result import EncodingResult, PartitionResult, build_partition, build_result
+from .result import EncodingResult, Partition, PartitionResult, build_partition, build_result
 from .scores.ceiling import CeilingMethod, ceiling_influence, noise_ceiling
 from .solvers.estimators import BandedRidge, Over, Ridge, Solver
 from .sweep.finished_spaces import Parts
+from .sweep.linear import NEARLY, LinearBandWarning
 from .sweep.orders import Permutations
-from .sweep.partition import commonality
 from .sweep.plan import Asked, Plan, make_plan, make_spec
 from .sweep.run import run_spaces
 from .sweep.spaces import Member, Space, banded_spaces, choose_members, single_spaces, stimulus_ids, useless_spaces
@@ -126,7 +127,8 @@ def partition_encoding(
     :func:`bltvs_neuro.encoding.sweep.partition.commonality`. Each area and timestep (``over="stream"``) is a partition of
     its own. What a band that adds nothing would show is measured on simulated responses
     (:mod:`bltvs_neuro.encoding.sweep.simulated_null`); :meth:`PartitionResult.unique` gives the mean over neuroids beyond
-    that, with an interval.
+    that, with an interval. What is unique to a band is beyond what ridge on the others can reach: a LinearBandWarning says
+    where that may be no more than a better basis (:mod:`bltvs_neuro.encoding.sweep.linear`).
 
     Parameters
     ----------
@@ -145,6 +147,16 @@ def partition_encoding(
     ------
     SpecError, DataError, StoreError
         As :func:`fit_encoding`.
+
+    Examples
+    --------
+    >>> acts = bn.open_store("acts.h5")
+    >>> voxels = acts["V1/bu"].sel(timestep=1).values[:, :4]
+    >>> responses = bn.make_responses(voxels, acts.stimulus_ids, neuroid_coords={"roi": "V1"})
+    >>> solver = bn.BandedRidge(candidates=2, on_edge="ignore")
+    >>> parts = partition_encoding(acts, responses, sites="all@1", solver=solver, cv=bn.Folds(3))
+    >>> parts["part"].values.tolist()
+    ['bu', 'td', 'bu & td']
     """
     asked = Asked(solver, cv, run)
     acts = store_of(acts)
@@ -152,18 +164,32 @@ def partition_encoding(
     sweep = prepare(acts, responses, members, spaces, left_out, asked)
     with run.limited():
         arrays = sweep.run(resume_path, run.cluster)
-    grouped: dict[tuple[Any, ...], dict[frozenset[str], np.ndarray]] = {}
-    useless: dict[tuple[Any, ...], dict[str, np.ndarray]] = {}
-    labels: dict[tuple[Any, ...], dict[str, Any]] = {}
+    partitions: dict[tuple[Any, ...], Partition] = {}
     for space, result in zip(spaces, arrays, strict=True):
-        key = tuple(sorted(space.labels.items()))
-        labels[key] = space.labels
+        one = partitions.setdefault(tuple(sorted(space.labels.items())), Partition(space.labels, {}, {}))
         if space.useless:
-            useless.setdefault(key, {})[space.useless] = result["r2"]
-            continue
-        grouped.setdefault(key, {})[frozenset(member.band for member in space.members)] = result["r2"]
-    partitions = [(labels[key], commonality(r2), useless.get(key, {})) for key, r2 in grouped.items()]
-    return build_partition(partitions, sweep.plan, sweep.attrs)
+            one.useless[space.useless] = result
+        else:
+            one.spaces[frozenset(member.band for member in space.members)] = result
+    _warn_linear(partitions.values())
+    return build_partition(list(partitions.values()), sweep.plan, sweep.attrs)
+
+
+def _warn_linear(partitions: Iterable[Partition]) -> None:
+    """A LinearBandWarning where what a band explains uniquely may be that of a better basis."""
+    nearly = [
+        f"{band} in {'/'.join(str(v) for v in one.labels.values()) or 'all'} ({float(found['linear']):.2f})"
+        for one in partitions
+        for band, found in one.useless.items()
+        if found["linear"] >= NEARLY
+    ]
+    if nearly:
+        warnings.warn(
+            f"nearly linear functions of the other bands: {listed(nearly)}, as shares of what these stimuli can tell. What they "
+            "explain uniquely is beyond what ridge on the others can reach, and may be the same information in a better basis",
+            LinearBandWarning,
+            stacklevel=3,
+        )
 
 
 def partition_spaces(

@@ -6,7 +6,7 @@ import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,7 +20,7 @@ from ..stats import adjust_p_values
 from .scores.ceiling import normalise_r, normalise_r2
 from .scores.score import Score, mean_over_folds
 from .sweep.choice import nested_choice
-from .sweep.partition import best_space, corrected_interval
+from .sweep.partition import best_space, commonality, corrected_interval
 from .sweep.permutation import family_wise
 from .sweep.plan import Plan
 from .sweep.spaces import Space
@@ -185,7 +185,8 @@ class EncodingResult(_OfNeuroids):
         else:
             found = best_space(flat(outer))
             winner = found.winner
-        out = xr.Dataset(coords={k: v for k, v in outer.coords.items() if set(v.dims) <= set(dims)})
+        about = {"test", "family", "correction"}  # of p values
+        out = xr.Dataset(coords={k: v for k, v in outer.coords.items() if set(v.dims) <= set(dims) and k not in about})
         out["space"] = (dims, winner.reshape(shape))
         for key in found._fields[1:]:
             out[key] = (dims, getattr(found, key).reshape(shape))
@@ -242,7 +243,8 @@ class PartitionResult(_OfNeuroids):
     dataset : xarray.Dataset
         ``variance`` (space, part, neuroid[, time]) and ``variance_fold``; ``part`` names what is shared by exactly these
         bands: ``"bu"`` is unique to bu, ``"bu & td"`` shared. ``total`` is their sum, the R2 of all bands. ``useless`` and
-        ``useless_fold`` are what a unique part shows in responses simulated without its band (NaN for shared parts).
+        ``useless_fold`` are what a unique part shows in responses simulated without its band (NaN for shared parts);
+        ``linear``, how nearly a band is linear in the others.
     """
 
     kind = "partition"
@@ -268,7 +270,8 @@ class PartitionResult(_OfNeuroids):
         DataFrame
             One row per partition, band (and time): ``unique`` (as cross-validated), ``useless`` (what a band that adds
             nothing shows), ``beyond`` (their difference), ``ci_low`` and ``ci_high``: the interval of ``beyond``, from its
-            means over neuroids in each fold (:func:`bltvs_neuro.encoding.sweep.partition.corrected_interval`).
+            means over neuroids in each fold (:func:`bltvs_neuro.encoding.sweep.partition.corrected_interval`); ``linear``,
+            how nearly the band is a linear function of the others (:mod:`bltvs_neuro.encoding.sweep.linear`).
 
         Raises
         ------
@@ -306,7 +309,18 @@ class PartitionResult(_OfNeuroids):
                 )
                 means = {"unique": one.mean(), "useless": other.mean(), "beyond": (one - other).mean()}
                 time = raw["time"].values[at] if "time" in raw.dims else None
-                yield i, name, time, {**means, "ci_low": low, "ci_high": high}
+                linear = float(self.dataset["linear"].values[i, part])
+                yield i, name, time, {**means, "ci_low": low, "ci_high": high, "linear": linear}
+
+
+class Partition(NamedTuple):
+    """What was fitted for one partition."""
+
+    labels: dict[str, Any]
+    spaces: dict[frozenset[str], Mapping[str, np.ndarray]]
+    """Arrays of every combination of bands (:func:`bltvs_neuro.encoding.sweep.run.run_spaces`)."""
+    useless: dict[str, Mapping[str, np.ndarray]]
+    """Of each band, useless in simulated responses."""
 
 
 def build_result(
@@ -373,33 +387,32 @@ def build_result(
     return EncodingResult(dataset)
 
 
-def build_partition(
-    partitions: Sequence[tuple[dict[str, Any], dict[frozenset[str], np.ndarray], dict[str, np.ndarray]]],
-    plan: Plan,
-    attrs: Mapping[str, Any],
-) -> PartitionResult:
-    """Label commonalities: for each partition its labels, the (fold, t) variance of each part, and of useless bands."""
+def build_partition(partitions: Sequence[Partition], plan: Plan, attrs: Mapping[str, Any]) -> PartitionResult:
+    """Label commonalities of partitions."""
     targets = plan.targets
     tail = (NEUROID, "time")[: len(targets.shape)]
-    names = list(dict.fromkeys(" & ".join(sorted(part)) for _, parts, _ in partitions for part in parts))
-    folds = len(next(iter(partitions[0][1].values())))
-    every = np.full((len(partitions), len(names), folds, *targets.shape), np.nan)
-    null = every.copy()
+    every = [commonality({bands: found["r2"] for bands, found in one.spaces.items()}) for one in partitions]
+    names = list(dict.fromkeys(" & ".join(sorted(part)) for parts in every for part in parts))
+    shape = (len(partitions), len(names))
+    variance = np.full((*shape, len(plan.folds), *targets.shape), np.nan)
+    null, linear = variance.copy(), np.full(shape, np.nan)
     total = np.empty((len(partitions), *targets.shape))
-    for i, (_, parts, useless) in enumerate(partitions):
+    for i, (one, parts) in enumerate(zip(partitions, every, strict=True)):
         total[i] = spread(mean_over_folds(sum(parts.values())), targets)  # type: ignore[arg-type]
         for part, value in parts.items():
-            every[i, names.index(" & ".join(sorted(part)))] = spread(value, targets)
-        for band, value in useless.items():
-            null[i, names.index(band)] = spread(value, targets)
+            variance[i, names.index(" & ".join(sorted(part)))] = spread(value, targets)
+        for band, found in one.useless.items():
+            k = names.index(band)
+            null[i, k], linear[i, k] = spread(found["r2"], targets), found["linear"]
     dataset = xr.Dataset(coords=_target_coords(plan), attrs=dict(attrs))
     dataset = dataset.assign_coords(n_test=(FOLD, [len(fold.test) for fold in plan.folds]))
-    dataset = dataset.assign_coords(**_space_coords([labels for labels, *_ in partitions]), part=(PART, names))
-    dataset["variance_fold"] = ((SPACE, PART, FOLD, *tail), every)
-    dataset["variance"] = ((SPACE, PART, *tail), mean_over_folds(every, axis=2))
+    dataset = dataset.assign_coords(**_space_coords([one.labels for one in partitions]), part=(PART, names))
+    dataset["variance_fold"] = ((SPACE, PART, FOLD, *tail), variance)
+    dataset["variance"] = ((SPACE, PART, *tail), mean_over_folds(variance, axis=2))
     dataset["useless_fold"] = ((SPACE, PART, FOLD, *tail), null)
     dataset["useless"] = ((SPACE, PART, *tail), mean_over_folds(null, axis=2))
     dataset["total"] = ((SPACE, *tail), total)
+    dataset["linear"] = ((SPACE, PART), linear)
     return PartitionResult(dataset)
 
 

@@ -1,5 +1,6 @@
 from .grammar import parse_reduction
-from .hooks import hooked, record
+from .hooks import hooked, record_tensors
+from .memory import record
 from .projection import project
 from .reduce import Reduction, channels, mean, pool, units
 from .sites import select_states
@@ -13,6 +14,7 @@ __all__ = [
     "pool",
     "project",
     "record",
+    "record_tensors",
     "select_states",
     "units",
 ]

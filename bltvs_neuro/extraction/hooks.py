@@ -34,7 +34,7 @@ def hooked(model: Network, states: Iterable[State], receive: Callable[[State, Te
             handle.remove()
 
 
-def record(model: Network, images: Tensor, sites: Selection = "all") -> dict[tuple[str, str, int], Tensor]:
+def record_tensors(model: Network, images: Tensor, sites: Selection = "all") -> dict[tuple[str, str, int], Tensor]:
     """Record activations of one batch in memory.
 
     Parameters
@@ -61,7 +61,7 @@ def record(model: Network, images: Tensor, sites: Selection = "all") -> dict[tup
     --------
     >>> from bltvs_neuro import BLT_VS
     >>> model = BLT_VS(timesteps=4, num_classes=10, image_size=128)
-    >>> activations = record(model, torch.zeros(1, 3, 128, 128), "V1:V2/bu")
+    >>> activations = record_tensors(model, torch.zeros(1, 3, 128, 128), "V1:V2/bu")
     >>> sorted(activations)
     [('V1', 'bu', 2), ('V1', 'bu', 3), ('V2', 'bu', 3)]
     """

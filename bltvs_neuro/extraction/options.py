@@ -40,6 +40,11 @@ class ExtractRun(Machine):
     shard : str, optional
         ``2/8``: the second of eight jobs, each of which does its share of the stimuli. The job that ends last joins the
         shares; on file systems that the jobs do not share, bring the parts together and use ``bltvs join``.
+
+    Examples
+    --------
+    >>> ExtractRun(precision="fast", shard="2/8").share
+    Shard(number=2, count=8)
     """
 
     batch_size: int | None = None

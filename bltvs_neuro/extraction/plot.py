@@ -3,12 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import xarray as xr
 
-from ..figures import STREAM_NAMES, Place, Sheet, area_styles, drawn, in_order, shown_handles, step_ticks
+from ..figures import (
+    STREAM_NAMES,
+    TIMESTEP_LABEL,
+    Place,
+    Sheet,
+    area_styles,
+    drawn,
+    in_order,
+    shown_handles,
+    step_ticks,
+)
 from ..schema import STREAMS, Site
 
 
@@ -39,17 +50,24 @@ def activation_over_time(store: Mapping[str, xr.DataArray]) -> pd.DataFrame:
 
 @drawn
 def plot_activation(
-    summary: pd.DataFrame, title: str = "", n_stimuli: int | None = None, *, ax: Place = None
-) -> np.ndarray:  # fmt: skip
+    summary: pd.DataFrame,
+    title: str = "",
+    n_stimuli: int | None = None,
+    *,
+    provenance: Mapping[str, Any] | None = None,
+    ax: Place = None,
+) -> np.ndarray:
     """Plot :func:`activation_over_time`: a row per stream; activation left, change between timesteps right.
 
     Parameters
     ----------
     summary : pandas.DataFrame
     title : str
-        What the caption says of model and stimuli.
+        What the caption says of the stimuli.
     n_stimuli : int, optional
         For the caption.
+    provenance : mapping, optional
+        That of the store, for what the caption says of the model.
     ax : Axes or sequence of Axes, optional
         Where to draw: an Axes, whose place is divided, or one for each panel.
 
@@ -79,7 +97,8 @@ def plot_activation(
         right.set_ylabel("change from the\ntimestep before (relative)")
     for axis in sheet.bottom:
         step_ticks(axis, summary["timestep"])
+    sheet.label_x(TIMESTEP_LABEL)
     sheet.key(shown_handles(sheet.axes), at="right", title="area")
     of = f" of {n_stimuli} stimuli" if n_stimuli else " of stimuli"
-    sheet.caption(f"Lines: means over units and stimuli; bands: 95 %{of}", title)
+    sheet.caption(f"Lines: means over units and stimuli; bands: 95 %{of}", title, provenance=provenance)
     return sheet.axes

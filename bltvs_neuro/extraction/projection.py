@@ -144,6 +144,13 @@ def pca(n: int = 100, train: StimulusSet | int = 200, seed: int = 0) -> Pca:
 
     The fitted bases are written beside the store (``<store>.components.npz``) and can be used again with
     :func:`components`.
+
+    Examples
+    --------
+    >>> model = bn.BLT_VS(timesteps=2, num_classes=3, bio_unroll=False, image_size=128, width=0.0625).eval()
+    >>> path = bn.extract(model, bn.StimulusSet.synthetic(6, size=64), "made.h5", "V1/bu", reduce=pca(3, train=6))
+    >>> bn.open_store(path)["V1/bu"].sizes["component"]
+    3
     """
     return Pca(n, train, seed)
 

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import torch
 
 from ..features.select import Select, Selection
@@ -13,6 +16,7 @@ from ..model import Network
 from ..stimuli import StimulusSet
 from ..store.place import check_store_path
 from .grammar import parse_reduction
+from .memory import stimuli_of
 from .options import ExtractRun, Join, KeepBits, OnError, check_choices
 from .plan import bind_all
 from .precision import warn_if_slow
@@ -24,7 +28,7 @@ from .sites import select_states
 
 
 def extract(
-    model: Network, stimuli: StimulusSet | str | os.PathLike[str], path: str | os.PathLike[str],
+    model: Network, stimuli: StimulusSet | str | os.PathLike[str] | Sequence[Any] | np.ndarray, path: str | os.PathLike[str],
     sites: Selection = Select(), reduce: str | Reduction | None = None, *, keep_bits: KeepBits | None = None,
     on_error: OnError = "stop", join: Join = "auto", resume: bool = True, run: ExtractRun = ExtractRun(),
 ) -> Path:  # fmt: skip
@@ -33,8 +37,8 @@ def extract(
     Parameters
     ----------
     model : Network
-    stimuli : StimulusSet or path
-        A path is opened as :meth:`StimulusSet.open` does.
+    stimuli : StimulusSet, path, or sequence of paths or pictures
+        As for :func:`bltvs_neuro.record`.
     path : path
         Of the store, an HDF5 file. While the run is under way its finished blocks lie in ``<path>.parts``.
     sites : str, iterable of str or Select
@@ -85,8 +89,7 @@ def extract(
     reduction = parse_reduction(reduce)
     states = select_states(model, sites)
     bind_all(model, states, Reduction() if isinstance(reduction, Pca) else reduction, torch.device("cpu"))
-    if not isinstance(stimuli, StimulusSet):
-        stimuli = StimulusSet.open(Path(stimuli))
+    stimuli = stimuli_of(stimuli)
     if where:
         warn_if_slow(where[0], run.precision)
     choices = Choices(states, reduction, keep_bits, on_error, replace(run, cluster=None, shard=None))

@@ -29,6 +29,11 @@ class Folds:
         Predict the mean over a stimulus' repetitions (run and session are lost), or every presentation.
     on_mismatch : {"raise", "intersect"}
         Where stimuli are on one side only: refuse, naming them, or keep the common ones and count the others.
+
+    Examples
+    --------
+    >>> Folds(10, groups="stimulus_id,run").names
+    ('stimulus_id', 'run')
     """
 
     folds: int = 5

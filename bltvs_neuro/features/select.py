@@ -33,6 +33,11 @@ class Select:
         ``all``, ``bu`` (bottom-up) or ``td`` (top-down): of what ``areas`` chooses, keep only these.
     timesteps : str, int, slice or iterable of int
         ``all``, ``3``, ``0:6`` (0 to 5) or ``0,2,5``, of the sites that do not say their own with ``@``.
+
+    Examples
+    --------
+    >>> Select("V1:LOC", streams="td", timesteps="2:")
+    Select(areas='V1:LOC', streams='td', timesteps='2:')
     """
 
     areas: str | Iterable[str] | None = None

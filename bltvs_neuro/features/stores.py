@@ -21,6 +21,12 @@ def store_of(activations: Activations) -> Any:
     return open_store(activations) if isinstance(activations, str | os.PathLike) else activations
 
 
+def origin_of(activations: Activations) -> dict[str, Any]:
+    """The name of a store as ``path``, and its provenance; what has none is silent."""
+    path = getattr(activations, "path", None)
+    return {**({} if path is None else {"path": path.name}), **(getattr(activations, "provenance", None) or {})}
+
+
 def stimulus_column(stimuli: pd.DataFrame, name: str) -> pd.Series:
     """A column of a store's stimuli; a SpecError says which there are, or how stimuli come to have some."""
     if name in stimuli:

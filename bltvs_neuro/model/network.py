@@ -5,6 +5,7 @@ A feed-forward network is one with a single timestep and the stream ``bu``.
 
 from __future__ import annotations
 
+import json
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -13,6 +14,7 @@ import numpy as np
 from torch import Tensor, nn
 
 from ..errors import SpecError, listed, unknown
+from ..notebook import card, line
 from ..schema import Site, Stream
 from .constant import constant_states
 from .lesions.actions import Action
@@ -83,6 +85,12 @@ class Network(nn.Module, ABC):
         Whether what passed a tap may be changed in place afterwards, so that who keeps it must copy it.
     must_look : bool
         Whether only trying shows which states are the same for every image.
+
+    Examples
+    --------
+    >>> model = bn.load_model("imagenet", weights="untrained")
+    >>> model.areas[-1], model.timesteps, model.onset("V4/td"), model.shape("V4/td")
+    ('Readout', 6, 0, (256, 28, 28))
     """
 
     areas: tuple[str, ...]
@@ -233,6 +241,32 @@ class Network(nn.Module, ABC):
             early = [t for t in sorted(one.timesteps) if t in exists and one.before(t) not in exists]
             if one.action.holds and early:
                 raise SpecError(f"{name} does not exist before timestep {early[0]}, so that nothing can be held then")
+
+    def __repr__(self) -> str:
+        return line(type(self).__name__, self._facts())
+
+    def _repr_html_(self) -> str:
+        """For notebooks: where its weights are from, and its areas."""
+        import pandas as pd
+
+        onsets = {stream: [self.onset(Site(area, stream)) for area in self.areas] for stream in self.streams}
+        shapes = [" × ".join(map(str, self.shapes[area])) for area in self.areas]
+        table = pd.DataFrame({"area": self.areas, "units": shapes})
+        for stream, found in onsets.items():
+            table[f"onset {stream}"] = ["-" if one is None else str(one) for one in found]
+        provenance = json.dumps(getattr(self, "provenance", {}), indent=1, default=str)
+        texts = {"provenance": provenance, "modules": nn.Module.__repr__(self)}
+        return card(type(self).__name__, self._facts(), table, texts=texts)
+
+    def _facts(self) -> dict[str, Any]:
+        about = getattr(self, "provenance", {})
+        name = about.get("model")
+        return {
+            "": None if name == type(self).__name__ else name, "weights": about.get("weights"),
+            "areas": f"{self.areas[0]} to {self.areas[-1]}",
+            "timesteps": self.timesteps, "schedule": self.schedule_name, "image size": self.image_size,
+            "parameters": f"{sum(one.numel() for one in self.parameters()):,}", "lesions": len(self.lesions) or None,
+        }  # fmt: skip
 
     def add_taps(self) -> None:
         """Register one tap per state; called at the end of a constructor."""

@@ -111,7 +111,11 @@ def check_same_stimuli(a: Iterable[str], b: Iterable[str], in_a: str, in_b: str,
         raise DataError(
             f"no stimulus of {in_a} is in {in_b}: one of the {len(first)} in {in_a} is {first[0]}, one of the {len(second)} in "
             f"{in_b} is {second[0]}. "
-            + (hint or f"Rename them by a dict or .json file ({argument('stimuli', 'NAMES')})")
+            + (
+                hint
+                or f"Was the store made of other pictures? If these are theirs, say which is which by a dict or .json file "
+                f"({argument('stimuli', 'NAMES')})"
+            )
         )
     text = difference("stimuli", first, second, in_a, in_b)
     if on_mismatch == "raise":

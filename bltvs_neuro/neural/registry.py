@@ -10,6 +10,7 @@ from typing import Any, Literal
 import xarray as xr
 
 from ..errors import DataError, SpecError, argument, listed, unknown
+from ..leftovers import data_files
 from ..paths import not_a_file
 from . import netcdf
 from .narrow import narrow
@@ -168,9 +169,27 @@ def _undecided(path: Path, fits: Sequence[Reader], readers: Mapping[str, Reader]
             f"{path} is {describe(path)}: {either(path)}. Say which by {argument('format', 'rdm_array')} or "
             f"{argument('format', 'response_array')}, or give the list of stimuli ({argument('stimuli')})"
         )
+    if not fits and (what := _instead(path)):
+        return DataError(f"{path} is no neural data: {what}")
     names = listed(f"{reader.name} ({_WORDS[reader.kind]})" for reader in fits)
     why = f"{names} would all read it" if fits else "no reader recognises it"
     return DataError(
         f"{path} is {describe(path)}: {why}. Name one with {argument('format')} (`bltvs neural` says what "
         f"each reads). Readers: {listed(readers, 24)}"
     )
+
+
+def _instead(path: Path) -> str:
+    """What to do with pictures, and with a folder whose files are neural data of which none names a subject."""
+    from ..stimuli.decode import IMAGE_FORMATS
+
+    inside = data_files(path, recursive=True) if path.is_dir() else [path]
+    if any(file.suffix.lower() in IMAGE_FORMATS for file in inside):
+        return "it holds pictures, which `bltvs extract` takes"
+    known = [file for file in data_files(path) if _best(_ALL, file, None)] if path.is_dir() else []
+    if known:
+        return (
+            f"its files ({listed((file.name for file in known), 4)}) are read one by one: name one of them, or let the names of "
+            "several tell whose they are, as sub-01_betas.npy does"
+        )
+    return ""

@@ -8,7 +8,6 @@ weights is the same as in the space of all features.
 from __future__ import annotations
 
 import logging
-import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
@@ -20,7 +19,7 @@ from ..errors import DataError, SpecError, argument, counted, listed, unknown
 from ..features.folds import Fold, join_groups
 from ..features.grams import centre_cross, centre_train, feature_tiles
 from ..features.select import Selection, by_site, select, statuses_of
-from ..features.stores import stimulus_column, store_of
+from ..features.stores import origin_of, stimulus_column, store_of
 from ..options import check_samples, check_seed
 from ..schema import TIMESTEP
 from ..versions import versions
@@ -53,7 +52,7 @@ TILE_BYTES = 64 << 20
 
 
 def decode(
-    store: Store | str | os.PathLike[str],
+    store: Any,
     labels: str | Sequence[object],
     *,
     sites: Selection = "all",
@@ -68,8 +67,8 @@ def decode(
 
     Parameters
     ----------
-    store : Store or path
-        As :func:`bltvs_neuro.open_store` gives it, or takes it.
+    store : Store, path or Recorded
+        As :func:`bltvs_neuro.open_store` gives it, or takes it, or what :func:`bltvs_neuro.record` gives.
     labels : str or sequence of length n_stimuli
         A column of the store's stimuli, such as ``"category"``, or one label per stimulus in the store's order.
     sites : str, iterable of str or Select
@@ -191,7 +190,7 @@ def decode(
         "stimuli_per_class": np.bincount(y).tolist(), "groups": groups if isinstance(groups, str) else groups is not None,
         "n_groups": int(group.max()) + 1, "folds": folds, "classifier": classifier, "strength": strength,
         "permutations": n_permutations, "seed": seed, "score": "balanced accuracy", "versions": versions(),
-        "store": {"path": acts.path.name, **acts.provenance},
+        "store": origin_of(acts),
     }  # fmt: skip
     return Decoding(table, provenance)
 

@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import SpecError, counted, unknown
 from ..figures import (
+    TIMESTEP_LABEL,
     Place,
     Sheet,
     contrasting,
@@ -63,6 +64,7 @@ def plot_decoding(result: Decoding, *, alpha: float = 0.05, ax: Place = None) ->
         axis.axhline(result.chance, color=ink(0.6), linewidth=0.8, linestyle=":", zorder=0)
         axis.set_title(area, fontweight="bold")
         step_ticks(axis, course["timestep"])
+    sheet.label_x(TIMESTEP_LABEL)
     for axis in sheet.left:
         axis.set_ylabel("balanced accuracy")
     handles = [line_key(**stream_style(s)) for s in dict.fromkeys(site.stream for site in sites)]
@@ -130,8 +132,7 @@ def plot_generalisation(
         axis.set_title(site_title(str(site)))
     for axis in sheet.left:
         axis.set_ylabel("training timestep")
-    for axis in sheet.bottom:
-        axis.set_xlabel("test timestep")
+    sheet.label_x("test timestep")
     bar = sheet.bar(image, "balanced accuracy")
     said = f"The scale begins at chance ({result.chance:.3g})"
     if scale["vmin"] < result.chance:

@@ -61,6 +61,9 @@ class Decoding(Result):
         frame[tests] = frame[tests].where(frame["train_timestep"] == frame["test_timestep"])
         return frame[["site", "train_timestep", "test_timestep", "accuracy", *tests, "chance"]]
 
+    def _curve(self, frame: pd.DataFrame) -> list[float]:
+        return super()._curve(self.time_course())
+
     def to_csv(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
         """Write :meth:`to_frame` below a comment line with the provenance (``read_csv(comment="#")``)."""
         with whole_file(path, overwrite=overwrite) as part, part.open("w", encoding="utf-8", newline="\n") as file:

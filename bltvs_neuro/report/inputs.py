@@ -9,9 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-import pandas as pd
-
 from ..encoding.result import EncodingResult, Generalisation, PartitionResult
 from ..errors import DataError, listed
 from ..figures import UNTRAINED, model_of
@@ -22,8 +19,6 @@ from ..rsa.result import RsaResult
 from ..rsa.time import TimeMatrix
 from ..store import open_store
 from ..store.seal import is_ours
-
-EVALUATION = "evaluation.json"
 
 
 @dataclass(frozen=True)
@@ -42,33 +37,11 @@ class Input:
         return f"{model}, untrained weights" if model and weights in UNTRAINED else model
 
 
-@dataclass(frozen=True)
-class SavedEvaluation:
-    """What `bltvs evaluate` wrote: accuracies by timestep, and the last timestep's (class, taken for) counts."""
+def _evaluation(path: Path) -> Any:
+    """An evaluation; with torch, which no other result needs."""
+    from ..training.evaluation.evaluate import Evaluation
 
-    table: pd.DataFrame
-    counts: np.ndarray
-    classes: tuple[str, ...]
-    provenance: dict[str, Any]
-
-    @classmethod
-    def load(cls, path: Path) -> SavedEvaluation:
-        """Read ``evaluation.json`` and ``confusion.csv`` beside it; DataError where they are not what was written."""
-        try:
-            said = json.loads(path.read_text("utf-8"))
-            pairs = pd.read_csv(path.with_name("confusion.csv"), keep_default_na=False)
-            pairs = pairs[pairs["timestep"] == pairs["timestep"].max()]
-            classes = tuple(dict.fromkeys([*pairs["class_name"].astype(str), *pairs["taken_for"].astype(str)]))
-            counts = np.zeros((len(classes), len(classes)), np.int64)
-            place = {name: i for i, name in enumerate(classes)}
-            rows, columns = (pairs[name].astype(str).map(place).to_numpy() for name in ("class_name", "taken_for"))
-            np.add.at(counts, (rows, columns), pairs["pictures"].to_numpy(np.int64))
-            table = pd.DataFrame(said["accuracy"]).astype(float)
-            return cls(table, counts, classes, dict(said["provenance"]))
-        except (OSError, KeyError, ValueError, TypeError) as error:
-            raise DataError(
-                f"{path} and confusion.csv beside it are not what `bltvs evaluate` writes: {error}"
-            ) from None
+    return Evaluation.load(path)
 
 
 RESULTS = {
@@ -76,7 +49,7 @@ RESULTS = {
     for kind in (RsaResult, TimeMatrix, EncodingResult, PartitionResult, Generalisation, Decoding, Driven)
 }
 KINDS: dict[str, Callable[[Path], Any]] = {
-    "store": open_store, "rdms": from_netcdf, "evaluation": SavedEvaluation.load,
+    "store": open_store, "rdms": from_netcdf, "evaluation": _evaluation,
     **{kind: of.load for kind, of in RESULTS.items()},
 }  # fmt: skip
 """Kind of file -> how it is opened."""
@@ -108,8 +81,6 @@ def _within(path: Path) -> list[tuple[Path, str]]:
     """A file with its kind; of a folder, its results."""
     if not path.is_dir():
         return [(path, kind_of(path))]
-    if (path / EVALUATION).is_file():
-        return [(path / EVALUATION, "evaluation")]
     files = sorted(p for p in path.iterdir() if p.suffix in (".nc", ".h5"))
     kinds = [(file, _kind(file)) for file in files]
     known = [(file, kind) for file, kind in kinds if kind is not None]
@@ -137,8 +108,6 @@ def kind_of(path: Path) -> str:
 
 
 def _kind(path: Path) -> str | None:
-    if path.name == EVALUATION:
-        return "evaluation"
     if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
         return "store"
     if path.suffix == ".csv":

@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-import xarray as xr
 
 from ..encoding.result import EncodingResult, Generalisation, PartitionResult
-from ..encoding.scores.ceiling import normalise_r, normalise_r2
-from ..encoding.sweep.partition import corrected_interval
+from ..encoding.scores.images import EVERY
 from ..errors import counted
 from ..figures import STREAM_NAMES, at_time, in_order, milliseconds, site_title, sites_in_order
 from ..probes import Decoding
@@ -20,7 +18,7 @@ from ..rsa.time import TimeMatrix
 from ..schema import NEUROID
 from .figures import ALPHA, Option, Series, bars, course, matrix
 
-NAMES = {"r2": "mean R²", "r": "mean r", "r2_normalised": "mean R² / ceiling", "r_normalised": "mean r / ceiling"}
+NAMES = {"r2": "mean R²", "r": "mean r", "r2_normalised": "mean R² / ceiling"}
 HOLLOW = f"Hollow: p > {ALPHA:g}, corrected."
 
 
@@ -68,109 +66,86 @@ def _by_area(frame: pd.DataFrame, *columns: str) -> list[Series]:
 def rsa_time_options(result: TimeMatrix) -> Iterator[Option]:
     """A choice for each site: timesteps against neural time, with outlines of clusters."""
     data, mean = result.dataset, result.mean.transpose("site", "timestep", "time")
+    outlined = result.significant(ALPHA).transpose("site", "timestep", "time").values
     x, y = milliseconds(data["time"].values), data["timestep"].values.astype(int)
     held = [str(s) for s in data["site"].values]
-    upper = float(data["ceiling"].sel(bound="upper").max())
+    peaks, upper = result.peaks().set_index("site"), float(data["ceiling"].sel(bound="upper").max())
     for site in sites_in_order(held):
-        values, rows = mean.isel(site=held.index(site)).values, []
-        p = None
-        if "p_cluster" in data:
-            tested = data["p_cluster"].transpose("site", "timestep", "time").values[held.index(site)]
-            p = None if np.isnan(tested).all() else tested
-        for at, step in enumerate(y):
-            if np.isfinite(values[at]).any():
-                peak = int(np.nanargmax(values[at]))
-                rows.append((step, x[peak], values[at, peak], np.nan if p is None else float(np.nanmin(p[at]))))
-        best = max(rows, key=lambda row: row[2], default=None)
-        peak_said = f"Highest: timestep {best[0]} at {best[1]:g} ms, {best[2]:.3f}. " if best else ""
-        outlined = f"Outlined: clusters with p ≤ {ALPHA:g}. " if p is not None and (p <= ALPHA).any() else ""
-        said = f"{peak_said}{outlined}Noise ceiling at most {upper:.3f}. Mean of {counted(data.sizes['subject'], 'subject')}."
-        columns = ("timestep", "peak (ms)", result.label, "smallest cluster p")
+        at, one = held.index(site), peaks.loc[site]
+        values = mean.isel(site=at).values
+        best = [int(np.nanargmax(row)) if np.isfinite(row).any() else -1 for row in values]
+        rows = [(y[i], x[j], values[i, j], "yes" if outlined[at, i, j] else "no") for i, j in enumerate(best) if j >= 0]
+        low, high, peak = (milliseconds(one[name]) for name in ("ci_low", "ci_high", "latency"))
+        told = f"Peak at {peak:g} ms ({low:g} to {high:g}), {one['peak']:.3f}. " if one["peak"] == one["peak"] else ""
+        clusters = f"Outlined: clusters with p ≤ {ALPHA:g}, corrected over all sites. " if outlined[at].any() else ""
+        subjects = counted(data.sizes["subject"], "subject")
+        columns = ("timestep", "highest at (ms)", result.label, "within a cluster")
         yield matrix(site_title(site), values, x, y, titles=("time after onset (ms)", "timestep", result.label),
-                     said=said, table=(columns, rows), outlined=None if p is None else p <= ALPHA)  # fmt: skip
+                     said=f"{told}{clusters}Noise ceiling at most {upper:.3f}. Mean of {subjects}.",
+                     table=(columns, rows), outlined=outlined[at])  # fmt: skip
 
 
 def encoding_options(result: EncodingResult) -> Iterator[Option]:
-    """Mean scores over neuroids, for each score and roi, by area and stream over timesteps, or over neural time."""
-    data = result.dataset
-    rois: list[str | None] = [None]
-    if "roi" in data.coords and data["roi"].dims == (NEUROID,):
-        named = list(dict.fromkeys(str(r) for r in data["roi"].values))
-        rois += named if len(named) > 1 else []
+    """Mean scores of all neuroids and of each roi, by area and stream over timesteps, or over neural time."""
+    frame = result.summary()
+    sites = all(key in frame for key in ("area", "stream", "timestep"))
     for score in NAMES:
-        if score in data:
-            for roi in rois:
-                chosen = np.ones(data.sizes[NEUROID], bool) if roi is None else data["roi"].values.astype(str) == roi
-                yield from _encoding(result, score, np.flatnonzero(chosen), roi or "all neuroids")
+        if score in frame:
+            for roi, part in frame.groupby("roi", sort=False):
+                where = "all neuroids" if roi == EVERY else str(roi)
+                label = f"{NAMES[score].removeprefix('mean ')}, {where}"
+                shown = _over_time if "time" in part and sites else _over_timesteps if sites else _of_spaces
+                yield from shown(part, score, label)
 
 
-def _encoding(result: EncodingResult, score: str, neuroids: np.ndarray, label: str) -> Iterator[Option]:
-    data = result.dataset.isel({NEUROID: neuroids})
-    known = np.isfinite(np.moveaxis(data[score].values, data[score].dims.index(NEUROID), 0)).reshape(len(neuroids), -1)
-    count = counted(int(known.any(axis=1).sum()), "target")
-    sites = all(key in data.coords for key in ("area", "stream", "timestep"))
-    name = f"{NAMES[score].removeprefix('mean ')}, {label}"
-    if "time" in data[score].dims and sites:
-        for site in sites_in_order(f"{a}/{s}" for a, s in zip(data["area"].values, data["stream"].values, strict=True)):
-            at = [i for i in range(data.sizes["space"])
-                  if f"{data['area'].values[i]}/{data['stream'].values[i]}" == site]  # fmt: skip
-            means = data[score].isel(space=at).mean(NEUROID, skipna=True).values
-            x = milliseconds(data["time"].values).tolist()
-            steps = data["timestep"].values[at]
-            series = [Series(f"timestep {int(t)}", x, y) for t, y in zip(steps, means, strict=True)]
-            yield course(f"{name}, {site_title(site)}", series, x="time after onset (ms)", y=NAMES[score],
-                         said=f"Means of {count}.")  # fmt: skip
-        return
-    frame = _encoding_frame(data, score)
-    said = f"Means of {count}; error bars: 95 % intervals over folds."
-    if "above chance" in frame:
-        said += f" Targets above chance (false discovery rate {ALPHA:g}): {frame['above chance'].max():.0f} % at most."
-    reference = _mean_ceiling(data, score)
-    if not sites:
-        columns = {"name": "features", "score": NAMES[score], "low": "ci_low", "high": "ci_high"}
-        kept = frame[[c for c in (*columns, "above chance") if c in frame]].rename(columns=columns)
-        yield bars(name, {str(c): kept[c].to_numpy() for c in kept}, said=said, reference=reference)
-        return
-    for stream in dict.fromkeys(frame["stream"]):
-        part = frame[frame["stream"] == stream]
+def _over_time(part: pd.DataFrame, score: str, label: str) -> Iterator[Option]:
+    """A choice per site, a line per timestep."""
+    part = part.assign(site=part["area"].astype(str) + "/" + part["stream"].astype(str))
+    for site in sites_in_order(part["site"]):
+        mine = part[part["site"] == site]
+        lines = {int(step): mine[mine["timestep"] == step] for step in sorted(set(mine["timestep"]))}
+        series = [
+            Series(f"timestep {step}", milliseconds(rows["time"]).tolist(), rows[score].to_numpy())
+            for step, rows in lines.items()
+        ]
+        yield course(f"{label}, {site_title(site)}", series, x="time after onset (ms)", y=NAMES[score],
+                     said=f"Means of {counted(int(part['n_neuroids'].max()), 'target')}.")  # fmt: skip
+
+
+def _over_timesteps(part: pd.DataFrame, score: str, label: str) -> Iterator[Option]:
+    """A choice per stream, a line per area."""
+    for stream, rows in part.groupby("stream", sort=False):
         told = STREAM_NAMES.get(str(stream), str(stream))
-        yield course(", ".join(filter(None, (name, told))), _by_area(part, "score", "low", "high"), x="timestep",
-                     y=NAMES[score], said=said, reference=reference)  # fmt: skip
+        series = _by_area(rows, score, f"{score}_ci_low", f"{score}_ci_high")
+        yield course(", ".join(filter(None, (label, told))), series, x="timestep", y=NAMES[score],
+                     said=_targets(rows), reference=_ceiling(rows, score))  # fmt: skip
 
 
-def _encoding_frame(data: xr.Dataset, score: str) -> pd.DataFrame:
-    """One row per feature space: its labels, the mean score and its interval over folds, per cent above chance."""
-    rest = [dim for dim in data[score].dims if dim != "space"]
-    base = score.removesuffix("_normalised")
-    per_fold = data[f"{base}_fold"].values
-    if base != score:
-        normalise = normalise_r if base == "r" else normalise_r2
-        per_fold = normalise(per_fold, data["ceiling"].values)
-    folds = np.moveaxis(per_fold, 1, -1).reshape(len(per_fold), -1, per_fold.shape[1])  # (space, target, fold)
-    rows = []
-    for i, values in enumerate(folds):
-        known = np.isfinite(values)
-        means = np.where(known, values, 0).sum(axis=0)[known.any(axis=0)] / known.sum(axis=0)[known.any(axis=0)]
-        low, high = corrected_interval(means, data["n_test"].values) if len(means) > 1 else (np.nan, np.nan)
-        row: dict[str, Any] = {k: data[k].values[i] for k in ("name", "area", "stream", "timestep") if k in data.coords}
-        row |= {"score": float(data[score].isel(space=i).mean(rest, skipna=True)), "low": low, "high": high}
-        if "q_value" in data:
-            q = data["q_value"].isel(space=i).values
-            row["above chance"] = 100 * float((q[np.isfinite(q)] <= ALPHA).mean()) if np.isfinite(q).any() else np.nan
-        rows.append(row)
-    frame = pd.DataFrame(rows)
-    return frame if "name" in frame else frame.assign(name=[str(i) for i in range(len(frame))])
+def _of_spaces(part: pd.DataFrame, score: str, label: str) -> Iterator[Option]:
+    """A bar per feature space, of sites that are joined."""
+    part = part.groupby("name", sort=False).mean(numeric_only=True).reset_index()  # over time, where there is any
+    names = {"name": "features", score: NAMES[score], f"{score}_ci_low": "ci_low", f"{score}_ci_high": "ci_high"}
+    table: dict[str, Any] = {name: part[column].to_numpy() for column, name in names.items()}
+    yield bars(label, table, said=_targets(part), reference=_ceiling(part, score))
 
 
-def _mean_ceiling(data: xr.Dataset, score: str) -> tuple[str, tuple[float]] | None:
+def _targets(part: pd.DataFrame) -> str:
+    """How many targets means are of, and how many of them are above chance."""
+    said = f"Means of {counted(int(part['n_neuroids'].max()), 'target')}; error bars: 95 % intervals over images."
+    if "n_fdr" in part:
+        said += f" At most {int(part['n_fdr'].max())} targets are above chance at one timestep (false discovery rate {ALPHA:g})."
+    return said
+
+
+def _ceiling(part: pd.DataFrame, score: str) -> tuple[str, tuple[float]] | None:
     """The mean noise ceiling in the unit of a score."""
-    if "ceiling" not in data:
+    if "ceiling" not in part or score == "r":
         return None
-    limits = data["ceiling"].values
-    limits = limits[limits > 0]
-    if not len(limits) or score.endswith("_normalised"):
-        return ("noise ceiling", (1.0,)) if len(limits) else None
-    return "mean noise ceiling", (float(np.mean(np.sqrt(limits) if score == "r" else limits)),)
+    return (
+        ("noise ceiling", (1.0,))
+        if score == "r2_normalised"
+        else ("mean noise ceiling", (float(part["ceiling"].mean()),))
+    )
 
 
 def partition_options(result: PartitionResult) -> Iterator[Option]:
@@ -253,17 +228,18 @@ def generalisation_options(result: Generalisation) -> Iterator[Option]:
 
 def evaluation_options(result: Any) -> Iterator[Option]:
     """Accuracy over timesteps; what is taken for what at the last."""
-    table, classes = result.table, result.classes
+    table, classes = result.to_frame(), [str(name) for name in result["class_name"].values]
+    counts = result.confusion[-1]
     steps = table["timestep"].astype(int).tolist()
     lines = [
         Series(f"top {k}", steps, *(table[f"top{k}{end}"].to_numpy() for end in ("", "_ci_low", "_ci_high")))
         for k in (1, 5) if k < len(classes)
     ]  # fmt: skip
-    n = int(result.counts.sum())
+    n = int(counts.sum())
     yield course("accuracy", lines, x="timestep", y="correct (%)", said=f"95 % intervals over {n:,} pictures.",
                  reference=("chance of top 1", (100 / len(classes),)))  # fmt: skip
-    share = 100 * result.counts / np.maximum(result.counts.sum(axis=1, keepdims=True), 1)
-    rows = [(classes[i], classes[j], int(v)) for (i, j), v in np.ndenumerate(result.counts) if v]
+    share = 100 * counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    rows = [(classes[i], classes[j], int(v)) for (i, j), v in np.ndenumerate(counts) if v]
     places = np.arange(len(classes))
     option = matrix("confusions at the last timestep", share, places, places,
                     titles=("taken for", "class", "pictures of the class (%)"), said="Classes in the order of the table.",

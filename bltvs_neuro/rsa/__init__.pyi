@@ -1,5 +1,5 @@
 from .comparing.commonality import Commonality, commonality
-from .comparing.regression import WeightedModel, fit_weights, partial_correlation, weighted_model
+from .comparing.regression import PartialCorrelation, WeightedModel, fit_weights, partial_correlation, weighted_model
 from .comparing.similarity import SIMILARITIES, compare
 from .inference.bootstrap import Bootstrap, bootstrap_rsa
 from .inference.ceiling import NoiseCeiling, average_rdms, noise_ceiling, session_reliability, spearman_brown
@@ -23,6 +23,7 @@ __all__ = [
     "LabelTest",
     "ModelTests",
     "NoiseCeiling",
+    "PartialCorrelation",
     "RepeatCeiling",
     "RsaResult",
     "Spread",

@@ -87,12 +87,13 @@ class TimeMatrix(Result):
 
     def clusters(self) -> pd.DataFrame:
         """One row per cluster: site, number of points, mass, p, and the timesteps and times (seconds) that it spans."""
-        data, rows = self.dataset.transpose(..., *MAP, missing_dims="ignore"), []
+        data, rows = self.dataset, []
+        place = data["in_cluster"].transpose(*MAP).values
         sites, steps, times = (data[name].values for name in MAP)
         for number, (mass, p, over) in enumerate(
             zip(data["mass"].values, data["p"].values, data["p_corrected"].values, strict=True), 1
         ):
-            site, row, column = np.nonzero(data["in_cluster"].values == number)
+            site, row, column = np.nonzero(place == number)
             span = (steps[row.min()], steps[row.max()], times[column.min()], times[column.max()])
             rows.append((sites[site[0]], number, len(row), mass, p, over, *span))
         names = ["site", "cluster", "points", "mass", "p", "p_corrected"]

@@ -13,6 +13,7 @@ import pandas as pd
 
 from ..datasets import KRIEGESKORTE92_IDS, sha256_file
 from ..errors import StimulusError, counted, difference, listed, unknown
+from ..notebook import card, thumbnails
 from ..paths import not_a_file
 from ..schema import NSD_PREFIX
 from . import array_files as bricks
@@ -299,6 +300,16 @@ class StimulusSet:
         where = self.source.get("path", "")
         columns = f", metadata: {listed(self._metadata.columns)}" if len(self._metadata.columns) else ""
         return f"StimulusSet({counted(len(self), 'stimulus')}, {self.source['kind']}{f' {where}' if where else ''}{columns})"
+
+    def _repr_html_(self) -> str:
+        """For notebooks: the first pictures, and the table of stimuli."""
+        facts = {"stimuli": f"{len(self):,}", **{key: self.source.get(key) for key in ("kind", "path")}}
+        first = self.ids[:6]
+        try:
+            pictures = thumbnails([self.load(row) for row in range(len(first))], first)
+        except StimulusError as error:
+            pictures, facts = "", {**facts, "pictures": error}
+        return card("StimulusSet", facts, self.metadata.reset_index(), picture=pictures)
 
 
 def _checked_ids(ids: Iterable[str]) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -14,12 +15,12 @@ import xarray as xr
 from xarray.backends.common import BackendArray
 from xarray.core import indexing
 
-from ..errors import SpecError, StoreError, counted, unknown
-from ..schema import STIMULUS, STIMULUS_ID, TIMESTEP, Site
+from ..errors import SpecError, StoreError, counted, listed, unknown
+from ..notebook import card, line, told
+from ..schema import STIMULUS, TIMESTEP, Site
 from .description import refuse_unfinished
 from .format.frame import finished_frame
 from .lazy import SiteReader
-from .spec import STATUS
 
 
 def open_store(path: str | os.PathLike[str]) -> Store:
@@ -83,25 +84,18 @@ class Store(Mapping[str, xr.DataArray]):
     def __getitem__(self, site: str | Site) -> xr.DataArray:
         """One site's activations, float32 (stimulus, timestep, *units), read when they are asked for.
 
-        Coordinates are ``stimulus_id``, ``timestep``, ``status`` ("active" or "constant" over stimuli) and the units'
-        labels. Timesteps that were not reached are absent.
+        Coordinates are ``stimulus_id`` (also as ``stimulus``, for ``.sel(stimulus="cat.png")``), ``timestep``, ``status``
+        ("active" or "constant" over stimuli) and the units' labels. Timesteps that were not reached are absent.
         """
         name = self._known(site)
         layout = self._frame.spec.layouts[name]
         reader = SiteReader(self._frame.sources, self._frame.spec, name, self._frame.n_chunked)
         lazy = indexing.LazilyIndexedArray(LazyActivations(self._open, reader))
-        coords: dict[str, Any] = {
-            STIMULUS_ID: (STIMULUS, self._frame.stimulus_ids.copy()),
-            TIMESTEP: (TIMESTEP, np.array(layout.timesteps)),
-            STATUS: (TIMESTEP, np.array([layout.status(t) for t in layout.timesteps])),
-            **{coord: (dim, values.copy()) for coord, (dim, values) in layout.coords.items()},
-        }
         variable = xr.Variable((STIMULUS, TIMESTEP, *layout.dims), lazy)
-        attrs = {"site": name, "onset": layout.onset if layout.onset is not None else layout.timesteps[0]}
         # By way of a Dataset: the DataArray constructor of older xarray reads a lazy variable at once.
         label = name.replace("/", "_")
-        array: xr.DataArray = xr.Dataset({label: variable}, coords=coords)[label]
-        array.attrs.update(attrs)
+        array: xr.DataArray = xr.Dataset({label: variable}, coords=layout.labels(self._frame.stimulus_ids))[label]
+        array.attrs.update(layout.attrs)
         return array
 
     def __iter__(self) -> Iterator[str]:
@@ -140,8 +134,32 @@ class Store(Mapping[str, xr.DataArray]):
         self.close()
 
     def __repr__(self) -> str:
-        model = self._frame.provenance.get("model", "a model")
-        return f"<Store {self.path.name}: {counted(len(self._frame.stimulus_ids), 'stimulus')}, {model}, {', '.join(self.sites)}>"
+        return line(f"Store {self.path.name}", self._facts())
+
+    def _repr_html_(self) -> str:
+        """For notebooks: what it is of, and its sites."""
+        layouts = self.spec.layouts.values()
+        sites = pd.DataFrame(
+            {
+                "site": [one.site for one in layouts],
+                "timesteps": [f"{one.timesteps[0]} to {one.timesteps[-1]}" for one in layouts],
+                "units": [
+                    " × ".join(f"{n} {dim}" for dim, n in zip(one.dims, one.shape, strict=True)) for one in layouts
+                ],
+            }
+        )
+        texts = {
+            "provenance": json.dumps(self.provenance, indent=1, default=str),
+            "stimuli": self.stimuli.head(20).to_string(),
+        }
+        return card(f"Store {self.path.name}", self._facts(), sites, texts=texts)
+
+    def _facts(self) -> dict[str, Any]:
+        state = "closed" if self._open.closed else ""
+        reduced = told(self.provenance.get("reduction"), ("name",)).get("name")
+        about = {"": counted(len(self.stimulus_ids), "stimulus"), "state": state, "sites": listed(self.sites, 4)}
+        skipped = f"{len(self.skipped):,}" if self.skipped else ""
+        return about | told(self.provenance, ("model", "weights")) | {"reduced by": reduced, "skipped": skipped}
 
     def _known(self, site: str | Site) -> str:
         name = str(site)

@@ -111,6 +111,21 @@ class SiteLayout:
             return "absent"
         return "constant" if timestep in self.constant else "active"
 
+    def labels(self, stimulus_ids: np.ndarray) -> dict[str, tuple[str, np.ndarray]]:
+        """Coordinates of the site's array. ``stimulus`` is there twice: the dimension is selected by, ids are aligned by."""
+        return {
+            STIMULUS: (STIMULUS, stimulus_ids.copy()),
+            STIMULUS_ID: (STIMULUS, stimulus_ids.copy()),
+            TIMESTEP: (TIMESTEP, np.array(self.timesteps)),
+            STATUS: (TIMESTEP, np.array([self.status(t) for t in self.timesteps])),
+            **{coord: (dim, values.copy()) for coord, (dim, values) in self.coords.items()},
+        }
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        """Attributes of the site's array."""
+        return {"site": self.site, "onset": self.onset if self.onset is not None else self.timesteps[0]}
+
     def to_json(self) -> dict[str, Any]:
         """As plain JSON data."""
         coords = {name: {"dim": dim, **column_to_json(values)} for name, (dim, values) in self.coords.items()}

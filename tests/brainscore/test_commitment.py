@@ -16,7 +16,7 @@ from brainscore_vision.model_interface import BrainModel
 from bltvs_neuro.brainscore import brain_model, register
 from bltvs_neuro.brainscore.subject.timeline import Timeline
 from bltvs_neuro.errors import SpecError
-from bltvs_neuro.extraction import record
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.schema import Site
 

@@ -17,7 +17,7 @@ from bltvs_neuro.brainscore import brain_model, local_benchmark, score
 from bltvs_neuro.brainscore.scores.assemblies import to_assembly, to_stimulus_set
 from bltvs_neuro.brainscore.scores.local import ChoiceBenchmark
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.extraction import record
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.neural import make_responses
 

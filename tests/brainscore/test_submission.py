@@ -176,6 +176,20 @@ def test_fewer_regions_and_options_in_the_name(exported, tmp_path):
     assert len({name.stem for name in names}) == 2
 
 
+def test_other_architectures_are_not_described_as_blt_vs(tmp_path):
+    regions = {"V1": "layer1", "V2": "layer2", "V4": "layer3", "IT": "layer4"}
+    entry = Entry("resnet50", "untrained", identifier="res", options={"regions": regions, "reduce": "mean"})
+    plugin, mapping, settings = unpacked(package(tmp_path / "r.zip", [entry]), tmp_path)
+    about = load_metadata((plugin / "metadata.yml").read_text(), domain="vision")["models"]["res"]
+    assert about["model"]["architecture"]["family"] == "convolutional_neural_network"
+    assert (about["model"]["visual_degrees"], about["model"]["visual_degrees_description"]) == (8.0, "undocumented")
+    assert not about["model"]["recurrent"] and not about.get("sources")
+    texts = "".join((plugin / name).read_text() for name in ("model.py", "README.md", "metadata.yml"))
+    assert "he2016" in texts and "BLT" not in texts
+    assert json.loads(mapping.read_text()) == {region: f"{area}/bu" for region, area in regions.items()}
+    assert build("res", settings, plugin).visual_degrees() == 8
+
+
 def test_the_folder_is_a_package_for_python(exported, tmp_path):
     """With a hyphen in its name Brain-Score's tests cannot import it."""
     plugin, mapping, _ = unpacked(

@@ -12,7 +12,7 @@ from importlib import import_module
 
 STUDIES = (
     "encoding_p", "encoding_ceilings", "encoding_images", "encoding_best", "encoding_unique", "encoding_families",
-    "rsa_scores", "rsa_categories", "rsa_time", "rsa_best", "rsa_one_subject",
+    "rsa_scores", "rsa_categories", "rsa_time", "rsa_best", "rsa_regression", "rsa_one_subject",
 )  # fmt: skip
 
 

@@ -77,13 +77,13 @@ GROUPS = (
 
 def group_rejections(group: Subjects, seed: int) -> dict[str, float]:
     """Share of regions rejected by t and by sign flips, and whether any is at the family-wise level."""
-    from bltvs_neuro.encoding.group import test_scores
+    from bltvs_neuro.encoding.group import random_effects
 
     rng = np.random.default_rng([100 + GROUPS.index(group), seed])
     shape = (group.subjects, group.regions)
     scores = rng.exponential(size=shape) - 1 if group.skewed else rng.standard_normal(shape)
     scores += 0.5 * rng.standard_normal((group.subjects, 1))  # what a subject's regions have in common
-    found = test_scores(0.02 * scores)
+    found = random_effects(0.02 * scores)
     return {
         "t": float((found["p_t"] <= 0.05).mean()),
         "flip": float((found["p_sign_flip"] <= 0.05).mean()),

@@ -10,7 +10,7 @@ import numpy as np
 from bltvs_neuro.rsa.inference.bootstrap import bootstrap_rsa
 from bltvs_neuro.rsa.inference.jackknife import jackknife_rsa
 from bltvs_neuro.rsa.inference.tests import model_tests
-from bltvs_neuro.rsa.inference.variance import Spread
+from bltvs_neuro.rsa.inference.variance import Over, Spread
 from bltvs_neuro.stats import t_interval
 
 from .rsa_worlds import MODELS, Design, World, share
@@ -20,6 +20,7 @@ DESIGNS = (
     Design(12, 6), Design(20, 4), Design(20, 20), Design(40, 12), Design(92, 4), Design(92, 15),
     Design(40, 12, heavy=True), Design(92, 4, heavy=True), Design(48, 8, categories=6, new=False),
     Design(40, 12, similarity="pearson"), Design(40, 8, similarity="spearman"),
+    *(Design(n, 2, same_subjects=True) for n in (12, 40, 92)),
 )  # fmt: skip
 Variance = Literal["bootstrap", "jackknife"]
 By = Literal["stimuli", "categories"]
@@ -62,9 +63,12 @@ def outcome(world: World, similarity: str, variance: Variance, *, seed: int, by:
 def spread(world: World, similarity: str, variance: Variance, *, seed: int, by: By = "stimuli") -> Spread:
     """Scores with their variances."""
     clusters = world.category if by == "categories" else None
+    over: Over = "both" if len(world.data) > 2 else "stimuli"
     if variance == "jackknife":
-        return jackknife_rsa(world.models, world.data, similarity, clusters=clusters)
-    return bootstrap_rsa(world.models, world.data, similarity, n_samples=SAMPLES, seed=seed, clusters=clusters)
+        return jackknife_rsa(world.models, world.data, similarity, over=over, clusters=clusters)
+    return bootstrap_rsa(
+        world.models, world.data, similarity, over=over, n_samples=SAMPLES, seed=seed, clusters=clusters
+    )
 
 
 class Summary(NamedTuple):

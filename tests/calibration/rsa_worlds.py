@@ -32,7 +32,7 @@ class Design:
 
     ``categories``: how many, 0 for none; stimuli of a category share half of their variance. ``new``: drawn anew in each
     experiment, else the same in all. ``uneven``: every other category is three times as large. ``heavy``: features and noise of t
-    with 3 degrees of freedom.
+    with 3 degrees of freedom. ``same_subjects``: in all experiments, so that results hold for them alone.
     """
 
     stimuli: int
@@ -43,9 +43,10 @@ class Design:
     heavy: bool = False
     similarity: str = "corr_cov"
     noise: float = 1.0
+    same_subjects: bool = False
 
     def __str__(self) -> str:
-        parts = [f"{self.stimuli} stimuli, {self.subjects} subjects"]
+        parts = [f"{self.stimuli} stimuli, {self.subjects} " + ("same " if self.same_subjects else "") + "subjects"]
         if self.categories:
             kind = ("new " if self.new else "fixed ") + ("uneven " if self.uneven else "") + "categories"
             parts.append(f"{self.categories} {kind}")
@@ -68,7 +69,8 @@ class Design:
             np.hstack([true[:, d:], own[1][:, :d]]),
             own[2],
         )
-        gain = np.exp(rng.normal(0, 0.35, (self.subjects, 1, DIMS)))
+        of_subjects = np.random.default_rng(SEED) if self.same_subjects else rng
+        gain = np.exp(of_subjects.normal(0, 0.35, (self.subjects, 1, DIMS)))
         measured = true * gain + self.noise * self._noise(rng, (self.subjects, self.stimuli, DIMS))
         return World(
             np.stack([pdist(x, "sqeuclidean") for x in sites]),

@@ -19,7 +19,11 @@ def here(store, tmp_path, monkeypatch):  # noqa: F811
     np.save("betas.npy", NUMBERS)
     np.savetxt("betas.csv", NUMBERS, delimiter=",", header="v1,v2,v3,v4,v5", comments="")
     (tmp_path / "notes.txt").write_text("nothing of use")
-    (tmp_path / "empty").mkdir()
+    for name in ("empty", "pictures", "many"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "pictures" / "a.png").touch()
+    np.save("many/b.npy", NUMBERS)
+    (tmp_path / "many" / "a.csv").write_bytes((tmp_path / "betas.csv").read_bytes())
     return tmp_path
 
 
@@ -44,6 +48,16 @@ DEAD_ENDS = {
     "an export of nothing": (["export", "nope", "-o", "x"], "there is no folder nope: a run that `bltvs train` has begun"),
     "an export of no run": (["export", "empty", "-o", "x"], "empty holds no checkpoint.pt: a run that `bltvs train` has begun"),
     "a text": (["neural", "notes.txt"], "no reader recognises it. Name one with --format (`bltvs neural` says what each reads)"),
+    "pictures": (["neural", "pictures"], "pictures is no neural data: it holds pictures, which `bltvs extract` takes"),
+    "files of nobody": (
+        ["rsa", "acts.h5", "--neural", "many"],
+        "its files (a.csv, b.npy) are read one by one: name one of them, or let the names of several tell whose they are",
+    ),
+    "a folder for a list": (
+        ["encode", "acts.h5", "--neural", "betas.npy", "--stimuli", "empty"],
+        "the list of stimuli cannot be read: empty is a folder and no file",
+    ),
+    "a list that is not there": (["neural", "betas.npy", "--stimuli", "x.txt"], "cannot be read: there is no file x.txt"),
     "a folder of nothing": (["rsa", "acts.h5", "--neural", "empty"], "empty is a folder with nothing: no reader recognises it"),
 }  # fmt: skip
 

@@ -118,12 +118,24 @@ def check_winners(result: EncodingResult) -> None:
 def test_files_carry_scores_ceilings_p_values_and_provenance(store, betas, tmp_path) -> None:
     folder = tmp_path / "out"
     said = bltvs(
-        store, "--neural", betas, "-o", folder, "--ceiling", "split_half", "--n-permutations", 50, "--keep-dual"
+        store,
+        "--neural",
+        betas,
+        "-o",
+        folder,
+        "--ceiling",
+        "split_half",
+        "--n-permutations",
+        50,
+        "--fwer",
+        "--keep-dual",
     )
     assert "V4/td@2" in said
     result = EncodingResult.load(folder / "result.h5")
     check_winners(result)
-    assert {"r2", "alpha", "ceiling", "r2_normalised", "p_value", "q_value", "dual"} <= set(result.dataset.data_vars)
+    assert {"r2", "alpha", "ceiling", "r2_normalised", "p_value", "q_value", "p_fwer", "dual"} <= set(
+        result.dataset.data_vars
+    )
     np.testing.assert_allclose(result["r2_normalised"], result["r2"] / result["ceiling"], rtol=1e-12)
     assert result["ceiling"].values.mean() == pytest.approx(3 * 0.7 / (1 + 2 * 0.7), abs=0.03)  # Spearman-Brown
     assert result.provenance["spec"]["features"]["weights_sha256"] == "0" * 64

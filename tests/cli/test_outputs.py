@@ -142,3 +142,13 @@ def test_what_an_earlier_result_had_and_the_new_one_has_not_is_removed(tmp_path)
     assert sorted(os.listdir(tmp_path)) == [
         "x.csv", "x.nc", "x_best.csv", "x_brain.nc", "x_notes.png", "x_pairs.csv", "x_rdms.nc",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HERE)
+def test_a_folder_that_is_missing_is_made_when_there_is_something_to_write(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    if name == "demo":
+        pytest.skip("reads nothing that could be missing")
+    said = sentence(run(name, tmp_path / "a" / "b" / "out"))
+    assert not (set(said.split()) & {"folder", "folders"} and str(tmp_path / "a") in said), said
+    assert os.listdir(tmp_path) == [], said

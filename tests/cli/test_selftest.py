@@ -109,7 +109,7 @@ def test_the_block_says_what_a_bug_report_needs(only_released, monkeypatch):
         "system: ",
         "processor: ",
         "features: ",
-        "torch uses ",
+        "torch uses: ",
         "GPUs: ",
         f"torch {torch.__version__.split('+')[0]}",
     ):

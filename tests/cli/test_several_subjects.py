@@ -30,10 +30,10 @@ def folder(store, ids, tmp_path_factory):  # noqa: F811
     return path
 
 
-@pytest.mark.parametrize("how", ["folder", "files"])
+@pytest.mark.parametrize("how", ["folder", "files", "options"])
 def test_two_subjects_betas_become_one_rsa_with_a_ceiling(how, store, folder, tmp_path):  # noqa: F811
     files = [folder] if how == "folder" else sorted(folder.glob("*.npy"))
-    neural = [word for file in files for word in ("--neural", file)]
+    neural = ["--neural", *files] if how == "files" else [word for file in files for word in ("--neural", file)]
     done = bltvs("rsa", store, *neural, "--bootstrap", 20, "--figures", "none", "-o", tmp_path)
     assert done.exit_code == 0, done.output
     result = RsaResult.load(tmp_path / "rsa.nc")

@@ -7,9 +7,11 @@ from typing import Any
 
 import numpy as np
 
+from bltvs_neuro.encoding.scores.ceiling import ceiling_influence, noise_ceiling
 from bltvs_neuro.encoding.scores.images import influence_of_fold, interval_over_images, make_averages
 from bltvs_neuro.encoding.scores.score import r2, read_truth
 from bltvs_neuro.features.folds import group_folds
+from bltvs_neuro.neural.labelled import make_responses
 from tests.calibration.encoding_images import NEW, VOXELS, draw
 
 from .reference import ridge_refit
@@ -26,8 +28,7 @@ def one_set(design: Any, seed: int) -> dict[str, np.ndarray]:
     y, alpha = averaged(data), float(design.features)
     new = draw(design, seed, data["weights"], NEW)
     truth_new, folds = averaged(new), group_folds(np.arange(design.stimuli), design.folds, seed=seed)
-    every = np.ones(VOXELS, bool)
-    averages = make_averages(None, every, every, (VOXELS,))
+    averages = make_averages(None, np.ones(VOXELS, bool), np.ones(VOXELS, bool), (VOXELS,))
     fold_of = np.zeros(design.stimuli, int)
     influence, score, truth = np.zeros((design.stimuli, 2)), np.zeros(2), np.zeros(2)
     for f, fold in enumerate(folds):
@@ -40,9 +41,19 @@ def one_set(design: Any, seed: int) -> dict[str, np.ndarray]:
             influence[fold.test, m] = found.rows[:, 0] / len(folds)
             score[m] += r2(y[fold.test], prediction).mean() / len(folds)
             truth[m] += score_of_blocks(truth_new, elsewhere, len(fold.test)) / len(folds)
-    estimates, truths = (np.array([values[0], values[0] - values[1]]) for values in (score, truth))
-    both = np.stack([influence[:, 0], influence[:, 0] - influence[:, 1]], axis=1)
-    low, high = interval_over_images(estimates, both, np.arange(design.stimuli), fold_of)
+    estimates, truths = (np.array([values[0], values[0] - values[1], np.nan]) for values in (score, truth))
+    every = np.stack([influence[:, 0], influence[:, 0] - influence[:, 1], 0 * influence[:, 0]], axis=1)
+    if max(design.repeats) > 1:
+        ids = [f"s{i:03d}" for i in data["shown"]]
+        responses = make_responses(data["trials"], ids, neuroid_coords={})
+        ceiling = noise_ceiling(responses, "repetition_variance").mean()
+        moved = ceiling_influence(responses, averages, np.ones(VOXELS, bool))[1][:, 0]
+        estimates[2] = score[0] / ceiling
+        every[:, 2] = (influence[:, 0] - estimates[2] * moved) / ceiling
+        signal = design.signal * (data["weights"] ** 2).sum(axis=0)
+        noise = (1 - design.signal) * np.mean(1 / np.resize(design.repeats, design.stimuli))
+        truths[2] = truth[0] / np.mean(signal / (signal + noise))
+    low, high = interval_over_images(estimates, every, np.arange(design.stimuli), fold_of)
     return {"low": low, "high": high, "truth": truths}
 
 
@@ -60,4 +71,7 @@ def coverage(design: Any, seeds: Iterable[int]) -> dict[str, float]:
     low, high, mean = stacked["low"], stacked["high"], stacked["truth"].mean(axis=0)
     given = ((low <= stacked["truth"]) & (stacked["truth"] <= high)).mean(axis=0)
     anew = ((low <= mean) & (mean <= high)).mean(axis=0)
-    return {"score": given[0], "difference": given[1], "score anew": anew[0], "difference anew": anew[1]}
+    normalised = given[2] if max(design.repeats) > 1 else np.nan
+    return {
+        "score": given[0], "difference": given[1], "normalised": normalised, "score anew": anew[0], "difference anew": anew[1],
+    }  # fmt: skip

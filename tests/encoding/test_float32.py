@@ -11,7 +11,7 @@ from bltvs_neuro.encoding.solvers import fold_fits as solvers
 from bltvs_neuro.encoding.solvers.backend import Backend
 from bltvs_neuro.encoding.solvers.estimators import Ridge
 from bltvs_neuro.encoding.solvers.fold_fits import FITS, Features, FoldTargets, Settings
-from bltvs_neuro.encoding.solvers.ridge import about_mean
+from bltvs_neuro.encoding.solvers.ridge import Edges, RidgeFit, about_mean
 from bltvs_neuro.encoding.solvers.spectrum import gram_spectrum
 from bltvs_neuro.features.folds import Fold
 from bltvs_neuro.features.grams import centre_both, centre_cross, centre_train, gram
@@ -129,3 +129,33 @@ def test_what_is_worked_out_together_equals_what_is_worked_out_apart() -> None:
     np.testing.assert_allclose(r, [np.nan, 0, *theirs], rtol=0, atol=1e-9)
     scores = r2_score(exact[:, 1:], other[:, 1:], multioutput="raw_values")
     np.testing.assert_allclose(explained, [np.nan, *scores], rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize(("off", "enough"), [(0.9e-4, True), (1.1e-4, False)])
+@pytest.mark.parametrize("scale", [1e-3, 1e3])
+def test_how_far_predictions_may_be_off(off: float, enough: bool, scale: float) -> None:
+    """One prediction of one of five targets, all of which are compared, in shares of the largest prediction."""
+    x, y, x_test = simulate_regression(60, 200, 5)
+    k = gram(np.vstack([x, x_test]))
+    y = scale * (y - y.mean(axis=0))
+    block, cross = centre_both(k, FOLD.train, FOLD.test)
+    spectrum, alpha = gram_spectrum(block), np.full(5, 50.0)
+    prediction = cross @ np.linalg.solve(block + 50 * np.eye(60), y)
+    prediction[7, 3] += off * np.abs(prediction).max()
+    fit = RidgeFit(alpha, np.zeros(5, int), np.zeros((1, 5)), np.zeros(5), {"prediction": prediction}, Edges(0, 0), 0.0)
+    assert solvers._exact_enough(k, FOLD, y, spectrum, fit, Backend()) is enough
+
+
+def test_bands_are_scaled_to_a_variance_of_one_per_training_row() -> None:
+    rng = np.random.default_rng(0)
+    bands = [3 * rng.standard_normal((75, 20)) + 5, rng.standard_normal((75, 8)), np.ones((75, 2))]
+    features = Features([gram(x) for x in bands], None)
+    variances = [float(x[FOLD.train].var(axis=0).sum()) for x in bands]
+    for k, expected in zip(features.grams, variances, strict=True):
+        assert solvers._variance(k, FOLD.train) == pytest.approx(expected, abs=1e-9)
+    trains, crosses = solvers.scaled_bands(features, FOLD)
+    for train, cross, x, variance in zip(trains, crosses, bands, variances, strict=True):
+        middle = x[FOLD.train].mean(axis=0)
+        inside, outside = x[FOLD.train] - middle, x[FOLD.test] - middle
+        np.testing.assert_allclose(train, inside @ inside.T / (variance or 1), atol=1e-5)
+        np.testing.assert_allclose(cross, outside @ inside.T / (variance or 1), atol=1e-5)

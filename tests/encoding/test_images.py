@@ -147,8 +147,8 @@ def test_standard_errors_of_targets_are_those_of_averages_of_one() -> None:
     np.testing.assert_allclose(frame["r2_ci_high"] - frame["r2"], half, rtol=1e-5)
 
 
-@pytest.mark.parametrize("number", [0, 1, 5])
+@pytest.mark.parametrize("number", [0, 1, 3, 5])
 def test_intervals_over_images_cover(number) -> None:
     """60 data sets: 0.95 within three standard errors of it, below; above it they may be."""
     found = coverage(DESIGNS[number], range(30_000, 30_060))
-    assert min(found.values()) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 60), found
+    assert np.nanmin(list(found.values())) >= 0.95 - 3 * np.sqrt(0.95 * 0.05 / 60), found

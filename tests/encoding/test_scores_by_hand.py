@@ -80,20 +80,20 @@ def test_spearman_brown_below_zero() -> None:
 
 
 def test_analysis_of_variance_by_hand() -> None:
-    """Means 1, 4, 7: V = 9. Variances 2, 8, 1 over 2, 2 and 3 repetitions: N = (1 + 4 + 1/3) / 3 = 16 / 9."""
+    """Means 1, 4, 7, 1: V = 24.75 / 3. Squares 2 + 8 + 2 with 4 degrees of freedom, 2, 2, 3 and 1 repetitions: N = 3 * 7 / 12."""
     trials = [np.array([[0.0], [2.0]]), np.array([[2.0], [6.0]]), np.array([[6.0], [7.0], [8.0]]), np.ones((1, 1))]
-    np.testing.assert_allclose(repetition_variance(trials), (9 - 16 / 9) / 9)
+    np.testing.assert_allclose(repetition_variance(trials), (8.25 - 1.75) / 8.25)
     small = [rows * 1e-2 for rows in trials]
-    np.testing.assert_allclose(repetition_variance(small), (9 - 16 / 9) / 9)
+    np.testing.assert_allclose(repetition_variance(small), (8.25 - 1.75) / 8.25)
     assert np.isnan(repetition_variance([np.ones((2, 1))] * 3)).all()
 
 
-def test_the_ceiling_from_an_ncsnr_takes_the_harmonic_mean_of_repeated_stimuli() -> None:
-    """Repetitions 2, 2 and 3: 3 / (1/2 + 1/2 + 1/3) = 9 / 4. Trials 0 2 2 6 6 7 8: variance 64/7... by numpy."""
+def test_the_ceiling_from_an_ncsnr_takes_the_harmonic_mean_of_all_stimuli() -> None:
+    """Repetitions 2, 2, 3 and 1: a mean has 7 / 12 of a presentation's noise."""
     trials = [np.array([[0.0], [2.0]]), np.array([[2.0], [6.0]]), np.array([[6.0], [7.0], [8.0]]), np.ones((1, 1))]
-    noise = (2 + 8 + 1) / 3 / np.var([0, 2, 2, 6, 6, 7, 8], ddof=1)
+    noise = (2 + 8 + 1) / 3 / np.var([0, 2, 2, 6, 6, 7, 8, 1], ddof=1)
     square = (1 - noise) / noise
-    np.testing.assert_allclose(CEILINGS["ncsnr"](trials), square / (square + 4 / 9))
+    np.testing.assert_allclose(CEILINGS["ncsnr"](trials), square / (square + 7 / 12))
     np.testing.assert_array_equal(ceiling_from_ncsnr([np.nan, 0.0, np.inf], 2), [np.nan, 0, 1])
 
 

@@ -12,7 +12,7 @@ from torch import nn
 import bltvs_neuro as bn
 from bltvs_neuro import devices
 from bltvs_neuro.errors import DataError, SpecError
-from bltvs_neuro.extraction import select_states
+from bltvs_neuro.extraction import record_tensors, select_states
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model.others.wrapped import Wrapped
 from bltvs_neuro.model.released import checkpoints
@@ -38,7 +38,7 @@ def test_every_layer_that_was_named_is_an_area_and_recorded(small):
     """`layer1,fc` recorded `layer1` alone, because a vector is no map."""
     model = Wrapped(small, ["conv", "fc"], symmetric(32))
     assert {s.area for s in select_states(model, model.usual_areas)} == {"conv", "fc"}
-    recorded = bn.record(model, torch.zeros(1, 3, 32, 32), model.usual_areas)
+    recorded = record_tensors(model, torch.zeros(1, 3, 32, 32), model.usual_areas)
     assert recorded["fc", "bu", 0].shape == (1, 5)
     only = Wrapped(small, "hidden, fc", symmetric(32))
     assert {s.area for s in select_states(only, only.usual_areas)} == {"hidden", "fc"}

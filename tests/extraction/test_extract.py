@@ -14,6 +14,7 @@ import torch
 import bltvs_neuro as bn
 from bltvs_neuro.errors import OutputError, SpecError, StimulusError, StoreError
 from bltvs_neuro.extraction import plan as planning
+from bltvs_neuro.extraction import record_tensors
 from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.schema import Site
 from bltvs_neuro.store import verify
@@ -36,7 +37,7 @@ def test_the_store_holds_what_record_gives(model, stimuli, tmp_path):
     path = bn.extract(model, stimuli, tmp_path / "full.h5", "V4", run=ExtractRun(batch_size=5))
     images = torch.stack([model.transform(stimuli.load(i)) for i in range(len(stimuli))])
     with bn.open_store(path) as store:
-        for (area, stream, t), expected in bn.record(model, images, "V4").items():
+        for (area, stream, t), expected in record_tensors(model, images, "V4").items():
             got = store.at(f"{area}/{stream}", t)
             np.testing.assert_allclose(got.values, expected.numpy(), atol=1e-4)
             assert got["stimulus_id"].values.tolist() == list(stimuli.ids)

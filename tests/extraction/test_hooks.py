@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction import hooked, select_states
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import State
 

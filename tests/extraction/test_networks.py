@@ -9,6 +9,7 @@ import torch
 import bltvs_neuro as bn
 from bltvs_neuro.encoding import fit_encoding
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction import record_tensors
 from bltvs_neuro.extraction.classify import classify
 from bltvs_neuro.extraction.plan import usual_reductions
 from bltvs_neuro.extraction.sites import select_states
@@ -45,7 +46,7 @@ def test_a_store_holds_the_usual_areas_as_recorded(stores, stimuli):
     for name, (model, path) in stores.items():
         assert verify(path).ok
         images = torch.stack([model.transform(stimuli.load(i)) for i in range(3)])
-        recorded = bn.record(model, images, model.usual_areas)
+        recorded = record_tensors(model, images, model.usual_areas)
         with bn.open_store(path) as store:
             assert list(store) == expected[name]
             for (area, stream, t), value in recorded.items():

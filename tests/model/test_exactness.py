@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from bltvs_neuro import record
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import BLT_VS
 

@@ -14,8 +14,8 @@ from torch import nn
 from torch.nn import functional as F
 
 import bltvs_neuro as bn
-from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.extraction.options import ExtractRun
 from bltvs_neuro.model import BLT_VS
 from bltvs_neuro.model.fast import winograd as winograd_module

@@ -8,8 +8,8 @@ import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.extraction.sites import select_states
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import BLT_VS, State, receptive_fields

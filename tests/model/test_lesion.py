@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from bltvs_neuro import record
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import BLT_VS, State
 from bltvs_neuro.model.blt_vs.names import connection_names

@@ -12,6 +12,7 @@ from torch import nn
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction import record_tensors
 from bltvs_neuro.model import BLT_VS, State
 from bltvs_neuro.model.lesions import Add, Clamp, Freeze, Noise, Resample, Scale
 from bltvs_neuro.model.lesions.lesion import parse_action
@@ -80,11 +81,11 @@ def assert_same(a, b):
 
 
 def test_strength_one_changes_no_bit(model):
-    before, sites = bn.record(model, images_of(model)), lesionable(model)
+    before, sites = record_tensors(model, images_of(model)), lesionable(model)
     with model.lesion(*sites, strength=1), model.lesion(*sites, action=Add(0), part="0"):
         assert len(model.provenance["lesions"]) == 2 * len(sites)
-        assert_same(bn.record(model, images_of(model)), before)
-    assert_same(bn.record(model, images_of(model)), before)
+        assert_same(record_tensors(model, images_of(model)), before)
+    assert_same(record_tensors(model, images_of(model)), before)
     assert model.lesions == () and "lesions" not in model.provenance
 
 
@@ -93,7 +94,7 @@ def test_what_was_recorded_is_what_the_network_went_on_with():
     model = FAMILIES["in place"]()
     images, network = images_of(model), model.network
     with model.lesion("first/bu", action=Add(-0.1)), torch.no_grad():
-        got = bn.record(model, images)
+        got = record_tensors(model, images)
         expected = network.first(images) - 0.1
         assert (expected < 0).any() and torch.equal(got["first", "bu", 0], expected)
         second = network.second(torch.relu(expected).contiguous(memory_format=torch.channels_last))
@@ -143,7 +144,7 @@ def test_a_lesion_equals_the_same_done_by_a_hook(text):
     handle.remove()
     with model.lesion(text), torch.no_grad():
         assert torch.equal(model(images)[0], expected)
-        assert torch.equal(bn.record(model, images)["logits", "bu", 0], expected)
+        assert torch.equal(record_tensors(model, images)["logits", "bu", 0], expected)
     assert not torch.equal(model(images)[0], expected)
 
 
@@ -154,12 +155,12 @@ def test_a_frozen_site_holds_its_activity():
         expected = model.network(images)
     handle.remove()
     with model.lesion("loop/bu@2:=freeze"):
-        got = bn.record(model, images)
+        got = record_tensors(model, images)
         assert torch.equal(got["loop", "bu", 3], got["loop", "bu", 1])
         assert torch.equal(got["logits", "bu", 0], expected)
     with model.lesion("loop/bu[0:3]@3=freeze"):
-        part = bn.record(model, images)
-    whole = bn.record(model, images)
+        part = record_tensors(model, images)
+    whole = record_tensors(model, images)
     assert torch.equal(part["loop", "bu", 3][:, :3], whole["loop", "bu", 2][:, :3])
     assert torch.equal(part["loop", "bu", 3][:, 3:], whole["loop", "bu", 3][:, 3:])
 
@@ -168,29 +169,29 @@ def test_a_frozen_site_holds_its_activity():
 def test_parts_of_the_sites_of_blt_vs(schedule):
     model = blt_vs(schedule)
     images, t = IMAGES[128], model.timesteps - 1
-    intact = bn.record(model, images)
+    intact = record_tensors(model, images)
     mask = np.zeros(model.shape("V4/td")[1:], bool)
     mask[2:5, 7] = True
     with model.lesion(f"V4/td@{t}=freeze", part=mask):
-        got = bn.record(model, images)["V4", "td", t]
+        got = record_tensors(model, images)["V4", "td", t]
         assert not model.is_constant(State("V4", "td", t))
     kept = torch.from_numpy(mask)
     assert torch.equal(got[:, :, kept], intact["V4", "td", t - 1][:, :, kept])
     assert torch.equal(got[:, :, ~kept], intact["V4", "td", t][:, :, ~kept])
     with model.lesion(f"V4/td[unit=0,3]@{t}=clamp(7)"):
-        alone = bn.record(model, images, f"V4/td@{t}")["V4", "td", t].flatten(1)  # nothing else is recorded
+        alone = record_tensors(model, images, f"V4/td@{t}")["V4", "td", t].flatten(1)  # nothing else is recorded
     assert (alone[:, [0, 3]] == 7).all() and torch.equal(alone[:, 4:], intact["V4", "td", t].flatten(1)[:, 4:])
     with model.lesion(f"V4/td@{t}=freeze", part="2:"):
         assert torch.equal(
-            bn.record(model, images, f"V4/td@{t}")["V4", "td", t][:, 2:], intact["V4", "td", t - 1][:, 2:]
+            record_tensors(model, images, f"V4/td@{t}")["V4", "td", t][:, 2:], intact["V4", "td", t - 1][:, 2:]
         )
 
 
 def test_noise_does_not_depend_on_the_batch(model):
     images, site = images_of(model), lesionable(model)[-2]
     with model.lesion(site, action=Noise(0.5, seed=2), part="1:"):
-        whole = bn.record(model, images, site)
-        for key, value in bn.record(model, images[1:2], site).items():
+        whole = record_tensors(model, images, site)
+        for key, value in record_tensors(model, images[1:2], site).items():
             torch.testing.assert_close(value[0], whole[key][1], rtol=0, atol=1e-4)
             assert len(torch.unique(value)) > 1
 
@@ -209,17 +210,17 @@ PICTURES = np.random.default_rng(3).integers(0, 255, (5, SIZE, SIZE, 3), dtype=n
 
 def test_the_activity_of_one_other_picture():
     model, images = wrapped("CORnet-RT"), IMAGES[SIZE]
-    donor = bn.record(model, TRANSFORM(PICTURES[0])[None])
+    donor = record_tensors(model, TRANSFORM(PICTURES[0])[None])
     with model.lesion("V1/bu@1:3", "V2/bu[0:2]@3", action=Resample(PICTURES[0])):
-        got = bn.record(model, images)
-    intact = bn.record(model, images)
+        got = record_tensors(model, images)
+    intact = record_tensors(model, images)
     for t in (1, 2):
         torch.testing.assert_close(got["V1", "bu", t], donor["V1", "bu", t].expand(3, -1, -1, -1), rtol=0, atol=1e-6)
     assert torch.equal(got["V1", "bu", 0], intact["V1", "bu", 0])
     torch.testing.assert_close(got["V2", "bu", 3][:, :2], donor["V2", "bu", 3][:, :2].expand(3, -1, -1, -1))
     assert not torch.equal(got["IT", "bu", 4], intact["IT", "bu", 4])
     with model.lesion(*[f"{area}/bu" for area in ("V1", "V2", "V4", "IT")], action=Resample(PICTURES[0])):
-        everything = bn.record(model, images)["logits", "bu", 0]
+        everything = record_tensors(model, images)["logits", "bu", 0]
         constant = {s for s in model.states() if model.is_constant(s)}
     torch.testing.assert_close(everything, donor["logits", "bu", 0].expand(3, -1), rtol=0, atol=1e-5)
     assert constant == set(model.states())
@@ -227,11 +228,11 @@ def test_the_activity_of_one_other_picture():
 
 def test_donors_are_drawn_by_the_image_alone_and_are_never_the_image():
     model, images = wrapped("GRU"), torch.stack([TRANSFORM(picture) for picture in PICTURES])
-    clean = bn.record(model, images)["rnn", "bu", 2]
+    clean = record_tensors(model, images)["rnn", "bu", 2]
 
     def donors(images, pictures=PICTURES, seed=0):
         with model.lesion("rnn/bu@2", action=Resample(pictures, seed)):
-            got = bn.record(model, images)["rnn", "bu", 2]
+            got = record_tensors(model, images)["rnn", "bu", 2]
         distance = torch.cdist(got, clean)
         assert (distance.min(1).values < 1e-6).all()
         return distance.argmin(1).tolist()
@@ -257,13 +258,13 @@ def test_donors_from_files_and_what_is_described(tmp_path):
     model = wrapped("four passes")
     with model.lesion(f"loop/bu@1=resample({tmp_path},seed=4)"):
         (one,) = model.provenance["lesions"]
-        got = bn.record(model, IMAGES[SIZE])
+        got = record_tensors(model, IMAGES[SIZE])
         sent = pickle.loads(pickle.dumps(model))
-        assert_same(bn.record(sent, IMAGES[SIZE]), got)
+        assert_same(record_tensors(sent, IMAGES[SIZE]), got)
     assert (one["action"], one["seed"], one["n_donors"]) == ("resample", 4, 2) and len(one["donors_sha256"]) == 64
     with model.lesion("loop/bu@1", action=Resample(PICTURES[:2], 4)):
         assert model.provenance["lesions"] == [one]
-        assert_same(bn.record(model, IMAGES[SIZE]), got)
+        assert_same(record_tensors(model, IMAGES[SIZE]), got)
     with model.lesion("loop/bu[0:2,2]@1=0.5"), model.lesion("loop/bu[2,0,1]@1=0.5"):
         first, second = model.provenance["lesions"]
         assert first == second == {
@@ -276,10 +277,10 @@ def test_blt_vs_with_the_activity_of_another_picture(schedule):
     model, images = blt_vs(schedule), IMAGES[128]
     t = model.timesteps - 1
     pictures = np.random.default_rng(4).integers(0, 255, (2, 128, 128, 3), dtype=np.uint8)
-    donor = bn.record(model, model.transform(pictures[0])[None])["V4", "bu", t]
+    donor = record_tensors(model, model.transform(pictures[0])[None])["V4", "bu", t]
     with model.lesion(f"V4/bu@{t}", action=Resample(pictures[0])):
         assert model.is_constant(State("V4", "bu", t)) and not model.is_constant(State("V4", "td", t - 1))
-        got = bn.record(model, images)
+        got = record_tensors(model, images)
         torch.testing.assert_close(got["V4", "bu", t], donor.expand(3, -1, -1, -1), rtol=0, atol=1e-4)
     with model.lesion(f"V4/bu@{t}", action=Resample(pictures)):
         assert not model.is_constant(State("V4", "bu", t))
@@ -296,9 +297,9 @@ def test_what_follows_a_silenced_layer_is_constant():
 
 def test_lesions_of_steps_of_a_recurrent_layer_change_those_after():
     model, images = wrapped("LSTM"), IMAGES[SIZE]
-    intact = bn.record(model, images)
+    intact = record_tensors(model, images)
     with model.lesion("rnn/bu@1"):
-        got = bn.record(model, images)
+        got = record_tensors(model, images)
     assert not got["rnn", "bu", 1].any()
     for t in (2, 3):
         assert not torch.equal(got["rnn", "bu", t], intact["rnn", "bu", t])
@@ -319,16 +320,16 @@ def test_the_uppermost_of_several_layers_is_lesioned_and_both_directions_are_ref
     stacked.rnn = _Stacked(lower, upper)
     apart = bn.wrap(stacked, ["rnn.upper"], TRANSFORM, "apart", timesteps="calls")
     with model.lesion("rnn/bu@1:3=-0.5"), apart.lesion("rnn.upper/bu@1:3=-0.5"):
-        deep, by_one = bn.record(model, images), bn.record(apart, images)
+        deep, by_one = record_tensors(model, images), record_tensors(apart, images)
     for t in range(4):
         torch.testing.assert_close(deep["rnn", "bu", t], by_one["rnn.upper", "bu", t], rtol=0, atol=1e-6)
     torch.testing.assert_close(deep["logits", "bu", 0], by_one["logits", "bu", 0], rtol=0, atol=1e-6)
     network.rnn, network.head = kind(8, 7, batch_first=True, bidirectional=True), nn.Linear(7, 5)
     both = bn.wrap(network, ["rnn"], TRANSFORM, "both", timesteps="calls")
     with both.lesion("rnn/bu", strength=1):
-        bn.record(both, images)
+        record_tensors(both, images)
     with both.lesion("rnn/bu@1"), pytest.raises(SpecError, match=f"one step of a {kind.__name__} in both directions"):
-        bn.record(both, images)
+        record_tensors(both, images)
 
 
 class _Stacked(nn.Module):

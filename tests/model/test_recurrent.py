@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction import record_tensors
 from bltvs_neuro.model import State
 from bltvs_neuro.model.constant import constant_states
 
@@ -28,7 +29,7 @@ def test_every_call_is_recorded_as_a_plain_loop_has_it(kind):
     model = wrapped(kind)
     with torch.no_grad():
         expected = made(kind).by_hand(IMAGES)
-    got = bn.record(model, IMAGES)
+    got = record_tensors(model, IMAGES)
     assert {(area, t) for area, _, t in got} == set(expected)
     for (area, t), value in expected.items():
         assert torch.equal(got[area, "bu", t], value), (area, t)
@@ -76,14 +77,14 @@ def test_nothing_is_computed_beyond_the_last_call_that_is_asked_for():
     counted: list[int] = []
     model = wrapped("four passes")
     model.network.loop.register_forward_pre_hook(lambda *_: counted.append(1))
-    bn.record(model, IMAGES, "loop/bu@1")
+    record_tensors(model, IMAGES, "loop/bu@1")
     assert len(counted) == 2
-    bn.record(model, IMAGES, "loop/bu@1,entry")
+    record_tensors(model, IMAGES, "loop/bu@1,entry")
     assert len(counted) == 4
     late = wrapped("yields")
-    bn.record(late, IMAGES, "second/bu@1")
+    record_tensors(late, IMAGES, "second/bu@1")
     assert late.network.steps == 2
-    bn.record(late, IMAGES, "state/bu@0")
+    record_tensors(late, IMAGES, "state/bu@0")
     assert late.network.steps == 1
 
 
@@ -104,7 +105,7 @@ def test_what_a_hook_returns_is_what_the_network_goes_on_with():
     by_hand = Doubled().eval()
     by_hand.load_state_dict(model.network.state_dict())
     with model.tap(State("V1", "bu", 1)).register_forward_hook(twice), torch.no_grad():
-        got, expected = bn.record(model, IMAGES), by_hand.by_hand(IMAGES)
+        got, expected = record_tensors(model, IMAGES), by_hand.by_hand(IMAGES)
     for (area, t), value in expected.items():
         assert torch.equal(got[area, "bu", t], value), (area, t)
 
@@ -128,13 +129,13 @@ def test_a_step_of_a_recurrent_layer_that_is_changed_changes_those_after_it(kind
             expected.append(hidden)
         expected.append(network.head(hidden))
     handles = [model.tap(State("rnn", "bu", t)).register_forward_hook(lambda m, i, out: -2 * out) for t in (1, 2)]
-    got = bn.record(model, IMAGES)
+    got = record_tensors(model, IMAGES)
     for handle in handles:
         handle.remove()
     for t in range(4):
         torch.testing.assert_close(got["rnn", "bu", t], expected[t], rtol=0, atol=1e-6)
     torch.testing.assert_close(got["logits", "bu", 0], expected[4], rtol=0, atol=1e-6)
-    assert torch.equal(bn.record(model, IMAGES)["rnn", "bu", 3], made_output(network)[:, 3])
+    assert torch.equal(record_tensors(model, IMAGES)["rnn", "bu", 3], made_output(network)[:, 3])
 
 
 @torch.no_grad()
@@ -151,7 +152,7 @@ def test_lists_of_logits_and_states_that_are_returned_together():
     model = bn.wrap(Listed().eval(), ["second"], TRANSFORM, "listed", timesteps="calls")
     assert model.logit_timesteps == (0, 1) and model.timesteps_of("second/bu") == (0, 1, 2)
     by_hand = made("yields").by_hand(IMAGES)
-    assert torch.equal(bn.record(model, IMAGES)["logits", "bu", 1], by_hand["logits", 3])
+    assert torch.equal(record_tensors(model, IMAGES)["logits", "bu", 1], by_hand["logits", 3])
 
     class Together(Yields):
         def forward(self, images):
@@ -159,7 +160,7 @@ def test_lists_of_logits_and_states_that_are_returned_together():
 
     torch.manual_seed(0)
     together = bn.wrap(Together().eval(), {"late": "#state"}, TRANSFORM, "together", timesteps="forward")
-    assert torch.equal(bn.record(together, IMAGES)["late", "bu", 3], by_hand["state", 3])
+    assert torch.equal(record_tensors(together, IMAGES)["late", "bu", 3], by_hand["state", 3])
     with pytest.raises(SpecError, match="layer 'second' is called more than once in a step"):
         bn.wrap(Together(), ["second"], TRANSFORM, "together", timesteps="forward")
 
@@ -179,7 +180,7 @@ def test_a_call_takes_inputs_and_logits_of_another_form():
         bn.wrap(network, ["loop"], TRANSFORM, "other", timesteps="calls")
     model = bn.wrap(network, ["loop"], TRANSFORM, "other", timesteps="calls", call=pixel_values)
     expected = made("four passes").by_hand(IMAGES)
-    assert torch.equal(bn.record(model, IMAGES)["loop", "bu", 3], expected["loop", 3])
+    assert torch.equal(record_tensors(model, IMAGES)["loop", "bu", 3], expected["loop", 3])
     assert torch.equal(model(IMAGES)[0], expected["logits", 0])
 
 
@@ -234,7 +235,7 @@ def test_networks_of_transformers(kind):
 def test_a_wrapped_network_travels():
     model = wrapped("CORnet-RT")
     sent = pickle.loads(pickle.dumps(model))
-    assert torch.equal(bn.record(sent, IMAGES)["IT", "bu", 4], bn.record(model, IMAGES)["IT", "bu", 4])
+    assert torch.equal(record_tensors(sent, IMAGES)["IT", "bu", 4], record_tensors(model, IMAGES)["IT", "bu", 4])
 
 
 class Halting(FourPasses):
@@ -258,7 +259,7 @@ def test_a_layer_that_is_called_a_varying_number_of_times_is_refused():
         model = bn.wrap(network, ["loop"], TRANSFORM, "halting", timesteps="calls")
         network.least = after  # as if it were trained on
         with pytest.raises(SpecError, match=message):
-            bn.record(model, IMAGES, "loop,logits")
+            record_tensors(model, IMAGES, "loop,logits")
 
 
 class Remembers(FourPasses):
@@ -316,7 +317,7 @@ def test_torchlens_sees_the_same_calls(kind, layer):
     torchlens = pytest.importorskip("torchlens", minversion="2")
     with torch.no_grad():
         trace = torchlens.trace(made(kind), IMAGES)
-    got = bn.record(wrapped(kind), IMAGES)
+    got = record_tensors(wrapped(kind), IMAGES)
     steps = [t for area, _, t in got if area == layer]
     assert len(steps) > 2
     for t in steps:

@@ -10,8 +10,9 @@ import torchvision
 from torch import nn
 from torch.nn import functional as F
 
-from bltvs_neuro import load_model, record
+from bltvs_neuro import load_model
 from bltvs_neuro.errors import SpecError, WeightsError
+from bltvs_neuro.extraction import record_tensors as record
 from bltvs_neuro.features.select import Select
 from bltvs_neuro.model import State
 from bltvs_neuro.model.others.cornet import CORnet_S

@@ -88,7 +88,7 @@ def test_sets_without_anything_in_common_get_an_example_and_the_proposal_not_int
     assert "intersect" not in said
     with spelled_as({"match": "--match"}), pytest.raises(DataError, match="--match stem would match 2 by name"):
         check_same_stimuli(STORE, ["IMG_1", "IMG_2"], "the store", "the neural data", "raise")
-    with pytest.raises(DataError, match=r"Rename them by a dict or \.json file \(stimuli=NAMES\)$"):
+    with pytest.raises(DataError, match=r"say which is which by a dict or \.json file \(stimuli=NAMES\)$"):
         check_same_stimuli(STORE, ["a", "b"], "the store", "the neural data", "raise")
 
 

@@ -115,7 +115,7 @@ def test_wrong_list(tmp_path):
         load_rdms(tmp_path / "x.npy", stimuli=IDS[:4])
     with pytest.raises(DataError, match=r"these repeat: d \(2 times\)"):
         load_rdms(tmp_path / "x.npy", stimuli=[*IDS[:4], "d"])
-    with pytest.raises(DataError, match=r"stimulus list .* does not exist"):
+    with pytest.raises(DataError, match=r"list of stimuli cannot be read: there is no file"):
         load_rdms(tmp_path / "x.npy", stimuli=tmp_path / "none.txt")
     (tmp_path / "x.stimuli.txt").write_text("a\nb\n")
     with pytest.raises(DataError, match=r"lists 2 stimuli, but .* has 5"):

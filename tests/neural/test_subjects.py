@@ -63,6 +63,9 @@ def test_responses_of_several_subjects_stand_side_by_side(betas):
     again = concat([load_responses(path) for path in paths])
     assert again.identical(both)
     assert kind_of(paths) == "responses"
+    stored = load_responses(to_netcdf(both, paths[0].with_name("both.nc")))
+    np.testing.assert_array_equal(stored.values, both.values)
+    assert stored["neuroid_id"].values.tolist() == both["neuroid_id"].values.tolist()
 
 
 def test_a_folder_with_a_file_for_each_subject_is_one_set(betas, tmp_path):

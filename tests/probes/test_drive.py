@@ -11,6 +11,7 @@ from PIL import Image
 
 import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError
+from bltvs_neuro.extraction import record_tensors
 from bltvs_neuro.figures import figure_of
 from bltvs_neuro.probes import Driven, drive, plot_driven
 
@@ -30,7 +31,7 @@ def driven(model):
 
 def activation(model, images, channel, site=SITE, step=STEP):
     scaled = torch.from_numpy(images).permute(0, 3, 1, 2) * 2 - 1
-    values = bn.record(model, scaled, f"{site}@{step}")[(*site.split("/"), step)]
+    values = record_tensors(model, scaled, f"{site}@{step}")[(*site.split("/"), step)]
     return values[:, channel, values.shape[2] // 2, values.shape[3] // 2]
 
 

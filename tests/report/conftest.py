@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -20,6 +19,7 @@ from bltvs_neuro.probes import Driven
 from bltvs_neuro.rsa.inference.options import Inference
 from bltvs_neuro.rsa.time import time_matrix
 from bltvs_neuro.store import SiteLayout, open_writer
+from bltvs_neuro.training.evaluation.evaluate import Evaluation
 
 from ..store import made
 
@@ -42,8 +42,19 @@ class Files:
 
     @property
     def all(self) -> list[Path]:
-        names = ("brain", "rsa", "time", "encoding", "eeg", "generalisation", "partition", "decoding", "driven")
-        return [self.store, *(self.folder / f"{name}.nc" for name in names), self.folder / "evaluation"]
+        names = (
+            "brain",
+            "rsa",
+            "time",
+            "encoding",
+            "eeg",
+            "generalisation",
+            "partition",
+            "decoding",
+            "driven",
+            "evaluation",
+        )
+        return [self.store, *(self.folder / f"{name}.nc" for name in names)]
 
 
 @pytest.fixture(scope="session")
@@ -82,9 +93,8 @@ def files(tmp_path_factory) -> Files:
             np.tile(rdms.values[0], (12, 1)) + 0.1 * rng.random((12, n * (n - 1) // 2)), list(ids), metric="correlation",
             subject=[s for s in "abcdef" for _ in range(2)], time=[0.1, 0.2] * 6,
         )  # fmt: skip
-        found = time_matrix(rdms, movie)
-        tests = {site: found.cluster_test(site, n_permutations=64) for site in ("V1/bu", "V1/td")}
-        found.with_tests(tests).save(folder / "time.nc")
+        few = Inference(n_permutations=200, bootstrap=20)
+        time_matrix(rdms, movie, inference=few).save(folder / "time.nc")
         responses = xr.DataArray(
             rng.standard_normal((n, 6)),
             dims=("presentation", "neuroid"),
@@ -117,19 +127,14 @@ def files(tmp_path_factory) -> Files:
     )  # fmt: skip
     about = {"site": "V1/bu", "timestep": 2, "channels": [3, 7], "model": {"model": "<m>", "weights": "untrained"}}
     Driven(driven, about).save(folder / "driven.nc")
-    (folder / "evaluation").mkdir()
-    rows = [{"timestep": t, **{f"top{k}{end}": 50.0 + t + k for k in (1, 5) for end in ("", "_ci_low", "_ci_high")}}
-            for t in (1, 2)]  # fmt: skip
-    said = {"accuracy": rows, "gain": {}, "provenance": {"model": {"model": "<m>", "weights": "untrained"}}}
-    (folder / "evaluation" / "evaluation.json").write_text(json.dumps(said))
-    table = [
-        "timestep,class_name,taken_for,pictures",
-        "1,cat,cat,9",
-        "2,cat,cat,3",
-        "2,cat,<i>dog,1",
-        "2,<i>dog,<i>dog,4",
-    ]
-    (folder / "evaluation" / "confusion.csv").write_text("\n".join(table) + "\n")
+    scores = {f"top{k}{end}": ("timestep", [51.0 + k, 52.0 + k]) for k in (1, 5) for end in ("", "_ci_low", "_ci_high")}
+    taken = np.array([[0, 0]] * 3 + [[0, 1]] + [[1, 1]] * 4)
+    judged = xr.Dataset(
+        scores | {"taken_for": (("stimulus", "timestep"), taken), "label": ("stimulus", [0] * 4 + [1] * 4),
+                  "class_name": ("class", ["cat", "<i>dog"])},
+        coords={"timestep": [1, 2]},
+    )  # fmt: skip
+    Evaluation(judged, {"model": {"model": "<m>", "weights": "untrained"}}).save(folder / "evaluation.nc")
     return Files(folder, stimuli, store, folder / "rsa.nc")
 
 

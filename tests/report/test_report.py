@@ -14,7 +14,6 @@ from scipy.spatial.distance import pdist, squareform
 
 import bltvs_neuro as bn
 from bltvs_neuro.encoding import EncodingResult, PartitionResult
-from bltvs_neuro.encoding.sweep.partition import corrected_interval
 from bltvs_neuro.errors import DataError, OutputError, SpecError, StoreError
 from bltvs_neuro.figures import DARK_PALETTE, PALETTE, borders
 from bltvs_neuro.report import write_report
@@ -68,7 +67,7 @@ def test_the_page_holds_the_store_s_rdms_and_results(files, report):
         ("Comparison with the brain", "rsa.nc"), ("Comparison with the brain over time", "time.nc"),
         ("Encoding models", "encoding.nc"), ("Encoding models", "eeg.nc"),
         ("Generalisation over neural time", "generalisation.nc"), ("Unique and shared variance", "partition.nc"),
-        ("Decoding", "decoding.nc"), ("Images that drive units", "driven.nc"), ("Accuracy", "evaluation.json"),
+        ("Decoding", "decoding.nc"), ("Images that drive units", "driven.nc"), ("Accuracy", "evaluation.nc"),
     ]  # fmt: skip
     assert {f["model"] for f in data["figures"]} == {"<m>, untrained weights"}
 
@@ -103,9 +102,9 @@ def test_comparisons_over_time_show_milliseconds_and_outlines_of_clusters(files,
     options = {o["label"]: o for o in figures["time.nc"]["options"]}
     matrix, data = options["V1, bottom-up"], TimeMatrix.load(files.folder / "time.nc")
     assert matrix["figure"]["data"][0]["x"] == [100, 200]
-    p = data["p_cluster"].sel(site="V1/bu").transpose("timestep", "time").values
-    assert (p[0] <= 0.05).all() and matrix["rows"][0][3] == f"{p[0].min():.3g}"
-    assert len(matrix["figure"]["layout"]["shapes"]) == len(borders(p <= 0.05, np.arange(3), np.arange(4)))
+    outlined = data.significant().sel(site="V1/bu").transpose("timestep", "time").values
+    assert outlined[0].all() and matrix["rows"][0][3] == "yes" and "corrected over all sites" in matrix["alt"]
+    assert len(matrix["figure"]["layout"]["shapes"]) == len(borders(outlined, np.arange(3), np.arange(4)))
     eeg = figures["eeg.nc"]["options"][-1]
     assert eeg["label"] == "r, all neuroids, LOC, bottom-up" and drawn(eeg, "timestep 2")["x"] == [100, 250]
     square = figures["generalisation.nc"]["options"][0]["figure"]
@@ -116,16 +115,15 @@ def test_encoding_has_ceilings_intervals_and_maps_and_partitions_every_part(file
     encoding = figures["encoding.nc"]
     options = {o["label"]: o for o in encoding["options"]}
     result = EncodingResult.load(files.folder / "encoding.nc")
-    option = options["R², <b>IT</b>, bottom-up"]
-    mean = result["r2"].values[result["name"].values.tolist().index("V1/bu@1"), :3].mean()
-    assert ["V1", "1", f"{mean:.3g}"] in [row[:3] for row in option["rows"]]
-    assert option["figure"]["layout"]["shapes"][0]["y1"] == 0.5 and "3 targets; error bars: 95 %" in option["alt"]
-    assert "Targets above chance (false discovery rate 0.05)" in option["alt"]
-    fold = result["r2_fold"].values[result["name"].values.tolist().index("V1/bu@1"), :, :3].mean(axis=1)
-    low, high = corrected_interval(fold, result["n_test"].values)
-    at = drawn(option, "V1")["customdata"].index(1)
-    error = drawn(option, "V1")["error_y"]
-    np.testing.assert_allclose([error["arrayminus"][at], error["array"][at]], [mean - low, high - mean], rtol=1e-5)
+    option, table = options["R², <b>IT</b>, bottom-up"], result.summary().set_index(["roi", "name"])
+    row = table.loc[("<b>IT</b>", "V1/bu@1")]
+    cells = ["V1", "1", *(f"{row[name]:.3g}" for name in ("r2", "r2_ci_low", "r2_ci_high"))]
+    assert cells in option["rows"]
+    assert option["figure"]["layout"]["shapes"][0]["y1"] == 0.5
+    assert "3 targets; error bars: 95 % intervals over images. At most" in option["alt"]
+    at, error = drawn(option, "V1")["customdata"].index(1), drawn(option, "V1")["error_y"]
+    ends = [row["r2"] - row["r2_ci_low"], row["r2_ci_high"] - row["r2"]]
+    np.testing.assert_allclose([error["arrayminus"][at], error["array"][at]], ends)
     assert [p["caption"] for p in encoding["pictures"]] == [
         f"best {what} of 6 voxels" for what in ("R² normalised", "area", "stream", "timestep")
     ]
@@ -149,17 +147,18 @@ def test_decoding_driven_images_and_evaluations(files, figures):
     assert driven["options"] == [] and driven["pictures"][1]["caption"] == (
         "V1, bottom-up, timestep 2, channel 7: activation 0.5 → 2.0"
     )
-    accuracy, confusion = figures["evaluation.json"]["options"]
+    accuracy, confusion = figures["evaluation.nc"]["options"]
     assert drawn(accuracy, "top 1")["y"] == [52, 53] and len(accuracy["figure"]["data"]) == 1  # five of two are all
     assert confusion["rows"] == [["cat", "cat", "3"], ["cat", "<i>dog", "1"], ["<i>dog", "<i>dog", "4"]]
     np.testing.assert_allclose(np.array(confusion["figure"]["data"][0]["z"]), [[75, 25], [0, 100]])
 
 
 def test_a_folder_stands_for_its_results_and_what_is_none_is_refused(files, tmp_path):
-    assert [(one.name, one.kind) for one in read_inputs([files.folder, files.folder / "evaluation"])] == [
+    assert [(one.name, one.kind) for one in read_inputs([files.folder])] == [
         ("acts.h5", "store"), ("brain.nc", "rdms"), ("decoding.nc", "decoding"), ("driven.nc", "driven"),
-        ("eeg.nc", "encoding"), ("encoding.nc", "encoding"), ("generalisation.nc", "generalisation"),
-        ("partition.nc", "partition"), ("rsa.nc", "rsa"), ("time.nc", "rsa_time"), ("evaluation.json", "evaluation"),
+        ("eeg.nc", "encoding"), ("encoding.nc", "encoding"), ("evaluation.nc", "evaluation"),
+        ("generalisation.nc", "generalisation"), ("partition.nc", "partition"), ("rsa.nc", "rsa"),
+        ("time.nc", "rsa_time"),
     ]  # fmt: skip
     (tmp_path / "empty").mkdir()
     with pytest.raises(
@@ -169,9 +168,6 @@ def test_a_folder_stands_for_its_results_and_what_is_none_is_refused(files, tmp_
     (tmp_path / "d.csv").write_text("# {}\n")
     with pytest.raises(DataError, match=r"`bltvs decode -o NAME.nc` writes one that a report shows"):
         write_report([tmp_path / "d.csv"], tmp_path / "r2.html")
-    (tmp_path / "empty" / "evaluation.json").write_text("[]")
-    with pytest.raises(DataError, match="are not what `bltvs evaluate` writes"):
-        write_report([tmp_path / "empty"], tmp_path / "r2.html")
 
 
 def test_nothing_untrusted_is_left_unescaped(report):

@@ -58,6 +58,19 @@ def test_weighted_samples_are_the_expanded_ones(similarity):
 
 
 @pytest.mark.parametrize("similarity", SIMILARITIES)
+def test_two_subjects_have_a_ceiling_and_one_has_none(similarity):
+    """Of two subjects each is the other's lower bound."""
+    models, data = world(1)
+    w, both, alone = np.ones((1, N), int), np.ones((1, 1, 2), int), np.ones((1, 1, 1), int)
+    lower = compare_vectors(data[:1], data[1:2], similarity)[0, 0]
+    for score in (sample_scores, expanded_scores):
+        found = score(models, data[:2], similarity, w, both)
+        np.testing.assert_allclose(found.ceilings[0, 0, 0], lower, atol=1e-11)
+        assert found.ceilings[0, 0, 1] > lower
+        assert np.isnan(score(models, data[:1], similarity, w, alone).ceilings).all()
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
 def test_weighted_samples_of_whole_categories_are_the_expanded_ones(similarity):
     models, data = world(1)
     unit = np.array([0, 0, 1, 2, 2, 2, 3, 3, 4, 1])

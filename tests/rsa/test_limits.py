@@ -167,7 +167,9 @@ def test_the_upper_ceiling_is_never_below_the_lower(similarity) -> None:
 def test_shares_of_variance_stay_in_their_range() -> None:
     for seed in range(5):
         models, brain = design(seed, 2, 8, models=2, noise=0.1)
-        found = commonality({"x": models.isel(rdm=[0]), "y": models.isel(rdm=[1])}, brain, bootstrap=50).table
+        found = commonality(
+            {"x": models.isel(rdm=[0]), "y": models.isel(rdm=[1])}, brain, inference=Inference(bootstrap=50)
+        ).table
         assert (found[["r2", "ci_low", "ci_high"]].abs() <= 1).all(axis=None)
         assert found["p_zero"].between(0, 1).all()
 

@@ -11,6 +11,7 @@ from bltvs_neuro.rsa.comparing.commonality import MOST_GROUPS, commonality
 from bltvs_neuro.rsa.comparing.similarity import SIMILARITIES, compare, compare_vectors
 from bltvs_neuro.rsa.inference.ceiling import average_rdms, noise_ceiling
 from bltvs_neuro.rsa.inference.influence import influence, prepare
+from bltvs_neuro.rsa.inference.options import Inference
 
 RNG = np.random.default_rng(0)
 N = 7
@@ -82,7 +83,7 @@ def test_shares_of_variance_do_not_depend_on_the_unit_and_there_are_1000_samples
         found = commonality(groups, brain)
         if unit == 1.0:
             expected = found.table
-            said = commonality(groups, brain, bootstrap=1000, seed=0).table
+            said = commonality(groups, brain, inference=Inference(bootstrap=1000), seed=0).table
             np.testing.assert_array_equal(said["se"], expected["se"])
     np.testing.assert_allclose(found.table["r2"], expected["r2"], atol=1e-9)
     np.testing.assert_allclose(found.table["se"], expected["se"], rtol=1e-6)
@@ -91,7 +92,9 @@ def test_shares_of_variance_do_not_depend_on_the_unit_and_there_are_1000_samples
 def test_as_many_groups_as_are_allowed_divide_all_that_is_explained():
     groups = {str(i): make_rdms(RNG.random((1, 21)), IDS, metric="m") for i in range(MOST_GROUPS)}
     brain = RNG.random(21)
-    found = commonality(groups, make_rdms(brain[None], IDS, metric="m"), over="stimuli", bootstrap=200)
+    found = commonality(
+        groups, make_rdms(brain[None], IDS, metric="m"), inference=Inference(over="stimuli", bootstrap=200)
+    )
     design = np.column_stack([np.ones(21), *(g.values[0] for g in groups.values())])
     left = brain - design @ np.linalg.lstsq(design, brain, rcond=None)[0]
     np.testing.assert_allclose(found.table["r2"].sum(), 1 - left.var() / brain.var())

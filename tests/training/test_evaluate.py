@@ -122,10 +122,10 @@ def test_folders_by_class_name_in_the_order_of_the_logits(tmp_path):
         "ant/0.png": 2, "ant/1.png": 2, "zebra/0.png": 1, "zebra/1.png": 1,
     }  # fmt: skip
     folders(root, ["cow"])
-    with pytest.raises(DataError, match=r"1 folders is in the data but not in the model's classes: cow"):
+    with pytest.raises(DataError, match=r"1 folder is in the data but not in the model's classes: cow"):
         open_for(str(root), ("dog", "zebra", "ant"), 32)
     Image.new("RGB", (8, 8)).save(root / "loose.png")
-    with pytest.raises(DataError, match="lie in no class's folder: loose.png"):
+    with pytest.raises(DataError, match="1 picture lies in no class's folder: loose.png"):
         open_for(str(root), ("dog", "zebra", "ant", "cow"), 32)
 
 

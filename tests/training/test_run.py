@@ -73,7 +73,7 @@ def test_a_killed_run_resumes_to_identical_weights(whole, tmp_path):
     killed_after = state_of(folder)["step"]
     assert killed_after % 20, "the last checkpoint should be from the middle of an epoch"
 
-    train(make_config(tiny(run={"save_minutes": 0.0})), folder, resume=True)
+    train(make_config(tiny(run={"save_minutes": 0.0})), folder)
     assert same(state_of(folder)["model"], state_of(whole)["model"])
     assert same(state_of(folder)["optimizer"], state_of(whole)["optimizer"])
     assert log_of(folder) == log_of(whole)
@@ -121,13 +121,9 @@ def test_ctrl_c_leaves_a_checkpoint_from_which_it_goes_on(whole, tmp_path):
         train(config, tmp_path, progress=press)
     assert signal.getsignal(signal.SIGINT) is before
     assert 20 < state_of(tmp_path)["step"] <= 40
-    with pytest.raises(
-        SpecError, match=r"already holds a run; go on with it \(resume=True\), replace it \(overwrite=True\)"
-    ):
-        train(config, tmp_path)
     export_run(tmp_path, tmp_path / "so-far", weights="best")
     assert load_model(tmp_path / "so-far").provenance["about"]["training"]["epochs"] == 1
-    train(config, tmp_path, resume=True)
+    train(config, tmp_path)
     assert same(state_of(tmp_path)["model"], state_of(whole)["model"])
     assert log_of(tmp_path) == log_of(whole)
 
@@ -153,17 +149,17 @@ def test_what_a_run_leaves(whole):
 
 def test_resuming_another_run_is_refused(whole, tmp_path):
     with pytest.raises(SpecError, match=r"seed was 0 and is 1, optimizer\.clip was 0\.1 and is 0\.2"):
-        train(make_config(tiny(seed=1, optimizer={"clip": 0.2})), whole, resume=True)
+        train(make_config(tiny(seed=1, optimizer={"clip": 0.2})), whole)
     with pytest.raises(DataError, match="a run that `bltvs train` has begun"):
-        train(make_config(tiny()), tmp_path, resume=True)
+        export_run(tmp_path, tmp_path / "x", weights="best")
     (tmp_path / "checkpoint.pt").write_bytes(b"no checkpoint")
     with pytest.raises(DataError, match="is no checkpoint that can be read"):
-        train(make_config(tiny()), tmp_path, resume=True)
+        train(make_config(tiny()), tmp_path)
 
 
 def test_more_epochs_go_on_from_the_end(whole, tmp_path):
     folder = shutil.copytree(whole, tmp_path / "run")
-    train(make_config(tiny(run={"epochs": 3})), folder, resume=True)
+    train(make_config(tiny(run={"epochs": 3})), folder)
     assert log_of(folder)[:2] == log_of(whole)
     assert len(log_of(folder)) == 3
 

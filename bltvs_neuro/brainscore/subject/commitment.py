@@ -21,6 +21,7 @@ from ...extraction.grammar import parse_reduction
 from ...extraction.reduce import Reduction
 from ...model import Network, State
 from ...model.blt_vs.areas import DEGREES_PER_IMAGE
+from ...model.blt_vs.module import BLT_VS
 from ...schema import Site, Stream, parse_names, parse_timesteps
 from .extractor import BATCH_SIZE, Wrapper
 from .layers import LOGITS, site_layer, window_name
@@ -32,12 +33,14 @@ REDUCE = "pool:7"
 """V1 with both streams has 903,168 units at 224 pixels, of which Brain-Score would keep every one: 56,448 after this."""
 
 IMAGENET_CLASSES = 1000
+BRAINSCORE_DEGREES = 8.0
+"""What Brain-Score takes a model's input to span where nobody says."""
 
 
 def brain_model(
     model: Network, identifier: str | None = None, *, regions: str | Mapping[str, str] = "anatomical",
     streams: str | Sequence[str] = "all", timestep: int | None = None, reduce: str | Reduction | None = REDUCE,
-    timeline: Timeline | None = None, readout: str = LOGITS, visual_degrees: float = DEGREES_PER_IMAGE,
+    timeline: Timeline | None = None, readout: str = LOGITS, visual_degrees: float | None = None,
     batch_size: int = BATCH_SIZE,
 ) -> Commitment:  # fmt: skip
     """Make a model a Brain-Score subject.
@@ -61,8 +64,8 @@ def brain_model(
         Default: what ``regions.json`` states.
     readout : str
         Layer of the behavioural readouts of the tasks probabilities and odd_one_out.
-    visual_degrees : float
-        What the model's input spans, by design 5.
+    visual_degrees : float, optional
+        What the model's input spans. Default: 5 of BLT_VS, by its design; Brain-Score's 8 of any other network.
     batch_size : int
         Images per forward pass; Brain-Score fills up the last batch.
 
@@ -76,6 +79,8 @@ def brain_model(
     SpecError
         A region, area, stream, timestep or layer that does not exist.
     """
+    usual_degrees = DEGREES_PER_IMAGE if isinstance(model, BLT_VS) else BRAINSCORE_DEGREES
+    visual_degrees = usual_degrees if visual_degrees is None else visual_degrees
     timeline, reduction = timeline or default_timeline(model), parse_reduction(reduce)
     chosen = region_map(regions, model)
     at = chosen.timestep if timestep is None else timestep
@@ -83,7 +88,7 @@ def brain_model(
         (at,) = parse_timesteps(at, model.timesteps)
     told = {
         "regions": chosen.described["regions"], "streams": streams, "timestep": at, "reduce": reduction.describe(),
-        "timeline": timeline.describe(), "readout": readout, "degrees": visual_degrees,
+        "timeline": timeline.describe(), "readout": readout, "degrees": visual_degrees / usual_degrees,
         "lesions": [lesion.describe() for lesion in model.lesions],
     }  # fmt: skip
     digest = _options_digest(told, model)
@@ -120,7 +125,7 @@ def _options_digest(told: Mapping[str, Any], model: Network) -> str:
     """``"_"`` and a hash of the options, nothing if all are the default: Brain-Score must not take one for another."""
     usual: dict[str, Any] = {
         "streams": "all", "timestep": None, "reduce": parse_reduction(REDUCE).describe(), "readout": LOGITS,
-        "timeline": default_timeline(model).describe(), "degrees": DEGREES_PER_IMAGE, "lesions": [],
+        "timeline": default_timeline(model).describe(), "degrees": 1.0, "lesions": [],
     }  # fmt: skip
     with suppress(SpecError):  # a network whose areas have other names has no usual regions
         usual["regions"] = region_map("anatomical", model).described["regions"]

@@ -20,6 +20,7 @@ from ...errors import SpecError, WeightsError, argument
 from ...model import Network
 from ...model.released.checkpoints import load_model
 from ...model.released.table import CHECKPOINTS
+from ...references import ALWAYS, bibtex, used
 from ..subject.regions import REGIONS
 from . import plugin_text
 from .closure import PACKAGE, ROOT, files_of, modules_of, requirements_of
@@ -187,10 +188,14 @@ def _about(subject: Any, entry: Entry) -> dict[str, Any]:
     model: Network = subject.activations_model._network
     checkpoint = getattr(model, "checkpoint", None)
     classes = getattr(checkpoint, "classes", "")
-    description = str(getattr(checkpoint, "description", "") or type(model).__name__)
+    description = str(getattr(checkpoint, "description", "") or model.provenance.get("model", type(model).__name__))
     return {
         "description": f"random weights, else as: {description}" if entry.weights == "untrained" else description,
         "parameters": sum(p.numel() for p in model.parameters()),
+        "model": str(model.provenance.get("model", "")),
+        "architecture": type(model).__name__,
+        "bibtex": bibtex(k for k in used(model.provenance) if k not in ALWAYS) or bibtex(ALWAYS),
+        "preprocessing": ", ".join(f"{k} {v}" for k, v in model.transform.describe().items() if v is not None)[:500],
         "recurrent": model.timesteps > 1 and subject.timestep is None,
         "timesteps": model.timesteps,
         "image_size": model.image_size,
@@ -205,7 +210,7 @@ def _about(subject: Any, entry: Entry) -> dict[str, Any]:
 
 
 def _texts(settings: Mapping[str, Any], about: Mapping[str, dict[str, Any]], install: str | None) -> dict[str, bytes]:
-    title = "BLT_VS: " + ", ".join(settings)
+    title = ", ".join(settings)
     first = next(iter(about.values()))
     expected = {
         identifier: {
@@ -225,7 +230,11 @@ def _texts(settings: Mapping[str, Any], about: Mapping[str, dict[str, Any]], ins
     return {
         "__init__.py": plugin_text.init_py(list(settings)).encode(),
         "model.py": plugin_text.MODEL_PY.format(
-            title=title, version=version(PACKAGE), package=package, models=_python(settings), bibtex=plugin_text.BIBTEX
+            title=title,
+            version=version(PACKAGE),
+            package=package,
+            models=_python(settings),
+            bibtex=_python({identifier: facts["bibtex"] for identifier, facts in about.items()}),
         ).encode(),
         "test.py": plugin_text.TEST_PY.format(expected=_python(expected)).encode(),
         "requirements.txt": ("\n".join(requirements) + "\n").encode(),

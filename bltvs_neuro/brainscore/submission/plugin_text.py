@@ -18,8 +18,11 @@ def get_model(identifier):
     return build(identifier, MODELS[identifier], Path(__file__).parent)
 
 
+BIBTEX = {bibtex}
+
+
 def get_bibtex(model_identifier):
-    return """{bibtex}"""
+    return BIBTEX[model_identifier]
 '''
 
 TEST_PY = '''"""What these models promise: their regions, their time, their weights and their tasks."""
@@ -120,46 +123,52 @@ def init_py(identifiers: list[str]) -> str:
     return "\n".join(lines) + "\n"
 
 
-BIBTEX = """@misc{blt_vs,
-  title = {BLT_VS: a bottom-up, lateral and top-down model of the ventral stream},
-  author = {{KietzmannLab}},
-  howpublished = {Zenodo},
-  doi = {10.5281/zenodo.14223659},
-  url = {https://github.com/KietzmannLab/BLT-VS}
-}"""
+CODE = "KietzmannLab/BLT-VS"
+FAMILIES = {
+    "BLT_VS": "recurrent_convolutional_neural_network",
+    "CORnet_S": "recurrent_convolutional_neural_network",
+    "resnet50": "convolutional_neural_network",
+}
+"""Brain-Score's word for an architecture; of others nothing is said."""
+
+DATA = {"imagenet": ("imagenet-ilsvrc2012", "ImageNet (ILSVRC-2012)"), "ecoset": ("ecoset", "Ecoset")}
 
 
 def metadata(models: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
-    """Brain-Score's metadata, schema 2.0."""
-    entries, family, code = {}, "recurrent_convolutional_neural_network", "KietzmannLab/BLT-VS"
-    for identifier, about in models.items():
-        imagenet = about["classes"] == "imagenet"
-        entry: dict[str, Any] = {
-            "sources": {"repository": {"kind": "other", "url": f"https://github.com/{code}", "citation": code}},
-            "assertions": [
-                {"path": f"/model/{fact}", "status": "verified", "sources": ["repository"]}
-                for fact in ("visual_degrees", "recurrent")
-            ],
-            "model": {
-                "display_name": identifier,
-                "architecture": {"family": family, "description": about["description"]},
-                "parameter_count": about["parameters"],
-                "parameter_count_exact": True,
-                "recurrent": about["recurrent"],
-                "input_resolution": {"channels": 3, "height": about["image_size"], "width": about["image_size"]},
-                "visual_degrees": about["visual_degrees"],
-                "visual_degrees_description": "by design: receptive fields follow from an image of 5 degrees",
-                "supervision": {"type": "supervised", "description": "image classification"},
-            },
-            "training": {"preprocessing": "resize of the short side, centre crop, scaled to [-1, 1]"},
-            "io": {"modality": "image", "output_format": f"{about['num_classes']} logits per timestep"},
-        }
-        if about["trained"] and about["classes"] in ("imagenet", "ecoset"):
-            name = "ImageNet (ILSVRC-2012)" if imagenet else "Ecoset"
-            key = "imagenet-ilsvrc2012" if imagenet else "ecoset"
-            entry["data"] = {"training_datasets": [{"identifier": key, "name": name, "role": "training"}]}
-        if not about["trained"]:
-            entry["model"]["supervision"] = {"type": "none", "description": "random weights, as initialised"}
-            entry["training"] = {"process": "none"}
-        entries[identifier] = entry
-    return {"schema_version": "2.0", "domain": "vision", "models": entries}
+    """Brain-Score's metadata, schema 2.0: what is known of each architecture, and nothing of what is not."""
+    return {"schema_version": "2.0", "domain": "vision", "models": {i: _entry(i, about) for i, about in models.items()}}
+
+
+def _entry(identifier: str, about: Mapping[str, Any]) -> dict[str, Any]:
+    size, own = about["image_size"], about["architecture"] == "BLT_VS"
+    degrees = "by design: receptive fields follow from an image of 5 degrees" if own else "undocumented"
+    entry: dict[str, Any] = {
+        "model": {
+            "display_name": identifier,
+            "architecture": {"description": about["description"]},
+            "parameter_count": about["parameters"],
+            "parameter_count_exact": True,
+            "recurrent": about["recurrent"],
+            "input_resolution": {"channels": 3, "height": size, "width": size},
+            "visual_degrees": about["visual_degrees"],
+            "visual_degrees_description": degrees,
+        },
+        "training": {"preprocessing": about["preprocessing"]},
+        "io": {"modality": "image", "output_format": f"{about['num_classes']} logits per timestep"},
+    }
+    if family := FAMILIES.get(about["model"], FAMILIES.get(about["architecture"])):
+        entry["model"]["architecture"]["family"] = family
+    if own:
+        entry["sources"] = {"repository": {"kind": "other", "url": f"https://github.com/{CODE}", "citation": CODE}}
+        entry["assertions"] = [
+            {"path": f"/model/{fact}", "status": "verified", "sources": ["repository"]}
+            for fact in ("visual_degrees", "recurrent")
+        ]
+    if not about["trained"]:
+        entry["model"]["supervision"] = {"type": "none", "description": "random weights, as initialised"}
+        entry["training"] = {"process": "none"}
+    elif about["classes"] in DATA:
+        key, name = DATA[about["classes"]]
+        entry["model"]["supervision"] = {"type": "supervised", "description": "image classification"}
+        entry["data"] = {"training_datasets": [{"identifier": key, "name": name, "role": "training"}]}
+    return entry

@@ -7,6 +7,7 @@ import numpy as np
 from ...errors import counted
 from ...figures import (
     STREAM_NAMES,
+    TIMESTEP_LABEL,
     Place,
     Sheet,
     area_styles,
@@ -44,7 +45,7 @@ def plot_partition(
     -------
     array of matplotlib.axes.Axes
         One per area (streams apart), stream (areas apart) or site (timesteps apart). What a band explains
-        uniquely is drawn beyond what a useless band would show, with the 95 % interval over folds of
+        uniquely is drawn beyond what a useless band would show, with the 95 % interval of
         :meth:`~bltvs_neuro.encoding.result.PartitionResult.unique`; all else, and results with neural time, as means
         over neuroids with two standard errors (neuroids share stimuli: a rough guide). ``shared`` sums all parts of more
         than one band, and may be below zero: then all bands together explain less than their unique parts add up to.
@@ -93,6 +94,8 @@ def plot_partition(
             axis.margins(x=0.1)
         else:
             axis.set_xticks(range(len(lines)), list(lines), rotation=90)
+    if TIMESTEP in coords:
+        sheet.label_x(TIMESTEP_LABEL)
     sheet.left[0].set_ylabel("cross-validated $R^2$")
     sheet.key(shown_handles(sheet.axes) if TIMESTEP in coords else [], title=title)
     sheet.caption(*_said(result, lines, values, beyond=bool(known)), provenance=result.provenance)
@@ -104,8 +107,7 @@ def _said(
 ) -> list[str]:  # fmt: skip
     """What lines and bands are."""
     fitted = int(np.isfinite(values).any(axis=(0, 1)).sum())
-    folds = counted(result.dataset.sizes["fold"], "fold")
-    unique = f"Unique: beyond what a useless band shows, with 95 % intervals over {folds}; "
+    unique = "Unique: beyond what ridge on the other bands reaches, and a useless band shows, with 95 % intervals; "
     rest = f"{'else ' if beyond else ''}means of {counted(fitted, 'target')}, bands two standard errors"
     below = "All together: $R^2$ of all bands in one model, unique parts plus shared"
     negative = "shared" in lines and bool((np.nanmean(lines["shared"], axis=1) < 0).any())

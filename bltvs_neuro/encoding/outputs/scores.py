@@ -92,6 +92,7 @@ def plot_scores(
         axis.set_title(name, fontweight="bold")
         step_ticks(axis, step)
         axis.margins(x=0.1)
+    sheet.label_x(TIMESTEP_LABEL)
     for axis in sheet.left:
         axis.set_ylabel(SCORE_NAMES.get(score, score))
     handles = [h for h in shown_handles(sheet.axes) if h.get_label()]  # other networks have no streams
@@ -117,8 +118,7 @@ def _over_time(
             axis.plot(time, mean_of_finite(values[i].T), color=shade, label=label)
         axis.axhline(0, color=ink(0.4), linewidth=0.8, zorder=0)
         axis.set_title(site_title(name, which), fontweight="bold")
-    for axis in sheet.bottom:
-        axis.set_xlabel(TIME_LABEL)
+    sheet.label_x(TIME_LABEL)
     for axis in sheet.left:
         axis.set_ylabel(SCORE_NAMES.get(score, score))
     sheet.key([line_key(f"timestep {int(s)}", color=c) for s, c in zip(steps, shades, strict=True)], title=title)
@@ -170,10 +170,10 @@ def plot_best_timestep(
             axis.bar(x, every, width, facecolor="none", edgecolor=style["color"], linewidth=1)
         axis.set_title(f"{name} (n = {here.sum()})" if by else "")
         step_ticks(axis, steps)
-        axis.set_xlabel(f"best {TIMESTEP_LABEL}")
         axis.yaxis.set_major_locator(MaxNLocator(integer=True))
     for axis in sheet.left:
         axis.set_ylabel("targets")
+    sheet.label_x(f"best {TIMESTEP_LABEL}")
     sheet.key(shown_handles(sheet.axes) if any(streams) else [])
     how = "95 % interval of the margin above 0" if result.can_nest else "margin > 0"
     sheet.caption(f"Filled: ahead of the second feature space in left-out folds ({how}); outlined: all",
@@ -235,8 +235,8 @@ def plot_best(
         axis.set_title(stream_style(name)["label"])
         axis.set_xticks(range(len(steps)), [str(s) for s in steps])
         axis.set_yticks(range(len(areas)), areas)
-        axis.set_xlabel(TIMESTEP_LABEL)
         axis.spines[:].set_visible(False)
+    sheet.label_x(TIMESTEP_LABEL)
     sheet.bar(image, "best for (% of targets)")
     sheet.key([], title=title)
     sheet.caption(f"{counted(len(winner), 'target')}", _folds(result), provenance=result.provenance)

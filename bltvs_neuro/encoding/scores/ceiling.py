@@ -135,7 +135,7 @@ def repetition_variance(repetitions: Iterable[np.ndarray]) -> np.ndarray:
     array of shape (t,)
         ``1 - N / V (n - 3) / (n - 1)``, V the variance over n stimuli of the mean responses (ddof 1) and N the noise left in
         them: the variance over repetitions, pooled over stimuli, divided by the harmonic mean number of repetitions. Unbiased
-        for normal responses; can be negative where there is no signal.
+        for normal responses (below 10 stimuli the factor is left out); can be negative where there is no signal.
 
     References
     ----------
@@ -145,9 +145,13 @@ def repetition_variance(repetitions: Iterable[np.ndarray]) -> np.ndarray:
     between = np.var([rows.mean(axis=0) for rows in stimuli], axis=0, ddof=1)
     squares = np.sum([len(rows) * rows.var(axis=0) for rows in repeated], axis=0)
     noise = squares / sum(len(rows) - 1 for rows in repeated) * _share_of_noise(stimuli)
-    # the mean of one over a variance of n normal values is larger than one over its mean
-    noise *= max(len(stimuli) - 3, 0) / (len(stimuli) - 1)
+    noise *= _unbiased(len(stimuli))
     return np.where(between > 0, (between - noise) / np.where(between > 0, between, 1), np.nan)
+
+
+def _unbiased(n: int) -> float:
+    """The mean of one over a variance of n normal values is larger than one over its mean by this; not told of a handful."""
+    return (n - 3) / (n - 1) if n >= 10 else 1.0
 
 
 def _ncsnr_ceiling(stimuli: list[np.ndarray]) -> np.ndarray:
@@ -231,7 +235,7 @@ def ceiling_influence(responses: Any, averages: Averages, good: np.ndarray) -> t
     rows = [np.flatnonzero(shown == i) for i in range(len(names))]
     counts, sessions = np.array([len(index) for index in rows])[:, None], _sessions(responses, shown)
     n, free, share = len(rows), (counts - 1).sum(), (1 / counts).mean()
-    k, out = (n - 3) / (n - 1), np.zeros((n, averages.member.shape[1]))
+    k, out = _unbiased(n), np.zeros((n, averages.member.shape[1]))
     at = np.flatnonzero(good)
     for start in range(0, len(at), 1024):
         block = flat[:, at[start : start + 1024]].astype(np.float64)

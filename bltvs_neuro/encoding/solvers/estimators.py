@@ -161,6 +161,14 @@ class BandedRidge(Ridge):
     alpha_, loss_ : arrays of shape (t,)
     coef_, intercept_
         As for :class:`Ridge`.
+
+    Examples
+    --------
+    >>> rng = np.random.default_rng(0)
+    >>> x, y = rng.standard_normal((40, 6)), rng.standard_normal((40, 2))
+    >>> solver = BandedRidge(bands=[0, 0, 0, 1, 1, 1], candidates=4, on_edge="ignore")
+    >>> solver.fit(x, y).predict(x).shape
+    (40, 2)
     """
 
     bands: Over | Sequence[Any] = "stream"
@@ -215,6 +223,12 @@ class PLS(Solver):
     ----------
     n_components : int
         Number of components, at most the rank of the training features.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((40, 6))
+    >>> PLS(n_components=2).fit(x, x[:, :3]).predict(x).shape
+    (40, 3)
     """
 
     n_components: int = 25
@@ -233,7 +247,14 @@ class PLS(Solver):
 
 @dataclass(eq=False, repr=False)
 class OLS(Solver):
-    """Ordinary least squares, for fewer features than training rows."""
+    """Ordinary least squares, for fewer features than training rows.
+
+    Examples
+    --------
+    >>> x = np.random.default_rng(0).standard_normal((40, 6))
+    >>> round(float(OLS().fit(x, x @ np.arange(6.0)).coef_[5]), 6)
+    5.0
+    """
 
     def fit(self, X: Any, y: Any, groups: Any = None) -> Self:
         """Fit; ``groups`` is accepted for the sake of one call for all estimators and not used."""

@@ -21,6 +21,11 @@ class Permutations:
     fwer : bool
         Also p values that hold for all feature spaces and targets together, from the largest score of each permutation. No
         target leaves the permutations then, which takes many times as long.
+
+    Examples
+    --------
+    >>> Permutations(1000, fwer=True)
+    Permutations(n_permutations=1000, fwer=True)
     """
 
     n_permutations: int = 0

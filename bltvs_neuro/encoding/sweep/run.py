@@ -17,6 +17,7 @@ from ..solvers.fold_fits import decompose, grid_for
 from ..solvers.ridge import Edges, fit_ridge, warn_edges
 from .finished_spaces import Parts
 from .inputs import Inputs, Source, load_inputs
+from .linear import linear_share
 from .permutation import permutation_p_values
 from .plan import Plan
 from .simulated_null import simulate_without
@@ -94,15 +95,15 @@ def _fit_space(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray
     dict of arrays
         r, r2, r2_inner, alpha: (fold, t); gamma, share: (fold, band, t) for bands; influence_r, influence_r2: (rows,
         averages) on means over targets; r_se, r2_se, p_value: (t,); largest_r: (permutations,); dual, dual_alpha; n_features,
-        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 and its
-        influence are those of its unique variance in responses simulated without it.
+        n_constant: (members,); edges: (2,) how often each edge of the grid was chosen. With a useless band, r2 is its
+        unique variance in responses simulated without it, and linear how nearly it is linear in the rest.
     """
     if space.useless:
         whole, rest = space.split()
         values = simulate_without(rest, source, plan, space.name)
         simulated = dataclasses.replace(plan, targets=plan.targets._replace(values=values))
         both, without = (_fit_space(some, source, simulated) for some in (whole, rest))
-        return both | {key: both[key] - without[key] for key in ("r2", "influence_r2")}
+        return both | {"r2": both["r2"] - without["r2"]} | _linear(space, source, plan)
     inputs = load_inputs(space, source, plan)
     bands = len(space.members)
     y = plan.targets.values
@@ -145,6 +146,19 @@ def _loss_of_mean(centred: np.ndarray) -> np.ndarray:
     n = len(centred)
     found = n * np.einsum("ij,ij->j", centred, centred, dtype=np.float64) / (n - 1) ** 2
     return np.where(found > 0, found, np.nan)
+
+
+def _linear(space: Space, source: Source, plan: Plan) -> dict[str, np.ndarray]:
+    """How nearly the useless band is linear in the rest, whose bands have equal variance."""
+    grams: dict[bool, list[np.ndarray]] = {True: [], False: []}
+    made = load_inputs(space, source, plan).made
+    for f in range(len(plan.folds)):
+        for useless in grams:
+            some = [
+                m.grams[f] for m, of in zip(made, space.members, strict=True) if (of.band == space.useless) == useless
+            ]
+            grams[useless].append(np.sum([k / max(np.trace(k), np.finfo(float).tiny) for k in some], axis=0))
+    return {"linear": np.array(linear_share(grams[True], grams[False], plan.folds))}
 
 
 def _dual(inputs: Inputs, plan: Plan) -> dict[str, np.ndarray]:

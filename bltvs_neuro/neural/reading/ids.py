@@ -11,6 +11,7 @@ import numpy as np
 
 from ...errors import DataError, SpecError, argument, counted, listed
 from ...foreign.text import read_json, read_lines
+from ...paths import not_a_file
 from ...tables import SEPARATORS, read_cells
 from .columns import ID, choose_ids, is_id
 from .labels import id_text
@@ -63,8 +64,8 @@ StimuliOrNames = (
 
 def read_list(path: Path) -> list[str]:
     """Ids from a text file (one a line), a .json list, or a column of a .csv or .tsv file, by its name or the only one."""
-    if not path.is_file():
-        raise DataError(f"the stimulus list {path} does not exist")
+    if why := not_a_file(path):
+        raise DataError(f"the list of stimuli cannot be read: {why}")
     if path.suffix.lower() == ".json":
         data = read_json(path)
         if not isinstance(data, list) or not all(isinstance(i, str | int) and not isinstance(i, bool) for i in data):

@@ -14,12 +14,16 @@ from numpy.typing import NDArray
 from scipy import stats as sps
 
 from ...errors import DataError, SpecError, argument, counted, listed
-from ...neural.align import align_rdms
+from ...neural.align import align_rdms, rdm_stimulus_ids
 from ...neural.condensed import n_from_pairs
 from ...neural.labelled import check_rdms
-from ...stats import bootstrap_counts, corrected_dual_variance, corrected_variance
-from ..inference.bootstrap import Over
+from ...stats import adjust_p_values, bootstrap_counts, corrected_dual_variance, corrected_variance
+from ..inference.clusters import cluster_numbers, generalises_to, read_clusters
+from ..inference.leave_out import leave_out, pairs_of
 from ..inference.limits import bounded_interval
+from ..inference.options import Inference
+from ..inference.variance import Over
+from .regression import stimulus_folds_of
 from .weighted import pair_weights
 
 Array = NDArray[np.float64]
@@ -33,12 +37,14 @@ class Commonality:
 
     table: pd.DataFrame
     """One row per part: ``part`` ("td", "bu & td", ...), ``kind`` (unique or shared), ``r2`` (mean over subjects), ``se``,
-    ``ci_low``, ``ci_high``, ``p_zero`` (one-sided; parts may be negative by suppression)."""
+    ``ci_low``, ``ci_high``, ``p_zero`` (one-sided t; parts may be negative by suppression), ``p_zero_corrected`` over all parts
+    by the ``correction``, ``generalises_to``."""
     total: float
     """R² of all groups together, mean over subjects; the parts sum to it."""
     r2: dict[tuple[str, ...], float]
     """R² of every subset of groups."""
-    dof: int
+    dof: NDArray[np.float64]
+    """(parts,) degrees of freedom."""
     over: Over
 
 
@@ -47,9 +53,8 @@ def commonality(
     brain: xr.DataArray,
     *,
     ranks: Literal["no", "yes"] = "no",
-    over: Literal["auto", "both", "stimuli", "subjects"] = "auto",
-    bootstrap: int = 1000,
-    confidence: float = 0.95,
+    stimulus_folds: int = 1,
+    inference: Inference = Inference(),
     seed: int = 0,
 ) -> Commonality:
     """Divide the variance of RDMs that groups of models explain into unique and shared parts.
@@ -62,13 +67,14 @@ def commonality(
         One RDM per subject.
     ranks : {"no", "yes"}
         Replace RDMs by their ranks first (once; bootstrap samples keep them).
-    over : {"auto", "both", "stimuli", "subjects"}
-        What the bootstrap resamples; ``"auto"``: both, or stimuli for one subject.
-    bootstrap : int
-        Samples.
-    confidence : float
-        Of the intervals, t intervals from corrected bootstrap variances, within -1 to 1.
+    stimulus_folds : int
+        Cross-validate: models are fitted to pairs of the stimuli of all folds but one, R² is of pairs within that one; at least 4
+        stimuli (with ``clusters``, whole categories) a fold. 1: fitted and scored on the same pairs.
+    inference : Inference
+        ``over``, ``confidence``, ``correction`` for t intervals (within -1 to 1) and tests. Without cross-validation from
+        corrected variances of ``bootstrap`` samples, with it by leaving stimuli and subjects out; ``clusters`` takes the latter.
     seed : int
+        Of samples and folds.
 
     Returns
     -------
@@ -76,9 +82,8 @@ def commonality(
 
     Notes
     -----
-    R² is of ordinary least squares with intercept over pairs of stimuli, per subject. It grows with the number of models in
-    a group even for noise, so compare groups of equal size, or use cross-validated weights
-    (:func:`~bltvs_neuro.rsa.comparing.regression.weighted_model`) for a question about prediction.
+    R² is of ordinary least squares with intercept over pairs of stimuli, per subject. Without cross-validation it grows with the
+    number of models in a group even for noise, and no test of a part holds its level: parts of noise are above zero.
 
     References
     ----------
@@ -100,16 +105,65 @@ def commonality(
     if (np.ptp(x, axis=1) == 0).any() or (np.ptp(y, axis=1) == 0).any():
         raise DataError("an RDM is constant: its variance cannot be explained nor explain anything")
     n, k = n_from_pairs(x.shape[1]), len(y)
-    chosen: Over = ("both" if k > 1 else "stimuli") if over == "auto" else over
+    subsets = [s for size in range(1, len(names) + 1) for s in combinations(range(len(names)), size)]
+    mix = _mixing(subsets, len(names))
+    clusters = cluster_numbers(read_clusters(inference.clusters), rdm_stimulus_ids(aligned[0]))
+    rng = np.random.default_rng(seed)
+    if stimulus_folds > 1 or clusters is not None:
+        if not 1 <= stimulus_folds <= n // 4:
+            raise SpecError(f"{n} stimuli allow 1 to {n // 4} folds of at least 4; got {stimulus_folds}")
+        fold = stimulus_folds_of(n, stimulus_folds, rng, clusters)
+
+        def r2_of(stimuli: NDArray[np.int64], subjects: NDArray[np.int64]) -> Array:
+            return _held_out_r2(x, y[subjects], member, subsets, fold, stimuli)
+
+        data = r2_of(np.arange(n), np.arange(k))
+        found = leave_out(lambda s, v: mix @ r2_of(s, v).mean(axis=0), n, k, inference, clusters=clusters)
+        chosen, mean, se, dof = found.over, found.value, found.se, found.dof
+    else:
+        data = _r2(x, y, member, subsets, np.ones((1, n), dtype=np.int64))[0]  # (k, subsets)
+        chosen = ("both" if k > 1 else "stimuli") if inference.over == "auto" else inference.over
+        variance = _bootstrap_variance(x, y, member, subsets, data @ mix.T, chosen, inference.bootstrap, rng)
+        mean, se = (data @ mix.T).mean(axis=0), np.sqrt(variance)
+        dof = np.full(len(mean), float({"both": min(n, k), "stimuli": n, "subjects": k}[chosen] - 1))
+    low, high, _ = bounded_interval(mean, se, dof, inference.confidence)
+    p = sps.t.sf(mean / np.maximum(se, np.finfo(np.float64).eps), dof)
+    table = pd.DataFrame(
+        {
+            "part": [" & ".join(names[i] for i in s) for s in subsets],
+            "kind": ["unique" if len(s) == 1 else "shared" for s in subsets],
+            "r2": mean,
+            "se": se,
+            "ci_low": low,
+            "ci_high": high,
+            "p_zero": p,
+            "p_zero_corrected": adjust_p_values(p, inference.correction),
+            "correction": inference.correction,
+            "generalises_to": generalises_to(chosen, clusters),
+        }
+    )
+    r2 = {tuple(names[i] for i in s): float(data[:, c].mean()) for c, s in enumerate(subsets)}
+    return Commonality(table, r2[names], r2, dof, chosen)
+
+
+def _bootstrap_variance(
+    x: Array,
+    y: Array,
+    member: NDArray[np.int64],
+    subsets: Sequence[tuple[int, ...]],
+    parts: Array,
+    chosen: Over,
+    bootstrap: int,
+    rng: np.random.Generator,
+) -> Array:
+    """Corrected variances of parts, (subjects, parts) on the data."""
+    n, k = n_from_pairs(x.shape[1]), len(y)
     if chosen != "stimuli" and k < 2:
         raise SpecError(f"one subject cannot be resampled: bootstrap with {argument('over', 'stimuli')}")
-    subsets = [s for size in range(1, len(names) + 1) for s in combinations(range(len(names)), size)]
-    rng = np.random.default_rng(seed)
+    if bootstrap < 2:
+        raise SpecError(f"{argument('bootstrap')} is at least 2 here; got {bootstrap}")
+    mix = _mixing(subsets, len(subsets[-1]))
     w, v = bootstrap_counts(n, bootstrap, rng), bootstrap_counts(k, bootstrap, rng)
-    ones = np.ones((1, n), dtype=np.int64)
-    mix = _mixing(subsets, len(names))
-    data = _r2(x, y, member, subsets, ones)[0]  # (k, subsets)
-    parts_data = data @ mix.T  # (k, parts)
     variances: dict[Over, Array] = {}
     if chosen != "subjects":
         w = w[(w > 0).sum(axis=1) >= min(n, len(x) + 3)]
@@ -119,29 +173,48 @@ def commonality(
         variances["stimuli"] = sampled.mean(axis=1).var(axis=0, ddof=1)
         variances["both"] = (np.einsum("skp,sk->sp", sampled, v[: len(w)]) / k).var(axis=0, ddof=1)
     if chosen != "stimuli":
-        variances["subjects"] = (v @ parts_data / k).var(axis=0, ddof=1)
+        variances["subjects"] = (v @ parts / k).var(axis=0, ddof=1)
     if chosen == "both":
-        variance = corrected_dual_variance(
+        return corrected_dual_variance(
             variances["both"], variances["subjects"], variances["stimuli"], n_subjects=k, n_stimuli=n
         )
-    else:
-        variance = corrected_variance(variances[chosen], k if chosen == "subjects" else n)
-    dof = {"both": min(n, k), "stimuli": n, "subjects": k}[chosen] - 1
-    mean, se = parts_data.mean(axis=0), np.sqrt(variance)
-    low, high, _ = bounded_interval(mean, se, dof, confidence)
-    table = pd.DataFrame(
-        {
-            "part": [" & ".join(names[i] for i in s) for s in subsets],
-            "kind": ["unique" if len(s) == 1 else "shared" for s in subsets],
-            "r2": mean,
-            "se": se,
-            "ci_low": low,
-            "ci_high": high,
-            "p_zero": sps.t.sf(mean / np.maximum(se, np.finfo(np.float64).eps), dof),
-        }
-    )
-    r2 = {tuple(names[i] for i in s): float(data[:, c].mean()) for c, s in enumerate(subsets)}
-    return Commonality(table, r2[names], r2, dof, chosen)
+    return corrected_variance(variances[chosen], k if chosen == "subjects" else n)
+
+
+def _held_out_r2(
+    x: Array,
+    y: Array,
+    member: NDArray[np.int64],
+    subsets: Sequence[tuple[int, ...]],
+    fold: NDArray[np.int64],
+    stimuli: NDArray[np.int64],
+) -> Array:
+    """R² in held-out folds of least squares in the others, over the folds together: (subjects, subsets).
+
+    Squared errors follow from the inner products of the pairs of a fold, so no design is formed.
+    """
+    n = len(fold)
+    z = np.concatenate([np.ones((1, x.shape[1])), _standard(x), _standard(y)])
+    p = 1 + len(x)
+    errors, spread = np.zeros((len(y), len(subsets))), np.zeros(len(y))
+    for f in range(int(fold.max()) + 1):
+        inside = pairs_of(stimuli[fold[stimuli] == f], n)
+        train = inside if fold.max() == 0 else pairs_of(stimuli[fold[stimuli] != f], n)
+        fitted, held = (z[:, kept] @ z[:, kept].T for kept in (train, inside))
+
+        def squares(use: NDArray[np.int64], fitted: Array = fitted, held: Array = held) -> Array:
+            b = np.linalg.pinv(fitted[np.ix_(use, use)], rcond=1e-10, hermitian=True) @ fitted[use, p:]
+            of_y = np.diag(held)[p:] - 2 * np.einsum("ik,ik->k", b, held[use, p:])
+            return np.asarray(of_y + np.einsum("ik,ij,jk->k", b, held[np.ix_(use, use)], b))
+
+        spread += squares(np.array([0]))
+        for c, subset in enumerate(subsets):
+            errors[:, c] += squares(np.concatenate([[0], 1 + np.flatnonzero(np.isin(member, subset))]))
+    return np.asarray(1 - errors / spread[:, None])
+
+
+def _standard(vectors: Array) -> Array:
+    return np.asarray((vectors - vectors.mean(axis=1, keepdims=True)) / vectors.std(axis=1, keepdims=True))
 
 
 def _mixing(subsets: Sequence[tuple[int, ...]], n_groups: int) -> Array:
@@ -166,8 +239,7 @@ def _r2(
     x: Array, y: Array, member: NDArray[np.int64], subsets: Sequence[tuple[int, ...]], counts: NDArray[np.int64]
 ) -> Array:
     """R² of weighted least squares for every sample, subject and subset: (s, k, subsets)."""
-    z = np.concatenate([x, y])
-    z = (z - z.mean(axis=1, keepdims=True)) / z.std(axis=1, keepdims=True)
+    z = _standard(np.concatenate([x, y]))
     p, size = len(x), len(z)
     out = np.empty((len(counts), len(y), len(subsets)))
     step = max(1, BLOCK // z.shape[1])

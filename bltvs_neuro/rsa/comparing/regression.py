@@ -6,17 +6,25 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 from numpy.typing import NDArray
 from scipy import stats as sps
 from scipy.optimize import nnls
 
 from ...errors import DataError, SpecError, counted, unknown
-from ...neural.align import align_rdms
+from ...neural.align import align_rdms, rdm_stimulus_ids
 from ...neural.condensed import n_from_pairs
 from ...neural.labelled import check_rdms
+from ...results import Result
+from ...versions import versions
 from ..inference.ceiling import nan_mean, scale_for_pooling
+from ..inference.clusters import cluster_numbers, read_clusters
+from ..inference.leave_out import leave_out, pairs_of
+from ..inference.options import Inference
+from ..provenance import describe
 from .similarity import SIMILARITIES, Similarity, compare_vectors, similarity_name
+from .weighted import Units, n_units
 from .whitening import whiten
 
 Array = NDArray[np.float64]
@@ -38,6 +46,12 @@ class WeightedModel:
     """(stimulus folds, subject folds, models)."""
     ceiling_lower: float
     """Mean over the same folds of the similarity with the pooled training subjects."""
+    se: float
+    ci_low: float
+    ci_high: float
+    p_zero: float
+    """One-sided t test of the score against zero; one test, nothing to correct for."""
+    generalises_to: str
 
 
 def fit_weights(models: Array, data: Array, similarity: str = "pearson") -> Array:
@@ -94,6 +108,7 @@ def weighted_model(
     similarity: str = "corr_cov",
     stimulus_folds: int = 5,
     subject_folds: int | None = None,
+    inference: Inference = Inference(),
     seed: int = 0,
 ) -> WeightedModel:
     """Fit a weighted sum of models and score it on held-out stimuli and held-out subjects.
@@ -105,10 +120,12 @@ def weighted_model(
     similarity : str
         See :func:`fit_weights`.
     stimulus_folds : int
-        Groups of stimuli, left out in turn. A fold is scored on pairs within its stimuli: at least 3 stimuli each. 1: no
-        cross-validation over stimuli.
+        Groups of stimuli (of categories, with ``clusters``), left out in turn. A fold is scored on pairs within its stimuli: at
+        least 4 stimuli each. 1: no cross-validation over stimuli.
     subject_folds : int, optional
         Groups of subjects, left out in turn; None: each subject on its own. 1: no cross-validation over subjects.
+    inference : Inference
+        ``over``, ``confidence`` and ``clusters``: everything is fitted and scored again without each stimulus and subject.
     seed : int
         Of the assignment of stimuli and subjects to folds.
 
@@ -127,33 +144,69 @@ def weighted_model(
     models, brain = align_rdms(models, brain, names=("the models", "the neural data"))
     m, d = models.values, brain.values
     n, k = n_from_pairs(m.shape[1]), len(d)
+    clusters = cluster_numbers(read_clusters(inference.clusters), rdm_stimulus_ids(models))
     groups = k if subject_folds is None else subject_folds
-    if not 1 <= stimulus_folds <= n // 3:
-        raise SpecError(f"{counted(n, 'stimuli')} allow 1 to {n // 3} folds of at least 3; got {stimulus_folds}")
+    if not 1 <= stimulus_folds <= n // 4:
+        raise SpecError(f"{counted(n, 'stimuli')} allow 1 to {n // 4} folds of at least 4; got {stimulus_folds}")
     if not 1 <= groups <= k:
         raise SpecError(f"{counted(k, 'subjects')} allow 1 to {counted(k, 'folds')}; got {groups}")
     rng = np.random.default_rng(seed)
-    stimulus_fold = rng.permutation(np.arange(n) % stimulus_folds)
+    stimulus_fold = stimulus_folds_of(n, stimulus_folds, rng, clusters)
     subject_fold = rng.permutation(np.arange(k) % groups)
-    row, column = np.triu_indices(n, 1)
-    scores, ceilings = np.empty((2, stimulus_folds, groups))
-    weights = np.empty((stimulus_folds, groups, len(m)))
-    for i in range(stimulus_folds):
-        out = stimulus_fold == i
-        test = out[row] & out[column]
-        train = np.ones(len(row), bool) if stimulus_folds == 1 else ~out[row] & ~out[column]
-        for j in range(groups):
-            inside = np.ones(k, bool) if groups == 1 else subject_fold != j
-            outside = subject_fold == j
-            weights[i, j] = fit_weights(m[:, train], d[inside][:, train], name)
-            fitted = compare_vectors(weights[i, j] @ m[:, test], d[outside][:, test], name).mean()
-            scores[i, j] = fitted if weights[i, j].any() else 0.0
-            pool = nan_mean(scale_for_pooling(d[inside], SIMILARITIES[name]))
-            ceilings[i, j] = compare_vectors(pool[test], d[outside][:, test], name).mean() if groups > 1 else np.nan
+
+    def crossvalidate(stimuli: NDArray[np.int64], subjects: NDArray[np.int64]) -> tuple[Array, Array, Array]:
+        """Scores, ceilings and weights of the folds, of some stimuli and subjects."""
+        scores, ceilings = np.full((2, stimulus_folds, groups), np.nan)
+        weights = np.full((stimulus_folds, groups, len(m)), np.nan)
+        for i in range(stimulus_folds):
+            test = pairs_of(stimuli[stimulus_fold[stimuli] == i], n)
+            train = pairs_of(stimuli[(stimulus_fold[stimuli] != i) | (stimulus_folds == 1)], n)
+            for j in range(groups):
+                outside = subjects[subject_fold[subjects] == j]
+                inside = subjects if groups == 1 else subjects[subject_fold[subjects] != j]
+                if not len(outside):
+                    continue
+                weights[i, j] = fit_weights(m[:, train], d[inside][:, train], name)
+                fitted = compare_vectors(weights[i, j] @ m[:, test], d[outside][:, test], name).mean()
+                scores[i, j] = fitted if weights[i, j].any() else 0.0
+                if groups > 1:
+                    pool = nan_mean(scale_for_pooling(d[inside], SIMILARITIES[name]))
+                    ceilings[i, j] = compare_vectors(pool[test], d[outside][:, test], name).mean()
+        return scores, ceilings, weights
+
+    scores, ceilings, weights = crossvalidate(np.arange(n), np.arange(k))
+    found = leave_out(lambda s, v: np.array([np.nanmean(crossvalidate(s, v)[0])]), n, k, inference, clusters=clusters)
     names = tuple(str(x) for x in models["name"].values) if "name" in models.coords else tuple(map(str, range(len(m))))
     return WeightedModel(
-        names, fit_weights(m, d, name), float(np.mean(scores)), scores, weights, float(ceilings.mean())
-    )
+        names, fit_weights(m, d, name), float(np.mean(scores)), scores, weights, float(ceilings.mean()),
+        float(found.se[0]), float(found.ci_low[0]), float(found.ci_high[0]), float(found.p_zero[0]),
+        found.about["generalises_to"],
+    )  # fmt: skip
+
+
+def stimulus_folds_of(n: int, folds: int, rng: np.random.Generator, clusters: Units = None) -> NDArray[np.int64]:
+    """The fold of each stimulus, of about one size; a category is in one fold."""
+    units = n_units(np.empty((0, n * (n - 1) // 2)), clusters)
+    fold = rng.permutation(np.arange(units) % folds)
+    return fold if clusters is None else fold[clusters]
+
+
+class PartialCorrelation(Result):
+    """Correlations of models with brains after taking control RDMs out.
+
+    Attributes
+    ----------
+    dataset : xarray.Dataset
+        ``r_subject`` (model, subject); of each model the mean over subjects ``r`` with ``se``, ``dof``, ``ci_low``, ``ci_high``,
+        ``p_zero`` (one-sided) and ``p_zero_corrected`` over all models; ``test``, ``family``, ``correction``, ``generalises_to``.
+        NaN where the controls explain a model entirely.
+    """
+
+    kind = "rsa_partial"
+
+    def to_frame(self) -> pd.DataFrame:
+        """One row per model."""
+        return self.dataset.drop_vars(["r_subject", "subject"]).to_dataframe().reset_index()
 
 
 def partial_correlation(
@@ -163,7 +216,8 @@ def partial_correlation(
     *,
     kind: Literal["partial", "semipartial"] = "partial",
     ranks: Literal["no", "yes"] = "no",
-) -> xr.DataArray:
+    inference: Inference = Inference(),
+) -> PartialCorrelation:
     """Correlate models with subjects after taking control RDMs out.
 
     Parameters
@@ -175,17 +229,18 @@ def partial_correlation(
         subject's variance that a model adds to the controls.
     ranks : {"no", "yes"}
         Replace RDMs by their ranks first.
+    inference : Inference
+        ``over``, ``confidence``, ``correction`` and ``clusters``: everything is computed again without each stimulus and subject.
 
     Returns
     -------
-    xarray.DataArray
-        (model, subject). NaN where the controls explain a model entirely.
+    PartialCorrelation
 
     Examples
     --------
     >>> from bltvs_neuro.neural import make_rdms
     >>> a, b = (make_rdms(np.random.default_rng(i).random(15), list("abcdef"), metric="m") for i in (0, 1))
-    >>> bool(np.isnan(partial_correlation(a, b, a)[0, 0]))
+    >>> bool(np.isnan(partial_correlation(a, b, a)["r_subject"][0, 0]))
     True
     """
     if kind not in ("partial", "semipartial"):
@@ -193,7 +248,37 @@ def partial_correlation(
     for rdms in (models, brain, control):
         check_rdms(rdms, missing="raise")
     models, brain, control = align_rdms(models, brain, control, names=("the models", "the neural data", "the controls"))
-    x, y, z = (sps.rankdata(r.values, axis=1) if ranks == "yes" else r.values for r in (models, brain, control))
+    x, y, z = (r.values for r in (models, brain, control))
+    n, k = n_from_pairs(x.shape[1]), len(y)
+    clusters = cluster_numbers(read_clusters(inference.clusters), rdm_stimulus_ids(models))
+
+    def correlate(stimuli: NDArray[np.int64], subjects: NDArray[np.int64]) -> Array:
+        kept = pairs_of(stimuli, n)
+        return _partial(x[:, kept], y[subjects][:, kept], z[:, kept], kind, ranks)  # (model, subject)
+
+    found = leave_out(lambda s, v: correlate(s, v).mean(axis=1), n, k, inference, clusters=clusters)
+    names = [
+        [str(label) for label in (rdms[name].values if name in rdms.coords else np.arange(len(rdms)))]
+        for rdms, name in ((models, "name"), (brain, "subject"))
+    ]
+    columns = {"r": found.value} | {
+        name: getattr(found, name) for name in ("se", "dof", "ci_low", "ci_high", "p_zero", "p_zero_corrected")
+    }
+    dataset = xr.Dataset(
+        {"r_subject": (("model", "subject"), correlate(np.arange(n), np.arange(k)))}
+        | {name: ("model", values) for name, values in columns.items()}
+        | {name: ((), text) for name, text in found.about.items()},
+        coords={"model": names[0], "subject": names[1]},
+    )
+    inputs = {name: describe(rdms) for name, rdms in (("models", models), ("brain", brain), ("control", control))}
+    options = {"kind": kind, "ranks": ranks, **inference.described()}
+    return PartialCorrelation(dataset, {"options": options, "inputs": inputs, "versions": versions()})
+
+
+def _partial(x: Array, y: Array, z: Array, kind: str, ranks: str) -> Array:
+    """(models, subjects) of vectors of pairs."""
+    if ranks == "yes":
+        x, y, z = (np.asarray(sps.rankdata(v, axis=1), dtype=np.float64) for v in (x, y, z))
     design = np.column_stack([np.ones(z.shape[1]), z.T])
     basis, singular, _ = np.linalg.svd(design / np.linalg.norm(design, axis=0), full_matrices=False)
     basis = basis[:, singular > 1e-10 * singular[0]]
@@ -206,9 +291,4 @@ def partial_correlation(
         norm = np.linalg.norm(v, axis=1)
         return np.asarray(v / np.where(norm > 1e-10 * before, norm, np.nan)[:, None])
 
-    values = unit(x, residual=True) @ unit(y, residual=kind == "partial").T
-    coords = {}
-    for dim, rdms, names in (("model", models, "name"), ("subject", brain, "subject")):
-        labels = rdms[names].values if names in rdms.coords else np.arange(len(rdms))
-        coords[dim] = [str(label) for label in labels]
-    return xr.DataArray(values, dims=("model", "subject"), coords=coords, name=f"{kind} correlation")
+    return np.asarray(unit(x, residual=True) @ unit(y, residual=kind == "partial").T)

@@ -14,6 +14,7 @@ from ...errors import DataError, SpecError, counted, unknown
 from ...figures import (
     ACCENT,
     STREAM_COLOURS,
+    TIMESTEP_LABEL,
     Place,
     Sheet,
     at_time,
@@ -79,7 +80,8 @@ def plot_time_course(
             _line(axis, part, part["timestep"].astype(float) + shift, name, alpha)
             hollow |= not (part["p_zero_corrected"] <= alpha).all()
         axis.set_title(area, fontweight="bold")
-        step_ticks(axis, frame["timestep"], label=axis in sheet.bottom)
+        step_ticks(axis, frame["timestep"])
+    sheet.label_x(TIMESTEP_LABEL)
     for axis in sheet.left:
         axis.set_ylabel(result.label)
     handles: list[Any] = [line_key(**stream_style(s)) for s in streams]
@@ -188,8 +190,7 @@ def plot_matrix(
         axis.set_title(", ".join(filter(None, (_target_title(result, int(t)), stream_style(name)["label"]))))
     for axis in sheet.left:
         axis.set_ylabel("area")
-    for axis in sheet.bottom:
-        axis.set_xlabel("model timestep")
+    sheet.label_x(TIMESTEP_LABEL)
     sheet.bar(image, result.label)
     said = _said(result, 0, alpha)[2:]
     if dots:

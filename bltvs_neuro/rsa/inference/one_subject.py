@@ -16,7 +16,7 @@ Ledoit & Wolf (2004), doi:10.1016/S0047-259X(03)00096-4
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -43,7 +43,7 @@ class RepeatCeiling(NamedTuple):
 
 
 def repeat_ceiling(
-    responses: Any, *, metric: str = "correlation", similarity: str = "pearson", n_samples: int = 100, seed: int = 0
+    responses: Any, *, metric: str = "correlation", similarity: str = "pearson", n_samples: int = 200, seed: int = 0
 ) -> RepeatCeiling:
     """Estimate the noise ceiling of one subject from repetitions.
 
@@ -91,6 +91,10 @@ def repeat_ceiling(
     if not (signal > 0).any():  # presentations agree no more than noise does
         return RepeatCeiling(0.0, 0.0, data.shape[1])
     rdm = DISTANCES[metric]
+    known = np.linalg.solve(mixing.T, (data.mean(axis=1) - mean).T).T
+
+    def draws(n: int) -> Iterator[tuple[Array, Array]]:
+        return (_draw(known, signal, mixing, data.shape[1], seed, sample) for sample in range(n))
 
     def compare(a: Array, b: Array) -> float:
         return float(compare_vectors(rdm(a), rdm(b), kind)[0, 0])
@@ -100,16 +104,15 @@ def repeat_ceiling(
         total, n = trials.sum(axis=0), len(trials)
         return float(np.mean([compare(one, (total - one) / (n - 1)) for one in trials]))
 
-    signals, noise = _draw(data, mean, signal, mixing, n_samples, np.random.default_rng(seed))
     wanted = agreement(data.transpose(1, 0, 2))
-    some = slice(0, min(n_samples, 40))  # enough to set one number
     low, high = np.log(0.2), np.log(3.0)
     for _ in range(8):
         middle = (low + high) / 2
-        drawn = [agreement(np.exp(middle) * s + n + mean) for s, n in zip(signals[some], noise[some], strict=True)]
+        # the same draws for every size, and enough of them to set one number
+        drawn = [agreement(np.exp(middle) * s + n + mean) for s, n in draws(min(n_samples, 100))]
         low, high = (middle, high) if np.mean(drawn) < wanted else (low, middle)
     size = np.exp((low + high) / 2)
-    scores = [compare(size * s + mean, size * s + n.mean(axis=0) + mean) for s, n in zip(signals, noise, strict=True)]
+    scores = [compare(size * s + mean, size * s + n.mean(axis=0) + mean) for s, n in draws(n_samples)]
     return RepeatCeiling(float(np.mean(scores)), float(np.std(scores, ddof=1)), data.shape[1])
 
 
@@ -151,22 +154,17 @@ def _model(data: Array) -> tuple[Array, Array, Array]:
     return centre, signal, vectors.T @ (axes * np.sqrt(size)).T
 
 
-def _draw(
-    data: Array, mean: Array, signal: Array, mixing: Array, n_samples: int, rng: np.random.Generator
-) -> tuple[Array, Array]:
-    """Signals (sample, stimulus, channel) and noise (sample, presentation, stimulus, channel).
+def _draw(known: Array, signal: Array, mixing: Array, repetitions: int, seed: int, sample: int) -> tuple[Array, Array]:
+    """A signal (stimulus, channel) and noise (presentation, stimulus, channel).
 
-    Signals are by turns of new stimuli, and of these: the latter lie around what the means say of them.
+    Every third signal is of new stimuli, the others are of these: around what the means ``known`` (in units of noise) say. These
+    alone are taken for a little better than they are, having shown the model its axes.
     """
-    n, repetitions, channels = data.shape
-    gain = signal / (1 + signal)
-    new = rng.standard_normal((n_samples, n, channels))
-    known = np.linalg.solve(mixing.T, (data.mean(axis=1) - mean).T).T  # means in units of noise
-    signals = np.where(
-        np.arange(n_samples)[:, None, None] % 2, gain * known + np.sqrt(gain) * new, np.sqrt(signal) * new
-    )
-    noise = np.sqrt(repetitions) * rng.standard_normal((n_samples, repetitions, n, channels))
-    return signals @ mixing, noise @ mixing
+    rng, gain = np.random.default_rng([seed, sample]), signal / (1 + signal)
+    new = rng.standard_normal(known.shape)
+    drawn = gain * known + np.sqrt(gain) * new if sample % 3 else np.sqrt(signal) * new
+    noise = np.sqrt(repetitions) * rng.standard_normal((repetitions, *known.shape))
+    return drawn @ mixing, noise @ mixing
 
 
 def _correlation(patterns: Array) -> Array:

@@ -49,6 +49,11 @@ class Inference:
         Of the intervals.
     n_permutations : int
         Of the cluster tests of data over time.
+
+    Examples
+    --------
+    >>> Inference(variance="jackknife", correction="holm").confidence
+    0.95
     """
 
     bootstrap: int = 1000

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import stats as sps
 
-from ...errors import DataError, SpecError, argument, unknown
+from ...errors import DataError, SpecError, argument, counted, unknown
 from ...neural.condensed import n_from_pairs
 from ...stats import LEAST_DOF, sign_flip_test
 from ...stats.permutation import MOST_SKEWED, skewed_share
@@ -191,8 +191,8 @@ def stimulus_orders(n: int, n_permutations: int, seed: int, clusters: Units = No
     ways = math.prod(math.factorial(int(count)) for count in np.unique(sizes, return_counts=True)[1])
     if ways < LEAST_ORDERS:
         raise SpecError(
-            f"categories change places with those of the same size, which here is possible in {ways} ways, and a test needs "
-            f"{LEAST_ORDERS}: make categories of one size, or take {argument('time_test', 'sign_flip')}"
+            f"categories change places with those of the same size, which here is possible in {counted(ways, 'ways')}, and a "
+            f"test needs {LEAST_ORDERS}: make categories of one size, or take {argument('time_test', 'sign_flip')}"
         )
     orders = np.tile(np.arange(n), (n_permutations, 1))
     for order in orders[1:]:

@@ -15,7 +15,7 @@ from ...cluster import map_tasks
 from ...devices import pick_float64_device
 from ...errors import DataError, SpecError, argument, counted, listed, unknown
 from ...features.select import Select, Selection
-from ...features.stores import store_of
+from ...features.stores import origin_of, store_of
 from ...features.tiles import Features
 from ...neural.labelled import check_one_subject, make_rdms
 from ...options import Run
@@ -132,10 +132,9 @@ def compute_rdms(
 
 def _origin(activations: Any) -> dict[str, Any]:
     """Name of a store and what it says of its model, for the provenance of what is made from the RDMs."""
-    about = getattr(activations, "provenance", None) or {}
-    known = {key: about.get(key) for key in ("model", "weights", "weights_sha256", "spec_sha256")}
-    known |= {"store": activations.path.name if about else None}
-    return {key: value for key, value in known.items() if value is not None}
+    about = origin_of(activations)
+    names = {"store": "path"} | {key: key for key in ("model", "weights", "weights_sha256", "spec_sha256")}
+    return {name: about[key] for name, key in names.items() if about.get(key) is not None}
 
 
 @dataclass(frozen=True)

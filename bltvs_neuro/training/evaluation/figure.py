@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from ...figures import Place, Sheet, drawn, palette, shown_handles, step_ticks
+from ...figures import TIMESTEP_LABEL, Place, Sheet, drawn, palette, shown_handles, step_ticks
 
 if TYPE_CHECKING:
     from .evaluate import Evaluation
@@ -44,7 +44,7 @@ def plot_evaluation(result: Evaluation, title: str = "", *, ax: Place = None) ->
         over_time.plot(table["timestep"], table[name], color=colour, marker=marker, label=f"top {k}")
         chance = 100 * k / len(classes)
         over_time.axhline(chance, color=colour, linewidth=0.8, linestyle=":", label=f"chance of top {k}")
-    over_time.set(ylabel="correct (%)", ylim=(0, 102))
+    over_time.set(ylabel="correct (%)", ylim=(0, 102), xlabel=TIMESTEP_LABEL)
     step_ticks(over_time, table["timestep"])
     sheet.key(shown_handles([over_time]))
 

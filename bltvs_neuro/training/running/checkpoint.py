@@ -9,7 +9,7 @@ from typing import Any
 import torch
 
 from ...durable import write_durably
-from ...errors import DataError, SpecError, listed
+from ...errors import DataError, SpecError, argument, listed
 from ...model.released.tensors import why_unread
 from ..config import FREE, TrainingConfig, flatten
 
@@ -49,4 +49,7 @@ def check_same_run(config: TrainingConfig, saved: dict[str, Any], folder: Path) 
         if key not in FREE and mine.get(key) != theirs.get(key)
     ]
     if different:
-        raise SpecError(f"the run in {folder} has another config: {listed(different)}; choose another folder")
+        raise SpecError(
+            f"the run in {folder} has another config: {listed(different)}; choose another folder, or replace it by "
+            f"{argument('overwrite', True)}"
+        )

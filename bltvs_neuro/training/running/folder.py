@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 from ...durable import check_outputs, remove_stale, write_durably
-from ...errors import SpecError, argument
 from ...model.released.exported import MODEL_JSON
 from ..config import TrainingConfig
 from .checkpoint import BEST, CHECKPOINT, check_same_run, read_checkpoint
@@ -18,34 +17,27 @@ CONFIG = "config.json"
 WRITTEN = (CHECKPOINT, BEST, LOG, f"model/{MODEL_JSON}")
 
 
-def earlier(config: TrainingConfig, folder: Path, *, resume: bool, overwrite: bool) -> dict[str, Any] | None:
+def earlier(config: TrainingConfig, folder: Path, *, overwrite: bool) -> dict[str, Any] | None:
     """The state to go on from, None for a new run; refuses to run over another."""
-    goes_on, anew = argument("resume", True), argument("overwrite", True)
-    if resume and overwrite:
-        raise SpecError(f"a run either goes on ({goes_on}) or starts anew ({anew})")
-    if resume:
+    if (folder / CHECKPOINT).exists() and not overwrite:
         state = read_checkpoint(folder)
         check_same_run(config, state["config"], folder)
         return state
-    if (folder / CHECKPOINT).exists() and not overwrite:
-        raise SpecError(
-            f"{folder} already holds a run; go on with it ({goes_on}), replace it ({anew}), or choose another folder"
-        )
     check_outputs(*(folder / name for name in WRITTEN), overwrite=overwrite)
     return None
 
 
-def begin(config: TrainingConfig, folder: Path, processes: Processes, *, resume: bool, overwrite: bool) -> None:
+def begin(config: TrainingConfig, folder: Path, processes: Processes, *, goes_on: bool, overwrite: bool) -> None:
     """Write what the run is, once everything that it needs is there."""
     note, text = folder / CONFIG, json.dumps(config.to_json(), indent=2, ensure_ascii=False) + "\n"
     written = [folder / name for name in WRITTEN]
-    check_outputs(*written, overwrite=resume or overwrite)
+    check_outputs(*written, overwrite=goes_on or overwrite)
     # a run that was killed before its first checkpoint leaves its config
-    replace = resume or overwrite or (note.is_file() and note.read_bytes() == text.encode())
+    replace = goes_on or overwrite or (note.is_file() and note.read_bytes() == text.encode())
     check_outputs(note, overwrite=replace)
     processes.wait()
     if processes.first:
-        if not resume:
+        if not goes_on:
             remove_stale(written, ())
         write_durably(note, text.encode(), overwrite=replace)
     processes.wait()

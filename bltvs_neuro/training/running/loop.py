@@ -64,18 +64,18 @@ class Progress:
 
 
 def train(
-    config: TrainingConfig, folder: str | Path, *, resume: bool = False, overwrite: bool = False,
+    config: TrainingConfig, folder: str | Path, *, overwrite: bool = False,
     progress: Callable[[Progress], None] | None = None,
 ) -> Path:  # fmt: skip
     """Train a model and export it; returns the folder of the exported model.
+
+    A run that was stopped goes on, to the numbers it would have had without a stop.
 
     Parameters
     ----------
     folder : path
         Receives ``config.json``, ``checkpoint.pt``, ``log.csv``, ``tensorboard/`` and at the end ``model/``, which
         :func:`bltvs_neuro.load_model` takes, and ``evaluation/``.
-    resume : bool
-        Go on with the run that is in the folder, to the numbers it would have had without a stop.
     overwrite : bool
         Start anew where there is a run already.
     progress : callable, optional
@@ -92,7 +92,7 @@ def train(
     """
     folder = Path(folder)
     with joined(config.run.device) as processes:
-        run = Run(config, folder, processes, resume=resume, overwrite=overwrite)
+        run = Run(config, folder, processes, overwrite=overwrite)
         with stop_when_asked() as stop:  # before and after, a signal ends the command as it ends any other
             run.go(stop, progress)
         if processes.first:
@@ -105,12 +105,10 @@ def train(
 class Run:
     """Everything that a run consists of, and its state: ``step`` finished steps, and the log of the finished epochs."""
 
-    def __init__(
-        self, config: TrainingConfig, folder: Path, processes: Processes, *, resume: bool, overwrite: bool = False
-    ) -> None:
+    def __init__(self, config: TrainingConfig, folder: Path, processes: Processes, *, overwrite: bool = False) -> None:
         self.config, self.folder, self.processes = config, folder, processes
         device, options = processes.device, config.run
-        state = earlier(config, folder, resume=resume, overwrite=overwrite)
+        state = earlier(config, folder, overwrite=overwrite)
         if reason := why_slow(device, options.precision):
             log.warning("%s; run.precision = 'float32' is the faster choice", reason)
         image_size = int(config.model.get("image_size", 224))
@@ -149,7 +147,7 @@ class Run:
             self.network = DistributedDataParallel(self.model, [device] if device.type == "cuda" else None)
         if device.type == "cuda":
             torch.backends.cudnn.deterministic, torch.backends.cudnn.benchmark = True, False
-        begin(config, folder, processes, resume=resume, overwrite=overwrite)
+        begin(config, folder, processes, goes_on=state is not None, overwrite=overwrite)
 
     @property
     def epoch(self) -> int:
