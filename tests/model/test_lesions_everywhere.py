@@ -198,10 +198,10 @@ def test_noise_does_not_depend_on_the_batch(model):
 
 def test_a_donor_is_seen_by_the_network_without_lesions():
     model = wrapped("four passes")
-    donor = bn.record(model, TRANSFORM(PICTURES[0])[None])["loop", "bu", 1]
+    donor = record_tensors(model, TRANSFORM(PICTURES[0])[None])["loop", "bu", 1]
     with model.lesion("entry/bu", strength=0.5), model.lesion("loop/bu@1", action=Resample(PICTURES[0])):
         assert len(model.lesions) == 2
-        got = bn.record(model, IMAGES[SIZE])["loop", "bu", 1]
+        got = record_tensors(model, IMAGES[SIZE])["loop", "bu", 1]
     torch.testing.assert_close(got, donor.expand_as(got), rtol=0, atol=1e-5)
 
 

@@ -200,7 +200,7 @@ def test_the_one_tensor_of_a_tuple_needs_no_name():
     model = bn.wrap(Blocks(), ["block"], TRANSFORM, "blocks")
     with torch.no_grad():
         expected = model.network.block(IMAGES)[0]
-    assert torch.equal(bn.record(model, IMAGES)["block", "bu", 0], expected)
+    assert torch.equal(record_tensors(model, IMAGES)["block", "bu", 0], expected)
     with model.lesion("block/bu"):
         assert torch.equal(model(IMAGES)[0], model.network.head.bias.expand(3, -1))
 
@@ -221,15 +221,15 @@ def test_networks_of_transformers(kind):
     model = bn.wrap(network, blocks, TRANSFORM, kind, call=pooled)
     with torch.no_grad():
         out = network(pixel_values=IMAGES, output_hidden_states=True)
-    got = bn.record(model, IMAGES)
+    got = record_tensors(model, IMAGES)
     for name, expected in zip(blocks, out.hidden_states[1:], strict=True):
         assert torch.equal(got[name, "bu", 0], expected.transpose(1, 2))
     assert torch.equal(got["logits", "bu", 0], out.pooler_output)
     with model.lesion(f"{blocks[0]}/bu", strength=1):
-        for key, value in bn.record(model, IMAGES).items():
+        for key, value in record_tensors(model, IMAGES).items():
             assert torch.equal(value, got[key])
     with model.lesion(f"{blocks[0]}/bu[token=1:]"):
-        assert not torch.equal(bn.record(model, IMAGES)["logits", "bu", 0], out.pooler_output)
+        assert not torch.equal(record_tensors(model, IMAGES)["logits", "bu", 0], out.pooler_output)
 
 
 def test_a_wrapped_network_travels():
