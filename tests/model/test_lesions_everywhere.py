@@ -196,6 +196,15 @@ def test_noise_does_not_depend_on_the_batch(model):
             assert len(torch.unique(value)) > 1
 
 
+def test_a_donor_is_seen_by_the_network_without_lesions():
+    model = wrapped("four passes")
+    donor = record_tensors(model, TRANSFORM(PICTURES[0])[None])["loop", "bu", 1]
+    with model.lesion("entry/bu", strength=0.5), model.lesion("loop/bu@1", action=Resample(PICTURES[0])):
+        assert len(model.lesions) == 2
+        got = record_tensors(model, IMAGES[SIZE])["loop", "bu", 1]
+    torch.testing.assert_close(got, donor.expand_as(got), rtol=0, atol=1e-5)
+
+
 PICTURES = np.random.default_rng(3).integers(0, 255, (5, SIZE, SIZE, 3), dtype=np.uint8)
 
 

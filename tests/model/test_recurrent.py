@@ -13,6 +13,7 @@ import bltvs_neuro as bn
 from bltvs_neuro.errors import SpecError
 from bltvs_neuro.extraction import record_tensors
 from bltvs_neuro.model import State
+from bltvs_neuro.model.constant import constant_states
 
 from .recurrent import KINDS, SIZE, TRANSFORM, CORnetRT, FourPasses, PatchRNN, Yields, made
 
@@ -56,6 +57,20 @@ def test_what_nothing_has_reached_is_constant():
     assert constant == {("V2", 0), ("V4", 0), ("V4", 1), ("IT", 0), ("IT", 1), ("IT", 2)}
     late = wrapped("yields")
     assert [late.is_constant(State("state", "bu", t)) for t in range(4)] == [True, False, False, False]
+
+
+@pytest.mark.parametrize(("values", "same"), [((1, 1, 1), True), ((1, 1, 2), False), ((1, 2, 1), False)])
+def test_what_differs_for_one_image_is_not_constant(values, same):
+    class Given(nn.Module):
+        image_size, left = 4, list(values)
+
+        def states(self):
+            return iter([State("a", "bu", 0)])
+
+        def run(self, images, outputs):
+            return {State("a", "bu", 0): torch.tensor(self.left.pop(0))}
+
+    assert constant_states(Given()) == ({State("a", "bu", 0)} if same else set())
 
 
 def test_nothing_is_computed_beyond_the_last_call_that_is_asked_for():
