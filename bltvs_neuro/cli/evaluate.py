@@ -93,7 +93,7 @@ def evaluate(
     found = result.to_frame()
     table = Table(title=f"{name}, {len(pictures):,} pictures, 95 % intervals over pictures")
     published = _published(network)
-    for column in ("timestep", "top 1 (%)", "", "top 5 (%)", "", *(["published top 1 (%)"] if published else [])):
+    for column in ("timestep", "top 1 (%)", "", "top 5 (%)", "", *(["published (%)"] if published else [])):
         table.add_column(column, justify="right")
     for row in found.to_dict("records"):
         table.add_row(

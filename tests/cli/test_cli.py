@@ -128,10 +128,8 @@ def test_a_disk_that_is_too_small_is_planned_for_and_refused(folder, tmp_path, m
     command = ["extract", str(folder), "-o", str(tmp_path / "acts.h5"), *MODEL[:-2]]
     planned = run_bltvs(*command, "--plan")
     assert planned.exit_code == 1
-    rows = {
-        line.split("│")[1].strip(): line.split("│")[4].strip() for line in planned.stdout.splitlines() if "│" in line
-    }
-    assert (rows["project:2048"], rows["mean"]) == ("no", "yes")
+    rows = {line.split()[0]: line.split() for line in planned.stdout.splitlines() if line.strip()}
+    assert ("no" in rows["project:2048"], "yes" in rows["mean"]) == (True, True)
     assert "free; reductions that would fit: mean" in " ".join(planned.output.split())
     refused = run_bltvs(*command)
     assert refused.exit_code == 1

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import xarray as xr
 
 from bltvs_neuro.errors import StoreError
 from bltvs_neuro.rsa.inference.options import Inference
@@ -68,40 +67,64 @@ def _resumed(path: Path) -> Any:
     return {key: value for key, value in held.items() if key != "about"}
 
 
-def _results(root: Path) -> dict[str, Path]:
-    """One file of each kind of result, from a store."""
-    from bltvs_neuro import compare_rdms, compute_rdms, open_store
-    from bltvs_neuro.encoding import BandedRidge, Ridge, fit_encoding, partition_encoding
-    from bltvs_neuro.features.folds import Folds
-    from bltvs_neuro.neural import make_rdms, make_responses
-
-    rng = np.random.default_rng(0)
-    with open_store(write_store(root)) as acts:
-        ids = list(acts.stimulus_ids)
-        brain = make_rdms(rng.random((3, 276)), ids, metric="correlation", subject=list("abc"))
-        responses = make_responses(rng.standard_normal((24, 3)), ids, neuroid_coords={"roi": list("xyy")})
-        compare_rdms(compute_rdms(acts), brain, similarity="correlation", inference=Inference(bootstrap=20)).save(
-            root / "rsa.nc"
-        )
-        fit_encoding(acts, responses, solver=Ridge(on_edge="ignore"), cv=Folds(3)).save(root / "encoding.nc")
-        shared = partition_encoding(
-            acts,
-            responses,
-            sites="V1/bu",
-            solver=BandedRidge(candidates=2, on_edge="ignore"),
-            cv=Folds(3),
-            over="timestep",
-        )
-        shared.save(root / "partition.nc")
-    return {kind: root / f"{kind}.nc" for kind in ("rsa", "encoding", "partition")} | {"store": root / "acts.h5"}
+SHOWN = (
+    "store", "rdms", "rsa", "rsa_time", "encoding", "partition", "generalisation", "decoding", "driven", "evaluation",
+)  # fmt: skip
+"""What a report takes."""
 
 
 def _result(kind: str, root: Path) -> Path:
-    kept = _results(root)
-    for other, path in kept.items():
-        if other != kind:
-            path.unlink()
-    return kept[kind]
+    """A result of a kind, from a store."""
+    from bltvs_neuro import open_store
+
+    store = write_store(root)
+    if kind == "store":
+        return store
+    with open_store(store) as acts:
+        path = _made(kind, acts, root / f"{kind}.nc")
+    store.unlink()
+    return path
+
+
+def _made(kind: str, acts: Any, path: Path) -> Path:
+    import bltvs_neuro as bn
+    from bltvs_neuro.encoding import temporal_generalisation
+    from bltvs_neuro.neural import make_rdms, to_netcdf
+    from bltvs_neuro.rsa import time_matrix
+    from bltvs_neuro.training.evaluation.evaluate import evaluate
+    from bltvs_neuro.training.pictures.data import Labelled
+
+    rng, ids = np.random.default_rng(0), list(acts.stimulus_ids)
+    voxels = {"roi": list("xyy")}
+    if kind == "rdms":
+        return to_netcdf(bn.compute_rdms(acts), path)
+    if kind == "rsa":
+        brain = make_rdms(rng.random((3, 276)), ids, metric="correlation", subject=list("abc"))
+        return bn.compare_rdms(bn.compute_rdms(acts), brain, inference=Inference(bootstrap=20)).save(path)
+    if kind == "rsa_time":
+        times = [0.1, 0.2, 0.1, 0.2]
+        movie = make_rdms(rng.random((4, 276)), ids, metric="correlation", subject=list("aabb"), time=times)
+        few = Inference(bootstrap=5, n_permutations=9)
+        return time_matrix(bn.compute_rdms(acts), movie, inference=few).save(path)
+    if kind == "decoding":
+        return bn.decode(acts, "category", folds=3, classifier="ridge").save(path)
+    if kind == "generalisation":
+        values = rng.standard_normal((24, 3, 2))
+        timed = bn.make_responses(values, ids, neuroid_coords=voxels, time=[0.1, 0.2])
+        return temporal_generalisation(acts, timed, "V1/bu@1", cv=bn.Folds(3)).save(path)
+    if kind in ("encoding", "partition"):
+        responses = bn.make_responses(rng.standard_normal((24, 3)), ids, neuroid_coords=voxels)
+        if kind == "encoding":
+            return bn.fit_encoding(acts, responses, solver=bn.Ridge(on_edge="ignore"), cv=bn.Folds(3)).save(path)
+        solver = bn.BandedRidge(candidates=2, on_edge="ignore")
+        return bn.partition_encoding(
+            acts, responses, sites="V1/bu", solver=solver, cv=bn.Folds(3), over="timestep"
+        ).save(path)
+    model = bn.BLT_VS(timesteps=1, num_classes=2, bio_unroll=False, image_size=128, width=0.0625).eval()
+    if kind == "driven":
+        return bn.drive(model, "LGN/bu", 0, 0, steps=1).save(path)
+    pictures = bn.StimulusSet.from_arrays(rng.integers(0, 255, (4, 32, 32, 3), np.uint8))
+    return evaluate(model, Labelled(pictures, np.array([0, 1, 0, 1]), ("disc", "ring")), bootstrap=5).save(path)
 
 
 def _shown(path: Path) -> Any:
@@ -111,19 +134,7 @@ def _shown(path: Path) -> Any:
     (one,) = read_inputs([path])
     if one.kind == "store":
         return _open(path)
-    data: xr.Dataset = one.value.dataset
-    return data.load()
-
-
-def _decoding(root: Path) -> Path:
-    from bltvs_neuro import open_store
-    from bltvs_neuro.probes import decode
-
-    store = write_store(root)
-    with open_store(store) as acts:
-        path = decode(acts, "category", folds=3, classifier="ridge").save(root / "decoding.nc")
-    store.unlink()
-    return path
+    return (one.value if one.kind == "rdms" else one.value.dataset).load()
 
 
 def _read_decoding(path: Path) -> Any:
@@ -153,8 +164,8 @@ TARGETS: dict[str, Target] = {
     "store-resumed": Target(_unfinished, _resumed, ("*",)),
     **{
         f"report-{kind}": Target(partial(_result, kind), _shown, ("*.h5",), ("*.nc",), covers=f"report:{kind}")
-        for kind in ("store", "rsa", "encoding", "partition")
+        for kind in SHOWN
     },
-    "decoding": Target(_decoding, _read_decoding, free=("*",)),
+    "decoding": Target(partial(_result, "decoding"), _read_decoding, free=("*",)),
     "estimator": Target(_estimator, _read_estimator, ("*",)),
 }

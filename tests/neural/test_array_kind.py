@@ -226,9 +226,9 @@ def test_commands(tmp_path):
     ids.write_text("\n".join(IDS))
     out = run_bltvs("neural", str(path))
     assert out.exit_code == 0, out.output
-    assert "rdms, 20 rdm x 45 pair" in out.output
+    assert "RDMs, 20 rdm x 45 pair" in out.output
     save(path, rows=ROWS)
-    assert "rdms, 20 rdm" in run_bltvs("neural", str(path)).output
+    assert "RDMs, 20 rdm" in run_bltvs("neural", str(path)).output
     ids.unlink()
     out = " ".join(run_bltvs("neural", str(path)).output.split())
     assert "Say which by --format rdm_array or --format response_array" in out

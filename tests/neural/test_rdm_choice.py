@@ -51,12 +51,12 @@ def test_unknown_file_lists_what_is_there_and_every_reader(tmp_path):
     (tmp_path / "x.bin").write_bytes(b"hello world")
     with pytest.raises(DataError, match=r"unknown file of 11 bytes that begins b'hello world'") as caught:
         load_rdms(tmp_path / "x.bin")
-    assert all(f"\n  {name}: " in str(caught.value) for name in RDM_READERS)
+    assert all(name in str(caught.value) for name in RDM_READERS)
     (tmp_path / "folder" / "sub").mkdir(parents=True)
     with pytest.raises(DataError, match=r"a folder with sub/: no reader recognises it"):
         load_rdms(tmp_path / "folder")
     scipy.io.savemat(tmp_path / "x.mat", {"foo": np.zeros((4, 7))})
-    with pytest.raises(DataError, match=r"matlab5 with foo \(4×7 double\)\): load_responses"):
+    with pytest.raises(DataError, match=r"matlab5 with foo \(4×7 double\)\): .*load_responses"):
         load_rdms(tmp_path / "x.mat")
     with pytest.raises(DataError, match=r"does not exist; data sets known by name: kriegeskorte92,"):
         load_rdms(tmp_path / "none.npy")

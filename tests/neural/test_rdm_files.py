@@ -262,7 +262,7 @@ def test_algonauts2019_wrong_shape(tmp_path):
 def test_a_name_goes_before_a_folder_of_that_name(objects92, tmp_path, monkeypatch):
     monkeypatch.chdir(objects92.parent)
     assert load_rdms("kriegeskorte92").shape == (8, 4186)
-    with pytest.raises(DataError, match=r"a folder with 92_behavRDMs.mat, .*no reader"):
+    with pytest.raises(DataError, match=r"its files \(92_behavRDMs.mat, .* are read one by one: name one"):
         load_rdms(objects92)
 
 
