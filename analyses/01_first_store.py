@@ -35,7 +35,7 @@ print(acts["V4/td"])
 # Left: mean absolute activation, with the range of 95 % of the stimuli. Right: how far a pattern moves from one
 # timestep to the next, relative to its norm.
 
-axes = plot_activation(activation_over_time(acts), "shapes, 100 drawn objects", len(stimuli))
+axes = plot_activation(activation_over_time(acts), "model shapes, 100 drawn objects", len(stimuli))
 
 # %%
 # Decode

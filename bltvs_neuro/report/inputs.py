@@ -9,6 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import h5py
+
 from ..encoding.result import EncodingResult, Generalisation, PartitionResult
 from ..errors import DataError, listed
 from ..figures import UNTRAINED, model_of
@@ -110,7 +112,7 @@ def kind_of(path: Path) -> str:
 def _kind(path: Path) -> str | None:
     if is_ours(path):  # without HDF5, which a damaged store may keep busy for ever
         return "store"
-    if path.suffix == ".csv":
+    if not h5py.is_hdf5(path):
         return None
     with open_hdf5(path) as file:
         kind = file.attrs.get("kind", "")

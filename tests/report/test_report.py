@@ -216,7 +216,7 @@ def test_what_does_not_fit_is_refused(files, tmp_path):
     with pytest.raises(DataError, match="none of the 24 stimuli is among the pictures"):
         write_report([files.store], tmp_path / "r.html", stimuli=strange)
     (tmp_path / "notes.txt").write_text("no HDF5")
-    with pytest.raises(DataError, match=r"notes\.txt cannot be opened as HDF5"):
+    with pytest.raises(DataError, match=r"notes\.txt is neither an activation store nor a result"):
         write_report([tmp_path / "notes.txt"], tmp_path / "r.html")
     with pytest.raises(StoreError, match=r"there is no store .*none\.h5"):
         write_report([tmp_path / "none.h5"], tmp_path / "r.html")

@@ -92,4 +92,4 @@ def test_the_ten_lines_of_the_readme(tmp_path):
     )
     axes = result.plot_time_course(stream="bu")
     assert [axis.get_title() for axis in axes] == ["V1", "IT"]
-    assert axes[0].get_ylabel() == "whitened r"
+    assert axes[0].get_ylabel() == "whitened correlation"

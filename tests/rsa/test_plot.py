@@ -69,7 +69,7 @@ def test_time_course_shows_scores_intervals_and_ceiling(result, tmp_path):
     heights = np.array([p.vertices[:, 1] for p in bars.get_paths()])
     assert heights.shape == (3, 2)
     svg = text(panels, tmp_path)
-    for label in ("model timestep", "whitened r", "noise ceiling", "EVC"):
+    for label in ("model timestep", "whitened correlation", "noise ceiling", "EVC"):
         assert f">{label}</text>" in svg  # text stays text
     said = " ".join(figure_of(panels)._supxlabel.get_text().split())
     assert said.startswith("Bars: 95 % intervals (bootstrap).") and said.endswith("9 stimuli, 4 subjects.")

@@ -13,7 +13,8 @@ def how_fitted(about: Mapping[str, Any]) -> str:
     """What was predicted and how, from a provenance: responses, solver, what chose its penalty, and folds."""
     spec, responses = about.get("spec", {}), about.get("responses", {})
     simulated = "SIMULATED responses" if responses.get("simulated") else ""
-    source = Path(str(responses.get("source", ""))).name
+    name = Path(str(responses.get("source", ""))).name
+    source = f"Responses: {name}" if name and not simulated else name
     chosen = f"alpha by {spec.get('by')}" if "alphas" in spec.get("options", {}) else ""
     folds = spec.get("cv", {}).get("folds")
     told = counted(int(folds), "fold") if folds else ""

@@ -47,7 +47,7 @@ SIMILARITIES: dict[str, Similarity] = {
     "rho-a": Similarity("ρ-a", "rank", centered=True, tie_corrected=False, rsatoolbox="rho-a"),
     "tau-a": Similarity("Kendall τ-a", "order", tie_corrected=False, rsatoolbox="tau-a"),
     "cosine_cov": Similarity("whitened cosine", "linear", whitened=True, rsatoolbox="cosine_cov"),
-    "corr_cov": Similarity("whitened r", "linear", centered=True, whitened=True, rsatoolbox="corr_cov"),
+    "corr_cov": Similarity("whitened correlation", "linear", centered=True, whitened=True, rsatoolbox="corr_cov"),
 }
 ALIASES = {"correlation": "pearson", "corr": "pearson", "rho_a": "rho-a", "tau_a": "tau-a"}
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from ...errors import StoreError, argument, difference, listed
+from ...errors import StoreError, argument, counted, difference, listed
 from ..spec import StoreSpec
+
+MOST = 4
+"""Differences of model and options that are told one by one."""
 
 
 def refuse_other(stored: StoreSpec, wanted: StoreSpec, where: object) -> None:
@@ -25,7 +29,10 @@ def differences(stored: StoreSpec, wanted: StoreSpec) -> list[str]:
         f"{key} is {_short(old)} there and {_short(new)} now"
         for key, old, new in _differing(_scalars(stored), _scalars(wanted))
     ]
-    if not found or set(stored.layouts) != set(wanted.layouts):  # other shapes follow from another model or reduction
+    if len(found) > MOST:
+        found[MOST:] = [f"{len(found) - MOST} more of model and options"]
+    another = stored.identity.get("model") != wanted.identity.get("model")  # other sites and shapes follow from that
+    if not found or (set(stored.layouts) != set(wanted.layouts) and not another):
         found += _site_differences(stored, wanted)
     found += _stimulus_differences(stored.stimulus_ids, wanted.stimulus_ids)
     return found or ["the specs differ"]
@@ -71,5 +78,9 @@ def _differing(old: Mapping[str, Any], new: Mapping[str, Any], prefix: str = "")
 
 
 def _short(value: object) -> str:
+    if isinstance(value, Mapping):
+        return f"given ({counted(len(value), 'value')})"
     text = "absent" if value is _ABSENT else repr(value)
+    if re.fullmatch("'[0-9a-f]{64}'", text):
+        return f"{text[1:13]}..."
     return text if len(text) <= 80 else f"{text[:60]}... ({len(text)} characters)"

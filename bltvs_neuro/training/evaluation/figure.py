@@ -59,5 +59,5 @@ def plot_evaluation(result: Evaluation, title: str = "", *, ax: Place = None) ->
     confused.set_title(f"timestep {int(table['timestep'].iloc[-1])}")
     confused.figure.colorbar(image, ax=confused, label="pictures of the class (%)", shrink=0.85)
     n = int(confusion[-1].sum())
-    sheet.caption(f"Bands: 95 % intervals over {n:,} pictures", title)
+    sheet.caption(f"Bands: 95 % intervals over {n:,} pictures", f"model: {title}" if title else "")
     return sheet.axes
