@@ -18,7 +18,8 @@ from ..features.stores import Activations, store_of
 from ..options import Run
 from ..schema import STIMULUS_ID
 from ..versions import versions
-from .result import EncodingResult, Partition, PartitionResult, build_partition, build_result
+from .build import Partition, build_partition, build_result
+from .result import EncodingResult, PartitionResult
 from .scores.ceiling import CeilingMethod, ceiling_influence, noise_ceiling
 from .solvers.estimators import BandedRidge, Over, Ridge, Solver
 from .sweep.finished_spaces import Parts

@@ -13,8 +13,9 @@ from ...features.folds import Folds
 from ...features.stores import Activations, store_of
 from ...options import Run
 from ...schema import NEUROID, SPACE, TIMESTEP
+from ..build import spread
 from ..fit import prepare
-from ..result import EncodingResult, Generalisation, spread
+from ..result import EncodingResult, Generalisation
 from ..solvers.estimators import BandedRidge, Ridge, Solver
 from ..sweep.plan import Asked
 from ..sweep.run import predict_folds
