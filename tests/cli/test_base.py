@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
+from rich.console import Console
 
 from tests.running import bltvs
 
@@ -42,3 +45,17 @@ def test_published_accuracies_stand_beside_those_of_released_weights(tmp_path):
     rows = [line.split() for line in said.splitlines() if line.strip()[:1].isdigit()]
     assert [row[-1] for row in rows] == ["87.90", "93.80", "94.90", "95.20"]
     assert "published (%)" not in bltvs(*command, "--weights", "untrained", "-o", tmp_path / "u").stdout
+
+
+def test_how_far_work_is_never_says_none(monkeypatch):
+    from bltvs_neuro.cli import base
+    from bltvs_neuro.progress import Progress, tell
+
+    said = io.StringIO()
+    monkeypatch.setattr(base, "err", Console(file=said, force_terminal=True, width=200))
+    with base.shown("reading"):
+        tell(Progress(0, 0))
+    with base.shown("computing"):
+        tell(Progress(1, 3, "V1", 61.0))
+    assert "None" not in said.getvalue() and "nan" not in said.getvalue()
+    assert "1/3" in said.getvalue() and "1:01 left" in said.getvalue()

@@ -73,6 +73,13 @@ def test_three_subjects_epochs_become_one_rsa_over_time(store, ids, tmp_path):  
     early = matrix.mean.sel(time=slice(None, 0.05)).mean(("time", "timestep"))
     assert float(abs(early).max()) < 0.1 < float(peak.max())
     assert "3 subjects" in done.stdout
+    one = bltvs(
+        "rsa", store, "--neural", tmp_path / "sub-01-epo.fif", "--areas", "V4", "--n-permutations", 20, "--figures", "none",
+        "-o", tmp_path / "one",
+    )  # fmt: skip
+    assert one.exit_code == 0 and "1 subject" in one.stdout
+    for word in ("nan", "None", "1 subjects"):
+        assert word not in one.stdout
 
 
 def test_names_that_differ_in_writing_are_matched_when_asked(store, ids, folder, tmp_path):  # noqa: F811
