@@ -347,7 +347,7 @@ def glmsingle_file(tmp_path, form, betas):
 
 @pytest.mark.parametrize("form", ["npy", "hdf5", "mat73", "mat5"])
 @pytest.mark.parametrize("masked", [True, False])
-def test_glmsingle_volumes(tmp_path, form, masked):
+def test_glmsingle_volumes(tmp_path, form, masked, caplog):
     betas = code(SHAPE, 7).astype(np.float32)
     betas[0, 0, 0] = np.nan  # outside of the brain
     path = glmsingle_file(tmp_path, form, betas)
@@ -356,10 +356,22 @@ def test_glmsingle_volumes(tmp_path, form, masked):
     assert responses.shape == (7, 61 if masked else 119)
     np.testing.assert_array_equal(responses.values, expected(responses))
     assert responses.repetition.values.tolist() == [0, 0, 0, 1, 1, 1, 2]
+    assert not caplog.records
     if masked:
         back = to_volume(responses.values[4], responses)
         np.testing.assert_allclose(back.affine, AFFINE, rtol=1e-6)
         np.testing.assert_array_equal(back.get_fdata()[labels() > 0], betas[labels() > 0][:, 4])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("form", ["npy", "hdf5", "mat73", "mat5"])
+def test_glmsingle_voxels_without_a_beta_in_some_trials_are_told(tmp_path, form, value, caplog):
+    betas = code(SHAPE, 7).astype(np.float32)
+    betas[0, 0, 0], betas[1, 0, 0, 3], betas[2, 1, 0, :6] = np.nan, value, value
+    path = glmsingle_file(tmp_path, form, betas)
+    responses = load_responses(path, stimuli=list("abcabca"), allow_pickle=True)
+    assert responses.shape == (7, 117)
+    assert "left out 2 voxels without a finite beta in some trials; mask= keeps" in caplog.text
 
 
 @pytest.mark.parametrize("form", ["npy", "hdf5", "mat73", "mat5"])

@@ -7,6 +7,7 @@ Prince et al. 2022, eLife 11:e77599, doi:10.7554/eLife.77599
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from ...errors import DataError, argument, listed
+from ...errors import DataError, argument, counted, listed
 from ...foreign.hdf5 import check_dataset, open_hdf5
 from ...foreign.npy import npy_header
 from ..labelled import make_responses
@@ -25,6 +26,7 @@ from ..reading.ids import Stimuli, given_ids
 from ..reading.pickles import load_pickled_npy
 from ..reading.rois import Labels
 
+log = logging.getLogger(__name__)
 KEYS = ("betasmd", "modelmd")
 
 
@@ -55,7 +57,7 @@ def read(
         The stimulus of each trial, in their order.
     mask : path or array, optional
         Volume (i, j, k) of the voxels to read; whole numbers above 0 are inside. Its affine is kept. Default: every voxel with
-        finite betas.
+        finite betas in all trials; a warning says how many have them in some.
     labels : dict, optional
         Region of each number of ``mask``.
     subject : str, optional
@@ -81,7 +83,13 @@ def read(
         voxels = np.indices(grid).reshape(len(grid), -1).T  # (axes, ...) -> (voxel, axes)
     values = betas(voxels)
     if mask is None:
-        finite = np.isfinite(values).all(axis=0)
+        known = np.isfinite(values)
+        finite = known.all(axis=0)
+        if broken := int((known.any(axis=0) & ~finite).sum()):  # not outside of the brain, where no trial has a beta
+            log.warning(
+                "%s: left out %s without a finite beta in some trials; %s keeps what lies in a mask",
+                path, counted(broken, "voxel"), argument("mask"),
+            )  # fmt: skip
         values, voxels = values[:, finite], voxels[finite]
     ids = given_ids(stimuli, len(values), f"{path} has {len(values)} trials")
     if ids is None:
